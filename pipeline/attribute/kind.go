@@ -1,0 +1,105 @@
+package attribute
+
+import "dashi/pipeline/event"
+
+// Type is what an expression sees when it reads an attribute.
+type Type uint8
+
+// The types. Set and List hold strings, Tally maps a string to a number.
+const (
+	Number Type = iota + 1
+	String
+	Time
+	Bool
+	Set
+	Tally
+	List
+)
+
+// Op is what an update does.
+type Op uint8
+
+// The operations. Add is the only one for most kinds; set has Add and Remove, flag Add (raise) and Remove (lower).
+const (
+	Add Op = iota
+	Remove
+)
+
+// Input is one occurrence to fold into a state. Value aliases the event.
+type Input struct {
+	Op    Op
+	Value event.Value
+	By    float64   // weight, for tally; 1 by default
+	Time  int64     // event time, milliseconds
+	ID    [2]uint64 // hash of the message id, or zero
+}
+
+// Kind is one kind of attribute, with its options bound. It has no state of its own: the state of an
+// attribute is FixedSize bytes in the fixed part of a record (edited in place, initially zero) and, when
+// HasSegment, one variable segment (initially empty). Zero state means "nothing seen yet".
+//
+// Invariants, for all states a, b, c and inputs:
+//
+//	I1  Merge is commutative and associative, to the byte; merging the zero state changes nothing.
+//	I2  folding inputs in any order, over any split into states that are merged, gives the same bytes.
+//	I3  no method allocates when scratch has room, keeps an argument, or panics on a corrupt segment.
+//	I4  event time decides, never arrival; ties are broken by the value itself.
+type Kind interface {
+	// Name is the word in recipes: "count", "sum", ...
+	Name() string
+	// Type is what expressions see.
+	Type() Type
+	// FixedSize is a multiple of 8.
+	FixedSize() int
+	// HasSegment says whether the state has a variable part.
+	HasSegment() bool
+	// Update folds in into the state. fixed is edited in place. The result is the new segment: seg
+	// itself when its bytes did not change or were edited in place at the same length, or a slice
+	// built by appending to scratch[:0]. Kinds without a segment return nil.
+	// An input of the wrong kind of value, or Absent, changes nothing.
+	Update(fixed, seg []byte, in Input, scratch []byte) []byte
+	// Merge folds another state in, with the same rules for the result. other is not changed.
+	Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byte
+
+	// Num, Str and Truth read the state for expressions. Each is meaningful for its types only
+	// (Num: Number, and Time as milliseconds; Str: String; Truth: Bool); ok is false when nothing has been seen.
+	Num(fixed, seg []byte) (v float64, ok bool)
+	Str(fixed, seg []byte) (v []byte, ok bool)
+	Truth(fixed, seg []byte) (v, ok bool)
+	// Len is the number of elements of a Set, Tally or List, and for others 0.
+	Len(fixed, seg []byte) int
+	// Find reads element key of a Set (1 when it is in), Tally (its number) or List (1 when it is in).
+	Find(fixed, seg []byte, key []byte) (v float64, ok bool)
+	// AppendJSON appends the value as people see it: number, string, RFC 3339 time, array or object.
+	// It appends null when nothing has been seen. Order of elements is fixed by the state.
+	AppendJSON(dst []byte, fixed, seg []byte) []byte
+}
+
+// State is the stored part of one profile, as slices of its record: the fixed slots of all attributes, and
+// the variable segments one after another with a directory of their ends.
+type State struct {
+	Fixed []byte
+	Dir   []byte // little-endian uint32 per segment: where it ends in Data
+	Data  []byte
+}
+
+// Segment returns segment i. It aliases the record.
+func (s *State) Segment(i int) []byte {
+	end := le32(s.Dir[4*i:])
+	start := uint32(0)
+	if i > 0 {
+		start = le32(s.Dir[4*i-4:])
+	}
+	return s.Data[start:end:end]
+}
+
+func le32(b []byte) uint32 {
+	_ = b[3]
+	return uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 | uint32(b[3])<<24
+}
+
+// Slot is where an attribute lives in a record.
+type Slot struct {
+	Offset  int // in State.Fixed
+	Segment int // index for State.Segment, -1 for none
+}

@@ -1,0 +1,69 @@
+package audience
+
+import (
+	"math/bits"
+
+	"dashi/pipeline/expr"
+)
+
+// Bits is a set of audience indices.
+type Bits []uint64
+
+// NewBits returns an empty set with room for n audiences.
+func NewBits(n int) Bits { return make(Bits, (n+63)/64) }
+
+// Set, Clear and Has work on one index.
+func (b Bits) Set(i int)      { b[i>>6] |= 1 << (i & 63) }
+func (b Bits) Clear(i int)    { b[i>>6] &^= 1 << (i & 63) }
+func (b Bits) Has(i int) bool { return b[i>>6]&(1<<(i&63)) != 0 }
+
+// Or adds all of o.
+func (b Bits) Or(o Bits) {
+	for i, w := range o {
+		b[i] |= w
+	}
+}
+
+// Count is the number of members.
+func (b Bits) Count() int {
+	n := 0
+	for _, w := range b {
+		n += bits.OnesCount64(w)
+	}
+	return n
+}
+
+// Atom is a comparison "attribute OP constant" that occurs in audience conditions and that can change its
+// truth only when the number crosses the constant.
+type Atom struct {
+	Attribute int     // index in the program's attributes
+	Constant  float64 // the number compared with
+}
+
+// Definition is one audience, as the recipe gives it.
+type Definition struct {
+	Name        string
+	Description string
+	Condition   expr.Bool
+	// Atoms are the thresholds of the condition. An attribute that is read in any other way is in Reads.
+	Atoms []Atom
+	// Reads are attributes whose every change calls for an evaluation (sets, strings, derived, ...).
+	Reads []int
+	// Nested are the audiences that the condition reads: always of a smaller index than this one.
+	Nested []int
+	// Purposes are the consents that the condition reads.
+	Purposes []int
+	Emit     Emit
+	Requires []int // purposes without which no activation of this audience leaves
+}
+
+// Emit says which transitions leave as activations.
+type Emit uint8
+
+// The choices.
+const (
+	EmitBoth Emit = iota
+	EmitEnter
+	EmitExit
+	EmitNone
+)

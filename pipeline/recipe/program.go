@@ -1,0 +1,104 @@
+package recipe
+
+import (
+	"dashi/pipeline/attribute"
+	"dashi/pipeline/audience"
+	"dashi/pipeline/event"
+	"dashi/pipeline/expr"
+)
+
+// Program is a compiled cookbook. It is immutable and may be shared between goroutines and shards.
+// The same Sources compile to the same Program on every machine: same indices, offsets and hashes.
+type Program struct {
+	// Sources are the recipe files it was compiled from, sorted by name.
+	Sources []Source
+	// Hash is the xxhash64 of the sources: two programs with the same hash are the same.
+	Hash uint64
+
+	Schema     *event.Schema
+	Attributes []Attribute
+	// Rules are the updates, by Event.Type (so Rules[0] is for types that the cookbook does not name).
+	// Each list holds the rules for every event too, in recipe order.
+	Rules [][]Rule
+	// Audiences are in an order in which nested ones come before those that read them.
+	Audiences   []audience.Definition
+	Purposes    []string
+	Activations []Activation
+	Mappings    map[string]*Mapping
+
+	// FixedSize is the size of State.Fixed, Segments the number of variable segments.
+	FixedSize, Segments int
+
+	// Warnings are what check says about a cookbook that is good: conditions that fell back to the interpreter, for one.
+	Warnings []Diagnostic
+}
+
+// Source is one recipe file.
+type Source struct {
+	Name string // as in messages: the path that the user gave
+	Text []byte
+}
+
+// Attribute is one attribute of the cookbook.
+type Attribute struct {
+	Name        string
+	Description string
+	Type        attribute.Type
+	// Kind is nil for derived attributes and buckets, which have no state.
+	Kind attribute.Kind
+	Slot attribute.Slot
+	// Num, Str and Truth read the attribute, stored or not. Those that do not fit the type are nil.
+	Num   expr.Num
+	Str   expr.Str
+	Truth expr.Bool
+	// Reads are the stored attributes a derived one depends on, through others too.
+	Reads []int
+	// Definition is a hash of the kind, options and rules: a new cookbook keeps the state of an
+	// attribute whose name and definition are the same.
+	Definition uint64
+}
+
+// AppendJSON appends the value of the attribute for the profile in env.
+func (a *Attribute) AppendJSON(dst []byte, env *expr.Env) []byte { return appendAttribute(dst, a, env) }
+
+// Rule updates one attribute, or one purpose, with one event.
+type Rule struct {
+	Attribute int // index in Program.Attributes; -1 for a consent rule
+	Purpose   int // index in Program.Purposes, for a consent rule
+	Op        attribute.Op
+	Where     expr.Bool // nil: always. May read the event, the item and the profile's attributes
+	Array     int       // 1 + index in Schema.Arrays: once per element; 0: once
+	Value     expr.Any  // nil for kinds that need none. For a consent rule: a Bool, Absent changes nothing
+	By        expr.Num  // nil: 1
+}
+
+// Trigger is what makes an activation.
+type Trigger uint8
+
+// The triggers.
+const (
+	OnEnter Trigger = iota
+	OnExit
+	OnChange // an attribute changed its value
+	OnEvent  // an event matched
+)
+
+// Activation is an activation that a recipe names, besides the transitions that audiences emit.
+type Activation struct {
+	Name      string
+	Trigger   Trigger
+	Audience  int       // for OnEnter and OnExit
+	Attribute int       // for OnChange
+	Type      int       // for OnEvent: Event.Type; -1 for every event
+	Where     expr.Bool // nil: always
+	Requires  []int     // purposes that must be granted
+	Include   []int     // attributes in the payload, under "attributes"
+}
+
+// Diagnostic is one finding of check.
+type Diagnostic struct {
+	File         string
+	Line, Column int
+	Message      string // what is wrong
+	Hint         string // what to do; may be empty
+}

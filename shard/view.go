@@ -1,0 +1,198 @@
+package shard
+
+import (
+	"strconv"
+	"time"
+
+	"dashi/pipeline/attribute"
+	"dashi/pipeline/audience"
+	"dashi/pipeline/expr"
+	"dashi/pipeline/recipe"
+)
+
+// View is one profile as a reader sees it. It aliases the shard's pages: it is good only inside the
+// callback that received it, while the caller holds the shard for reading.
+type View struct {
+	Program     *recipe.Program
+	Env         expr.Env // State, Consent, Audiences, Hash and Now of the profile
+	Identifiers []Identifier
+	Version     uint64 // updates of the profile so far
+	since       []byte // little-endian int64 per audience the profile is in, in index order
+}
+
+// Identifier is one identifier of a profile.
+type Identifier struct {
+	Namespace           string
+	Value               []byte
+	FirstSeen, LastSeen int64 // event time, milliseconds
+}
+
+// AppendID appends the profile's id, "namespace:value".
+func (v *View) AppendID(dst []byte) []byte {
+	dst = append(dst, v.Identifiers[0].Namespace...)
+	dst = append(dst, ':')
+	return append(dst, v.Identifiers[0].Value...)
+}
+
+// Fields is the number of attributes of the program; FieldName and AppendField take 0..Fields()-1.
+func (v *View) Fields() int { return len(v.Program.Attributes) }
+
+// FieldName is the name of attribute i.
+func (v *View) FieldName(i int) string { return v.Program.Attributes[i].Name }
+
+// AppendField appends attribute i as plain text, as RESP clients read it: a number, a string without
+// quotes, an RFC 3339 time, 0 or 1, and JSON for sets, tallies and lists. ok is false, and nothing is
+// appended, when nothing has been seen.
+func (v *View) AppendField(dst []byte, i int) (out []byte, ok bool) {
+	a := &v.Program.Attributes[i]
+	switch a.Type {
+	case attribute.String:
+		s, ok := a.Str(&v.Env)
+		if !ok {
+			return dst, false
+		}
+		return append(dst, s...), true
+	case attribute.Number:
+		n, ok := a.Num(&v.Env)
+		if !ok {
+			return dst, false
+		}
+		return appendNumber(dst, n), true
+	case attribute.Bool:
+		switch a.Truth(&v.Env) {
+		case expr.True:
+			return append(dst, '1'), true
+		case expr.False:
+			return append(dst, '0'), true
+		}
+		return dst, false
+	case attribute.Time:
+		n, ok := a.Num(&v.Env)
+		if !ok {
+			return dst, false
+		}
+		return appendTime(dst, int64(n)), true
+	}
+	n := len(dst)
+	dst = a.AppendJSON(dst, &v.Env)
+	if string(dst[n:]) == "null" {
+		return dst[:n], false
+	}
+	return dst, true
+}
+
+// In says whether the profile is in the audience with this index in Program.Audiences.
+func (v *View) In(i int) bool { return audience.Bits(v.Env.Audiences).Has(i) }
+
+// EachAudience calls fn for every audience that the profile is in, with the instant it entered, in milliseconds.
+func (v *View) EachAudience(fn func(index int, since int64)) {
+	k := 0
+	for i := range v.Program.Audiences {
+		if v.In(i) {
+			fn(i, int64(le64(v.since[8*k:])))
+			k++
+		}
+	}
+}
+
+// AppendJSON appends the profile as the HTTP interface answers it:
+// {"id","identifiers":[{"namespace","value","first_seen","last_seen"}],"attributes":{},"audiences":{"NAME":{"since"}},"consent":{},"version"}.
+// Attributes of which nothing has been seen are left out.
+func (v *View) AppendJSON(dst []byte) []byte {
+	dst = append(dst, `{"id":`...)
+	dst = appendQuoted(dst, v.Identifiers[0].Namespace, v.Identifiers[0].Value)
+	dst = append(dst, `,"identifiers":[`...)
+	for i, id := range v.Identifiers {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, `{"namespace":`...)
+		dst = attribute.AppendQuoted(dst, []byte(id.Namespace))
+		dst = append(dst, `,"value":`...)
+		dst = attribute.AppendQuoted(dst, id.Value)
+		dst = append(dst, `,"first_seen":"`...)
+		dst = appendTime(dst, id.FirstSeen)
+		dst = append(dst, `","last_seen":"`...)
+		dst = appendTime(dst, id.LastSeen)
+		dst = append(dst, `"}`...)
+	}
+	dst = append(dst, `],"attributes":{`...)
+	first := true
+	for i := range v.Program.Attributes {
+		a := &v.Program.Attributes[i]
+		n := len(dst)
+		if !first {
+			dst = append(dst, ',')
+		}
+		dst = attribute.AppendQuoted(dst, []byte(a.Name))
+		dst = append(dst, ':')
+		m := len(dst)
+		dst = a.AppendJSON(dst, &v.Env)
+		if string(dst[m:]) == "null" {
+			dst = dst[:n]
+			continue
+		}
+		first = false
+	}
+	dst = append(dst, `},"audiences":{`...)
+	first = true
+	v.EachAudience(func(i int, since int64) {
+		if !first {
+			dst = append(dst, ',')
+		}
+		first = false
+		dst = attribute.AppendQuoted(dst, []byte(v.Program.Audiences[i].Name))
+		dst = append(dst, `:{"since":"`...)
+		dst = appendTime(dst, since)
+		dst = append(dst, `"}`...)
+	})
+	dst = append(dst, `},"consent":{`...)
+	first = true
+	for i, name := range v.Program.Purposes {
+		w := le64(v.Env.Consent[8*i:])
+		if w == 0 {
+			continue
+		}
+		if !first {
+			dst = append(dst, ',')
+		}
+		first = false
+		dst = attribute.AppendQuoted(dst, []byte(name))
+		dst = append(dst, `:{"granted":`...)
+		dst = strconv.AppendBool(dst, w&1 == 1)
+		dst = append(dst, `,"since":"`...)
+		dst = appendTime(dst, int64(w>>1))
+		dst = append(dst, `"}`...)
+	}
+	dst = append(dst, `},"version":`...)
+	dst = strconv.AppendUint(dst, v.Version, 10)
+	return append(dst, '}')
+}
+
+func appendQuoted(dst []byte, namespace string, value []byte) []byte {
+	n := len(dst)
+	dst = attribute.AppendQuoted(dst, []byte(namespace))
+	dst[len(dst)-1] = ':'
+	m := len(dst)
+	dst = attribute.AppendQuoted(dst, value)
+	copy(dst[m:], dst[m+1:]) // the opening quote of the value
+	_ = n
+	return dst[:len(dst)-1]
+}
+
+func appendNumber(dst []byte, v float64) []byte {
+	if v == float64(int64(v)) && v > -1e15 && v < 1e15 {
+		return strconv.AppendInt(dst, int64(v), 10)
+	}
+	return strconv.AppendFloat(dst, v, 'g', -1, 64)
+}
+
+func appendTime(dst []byte, ms int64) []byte {
+	return time.UnixMilli(ms).UTC().AppendFormat(dst, "2006-01-02T15:04:05.999Z07:00")
+}
+
+func le64(b []byte) uint64 {
+	_ = b[7]
+	return uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
+		uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
+}
