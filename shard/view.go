@@ -100,7 +100,7 @@ func (v *View) EachAudience(fn func(index int, since int64)) {
 // Attributes of which nothing has been seen are left out.
 func (v *View) AppendJSON(dst []byte) []byte {
 	dst = append(dst, `{"id":`...)
-	dst = appendQuoted(dst, v.Identifiers[0].Namespace, v.Identifiers[0].Value)
+	dst = attribute.AppendQuotedID(dst, v.Identifiers[0].Namespace, v.Identifiers[0].Value)
 	dst = append(dst, `,"identifiers":[`...)
 	for i, id := range v.Identifiers {
 		if i > 0 {
@@ -167,17 +167,6 @@ func (v *View) AppendJSON(dst []byte) []byte {
 	dst = append(dst, `},"version":`...)
 	dst = strconv.AppendUint(dst, v.Version, 10)
 	return append(dst, '}')
-}
-
-func appendQuoted(dst []byte, namespace string, value []byte) []byte {
-	n := len(dst)
-	dst = attribute.AppendQuoted(dst, []byte(namespace))
-	dst[len(dst)-1] = ':'
-	m := len(dst)
-	dst = attribute.AppendQuoted(dst, value)
-	copy(dst[m:], dst[m+1:]) // the opening quote of the value
-	_ = n
-	return dst[:len(dst)-1]
 }
 
 func appendNumber(dst []byte, v float64) []byte {

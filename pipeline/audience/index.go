@@ -1,0 +1,152 @@
+package audience
+
+import (
+	"math/bits"
+	"slices"
+
+	"dashi/pipeline/expr"
+)
+
+// Index knows which audiences a change may concern. It is immutable and may be shared.
+type Index struct {
+	definitions []Definition
+	attributes  []readers
+	purposes    []Bits
+	dependents  []Bits // by audience: those that read it
+	all         Bits
+}
+
+// readers are the audiences that read one attribute.
+type readers struct {
+	constants []float64 // ascending, each once
+	crossed   []Bits    // by constant: those that compare with it
+	touched   Bits      // those that read it in any other way; nil when none
+	any       Bits      // all of the above; nil when nobody reads it
+}
+
+// NewIndex prepares definitions for a program with that many attributes and purposes.
+// A definition that reads an audience of no smaller index than its own is a programmer's error.
+func NewIndex(definitions []Definition, attributes, purposes int) *Index {
+	n := len(definitions)
+	x := &Index{
+		definitions: definitions,
+		attributes:  make([]readers, attributes),
+		purposes:    make([]Bits, purposes),
+		dependents:  make([]Bits, n),
+		all:         NewBits(n),
+	}
+	for i := range definitions {
+		x.all.Set(i)
+		x.dependents[i] = NewBits(n)
+	}
+	for i, d := range definitions {
+		for _, a := range d.Atoms {
+			r := &x.attributes[a.Attribute]
+			at, found := slices.BinarySearch(r.constants, a.Constant)
+			if !found {
+				r.constants = slices.Insert(r.constants, at, a.Constant)
+				r.crossed = slices.Insert(r.crossed, at, NewBits(n))
+			}
+			r.crossed[at].Set(i)
+			r.any = with(r.any, i, n)
+		}
+		for _, a := range d.Reads {
+			r := &x.attributes[a]
+			r.touched = with(r.touched, i, n)
+			r.any = with(r.any, i, n)
+		}
+		for _, p := range d.Purposes {
+			x.purposes[p] = with(x.purposes[p], i, n)
+		}
+		for _, o := range d.Nested {
+			if o >= i {
+				panic("BUG: audience " + d.Name + " reads one that is not before it")
+			}
+			x.dependents[o].Set(i)
+		}
+	}
+	return x
+}
+
+func with(b Bits, i, n int) Bits {
+	if b == nil {
+		b = NewBits(n)
+	}
+	b.Set(i)
+	return b
+}
+
+// Len is the number of audiences.
+func (x *Index) Len() int { return len(x.definitions) }
+
+// Read says whether any audience reads the attribute.
+func (x *Index) Read(attribute int) bool { return x.attributes[attribute].any != nil }
+
+// All marks every audience.
+func (x *Index) All(dirty Bits) { copy(dirty, x.all) }
+
+// Changed marks the audiences that may flip because a number went from before to after; had and has say
+// whether there was a number before and after.
+func (x *Index) Changed(attribute int, before float64, had bool, after float64, has bool, dirty Bits) {
+	r := &x.attributes[attribute]
+	if r.any == nil || (had == has && (!has || before == after)) {
+		return
+	}
+	if had != has {
+		dirty.Or(r.any)
+		return
+	}
+	if r.touched != nil {
+		dirty.Or(r.touched)
+	}
+	// A comparison of any kind with a constant can change its truth only when the constant lies in the
+	// closed interval between the two values.
+	low, high := before, after
+	if low > high {
+		low, high = high, low
+	}
+	first, _ := slices.BinarySearch(r.constants, low)
+	for i := first; i < len(r.constants) && r.constants[i] <= high; i++ {
+		dirty.Or(r.crossed[i])
+	}
+}
+
+// Touched marks the audiences that read an attribute that is not a number.
+func (x *Index) Touched(attribute int, dirty Bits) {
+	if r := &x.attributes[attribute]; r.any != nil {
+		dirty.Or(r.any)
+	}
+}
+
+// Consented marks the audiences that read a purpose.
+func (x *Index) Consented(purpose int, dirty Bits) {
+	if b := x.purposes[purpose]; b != nil {
+		dirty.Or(b)
+	}
+}
+
+// Evaluate evaluates the marked audiences and those that read one that flipped, in index order. It flips
+// the membership bits in env.Audiences, writes the indices of flipped audiences to flipped[:0] and returns
+// it, and leaves dirty empty.
+func (x *Index) Evaluate(env *expr.Env, dirty Bits, flipped []int) []int {
+	flipped = flipped[:0]
+	member := Bits(env.Audiences)
+	for w := range dirty {
+		for dirty[w] != 0 {
+			i := w<<6 + bits.TrailingZeros64(dirty[w])
+			dirty[w] &= dirty[w] - 1
+			in := x.definitions[i].Condition(env) == expr.True
+			if in == member.Has(i) {
+				continue
+			}
+			if in {
+				member.Set(i)
+			} else {
+				member.Clear(i)
+			}
+			flipped = append(flipped, i)
+			dirty.Or(x.dependents[i]) // all of a larger index: none is passed by
+		}
+	}
+	return flipped
+}

@@ -1,0 +1,368 @@
+package shard
+
+import (
+	"bytes"
+	"encoding/binary"
+
+	"dashi/pipeline/activation"
+	"dashi/pipeline/attribute"
+	"dashi/pipeline/audience"
+	"dashi/pipeline/consent"
+	"dashi/pipeline/event"
+	"dashi/pipeline/expr"
+	"dashi/pipeline/recipe"
+	"dashi/shard/profile"
+)
+
+// lookAhead is how many events are read, and their index and record lines touched, before they are
+// applied, so that the cache misses of a group overlap.
+const lookAhead = 16
+
+// applier is the scratch space of Apply: nothing in it outlives a call.
+type applier struct {
+	s       *Shard
+	group   [lookAhead]event.Event
+	offsets [lookAhead]int64
+	hashes  [lookAhead]uint64
+	sum     uint64 // keeps the touching loads alive
+
+	env     expr.Env
+	ref     profile.Ref
+	rec     profile.Record
+	dirty   audience.Bits
+	flipped []int
+	segment []byte // scratch for kinds
+	since   []byte
+	before  []byte // values of watched attributes before the event
+	after   []byte
+	ends    []int
+
+	act     activation.Activation
+	ids     [1]activation.Identifier
+	key     []byte
+	include []int
+	attrs   func(dst []byte) []byte
+}
+
+func (a *applier) init(s *Shard) {
+	a.s = s
+	a.attrs = a.appendIncluded
+}
+
+// use sizes the scratch space for a program.
+func (a *applier) use(p *program) {
+	a.dirty = audience.NewBits(p.words * 64)
+	a.env.Audiences = make([]uint64, p.words)
+	for i := range a.group {
+		a.group[i] = event.Event{}
+	}
+}
+
+// events applies the packed events of a batch whose offset is above mark.
+func (a *applier) events(body []byte, prev, mark int64, r *Result) {
+	offset := prev
+	for len(body) > 0 {
+		n := 0
+		for n < lookAhead && len(body) > 0 {
+			delta, k := binary.Uvarint(body)
+			if k <= 0 {
+				a.s.counters.Corrupt++
+				body = nil
+				break
+			}
+			offset += int64(delta)
+			rest, err := event.Unpack(body[k:], a.s.program.Schema, &a.group[n])
+			if err != nil {
+				a.s.counters.Corrupt++
+				body = nil
+				break
+			}
+			body = rest
+			if offset <= mark {
+				r.Skipped++
+				continue
+			}
+			a.offsets[n], a.hashes[n] = offset, a.group[n].Hash
+			n++
+		}
+		a.sum += a.s.table.Touch(a.hashes[:n])
+		for i := range n {
+			a.sum += a.s.recent.touch(a.group[i].ID)
+		}
+		for i := range n {
+			a.event(&a.group[i], r)
+		}
+	}
+}
+
+// event applies one event to one profile.
+func (a *applier) event(e *event.Event, r *Result) {
+	s, p := a.s, a.s.program
+	if e.ID != [2]uint64{} {
+		if s.recent.seen(e.ID) {
+			s.counters.Repeated++
+			r.Repeated++
+			return
+		}
+		s.recent.add(e.ID, s.now)
+	}
+	s.counters.Events++
+	r.Applied++
+
+	ns := p.namespace[e.Identifiers[0].Namespace]
+	value := e.Identifiers[0].Value
+	ref, found := s.table.Find(e.Hash, ns, value)
+	if !found {
+		ref = s.table.Insert(e.Hash, ns, value)
+		p.index.All(a.dirty)
+	}
+	a.ref, a.rec = ref, s.table.Edit(ref)
+	a.rec.SetVersion(a.rec.Version() + 1)
+	if first := a.rec.First(); !found || e.Time < first {
+		a.rec.SetFirst(e.Time)
+	}
+	if last := a.rec.Last(); !found || e.Time > last {
+		a.rec.SetLast(e.Time)
+	}
+	a.env.Event, a.env.Now, a.env.Item = e, s.now, 0
+	p.env(&a.env, a.rec)
+
+	watched := p.onChange[e.Type]
+	if len(watched) > 0 {
+		a.before, a.ends = a.appendWatched(a.before[:0], a.ends[:0], watched)
+	}
+	rules := p.Rules[e.Type]
+	for i := range rules {
+		rule := &rules[i]
+		if rule.Array == 0 {
+			a.rule(rule, e)
+			continue
+		}
+		for item := range e.Lens[rule.Array-1] {
+			a.env.Item = item
+			a.rule(rule, e)
+		}
+		a.env.Item = 0
+	}
+	a.flipped = p.index.Evaluate(&a.env, a.dirty, a.flipped)
+	if len(a.flipped) > 0 {
+		a.join(e.Time)
+		for _, i := range a.flipped {
+			a.transition(i, e.Time)
+		}
+	}
+	if len(watched) > 0 {
+		a.changed(watched, e.Time)
+	}
+	for _, i := range p.onEvent[e.Type] {
+		if act := &p.Activations[i]; act.Where == nil || act.Where(&a.env) == expr.True {
+			a.act = activation.Activation{Name: act.Name, Type: e.Name, Transition: activation.Event}
+			a.emit(act.Requires, act.Include, e.Time)
+		}
+	}
+}
+
+// rule folds one occurrence into one attribute or purpose.
+func (a *applier) rule(rule *recipe.Rule, e *event.Event) {
+	p, env := a.s.program, &a.env
+	if rule.Where != nil && rule.Where(env) != expr.True {
+		return
+	}
+	in := attribute.Input{Op: rule.Op, By: 1, Time: e.Time, ID: e.ID}
+	if rule.Value != nil {
+		in.Value = rule.Value(env)
+		if in.Value.Kind == event.Absent {
+			return
+		}
+	}
+	if rule.By != nil {
+		by, ok := rule.By(env)
+		if !ok {
+			return
+		}
+		in.By = by
+	}
+	if rule.Attribute < 0 {
+		at := env.Consent[8*rule.Purpose:]
+		before := binary.LittleEndian.Uint64(at)
+		after := consent.Update(before, in.Value.Bits != 0, e.Time)
+		if after != before {
+			binary.LittleEndian.PutUint64(at, after)
+			p.index.Consented(rule.Purpose, a.dirty)
+		}
+		return
+	}
+	at := &p.Attributes[rule.Attribute]
+	fixed := env.State.Fixed[at.Slot.Offset:]
+	numeric := at.Type == attribute.Number || at.Type == attribute.Time
+	if at.Slot.Segment < 0 {
+		if !p.index.Read(rule.Attribute) {
+			at.Kind.Update(fixed, nil, in, nil)
+			return
+		}
+		if !numeric {
+			at.Kind.Update(fixed, nil, in, nil)
+			p.index.Touched(rule.Attribute, a.dirty)
+			return
+		}
+		before, had := at.Kind.Num(fixed, nil)
+		at.Kind.Update(fixed, nil, in, nil)
+		after, has := at.Kind.Num(fixed, nil)
+		p.index.Changed(rule.Attribute, before, had, after, has, a.dirty)
+		return
+	}
+	segment := env.State.Segment(at.Slot.Segment)
+	var before float64
+	var had bool
+	if numeric {
+		before, had = at.Kind.Num(fixed, segment)
+	}
+	updated := at.Kind.Update(fixed, segment, in, a.segment[:0])
+	if !same(updated, segment) {
+		if cap(updated) > cap(a.segment) {
+			a.segment = updated[:0]
+		}
+		a.setSegment(at.Slot.Segment, updated)
+	}
+	if !p.index.Read(rule.Attribute) {
+		return
+	}
+	if numeric {
+		after, has := at.Kind.Num(env.State.Fixed[at.Slot.Offset:], env.State.Segment(at.Slot.Segment))
+		p.index.Changed(rule.Attribute, before, had, after, has, a.dirty)
+		return
+	}
+	p.index.Touched(rule.Attribute, a.dirty)
+}
+
+// same says whether b is the very slice a, edited in place or not at all.
+func same(a, b []byte) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
+}
+
+// setSegment replaces a segment of the current record, which may move it.
+func (a *applier) setSegment(i int, b []byte) {
+	a.ref = a.s.table.SetSegment(a.ref, i, b)
+	a.rec = a.s.table.Edit(a.ref)
+	// The membership bits in env are ahead of the record's while an event is applied: they stay.
+	fixed := a.rec.Fixed()
+	p := a.s.program
+	a.env.State.Fixed = fixed[:p.FixedSize:p.FixedSize]
+	a.env.State.Dir, a.env.State.Data = a.rec.Dir(), a.rec.Data()
+	a.env.Consent = fixed[p.consentAt:p.membersAt:p.membersAt]
+}
+
+// join writes the membership bits of the flipped audiences to the record, their entry times and bitmaps.
+func (a *applier) join(at int64) {
+	p := a.s.program
+	fixed := a.rec.Fixed()
+	old := a.rec.Segment(p.since)
+	a.since = a.since[:0]
+	for w := range p.words {
+		was := le64(fixed[p.membersAt+8*w:])
+		is := a.env.Audiences[w]
+		for bit := uint64(1); bit != 0 && (was|is)&^(bit-1) != 0; bit <<= 1 {
+			if was&bit != 0 {
+				if is&bit != 0 {
+					a.since = append(a.since, old[:8]...)
+				}
+				old = old[8:]
+			} else if is&bit != 0 {
+				a.since = binary.LittleEndian.AppendUint64(a.since, uint64(at))
+			}
+		}
+		binary.LittleEndian.PutUint64(fixed[p.membersAt+8*w:], is)
+	}
+	a.setSegment(p.since, a.since)
+	ordinal := a.rec.Ordinal()
+	for _, i := range a.flipped {
+		if audience.Bits(a.env.Audiences).Has(i) {
+			a.s.members[i].Add(ordinal)
+		} else {
+			a.s.members[i].Remove(ordinal)
+		}
+	}
+}
+
+// transition emits what follows from entering or leaving audience i.
+func (a *applier) transition(i int, at int64) {
+	p := a.s.program
+	d := &p.Audiences[i]
+	in := audience.Bits(a.env.Audiences).Has(i)
+	kind, named, emits := activation.Exit, p.onExit[i], d.Emit == audience.EmitBoth || d.Emit == audience.EmitExit
+	if in {
+		kind, named, emits = activation.Enter, p.onEnter[i], d.Emit == audience.EmitBoth || d.Emit == audience.EmitEnter
+	}
+	if emits {
+		a.act = activation.Activation{Name: d.Name, Audience: d.Name, Transition: kind}
+		a.emit(d.Requires, nil, at)
+	}
+	for _, j := range named {
+		if act := &p.Activations[j]; act.Where == nil || act.Where(&a.env) == expr.True {
+			a.act = activation.Activation{Name: act.Name, Audience: d.Name, Transition: kind}
+			a.emit(act.Requires, act.Include, at)
+		}
+	}
+}
+
+// appendWatched appends the values of the attributes that the watched activations wait for, and where each ends.
+func (a *applier) appendWatched(dst []byte, ends []int, watched []int) ([]byte, []int) {
+	p := a.s.program
+	for _, i := range watched {
+		dst = p.Attributes[p.Activations[i].Attribute].AppendJSON(dst, &a.env)
+		ends = append(ends, len(dst))
+	}
+	return dst, ends
+}
+
+// changed emits the activations whose attribute has another value than before the event.
+func (a *applier) changed(watched []int, at int64) {
+	p := a.s.program
+	start := 0
+	for k, i := range watched {
+		act := &p.Activations[i]
+		was := a.before[start:a.ends[k]]
+		start = a.ends[k]
+		a.after = p.Attributes[act.Attribute].AppendJSON(a.after[:0], &a.env)
+		if bytes.Equal(was, a.after) || (act.Where != nil && act.Where(&a.env) != expr.True) {
+			continue
+		}
+		a.act = activation.Activation{Name: act.Name, Attribute: p.Attributes[act.Attribute].Name, Transition: activation.Change}
+		a.emit(act.Requires, act.Include, at)
+	}
+}
+
+// emit puts a.act into the outbox, unless a consent is missing.
+func (a *applier) emit(requires, include []int, at int64) {
+	s, p := a.s, a.s.program
+	if !consent.Allows(a.env.Consent, requires) {
+		s.counters.Withheld++
+		return
+	}
+	a.rec.SetSequence(a.rec.Sequence() + 1)
+	a.ids[0] = activation.Identifier{Namespace: s.namespaces[a.rec.Namespace()], Value: a.rec.Key()}
+	a.act.Identifiers = a.ids[:]
+	a.act.Sequence = a.rec.Sequence()
+	a.act.Cookbook = p.Hash
+	a.act.EventTime, a.act.At = at, s.now
+	if a.include = include; len(include) > 0 {
+		a.act.Attributes = a.attrs
+	}
+	a.key = a.act.AppendProfile(a.key[:0])
+	s.outbox.close(a.act.AppendJSON(s.outbox.open(a.key)))
+	s.counters.Activations++
+}
+
+// appendIncluded appends the attributes of an activation's payload.
+func (a *applier) appendIncluded(dst []byte) []byte {
+	for k, i := range a.include {
+		if k > 0 {
+			dst = append(dst, ',')
+		}
+		at := &a.s.program.Attributes[i]
+		dst = attribute.AppendQuoted(dst, []byte(at.Name))
+		dst = append(dst, ':')
+		dst = at.AppendJSON(dst, &a.env)
+	}
+	return dst
+}

@@ -1,0 +1,23 @@
+// Package shard is the deterministic state machine that owns one range of identifiers.
+//
+// It consumes entries and produces state and an outbox. Everything it knows came in an entry: events, the
+// clock, the cookbook, what the sinks have acknowledged. It is not the host: logs, snapshots on disk,
+// goroutines and locks are shard/group's and the node's.
+//
+// What the caller must do, in order: New or Restore; a Cookbook entry before the first batch; then Apply
+// every entry, once each, in log order. Readers (Lookup, Members, Outbox, ...) may run concurrently with each
+// other but never with Apply; Snapshot is called between two Applies and what it returns may be written
+// concurrently with later Applies.
+//
+// Invariants:
+//
+//	I1  the same entries give the same state on every replica: Fingerprint proves it.
+//	I2  for every stream the mark is the offset up to which everything for this shard has been applied. A
+//	    batch (prev, last] is accepted iff mark >= prev; what is at or below the mark is skipped; then the mark
+//	    is last. So nothing is lost and nothing is counted twice, whoever sends it, and however often.
+//	I3  an entry is applied whole or answered with why not; bad content never fails Apply, and never panics.
+//	I4  the clock never goes back: now is the greatest stamp seen.
+//	I5  the outbox is in the state until acknowledged; positions are dense and never reused. When it is full,
+//	    batches are answered Full and change nothing.
+//	I6  membership bits, their bitmaps and what evaluating every audience gives are the same between Applies.
+package shard

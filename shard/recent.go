@@ -1,0 +1,198 @@
+package shard
+
+import "encoding/binary"
+
+// recent remembers the message ids of the last hours, exactly: a producer that sends the same event again
+// under another offset is found out. It is bounded by time and by number; window says what is held.
+//
+// Ids lie in arrival order in chunks; a table of (tag, position) finds them. A chunk is immutable once it is full,
+// so a snapshot only copies the list of chunks. About 28 bytes an id.
+type recent struct {
+	window int64 // milliseconds
+	limit  int   // ids
+
+	chunks []*recentChunk // oldest first
+	base   uint64         // position of the first id of chunks[0]
+	next   uint64         // position of the next id
+	table  []uint64       // tag in the high half, low bits of the position in the low one; 0 is free
+	used   int
+}
+
+const recentChunkIDs = 256
+
+type recentChunk struct {
+	last int64 // shard time of the newest id
+	ids  [recentChunkIDs][2]uint64
+}
+
+func newRecent(window int64, limit int) recent {
+	return recent{window: window, limit: limit, table: make([]uint64, 1024)}
+}
+
+func (r *recent) home(id [2]uint64) uint64 { return id[0] & uint64(len(r.table)-1) }
+
+// tagOf has its lowest bit set, so that no slot in use is zero.
+func tagOf(id [2]uint64) uint64 { return id[1]&^0xffffffff | 1<<32 }
+
+func (r *recent) at(position uint64) *[2]uint64 {
+	i := position - r.base
+	return &r.chunks[i/recentChunkIDs].ids[i%recentChunkIDs]
+}
+
+// position restores the full position of a table slot from its low 32 bits: ids held are far fewer than 2^32.
+func (r *recent) position(slot uint64) uint64 {
+	low := uint32(slot)
+	return r.base + uint64(low-uint32(r.base))
+}
+
+// touch loads the line of the table that id would be in.
+func (r *recent) touch(id [2]uint64) uint64 { return r.table[r.home(id)] }
+
+// seen says whether id was added within what is held.
+func (r *recent) seen(id [2]uint64) bool {
+	mask := uint64(len(r.table) - 1)
+	for i := r.home(id); r.table[i] != 0; i = (i + 1) & mask {
+		if r.table[i]&^0xffffffff == tagOf(id) && *r.at(r.position(r.table[i])) == id {
+			return true
+		}
+	}
+	return false
+}
+
+// add remembers id, which is not there, at shard time now.
+func (r *recent) add(id [2]uint64, now int64) {
+	if 4*(r.used+1) > 3*len(r.table) {
+		r.grow()
+	}
+	if (r.next-r.base)%recentChunkIDs == 0 {
+		r.chunks = append(r.chunks, new(recentChunk))
+	}
+	c := r.chunks[len(r.chunks)-1]
+	c.ids[(r.next-r.base)%recentChunkIDs] = id
+	c.last = now
+	r.insert(id, r.next)
+	r.next++
+	r.used++
+	if r.used > r.limit {
+		r.drop()
+	}
+}
+
+func (r *recent) insert(id [2]uint64, position uint64) {
+	mask := uint64(len(r.table) - 1)
+	i := r.home(id)
+	for r.table[i] != 0 {
+		i = (i + 1) & mask
+	}
+	r.table[i] = tagOf(id) | uint64(uint32(position))
+}
+
+func (r *recent) grow() {
+	old := r.table
+	r.table = make([]uint64, 2*len(old))
+	for p := r.base; p < r.next; p++ {
+		r.insert(*r.at(p), p)
+	}
+}
+
+// expire forgets the chunks of which every id is older than the window.
+func (r *recent) expire(now int64) {
+	for len(r.chunks) > 1 && r.chunks[0].last < now-r.window {
+		r.drop()
+	}
+}
+
+// drop forgets the oldest chunk.
+func (r *recent) drop() {
+	n := min(recentChunkIDs, int(r.next-r.base))
+	for i := range n {
+		r.remove(r.chunks[0].ids[i], r.base+uint64(i))
+	}
+	r.chunks[0] = nil
+	r.chunks = r.chunks[1:]
+	r.base += uint64(n)
+	r.used -= n
+}
+
+// remove takes one id out of the table and closes the gap (Knuth 6.4, algorithm R).
+func (r *recent) remove(id [2]uint64, position uint64) {
+	mask := uint64(len(r.table) - 1)
+	want := tagOf(id) | uint64(uint32(position))
+	i := r.home(id)
+	for r.table[i] != want {
+		i = (i + 1) & mask
+	}
+	for j := (i + 1) & mask; r.table[j] != 0; j = (j + 1) & mask {
+		home := r.home(*r.at(r.position(r.table[j])))
+		if (j-home)&mask >= (j-i)&mask {
+			r.table[i] = r.table[j]
+			i = j
+		}
+	}
+	r.table[i] = 0
+}
+
+// held is the number of ids and the bytes they take.
+func (r *recent) held() (ids int, bytes int64) {
+	return r.used, int64(len(r.chunks))*recentChunkIDs*16 + int64(len(r.table))*8
+}
+
+// frozenRecent is what a snapshot keeps: the chunks, and the last one, still being filled, as a copy.
+type frozenRecent struct {
+	chunks []*recentChunk
+	count  int
+	base   uint64
+}
+
+func (r *recent) freeze() frozenRecent {
+	f := frozenRecent{chunks: append([]*recentChunk(nil), r.chunks...), count: int(r.next - r.base), base: r.base}
+	if n := len(f.chunks); n > 0 {
+		tail := *f.chunks[n-1]
+		f.chunks[n-1] = &tail
+	}
+	return f
+}
+
+func (f *frozenRecent) append(dst []byte) []byte {
+	dst = binary.AppendUvarint(dst, f.base)
+	dst = binary.AppendUvarint(dst, uint64(f.count))
+	left := f.count
+	for _, c := range f.chunks {
+		n := min(left, recentChunkIDs)
+		dst = binary.LittleEndian.AppendUint64(dst, uint64(c.last))
+		for _, id := range c.ids[:n] {
+			dst = binary.LittleEndian.AppendUint64(dst, id[0])
+			dst = binary.LittleEndian.AppendUint64(dst, id[1])
+		}
+		left -= n
+	}
+	return dst
+}
+
+func (r *recent) restore(src []byte) (rest []byte, err error) {
+	base, k := binary.Uvarint(src)
+	if k <= 0 {
+		return nil, errShort
+	}
+	src = src[k:]
+	count, k := binary.Uvarint(src)
+	if k <= 0 || count > uint64(len(src))/16 {
+		return nil, errShort
+	}
+	src = src[k:]
+	r.base, r.next = base, base
+	for count > 0 {
+		n := min(count, recentChunkIDs)
+		if uint64(len(src)) < 8+16*n {
+			return nil, errShort
+		}
+		last := int64(binary.LittleEndian.Uint64(src))
+		src = src[8:]
+		for range n {
+			r.add([2]uint64{binary.LittleEndian.Uint64(src), binary.LittleEndian.Uint64(src[8:])}, last)
+			src = src[16:]
+		}
+		count -= n
+	}
+	return src, nil
+}

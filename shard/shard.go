@@ -1,0 +1,230 @@
+package shard
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"dashi/pipeline/activation"
+	"dashi/pipeline/audience"
+	"dashi/pipeline/event"
+	"dashi/pipeline/expr"
+	"dashi/pipeline/recipe"
+	"dashi/shard/profile"
+
+	"github.com/RoaringBitmap/roaring/v2"
+)
+
+// Settings are what a shard is made with. They must be the same on every replica.
+type Settings struct {
+	// OutboxBytes bounds the outbox; when it is reached, batches are answered Full until the sink acknowledges.
+	OutboxBytes int64
+	// RecentMillis and RecentIDs bound the memory of message ids, by time and by number.
+	RecentMillis int64
+	RecentIDs    int
+	// Memory is where the pages of the table come from. It may differ between replicas.
+	Memory profile.Memory
+}
+
+// DefaultSettings: Segment's SDKs retry the same message id for up to 12 hours; a million ids take 28 MB.
+var DefaultSettings = Settings{
+	OutboxBytes:  16 << 20,
+	RecentMillis: 12 * 60 * 60 * 1000,
+	RecentIDs:    1 << 20,
+}
+
+// Outcome is what became of an entry.
+type Outcome uint8
+
+// The outcomes.
+const (
+	Accepted Outcome = iota
+	Gap              // a batch began beyond the mark: send again from Mark
+	Full             // the outbox is full: send again later
+	Stale            // the batch was projected with another cookbook than the one in force: project again
+	Refused          // the entry cannot be understood, or the cookbook has errors: see Detail
+)
+
+func (o Outcome) String() string {
+	return [...]string{"accepted", "gap", "full", "stale", "refused"}[o]
+}
+
+// Result is the answer to one entry.
+type Result struct {
+	Outcome     Outcome
+	Mark        int64  // of the batch's stream, afterwards
+	Applied     int    // events applied
+	Repeated    int    // events dropped because their message id had been seen
+	Skipped     int    // events at or below the mark
+	Activations int    // entries added to the outbox
+	Detail      string // for Refused
+}
+
+// Counters count since the shard was made; they are part of the state.
+type Counters struct {
+	Events      uint64 // applied
+	Repeated    uint64 // dropped by message id
+	Activations uint64 // put into the outbox
+	Withheld    uint64 // activations that a missing consent stopped
+	OutOfRange  uint64 // numbers too large for exact sums
+	Corrupt     uint64 // packed events that could not be read back: a bug or a broken disk
+}
+
+// Shard is the state. See the package comment for who may call what when.
+type Shard struct {
+	settings Settings
+	now      int64
+	marks    map[Stream]int64 // never ranged over for output without sorting
+	counters Counters
+	outbox   outbox
+	recent   recent
+
+	program    *program
+	namespaces []string // the names behind profile.Record.Namespace, in order of first use
+	table      *profile.Table
+	members    []*roaring.Bitmap // by audience: ordinals of profiles
+
+	apply applier // scratch space of Apply
+}
+
+// program is a recipe.Program with what the shard derives from it.
+type program struct {
+	*recipe.Program
+	index *audience.Index
+	// namespace maps the program's namespaces to the shard's.
+	namespace []uint8
+	consentAt int // offset of the consent words in the fixed part
+	membersAt int // offset of the membership bits
+	words     int // of membership bits
+	since     int // segment of the entry times
+	onEnter   [][]int
+	onExit    [][]int
+	onChange  [][]int // by event type: activations whose attribute a rule of that type may change
+	onEvent   [][]int // by event type
+}
+
+// New makes an empty shard.
+func New(settings Settings) *Shard {
+	s := &Shard{
+		settings: settings,
+		marks:    map[Stream]int64{},
+		outbox:   outbox{limit: settings.OutboxBytes},
+		recent:   newRecent(settings.RecentMillis, settings.RecentIDs),
+	}
+	s.apply.init(s)
+	return s
+}
+
+// Close gives the table's memory back. The shard and everything read from it must not be used any more.
+func (s *Shard) Close() {
+	if s.table != nil {
+		s.table.Close()
+		s.table = nil
+	}
+}
+
+// Apply applies one entry. It never fails: what is wrong with an entry is in the result.
+// The entry is not kept.
+func (s *Shard) Apply(entry []byte) *Result {
+	r := &Result{}
+	if len(entry) < entryHead {
+		return r.refuse("entry of %d bytes", len(entry))
+	}
+	now, body := int64(binary.LittleEndian.Uint64(entry[1:])), entry[entryHead:]
+	s.now = max(s.now, now)
+	s.recent.expire(s.now)
+	switch entry[0] {
+	case kindBatch:
+		s.applyBatch(body, r)
+	case kindTick:
+	case kindAck:
+		if len(body) != 8 {
+			return r.refuse("acknowledgement of %d bytes", len(body))
+		}
+		s.outbox.ack(binary.LittleEndian.Uint64(body))
+	case kindCookbook:
+		s.applyCookbook(body, r)
+	default:
+		return r.refuse("entry of unknown kind %d", entry[0])
+	}
+	return r
+}
+
+func (r *Result) refuse(format string, args ...any) *Result {
+	r.Outcome, r.Detail = Refused, fmt.Sprintf(format, args...)
+	return r
+}
+
+// applyBatch is I2.
+func (s *Shard) applyBatch(body []byte, r *Result) {
+	if len(body) < batchHead-entryHead {
+		r.refuse("batch of %d bytes", len(body))
+		return
+	}
+	hash := binary.LittleEndian.Uint64(body)
+	var stream Stream
+	copy(stream.Topic[:], body[8:24])
+	stream.Partition = binary.LittleEndian.Uint32(body[24:])
+	prev, last := int64(binary.LittleEndian.Uint64(body[28:])), int64(binary.LittleEndian.Uint64(body[36:]))
+	body = body[44:]
+
+	mark, known := s.marks[stream]
+	if !known {
+		mark = -1
+	}
+	r.Mark = mark
+	switch {
+	case last < prev:
+		r.refuse("batch (%d, %d]", prev, last)
+		return
+	case mark < prev:
+		r.Outcome = Gap
+		return
+	case last <= mark: // all of it is known: nothing to project, nothing to store
+		return
+	case len(body) > 0 && (s.program == nil || s.program.Hash != hash):
+		r.Outcome = Stale
+		return
+	case len(body) > 0 && s.outbox.full():
+		r.Outcome = Full
+		return
+	}
+	before := s.outbox.next
+	s.apply.events(body, prev, mark, r)
+	s.marks[stream] = last
+	r.Mark = last
+	r.Activations = int(s.outbox.next - before)
+}
+
+// Mark is the offset up to which everything of the stream has been applied; -1 for none.
+func (s *Shard) Mark(stream Stream) int64 {
+	if m, ok := s.marks[stream]; ok {
+		return m
+	}
+	return -1
+}
+
+// Now is the shard's clock, in milliseconds.
+func (s *Shard) Now() int64 { return s.now }
+
+// Program is the cookbook in force; nil before the first.
+func (s *Shard) Program() *recipe.Program {
+	if s.program == nil {
+		return nil
+	}
+	return s.program.Program
+}
+
+// env prepares e for the expressions of the program on one record.
+func (p *program) env(e *expr.Env, rec profile.Record) {
+	fixed := rec.Fixed()
+	e.State.Fixed = fixed[:p.FixedSize:p.FixedSize]
+	e.State.Dir, e.State.Data = rec.Dir(), rec.Data()
+	e.Consent = fixed[p.consentAt:p.membersAt:p.membersAt]
+	e.Hash = rec.Hash()
+	for i := range p.words {
+		e.Audiences[i] = le64(fixed[p.membersAt+8*i:])
+	}
+}
+
+var _ = activation.Enter
+var _ event.Event

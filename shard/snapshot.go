@@ -1,0 +1,275 @@
+package shard
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"dashi/pipeline/audience"
+	"dashi/pipeline/expr"
+	"dashi/pipeline/recipe"
+	"dashi/shard/profile"
+
+	"github.com/cespare/xxhash/v2"
+)
+
+const snapshotVersion = 1
+
+var snapshotMagic = []byte("DASHISHARD")
+
+// Snapshot is the state between two entries. It may be written while the shard goes on.
+type Snapshot struct {
+	head   []byte // everything small
+	outbox outbox
+	recent frozenRecent
+	table  *profile.Snapshot // nil before the first cookbook
+}
+
+// Snapshot freezes the state: it takes microseconds, whatever the number of profiles. Release it.
+func (s *Shard) Snapshot() *Snapshot {
+	snap := &Snapshot{head: s.appendHead(nil), outbox: s.outbox.freeze(), recent: s.recent.freeze()}
+	if s.table != nil {
+		snap.table = s.table.Snapshot()
+	}
+	return snap
+}
+
+// Release lets go of the pages that the snapshot holds.
+func (n *Snapshot) Release() {
+	if n.table != nil {
+		n.table.Release()
+		n.table = nil
+	}
+}
+
+// appendHead appends everything but the outbox, the message ids and the table. FORMAT.md has the bytes.
+func (s *Shard) appendHead(dst []byte) []byte {
+	dst = binary.LittleEndian.AppendUint64(dst, uint64(s.now))
+	dst = s.appendMarks(dst)
+	for _, c := range s.counters.all() {
+		dst = binary.LittleEndian.AppendUint64(dst, *c)
+	}
+	dst = binary.AppendUvarint(dst, uint64(len(s.namespaces)))
+	for _, ns := range s.namespaces {
+		dst = appendBytes(dst, []byte(ns))
+	}
+	if s.program == nil {
+		return append(dst, 0)
+	}
+	return appendSources(append(dst, 1), s.program.Sources)
+}
+
+// all lists the counters in the order in which they are stored: append only.
+func (c *Counters) all() []*uint64 {
+	return []*uint64{&c.Events, &c.Repeated, &c.Activations, &c.Withheld, &c.OutOfRange, &c.Corrupt}
+}
+
+func (s *Shard) appendMarks(dst []byte) []byte {
+	streams := make([]Stream, 0, len(s.marks))
+	for stream := range s.marks {
+		streams = append(streams, stream)
+	}
+	slices.SortFunc(streams, func(a, b Stream) int {
+		return cmp.Or(bytes.Compare(a.Topic[:], b.Topic[:]), cmp.Compare(a.Partition, b.Partition))
+	})
+	dst = binary.AppendUvarint(dst, uint64(len(streams)))
+	for _, stream := range streams {
+		dst = append(dst, stream.Topic[:]...)
+		dst = binary.LittleEndian.AppendUint32(dst, stream.Partition)
+		dst = binary.LittleEndian.AppendUint64(dst, uint64(s.marks[stream]))
+	}
+	return dst
+}
+
+// WriteTo writes the snapshot: magic, version, length and checksum of the small part, the small part, the table.
+func (n *Snapshot) WriteTo(w io.Writer) (int64, error) {
+	body := n.recent.append(n.outbox.append(n.head))
+	buf := append([]byte(nil), snapshotMagic...)
+	buf = append(buf, snapshotVersion)
+	buf = binary.LittleEndian.AppendUint64(buf, uint64(len(body)))
+	buf = binary.LittleEndian.AppendUint64(buf, xxhash.Sum64(body))
+	buf = append(buf, body...)
+	written, err := w.Write(buf)
+	if err != nil || n.table == nil {
+		return int64(written), err
+	}
+	more, err := n.table.WriteTo(w)
+	return int64(written) + more, err
+}
+
+// Restore reads a shard back. What is damaged is an error.
+func Restore(r io.Reader, settings Settings) (*Shard, error) {
+	in := bufio.NewReaderSize(r, 256<<10)
+	head := make([]byte, len(snapshotMagic)+1+16)
+	if _, err := io.ReadFull(in, head); err != nil {
+		return nil, fmt.Errorf("cannot read head of shard snapshot: %w", err)
+	}
+	if !bytes.HasPrefix(head, snapshotMagic) || head[len(snapshotMagic)] != snapshotVersion {
+		return nil, errors.New("cannot restore shard: not a shard snapshot of a version this program knows")
+	}
+	size, sum := le64(head[len(snapshotMagic)+1:]), le64(head[len(snapshotMagic)+9:])
+	var buf bytes.Buffer
+	if n, err := io.CopyN(&buf, in, int64(min(size, 1<<40))); err != nil {
+		return nil, fmt.Errorf("cannot read shard snapshot after %d of %d bytes: %w", n, size, err)
+	}
+	if xxhash.Sum64(buf.Bytes()) != sum {
+		return nil, errors.New("cannot restore shard: checksum of the snapshot does not match")
+	}
+	s := New(settings)
+	hasTable, err := s.restoreBody(buf.Bytes())
+	if err != nil {
+		return nil, fmt.Errorf("cannot restore shard: %w", err)
+	}
+	if !hasTable {
+		return s, nil
+	}
+	if s.table, err = profile.Read(in, settings.Memory); err != nil {
+		return nil, fmt.Errorf("cannot restore profiles: %w", err)
+	}
+	if s.table.Layout() != s.program.layout() {
+		s.Close()
+		return nil, errors.New("cannot restore shard: its records do not have the shape of its cookbook; was the snapshot written by another version?")
+	}
+	s.fillMembers()
+	return s, nil
+}
+
+func (s *Shard) restoreBody(src []byte) (hasTable bool, err error) {
+	if len(src) < 8 {
+		return false, errShort
+	}
+	s.now = int64(le64(src))
+	src = src[8:]
+	n, k := binary.Uvarint(src)
+	if k <= 0 || n > uint64(len(src))/28 {
+		return false, errShort
+	}
+	src = src[k:]
+	for range n {
+		var stream Stream
+		copy(stream.Topic[:], src)
+		stream.Partition = binary.LittleEndian.Uint32(src[16:])
+		s.marks[stream] = int64(le64(src[20:]))
+		src = src[28:]
+	}
+	for _, c := range s.counters.all() {
+		if len(src) < 8 {
+			return false, errShort
+		}
+		*c = le64(src)
+		src = src[8:]
+	}
+	if n, k = binary.Uvarint(src); k <= 0 || n > 256 {
+		return false, errShort
+	}
+	src = src[k:]
+	for range n {
+		var name []byte
+		if name, src, err = readBytes(src); err != nil {
+			return false, err
+		}
+		s.namespaces = append(s.namespaces, string(name))
+	}
+	if len(src) == 0 {
+		return false, errShort
+	}
+	hasTable, src = src[0] == 1, src[1:]
+	if hasTable {
+		var sources []recipe.Source
+		if sources, src, err = readSources(src); err != nil {
+			return false, err
+		}
+		compiled, diagnostics := recipe.Compile(sources)
+		if compiled == nil {
+			return false, fmt.Errorf("its cookbook does not compile with this version: %v", diagnostics)
+		}
+		s.program = s.derive(compiled)
+		s.apply.use(s.program)
+	}
+	if src, err = s.outbox.restore(src); err != nil {
+		return false, err
+	}
+	if src, err = s.recent.restore(src); err != nil {
+		return false, err
+	}
+	if len(src) > 0 {
+		return false, fmt.Errorf("%d bytes too many", len(src))
+	}
+	return hasTable, nil
+}
+
+// fillMembers makes the bitmaps out of the membership bits of the records.
+func (s *Shard) fillMembers() {
+	p := s.program
+	s.members = emptyMembers(len(p.Audiences))
+	s.table.Each(func(_ profile.Ref, rec profile.Record) bool {
+		for w := range p.words {
+			word := le64(rec.Fixed()[p.membersAt+8*w:])
+			for i := 64 * w; word != 0; i, word = i+1, word>>1 {
+				if word&1 != 0 {
+					s.members[i].Add(rec.Ordinal())
+				}
+			}
+		}
+		return true
+	})
+}
+
+// Hash covers what the events did: the cookbook, the marks, and every profile to the byte. It does not depend on where
+// records lie, nor on what only says when things were done: the clock, the outbox, the message ids held.
+func (s *Shard) Hash() uint64 {
+	b := s.appendMarks(nil)
+	if s.table != nil {
+		b = binary.LittleEndian.AppendUint64(b, s.program.Hash)
+		b = binary.LittleEndian.AppendUint64(b, s.table.Hash())
+	}
+	return xxhash.Sum64(b)
+}
+
+// Fingerprint covers all of the state: replicas that have applied the same entries have the same (I1).
+func (s *Shard) Fingerprint() uint64 {
+	recent := s.recent.freeze()
+	b := recent.append(s.outbox.append(s.appendHead(nil)))
+	if s.table != nil {
+		b = binary.LittleEndian.AppendUint64(b, s.table.Hash())
+	}
+	return xxhash.Sum64(b)
+}
+
+// check is I6.
+func (s *Shard) check() error {
+	if s.program == nil {
+		return nil
+	}
+	p := s.program
+	var env expr.Env
+	env.Audiences = make([]uint64, p.words)
+	var err error
+	s.table.Each(func(_ profile.Ref, rec profile.Record) bool {
+		p.env(&env, rec)
+		env.Now = s.now
+		members := 0
+		for i := range p.Audiences {
+			in := audience.Bits(env.Audiences).Has(i)
+			if in {
+				members++
+			}
+			if want := p.Audiences[i].Condition(&env) == expr.True; in != want {
+				err = fmt.Errorf("profile %q: in audience %q is %v, its condition says %v", rec.Key(), p.Audiences[i].Name, in, want)
+			}
+			if s.members[i].Contains(rec.Ordinal()) != in {
+				err = fmt.Errorf("profile %q: bitmap of audience %q disagrees with its bit %v", rec.Key(), p.Audiences[i].Name, in)
+			}
+		}
+		if n := len(rec.Segment(p.since)) / 8; n != members {
+			err = fmt.Errorf("profile %q: %d entry times for %d audiences", rec.Key(), n, members)
+		}
+		return err == nil
+	})
+	return err
+}
