@@ -1,0 +1,68 @@
+package shop
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+)
+
+// Every message is valid JSON of the Segment spec with somebody in it, and everything that the demo promises happens.
+func TestTraffic(t *testing.T) {
+	s := New(1, 500)
+	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	seen := map[string]int{}
+	late := 0
+	for range 50_000 {
+		now = now.Add(5 * time.Millisecond)
+		m := s.Next(now)
+		var e struct {
+			Type, Event, MessageID, UserID, AnonymousID string
+			Timestamp                                   time.Time
+		}
+		if err := json.Unmarshal(m.Value, &e); err != nil {
+			t.Fatalf("%v in %s", err, m.Value)
+		}
+		if e.UserID == "" && e.AnonymousID == "" || len(m.Key) == 0 || e.MessageID == "" {
+			t.Fatalf("nobody in %s", m.Value)
+		}
+		if e.Timestamp.After(now) {
+			t.Fatalf("from the future: %s", m.Value)
+		}
+		if now.Sub(e.Timestamp) > time.Hour {
+			late++
+		}
+		seen[e.Type+" "+e.Event]++
+	}
+	for _, want := range []string{"page ", "identify ", "track App Opened", "track Product Viewed", "track Products Searched",
+		"track Product Added", "track Cart Viewed", "track Checkout Started", "track Order Completed", "track Order Refunded",
+		"track Store Purchase", "track Segment Consent Preference Updated"} {
+		if seen[want] == 0 {
+			t.Errorf("no %q in %v", want, seen)
+		}
+	}
+	if late == 0 {
+		t.Error("no purchase arrived late")
+	}
+}
+
+func TestSameSeedSameTraffic(t *testing.T) {
+	a, b := New(7, 100), New(7, 100)
+	now := time.Unix(1_700_000_000, 0)
+	for range 1000 {
+		now = now.Add(time.Second)
+		if x, y := a.Next(now), b.Next(now); string(x.Value) != string(y.Value) || string(x.Key) != string(y.Key) {
+			t.Fatalf("%s\n%s", x.Value, y.Value)
+		}
+	}
+}
+
+func BenchmarkNext(b *testing.B) {
+	s := New(1, 100_000)
+	now := time.Unix(1_700_000_000, 0)
+	b.ReportAllocs()
+	bytes := 0
+	for b.Loop() {
+		bytes += len(s.Next(now).Value)
+	}
+	b.ReportMetric(float64(bytes)/float64(b.N), "bytes/event")
+}

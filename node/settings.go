@@ -1,0 +1,181 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Settings are everything that a node can be told. deploy/dashi.yml is the same tree with comments; a test
+// holds the two together.
+type Settings struct {
+	// Cluster names everything that this cluster keeps in Kafka: consumer group, producers, positions.
+	Cluster string `yaml:"cluster"`
+	// Data is the directory of the log, the snapshots and the embedded broker.
+	Data string `yaml:"data"`
+	// Shards is fixed when the data directory is made.
+	Shards  int      `yaml:"shards"`
+	Recipes []string `yaml:"recipes"`
+
+	HTTP   HTTPSettings  `yaml:"http"`
+	RESP   RESPSettings  `yaml:"resp"`
+	Kafka  KafkaSettings `yaml:"kafka"`
+	Log    LogSettings   `yaml:"log"`
+	Limits LimitSettings `yaml:"limits"`
+}
+
+// HTTPSettings are those of the HTTP front door.
+type HTTPSettings struct {
+	Listen string `yaml:"listen"`
+	// WriteKeys are the keys that event producers may use; none: any.
+	WriteKeys []string `yaml:"write_keys"`
+}
+
+// RESPSettings are those of the Redis-protocol front door.
+type RESPSettings struct {
+	Listen   string `yaml:"listen"` // empty: closed
+	Password string `yaml:"password"`
+}
+
+// KafkaSettings say where events come from and activations go.
+type KafkaSettings struct {
+	// Brokers of a real cluster. With Embedded.Listen set, the embedded broker is used instead.
+	Brokers     []string         `yaml:"brokers"`
+	TLS         bool             `yaml:"tls"`
+	SASL        SASLSettings     `yaml:"sasl"`
+	Inputs      []InputSettings  `yaml:"inputs"`
+	Activations string           `yaml:"activations"`
+	Dead        string           `yaml:"dead"`
+	Partitions  int              `yaml:"partitions"` // of topics that dashi creates
+	Embedded    EmbeddedSettings `yaml:"embedded"`
+}
+
+// SASLSettings log in to the brokers.
+type SASLSettings struct {
+	Mechanism string `yaml:"mechanism"` // plain, scram-sha-256, scram-sha-512; empty: none
+	User      string `yaml:"user"`
+	Password  string `yaml:"password"`
+}
+
+// InputSettings is one topic of events.
+type InputSettings struct {
+	Topic string `yaml:"topic"`
+	// Decoder is segment, msgpack, or mapping:NAME for JSON rows that a recipe maps.
+	Decoder string `yaml:"decoder"`
+}
+
+// EmbeddedSettings are those of the broker inside the process, for development.
+type EmbeddedSettings struct {
+	Listen         string        `yaml:"listen"` // empty: none
+	RetentionBytes int64         `yaml:"retention_bytes"`
+	RetentionTime  time.Duration `yaml:"retention_time"`
+}
+
+// LogSettings are those of the log and the snapshots of the shards.
+type LogSettings struct {
+	// Durability is replicated (acknowledged from the page cache, synced every 100 ms) or fsync.
+	Durability string `yaml:"durability"`
+}
+
+// LimitSettings bound what a node uses.
+type LimitSettings struct {
+	// MemoryBytes of profiles; beyond it events are no longer consumed, look-ups go on.
+	MemoryBytes int64 `yaml:"memory_bytes"`
+	// OutboxBytes of activations that a shard holds while Kafka does not take them.
+	OutboxBytes int64 `yaml:"outbox_bytes"`
+	// RecentTime and RecentIDs bound the memory of message ids: how long, and how many a shard.
+	RecentTime time.Duration `yaml:"recent_time"`
+	RecentIDs  int           `yaml:"recent_ids"`
+}
+
+// DefaultSettings are those of deploy/dashi.yml.
+func DefaultSettings() Settings {
+	return Settings{
+		Cluster: "dashi",
+		Data:    "data",
+		Shards:  16,
+		HTTP:    HTTPSettings{Listen: "127.0.0.1:7070"},
+		RESP:    RESPSettings{Listen: "127.0.0.1:6380"},
+		Kafka: KafkaSettings{
+			Brokers:     []string{"127.0.0.1:9092"},
+			Inputs:      []InputSettings{{Topic: "dashi.events", Decoder: "segment"}},
+			Activations: "dashi.activations",
+			Dead:        "dashi.dead",
+			Partitions:  8,
+			Embedded:    EmbeddedSettings{RetentionBytes: 8 << 30, RetentionTime: 24 * time.Hour},
+		},
+		Log: LogSettings{Durability: "replicated"},
+		Limits: LimitSettings{
+			MemoryBytes: 8 << 30,
+			OutboxBytes: 16 << 20,
+			RecentTime:  12 * time.Hour,
+			RecentIDs:   1 << 20,
+		},
+	}
+}
+
+// ReadSettings reads a YAML file over the defaults. An unknown key is an error that names its line.
+func ReadSettings(path string) (Settings, error) {
+	s := DefaultSettings()
+	f, err := os.Open(path)
+	if err != nil {
+		return s, fmt.Errorf("cannot open settings: %w", err)
+	}
+	defer f.Close()
+	d := yaml.NewDecoder(f)
+	d.KnownFields(true)
+	if err := d.Decode(&s); err != nil {
+		return s, fmt.Errorf("cannot read settings %q: %w", path, err)
+	}
+	return s, s.Check()
+}
+
+// Check says what is wrong with the settings, all of it.
+func (s *Settings) Check() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if s.Cluster == "" {
+		bad("cluster: give it a name")
+	}
+	if s.Data == "" {
+		bad("data: name a directory")
+	}
+	if s.Shards < 1 || s.Shards > 4096 {
+		bad("shards: %d is not between 1 and 4096", s.Shards)
+	}
+	for name, addr := range map[string]string{"http.listen": s.HTTP.Listen, "resp.listen": s.RESP.Listen, "kafka.embedded.listen": s.Kafka.Embedded.Listen} {
+		if addr == "" && name != "http.listen" {
+			continue
+		}
+		if _, _, err := net.SplitHostPort(addr); err != nil {
+			bad("%s: %q is not host:port", name, addr)
+		}
+	}
+	if s.Kafka.Embedded.Listen == "" && len(s.Kafka.Brokers) == 0 {
+		bad("kafka.brokers: name at least one broker, or set kafka.embedded.listen")
+	}
+	if len(s.Kafka.Inputs) == 0 {
+		bad("kafka.inputs: name at least one topic")
+	}
+	for i, in := range s.Kafka.Inputs {
+		if in.Topic == "" {
+			bad("kafka.inputs[%d].topic: name a topic", i)
+		}
+	}
+	if s.Kafka.Partitions < 1 {
+		bad("kafka.partitions: %d is not positive", s.Kafka.Partitions)
+	}
+	if d := s.Log.Durability; d != "replicated" && d != "fsync" {
+		bad("log.durability: %q is neither replicated nor fsync", d)
+	}
+	for name, v := range map[string]int64{"memory_bytes": s.Limits.MemoryBytes, "outbox_bytes": s.Limits.OutboxBytes, "recent_time": int64(s.Limits.RecentTime), "recent_ids": int64(s.Limits.RecentIDs)} {
+		if v <= 0 {
+			bad("limits.%s: must be positive", name)
+		}
+	}
+	return errors.Join(errs...)
+}
