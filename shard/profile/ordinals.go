@@ -52,6 +52,7 @@ func (o *ordinals) take(n, loc uint32) {
 			o.roomy = append(o.roomy, 0)
 		}
 		o.roomy[len(o.chunks)/64] |= 1 << (len(o.chunks) % 64)
+		o.first = min(o.first, len(o.chunks)/64)
 		o.chunks = append(o.chunks, nil)
 	}
 	c := o.chunks[i]

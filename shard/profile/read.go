@@ -206,4 +206,3 @@ func (l Layout) checkBody(body []byte) error {
 	}
 	return nil
 }
-

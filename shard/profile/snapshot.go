@@ -133,11 +133,18 @@ func (t *Table) held(page uint32, block []byte) bool {
 
 // protect makes a page the table's own: if a snapshot holds it, a copy takes its place.
 func (t *Table) protect(page uint32) {
+	gone := false
+	for _, s := range t.snapshots {
+		gone = gone || s.gone.Load()
+	}
 	block := t.heap.pages[page]
-	if !t.held(page, block) {
+	held := t.held(page, block)
+	if gone || held {
+		t.reclaim()
+	}
+	if !held {
 		return
 	}
-	t.reclaim()
 	own := t.mem.Get(len(block))
 	copy(own, block)
 	t.heap.pages[page] = own

@@ -89,6 +89,8 @@ func (t *Table) is(loc uint32, hash uint64, namespace uint8, value []byte) bool 
 // Touch reads the index lines of all hashes and then the lines of the records that they probably lead to, so that the cache misses overlap
 // instead of following each other: about 16 hashes at once, then the work on them. The result depends on all that
 // was read, only so that the compiler keeps the reads.
+//
+//go:noinline
 func (t *Table) Touch(hashes []uint64) uint64 {
 	sum := uint64(0)
 	for _, hash := range hashes {
@@ -210,6 +212,8 @@ func (t *Table) Each(fn func(Ref, Record) bool) {
 }
 
 // warm reads the heads of the records in at whose bits are set, as Touch does.
+//
+//go:noinline
 func (t *Table) warm(at []uint32, taken uint64) (sum uint64) {
 	for ; taken != 0; taken &= taken - 1 {
 		sum += uint64(t.slot(at[bits.TrailingZeros64(taken)])[hashAt])
