@@ -1,0 +1,35 @@
+// Package resp answers look-ups over the Redis protocol (RESP2 and RESP3), so that any Redis client is a client of dashi.
+//
+// It is a door, not a store: every answer comes from a Backend, which the package declares and the node fills. It is not
+// Redis either: there are no writes, no transactions, no scripts and no keys other than these:
+//
+//	NS:VALUE            a hash: the attributes of a profile that have a value    HGETALL HGET HMGET HEXISTS HLEN
+//	audiences:NS:VALUE  a set: the names of the audiences a profile is in        SMEMBERS SISMEMBER SCARD
+//	audience:NAME       a set: the profiles in an audience, as NS:VALUE          SISMEMBER SMISMEMBER SCARD
+//	activations[.NAME]  a channel: the activations that leave, as JSON           SUBSCRIBE UNSUBSCRIBE
+//
+// A profile that does not exist is an empty hash, an audience that does not exist an empty set, as in Redis. A key that
+// has none of these forms is an error that says so. Values are bulk strings in RESP3 too, as Redis answers a hash: no
+// command here has a reply that Redis would send as a double.
+//
+// What the caller does, in order: NewServer, Serve with one or more listeners (a TLS listener works), Shutdown.
+//
+// The parts, from the inside out: a parser finds commands in a byte slice and resumes where it stopped; a Session answers
+// whole pipelines from a byte slice into a byte slice and knows nothing of connections; a conn is one goroutine that reads,
+// calls Session.Handle and writes once. An event loop over epoll will drive Sessions in place of conns; TLS stays here.
+//
+// Invariants:
+//
+//	I1  One read, one Handle, one write: all complete commands of what was read are answered together, in order.
+//	I2  Nothing is allocated for a length that a client only announced; buffers grow by what has arrived.
+//	I3  Every buffer, count and wait is bounded by a field of Limits; a connection that exceeds one is closed or refused
+//	    with an error, and counted in Stats.
+//	I4  HGETALL, HGET, EXISTS and SISMEMBER allocate nothing once the buffers of the connection have grown.
+//	I5  An answer is built inside the look-up's callback and copies what it needs: no byte of a View is kept.
+//	I6  A cookbook may change between naming an attribute and reading it: an index is used only after its name was
+//	    compared in the View's own Program.
+//	I7  Delivering an activation never waits for a subscriber: one whose queue is full is disconnected and counted.
+//
+// Ownership: a Session belongs to the goroutine that calls Handle. A conn's mutex is held over Handle and write, and by the
+// goroutine that writes activations, so pushes fall between answers. The Backend is called from all of them at once.
+package resp

@@ -1,0 +1,340 @@
+package resp
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// start serves b on a port of its own and shuts down when the test ends.
+func start(t testing.TB, b Backend, password string, limits Limits) (*Server, string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := NewServer(b, password, limits)
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(l) }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if err := s.Shutdown(ctx); err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+		if err := <-served; !errors.Is(err, ErrServerClosed) {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	return s, l.Addr().String()
+}
+
+// line is a connection to talk over by hand.
+type line struct {
+	net.Conn
+	t testing.TB
+	r *bufio.Reader
+}
+
+func dial(t testing.TB, addr string) *line {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(20 * time.Second))
+	return &line{c, t, bufio.NewReader(c)}
+}
+
+func (l *line) send(s string) {
+	l.t.Helper()
+	if _, err := io.WriteString(l, s); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+func (l *line) want(s string) {
+	l.t.Helper()
+	b := make([]byte, len(s))
+	n, err := io.ReadFull(l.r, b)
+	if err != nil || string(b) != s {
+		l.t.Fatalf("got %q (%v), want %q", b[:n], err, s)
+	}
+}
+
+func (l *line) wantEnd() {
+	l.t.Helper()
+	if b, err := io.ReadAll(l.r); err == nil && len(b) > 0 {
+		l.t.Fatalf("got %q, want the end", b)
+	}
+}
+
+func TestServerPipelines(t *testing.T) {
+	s, addr := start(t, shop(), "", Limits{})
+	c := dial(t, addr)
+	one, answer := wire("SISMEMBER", "audience:vip", "email:ada@example.com"), ":1\r\n"
+	go c.send(strings.Repeat(one, 20_000)) // more than any buffer
+	c.want(strings.Repeat(answer, 20_000))
+	c.send(wire("ECHO", strings.Repeat("x", 60<<10)))
+	c.want(bulk(strings.Repeat("x", 60<<10)))
+	c.send("PING\r\nQUIT\r\n")
+	c.want("+PONG\r\n+OK\r\n")
+	c.wantEnd()
+	until(t, "the connection to end", func() bool { return s.Stats().Connections == 0 })
+	st := s.Stats()
+	if st.Accepted != 1 || st.Commands != 20_003 || st.Hits != 20_000 || st.Failures != 0 || st.BytesOut < 80_000 {
+		t.Errorf("%+v", st)
+	}
+}
+
+func TestServerProtocolError(t *testing.T) {
+	s, addr := start(t, shop(), "", Limits{})
+	c := dial(t, addr)
+	c.send("PING\r\n*3\r\n$99999999\r\n")
+	c.want("+PONG\r\n-ERR Protocol error: invalid bulk length\r\n")
+	c.wantEnd()
+	if s.Stats().Failures != 1 {
+		t.Errorf("%+v", s.Stats())
+	}
+}
+
+func TestTooManyConnections(t *testing.T) {
+	s, addr := start(t, shop(), "", Limits{Connections: 2})
+	a, b := dial(t, addr), dial(t, addr)
+	for _, c := range []*line{a, b} {
+		c.send("PING\r\n")
+		c.want("+PONG\r\n")
+	}
+	c := dial(t, addr)
+	c.want("-ERR max number of clients reached\r\n")
+	c.wantEnd()
+	a.Close()
+	until(t, "a free place", func() bool { return s.Stats().Connections == 1 })
+	d := dial(t, addr)
+	d.send("PING\r\n")
+	d.want("+PONG\r\n")
+	if s.Stats().Refused != 1 {
+		t.Errorf("%+v", s.Stats())
+	}
+}
+
+// Time is given to sweep, so nothing here waits for a real limit.
+func TestSweep(t *testing.T) {
+	s, addr := start(t, shop(), "pw", Limits{Idle: time.Hour, Anonymous: time.Minute, Write: time.Hour})
+	now := time.Now()
+	idle, stranger, listener := dial(t, addr), dial(t, addr), dial(t, addr)
+	idle.send(wire("AUTH", "pw"))
+	idle.want("+OK\r\n")
+	listener.send(wire("AUTH", "pw") + wire("SUBSCRIBE", "activations"))
+	listener.want("+OK\r\n*3\r\n" + bulk("subscribe") + bulk("activations") + ":1\r\n")
+	stranger.send(wire("PING"))
+	stranger.want("-NOAUTH Authentication required.\r\n")
+
+	s.sweep(now.Add(30 * time.Second))
+	if st := s.Stats(); st.Idle+st.Unauthorised+st.Unread != 0 {
+		t.Fatalf("closed too early: %+v", st)
+	}
+	s.sweep(now.Add(2 * time.Minute))
+	stranger.wantEnd()
+	s.sweep(now.Add(50 * time.Minute))
+	idle.send("PING\r\n")
+	idle.want("+PONG\r\n")
+	s.sweep(now.Add(100 * time.Minute)) // notices the PING
+	idle.send("PING\r\n")
+	idle.want("+PONG\r\n")
+	s.sweep(now.Add(101 * time.Minute))
+	s.sweep(now.Add(170 * time.Minute))
+	idle.wantEnd()
+	listener.send("PING\r\n")
+	listener.want("*2\r\n" + bulk("pong") + bulk(""))
+	if st := s.Stats(); st.Idle != 1 || st.Unauthorised != 1 || st.Unread != 0 {
+		t.Errorf("%+v", st)
+	}
+}
+
+// A client that asks and never reads is closed once its write has waited too long.
+func TestUnreadAnswers(t *testing.T) {
+	b := newFake(200)
+	b.full("email", "ada@example.com")
+	s, addr := start(t, b, "", Limits{Write: time.Minute})
+	c := dial(t, addr)
+	go func() {
+		one := []byte(strings.Repeat(wire("HGETALL", "email:ada@example.com"), 100))
+		for {
+			if _, err := c.Write(one); err != nil {
+				return
+			}
+		}
+	}()
+	// Stuck: two looks at the same odd beat. The sweep's clock is ours.
+	var last uint64
+	until(t, "a write that waits", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for c := range s.conns {
+			beat := c.beat.Load()
+			stuck := beat&1 == 1 && beat == last
+			last = beat
+			return stuck
+		}
+		return false
+	})
+	now := time.Now()
+	until(t, "the connection to be closed", func() bool {
+		now = now.Add(2 * time.Minute)
+		s.sweep(now)
+		return s.Stats().Connections == 0
+	})
+	if s.Stats().Unread != 1 {
+		t.Errorf("%+v", s.Stats())
+	}
+}
+
+func TestSubscribe(t *testing.T) {
+	b := shop()
+	s, addr := start(t, b, "", Limits{})
+	c := dial(t, addr)
+	c.send(wire("SUBSCRIBE", "activations.vip", "activations"))
+	c.want("*3\r\n" + bulk("subscribe") + bulk("activations.vip") + ":1\r\n*3\r\n" + bulk("subscribe") + bulk("activations") + ":2\r\n")
+	c.send(wire("HGETALL", "user_id:bob"))
+	c.want("-ERR Can't execute 'hgetall': only SUBSCRIBE / UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context\r\n")
+	b.publish("1", "vip", `{"n":1}`)
+	b.publish("2", "lapsed", `{"n":2}`)
+	c.want("*3\r\n" + bulk("message") + bulk("activations") + bulk(`{"n":1}`) + "*3\r\n" + bulk("message") + bulk("activations.vip") + bulk(`{"n":1}`) +
+		"*3\r\n" + bulk("message") + bulk("activations") + bulk(`{"n":2}`))
+	c.send(wire("UNSUBSCRIBE", "activations"))
+	c.want("*3\r\n" + bulk("unsubscribe") + bulk("activations") + ":1\r\n")
+	b.publish("3", "lapsed", `{"n":3}`)
+	b.publish("4", "vip", `{"n":4}`)
+	c.want("*3\r\n" + bulk("message") + bulk("activations.vip") + bulk(`{"n":4}`))
+	c.send(wire("UNSUBSCRIBE"))
+	c.want("*3\r\n" + bulk("unsubscribe") + bulk("activations.vip") + ":0\r\n")
+	if n := b.subscribers(); n != 0 {
+		t.Errorf("%d subscribers of the node after UNSUBSCRIBE", n)
+	}
+	c.send(wire("HGET", "user_id:bob", "f0") + wire("UNSUBSCRIBE"))
+	c.want(bulk("3.25") + "*3\r\n" + bulk("unsubscribe") + "$-1\r\n:0\r\n")
+	if st := s.Stats(); st.Subscribers != 0 || st.Pushed != 3 {
+		t.Errorf("%+v", st)
+	}
+}
+
+func TestSubscribeRESP3(t *testing.T) {
+	b := shop()
+	_, addr := start(t, b, "", Limits{})
+	c := dial(t, addr)
+	c.send(wire("HELLO", "3"))
+	hello, _ := c.r.Peek(4)
+	if string(hello) != "%7\r\n" {
+		t.Fatalf("HELLO: %q", hello)
+	}
+	c.send(wire("SUBSCRIBE", "activations") + wire("HGET", "user_id:bob", "f1"))
+	until(t, "a subscriber", func() bool { return b.subscribers() == 1 })
+	b.publish("1", "vip", "{}")
+	rest, err := c.r.ReadString('>')
+	if err != nil {
+		t.Fatal(err, rest)
+	}
+	c.want("3\r\n" + bulk("subscribe") + bulk("activations") + ":1\r\n_\r\n>3\r\n" + bulk("message") + bulk("activations") + bulk("{}"))
+	c.Close()
+	until(t, "the subscription to end", func() bool { return b.subscribers() == 0 })
+}
+
+// I7: a subscriber that does not read is disconnected, and publishing goes on meanwhile.
+func TestSlowSubscriber(t *testing.T) {
+	b := shop()
+	s, addr := start(t, b, "", Limits{Queue: 8})
+	c := dial(t, addr)
+	c.send(wire("SUBSCRIBE", "activations"))
+	until(t, "a subscriber", func() bool { return b.subscribers() == 1 })
+	payload := strings.Repeat("x", 64<<10)
+	until(t, "the slow one to be dropped", func() bool {
+		for range 100 {
+			b.publish("1", "vip", payload)
+		}
+		return s.Stats().SlowSubscribers == 1
+	})
+	until(t, "its end", func() bool { return b.subscribers() == 0 && s.Stats().Connections == 0 })
+	if s.Stats().Subscribers != 0 {
+		t.Errorf("%+v", s.Stats())
+	}
+}
+
+func TestShutdownCutsTheStuck(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newFake(200)
+	b.full("email", "ada@example.com")
+	s := NewServer(b, "", Limits{})
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(l) }()
+	c := dial(t, l.Addr().String())
+	go func() {
+		one := []byte(strings.Repeat(wire("HGETALL", "email:ada@example.com"), 100))
+		for {
+			if _, err := c.Write(one); err != nil {
+				return
+			}
+		}
+	}()
+	until(t, "answers", func() bool { return s.Stats().BytesOut > 0 })
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	if err := s.Shutdown(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
+	if err := <-served; !errors.Is(err, ErrServerClosed) {
+		t.Error(err)
+	}
+	if err := s.Serve(l); !errors.Is(err, ErrServerClosed) {
+		t.Error(err)
+	}
+}
+
+func TestManyClients(t *testing.T) {
+	b := shop()
+	_, addr := start(t, b, "", Limits{})
+	errs := make(chan error, 20)
+	for i := range 20 {
+		go func() {
+			errs <- func() error {
+				c, err := net.Dial("tcp", addr)
+				if err != nil {
+					return err
+				}
+				defer c.Close()
+				r := bufio.NewReader(c)
+				for n := range 200 {
+					word := fmt.Sprintf("%d-%d", i, n)
+					if _, err := io.WriteString(c, wire("ECHO", word)+wire("HGET", "user_id:bob", "f0")); err != nil {
+						return err
+					}
+					want := bulk(word) + bulk("3.25")
+					got := make([]byte, len(want))
+					if _, err := io.ReadFull(r, got); err != nil || string(got) != want {
+						return fmt.Errorf("got %q, want %q: %v", got, want, err)
+					}
+				}
+				return nil
+			}()
+		}()
+	}
+	for range 20 {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -1,0 +1,262 @@
+package resp
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"slices"
+
+	"dashi/shard"
+)
+
+// Next says what to do after Handle.
+type Next uint8
+
+// The answers of Handle.
+const (
+	More  Next = iota // everything complete was answered: write, then read more
+	Again             // the output is full: write, then call Handle with the rest
+	Close             // write, then close
+)
+
+// Session is the protocol state of one client, without its connection.
+type Session struct {
+	shared *shared
+	id     int64
+	remote string
+	feed   feed // where subscriptions go; nil when the session has no connection to push on
+
+	parser parser
+	args   [][]byte
+	in     []byte // what Handle was given
+	out    []byte // what it will return
+
+	resp3    bool
+	trusted  bool // gave the password, or needs none
+	closing  bool
+	name     string
+	library  [2]string // CLIENT SETINFO lib-name, lib-ver
+	channels *channels // nil when not subscribed
+
+	// Set before a look-up for the callback of the same name; the method values are made once, since making
+	// one allocates (I4).
+	audience                  int
+	audienceName              []byte
+	fields                    [][]byte
+	found                     bool
+	count                     int
+	onHash, onFields, onField func(*shard.View)
+	onExists, onCount, onSet  func(*shard.View)
+	onMember, onSize          func(*shard.View)
+
+	tally tally
+}
+
+// tally counts what a Handle did; it is added to the server's counters once per Handle.
+type tally struct{ commands, failures, hits, misses uint64 }
+
+// feed carries a session's subscriptions.
+type feed interface{ listen(*channels) }
+
+func newSession(sh *shared, id int64, remote string) *Session {
+	s := &Session{shared: sh, id: id, remote: remote, trusted: !sh.locked}
+	s.onHash, s.onFields, s.onField = s.visitHash, s.visitFields, s.visitField
+	s.onExists, s.onCount, s.onSet = s.visitExists, s.visitCount, s.visitSet
+	s.onMember, s.onSize = s.visitMember, s.visitSize
+	return s
+}
+
+// Handle answers the complete commands at the start of in, appending to out. used is how much of in it is done with;
+// the rest must be given again, at the start, with more behind it or (after Again) as it is.
+// It keeps neither slice.
+func (s *Session) Handle(in, out []byte) (used int, answers []byte, next Next) {
+	s.out, s.in = out, in
+	limit := len(out) + s.shared.limits.OutputBytes
+	next = More
+	for used < len(in) {
+		n, fault := s.parser.next(in[used:], s.bounds())
+		if fault != "" {
+			s.fail("ERR Protocol error: " + string(fault))
+			next, used = Close, len(in)
+			break
+		}
+		if n == 0 {
+			break
+		}
+		s.run(in[used : used+n])
+		used += n
+		if s.closing {
+			next = Close
+			break
+		}
+		if len(s.out) >= limit {
+			next = Again
+			break
+		}
+	}
+	answers = s.out
+	s.out, s.in = nil, nil
+	s.shared.count(&s.tally)
+	return used, answers, next
+}
+
+func (s *Session) bounds() *bounds {
+	if s.trusted {
+		return &s.shared.trusted
+	}
+	return &s.shared.anonymous
+}
+
+// run answers one command.
+func (s *Session) run(raw []byte) {
+	spans := s.parser.spans
+	if len(spans) == 0 {
+		return
+	}
+	args := s.args[:0]
+	for _, sp := range spans {
+		args = append(args, raw[sp.from:sp.to])
+	}
+	s.args = args
+	s.tally.commands++
+	var upper [maxName]byte
+	c, ok := s.shared.commandTable[string(upperCase(upper[:0], args[0]))]
+	if !ok {
+		s.unknown(args[0])
+		return
+	}
+	if c.arity > 0 && len(args) != c.arity || len(args) < -c.arity {
+		s.wrongArity(c.name)
+		return
+	}
+	if !s.trusted && !c.open {
+		s.fail("NOAUTH Authentication required.")
+		return
+	}
+	if s.channels != nil && !s.resp3 && !c.listening {
+		s.fail("ERR Can't execute '" + c.name + "': only SUBSCRIBE / UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context")
+		return
+	}
+	c.run(s)
+}
+
+// maxName is longer than every command's name; a longer word is no command.
+const maxName = 24
+
+// upperCase appends word in upper case; nothing when it is too long.
+func upperCase(dst, word []byte) []byte {
+	if len(word) > maxName {
+		return dst
+	}
+	for _, c := range word {
+		if 'a' <= c && c <= 'z' {
+			c -= 'a' - 'A'
+		}
+		dst = append(dst, c)
+	}
+	return dst
+}
+
+// is compares a word of the client with an upper-case one.
+func is(word []byte, upper string) bool {
+	if len(word) != len(upper) {
+		return false
+	}
+	for i, c := range word {
+		if 'a' <= c && c <= 'z' {
+			c -= 'a' - 'A'
+		}
+		if c != upper[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *Session) fail(message string) {
+	s.tally.failures++
+	s.out = appendError(s.out, message)
+}
+
+// failShown puts a client's own text between two parts of a message.
+func (s *Session) failShown(before string, text []byte, after string) {
+	s.tally.failures++
+	s.out = append(s.out, '-')
+	s.out = append(s.out, before...)
+	s.out = appendShown(s.out, text)
+	s.out = append(s.out, after...)
+	s.out = append(s.out, '\r', '\n')
+}
+
+func (s *Session) wrongArity(name string) {
+	s.fail("ERR wrong number of arguments for '" + name + "' command")
+}
+
+func (s *Session) unknown(name []byte) {
+	var upper [maxName]byte
+	word := upperCase(upper[:0], name)
+	switch {
+	case !s.trusted:
+		s.fail("NOAUTH Authentication required.")
+	case slices.Contains(writes, string(word)):
+		s.failShown("READONLY ", name, ": dashi takes no writes over RESP; events come in over Kafka or HTTP")
+	case slices.Contains(transactions, string(word)):
+		s.failShown("ERR ", name, ": dashi has no transactions and no scripts over RESP")
+	case slices.Contains(otherReads, string(word)):
+		s.failShown("WRONGTYPE ", name, " reads a type that dashi does not have: a profile is a hash (HGETALL namespace:value), its audiences are a set (SMEMBERS audiences:namespace:value)")
+	default:
+		s.failShown("ERR unknown command ", name, "")
+	}
+}
+
+// Words that get a better answer than "unknown command".
+var (
+	writes = []string{"SET", "SETEX", "SETNX", "PSETEX", "GETSET", "GETDEL", "GETEX", "MSET", "MSETNX", "APPEND", "SETRANGE", "SETBIT",
+		"INCR", "INCRBY", "INCRBYFLOAT", "DECR", "DECRBY", "DEL", "UNLINK", "RENAME", "RENAMENX", "COPY", "MOVE", "EXPIRE", "PEXPIRE",
+		"EXPIREAT", "PEXPIREAT", "PERSIST", "HSET", "HSETNX", "HMSET", "HDEL", "HINCRBY", "HINCRBYFLOAT", "SADD", "SREM", "SMOVE", "SPOP",
+		"LPUSH", "RPUSH", "LPUSHX", "RPUSHX", "LPOP", "RPOP", "LSET", "LREM", "LTRIM", "LINSERT", "ZADD", "ZREM", "ZINCRBY", "XADD", "XDEL",
+		"XTRIM", "PFADD", "PFMERGE", "GEOADD", "PUBLISH", "SPUBLISH", "FLUSHALL", "FLUSHDB", "RESTORE", "MIGRATE"}
+	transactions = []string{"MULTI", "EXEC", "DISCARD", "WATCH", "UNWATCH", "EVAL", "EVALSHA", "EVAL_RO", "EVALSHA_RO", "SCRIPT", "FCALL", "FCALL_RO", "FUNCTION"}
+	otherReads   = []string{"GET", "MGET", "STRLEN", "GETRANGE", "LRANGE", "LLEN", "LINDEX", "ZRANGE", "ZSCORE", "ZCARD", "XRANGE", "XLEN", "GETBIT", "PFCOUNT"}
+)
+
+func (s *Session) null() {
+	if s.resp3 {
+		s.out = append(s.out, "_\r\n"...)
+	} else {
+		s.out = append(s.out, "$-1\r\n"...)
+	}
+}
+
+// openMap and openSet start a map of n pairs and a set of n elements, in the protocol the client speaks.
+func (s *Session) openMap(n int) {
+	if s.resp3 {
+		s.out = appendHead(s.out, '%', n)
+	} else {
+		s.out = appendHead(s.out, '*', 2*n)
+	}
+}
+
+func (s *Session) openSet(n int) { s.out = appendHead(s.out, s.setKind(), n) }
+
+func (s *Session) setKind() byte {
+	if s.resp3 {
+		return '~'
+	}
+	return '*'
+}
+
+// appendPush starts a message that is not an answer.
+func appendPush(dst []byte, resp3 bool, n int) []byte {
+	if resp3 {
+		return appendHead(dst, '>', n)
+	}
+	return appendHead(dst, '*', n)
+}
+
+func (s *Session) ok() { s.out = append(s.out, "+OK\r\n"...) }
+
+// rightPassword compares in constant time, whatever the lengths.
+func (sh *shared) rightPassword(given []byte) bool {
+	sum := sha256.Sum256(given)
+	return subtle.ConstantTimeCompare(sum[:], sh.password[:]) == 1
+}
