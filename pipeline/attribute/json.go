@@ -45,3 +45,13 @@ func AppendQuoted(dst, s []byte) []byte {
 	dst = append(dst, s[start:]...)
 	return append(dst, '"')
 }
+
+// AppendQuotedID appends "namespace:value" as one JSON string.
+func AppendQuotedID(dst []byte, namespace string, value []byte) []byte {
+	dst = AppendQuoted(dst, []byte(namespace))
+	dst[len(dst)-1] = ':'
+	n := len(dst)
+	dst = AppendQuoted(dst, value)
+	copy(dst[n:], dst[n+1:]) // without the opening quote of the value
+	return dst[:len(dst)-1]
+}

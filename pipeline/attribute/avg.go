@@ -1,0 +1,44 @@
+package attribute
+
+// avg is the mean of numbers: their exact sum in micro-units and how many they were. The quotient is rounded
+// once, when it is read.
+type avg struct{ scalar }
+
+func (avg) Name() string   { return "avg" }
+func (avg) Type() Type     { return Number }
+func (avg) FixedSize() int { return 24 }
+
+func (avg) accepts(in *Input) bool {
+	_, ok := summable(in)
+	return ok
+}
+
+func (avg) Update(fixed, seg []byte, in Input, scratch []byte) []byte {
+	v, ok := summable(&in)
+	if !ok {
+		return nil
+	}
+	load128(fixed).add(extend(v)).store(fixed)
+	put(fixed[16:], get(fixed[16:])+1)
+	return nil
+}
+
+func (avg) Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byte {
+	load128(fixed).add(load128(otherFixed)).store(fixed)
+	put(fixed[16:], get(fixed[16:])+get(otherFixed[16:]))
+	return nil
+}
+
+func (avg) Num(fixed, seg []byte) (float64, bool) {
+	n := get(fixed[16:])
+	if n == 0 {
+		return 0, false
+	}
+	s := load128(fixed)
+	if n > (1<<64-1)/micro { // 2^44 inputs: no profile gets there, but the division must not overflow
+		return s.over(micro) / float64(n), true
+	}
+	return s.over(n * micro), true
+}
+
+func (k avg) AppendJSON(dst, fixed, seg []byte) []byte { return appendNum(dst, k, fixed, seg) }

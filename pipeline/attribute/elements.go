@@ -1,0 +1,55 @@
+package attribute
+
+// Elements goes through the elements of a set, tally or list without allocating. It aliases the segment.
+//
+//	for e := attribute.SetElements(seg); e.Next(); {
+//		use(e.Value, e.Time)
+//	}
+type Elements struct {
+	Value  []byte  // the element, or the key of a tally
+	Time   int64   // event time in milliseconds: of the list element, or when the set element was added last
+	Number float64 // of a tally key
+
+	t    table
+	i    int
+	kind Type
+}
+
+// SetElements goes through what is in a set, in the order of the strings.
+func SetElements(seg []byte) Elements {
+	return Elements{t: open(seg, setRow, maxRows), kind: Set}
+}
+
+// TallyElements goes through a tally in the order of its keys.
+func TallyElements(seg []byte) Elements {
+	return Elements{t: open(seg, tallyRow, maxRows), kind: Tally}
+}
+
+// ListElements goes through a list, newest first.
+func ListElements(seg []byte) Elements {
+	return Elements{t: open(seg, listRow, maxRows), kind: List}
+}
+
+// Next goes to the next element; before the first call there is none.
+func (e *Elements) Next() bool {
+	for e.i < e.t.n {
+		i := e.i
+		e.i++
+		row := e.t.row(i)
+		switch e.kind {
+		case Set:
+			s := get(row)
+			if in1(s) == 0 {
+				continue
+			}
+			e.Time = lateTime(s >> 1)
+		case Tally:
+			e.Number = loadTally(row).over(micro)
+		case List:
+			e.Time = lateTime(get(row))
+		}
+		e.Value = e.t.str(i)
+		return true
+	}
+	return false
+}

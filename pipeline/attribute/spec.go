@@ -1,0 +1,206 @@
+package attribute
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Spec is a kind with its options, as a recipe gives them. Zero means the default.
+type Spec struct {
+	Kind string
+	// Of is the type of the values. min, max: Number (default) or Time. first, last: Number, String, Time
+	// or Bool, no default. distinct: any of these four, by default whatever comes. Others: not needed.
+	Of Type
+	// Limit bounds the elements of set (1,000 by default, at most 10,000), tally (256, 10,000) and list (50, 1,000).
+	Limit int
+	// Top is for tally: AppendJSON shows only so many keys, greatest number first. 0: all, in order of the keys.
+	Top int
+	// Unique is for list: a value stands in it once, at its latest time.
+	Unique bool
+	// Precision is for distinct: 2^Precision bytes and a standard error of 1.04/sqrt(2^Precision); 8 to 14, by default 11.
+	Precision int
+	// Salt and Weights are for bucket; see NewBucket.
+	Salt    string
+	Weights []Weight
+}
+
+// The defaults and the greatest limits. Beyond the greatest, one update would cost too much of a shard's time.
+const (
+	DefaultSet, MaxSet     = 1000, 10_000
+	DefaultTally, MaxTally = 256, 10_000
+	DefaultList, MaxList   = 50, 1000
+
+	DefaultPrecision = 11
+	MinPrecision     = 8
+	MaxPrecision     = 14
+)
+
+// MaxElement is the length in bytes of the longest element of a set or list and of the longest key of a tally.
+// A longer one changes nothing: a limit of elements then bounds the bytes too.
+const MaxElement = 512
+
+// Kinds returns the words for kinds in recipes, in alphabetical order. "bucket" is among them although it has
+// no state and is made by NewBucket.
+func Kinds() []string {
+	return []string{"avg", "bucket", "count", "distinct", "first", "first_at", "flag", "last", "last_at",
+		"list", "max", "min", "set", "sum", "tally"}
+}
+
+// New returns the kind that spec describes. The error says what to change, in a recipe's words.
+func New(spec Spec) (Kind, error) {
+	err := spec.checkOptions()
+	if err == nil {
+		err = spec.checkType()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot make attribute of kind %q: %w", spec.Kind, err)
+	}
+	return spec.build(), nil
+}
+
+func (s *Spec) build() Kind {
+	switch s.Kind {
+	case "count":
+		return count{}
+	case "flag":
+		return flag{}
+	case "first_at":
+		return newFirstAt()
+	case "last_at":
+		return &moment{}
+	case "sum":
+		return sum{}
+	case "avg":
+		return avg{}
+	case "min":
+		return newMin(s.Of)
+	case "max":
+		return &extreme{of: s.Of}
+	case "first":
+		return newFirst(s.Of)
+	case "last":
+		return newLast(s.Of)
+	case "set":
+		return &set{limit: s.Limit}
+	case "tally":
+		return &tally{limit: s.Limit, top: s.Top}
+	case "list":
+		return &list{limit: s.Limit, unique: s.Unique}
+	}
+	return &distinct{of: s.Of, precision: uint(s.Precision)}
+}
+
+// checkOptions sets the defaults and refuses options that the kind does not have.
+func (s *Spec) checkOptions() error {
+	if !slices.Contains(Kinds(), s.Kind) {
+		return fmt.Errorf("there is no such kind; use one of %s", strings.Join(Kinds(), ", "))
+	}
+	if s.Kind == "bucket" {
+		return errors.New("it has no state; use NewBucket")
+	}
+	limits := map[string][2]int{"set": {DefaultSet, MaxSet}, "tally": {DefaultTally, MaxTally}, "list": {DefaultList, MaxList}}
+	limit, limited := limits[s.Kind]
+	switch {
+	case s.Limit != 0 && !limited:
+		return errors.New("it has no limit; remove the option, or use set, tally or list")
+	case s.Top != 0 && s.Kind != "tally":
+		return errors.New("it has no top; remove the option, or use tally")
+	case s.Top < 0:
+		return fmt.Errorf("top is %d; it must be 1 or more", s.Top)
+	case s.Unique && s.Kind != "list":
+		return errors.New("it has no unique; remove the option, or use list")
+	case s.Precision != 0 && s.Kind != "distinct":
+		return errors.New("it has no precision; remove the option, or use distinct")
+	case s.Salt != "" || len(s.Weights) > 0:
+		return errors.New("it has no salt and no weights; remove them, or use bucket")
+	}
+	if limited {
+		if s.Limit == 0 {
+			s.Limit = limit[0]
+		}
+		if s.Limit < 1 || s.Limit > limit[1] {
+			return fmt.Errorf("limit is %d; it must be 1 to %d", s.Limit, limit[1])
+		}
+	}
+	if s.Precision == 0 {
+		s.Precision = DefaultPrecision
+	}
+	if s.Precision < MinPrecision || s.Precision > MaxPrecision {
+		return fmt.Errorf("precision is %d; it must be %d to %d", s.Precision, MinPrecision, MaxPrecision)
+	}
+	return nil
+}
+
+// checkType sets the default of Of and refuses values that the kind cannot take.
+func (s *Spec) checkType() error {
+	switch s.Kind {
+	case "sum", "avg":
+		return s.oneOf("numbers", Number)
+	case "min", "max":
+		return s.oneOf("numbers or times", Number, Time)
+	case "set", "tally", "list":
+		return s.oneOf("strings", String)
+	case "first", "last":
+		if s.Of == 0 {
+			return errors.New("the type of its value is not known; say number, string, time or bool")
+		}
+		return s.oneOf("numbers, strings, times or bools", Number, String, Time, Bool)
+	case "distinct":
+		if s.Of == 0 {
+			return nil
+		}
+		return s.oneOf("numbers, strings, times or bools", Number, String, Time, Bool)
+	}
+	return nil
+}
+
+// oneOf makes the first of types the default.
+func (s *Spec) oneOf(words string, types ...Type) error {
+	if s.Of == 0 {
+		s.Of = types[0]
+	}
+	if !slices.Contains(types, s.Of) {
+		return fmt.Errorf("it takes %s, not a %s; give it another value or use another kind", words, s.Of)
+	}
+	return nil
+}
+
+// String is the word for a type in messages.
+func (t Type) String() string {
+	switch t {
+	case Number:
+		return "number"
+	case String:
+		return "string"
+	case Time:
+		return "time"
+	case Bool:
+		return "bool"
+	case Set:
+		return "set"
+	case Tally:
+		return "tally"
+	case List:
+		return "list"
+	}
+	return fmt.Sprintf("type(%d)", uint8(t))
+}
+
+// Accepts says whether Update of k would take in. Update ignores what it does not accept; this is for the
+// caller that counts, off the hot path. k must come from New.
+func Accepts(k Kind, in Input) bool {
+	a, ok := k.(interface{ accepts(in *Input) bool })
+	return ok && a.accepts(&in)
+}
+
+// Truncated says whether the limit of a set or tally has dropped elements; what is left is exact (see set.go
+// and tally.go), but not all. A list is the last n by definition and is never truncated.
+func Truncated(k Kind, seg []byte) bool {
+	switch k.(type) {
+	case *set, *tally:
+		return len(seg) >= header && seg[1]&0x80 != 0
+	}
+	return false
+}

@@ -1,0 +1,188 @@
+package attribute
+
+import (
+	"bytes"
+	"encoding/binary"
+	"slices"
+)
+
+// table is the segment of set, tally and list:
+//
+//	header  4 bytes: uint16 rows | truncated<<15, uint16 aux (kind-specific)
+//	rows    n rows of a fixed width; the last 4 bytes of a row are where its string ends in the heap
+//	heap    the strings, one after another, in the order of the rows
+//
+// A segment whose header does not fit its length reads as empty, and a string whose bounds are wrong as "".
+type table struct {
+	seg   []byte
+	n     int
+	width int
+	heap  int // offset of the heap
+}
+
+const (
+	header    = 4
+	maxRows   = 1<<15 - 1
+	truncated = 1 << 15
+)
+
+var zeroRow [16]byte
+
+// open reads the header of seg; limit is the greatest number of rows there can rightly be.
+func open(seg []byte, width, limit int) table {
+	if len(seg) >= header {
+		n := int(binary.LittleEndian.Uint16(seg) &^ truncated)
+		heap := header + n*width
+		if n <= limit && heap <= len(seg) {
+			return table{seg, n, width, heap}
+		}
+	}
+	return table{width: width}
+}
+
+func (t *table) row(i int) []byte {
+	at := header + i*t.width
+	return t.seg[at : at+t.width]
+}
+
+func (t *table) end(i int) uint32 {
+	return binary.LittleEndian.Uint32(t.seg[header+(i+1)*t.width-4:])
+}
+
+// span is where string i lies in the heap.
+func (t *table) span(i int) (start, end int) {
+	var s uint32
+	if i > 0 {
+		s = t.end(i - 1)
+	}
+	e := t.end(i)
+	if s > e || int(e) > len(t.seg)-t.heap {
+		return 0, 0
+	}
+	return int(s), int(e)
+}
+
+func (t *table) str(i int) []byte {
+	s, e := t.span(i)
+	return t.seg[t.heap+s : t.heap+e : t.heap+e]
+}
+
+// search finds key in a table that is sorted by its strings: its row, or the row before which it belongs.
+func (t *table) search(key []byte) (row int, found bool) {
+	lo, hi := 0, t.n
+	for lo < hi {
+		m := int(uint(lo+hi) >> 1)
+		c := bytes.Compare(t.str(m), key)
+		if c == 0 {
+			return m, true
+		}
+		if c < 0 {
+			lo = m + 1
+		} else {
+			hi = m
+		}
+	}
+	return lo, false
+}
+
+func (t *table) aux() uint16 {
+	if t.n == 0 {
+		return 0
+	}
+	return binary.LittleEndian.Uint16(t.seg[2:])
+}
+
+func (t *table) truncated() bool { return t.n > 0 && t.seg[1]&0x80 != 0 }
+
+func putHeader(seg []byte, n int, trunc bool, aux uint16) {
+	v := uint16(n)
+	if trunc {
+		v |= truncated
+	}
+	binary.LittleEndian.PutUint16(seg, v)
+	binary.LittleEndian.PutUint16(seg[2:], aux)
+}
+
+// splice copies the table into scratch, without row drop (-1: none) and with a new row for key before row at.
+// The new row is zero but for its end. The header says the new number of rows, not truncated, aux 0.
+func (t *table) splice(scratch []byte, drop, at int, key []byte) (out []byte, row int) {
+	w := t.width
+	rows, heap := t.seg[min(header, len(t.seg)):t.heap], t.seg[t.heap:]
+	out = slices.Grow(scratch[:0], header+len(rows)+w+len(heap)+len(key))
+	out = append(out, zeroRow[:header]...)
+
+	// p is where key goes in the heap, [ds, de) what leaves it.
+	p, ds, de := 0, 0, 0
+	if at > 0 {
+		p = min(int(t.end(at-1)), len(heap))
+	}
+	row = at
+	switch {
+	case drop < 0:
+		out = append(out, rows[:at*w]...)
+		out = append(out, zeroRow[:w]...)
+		out = append(out, rows[at*w:]...)
+		out = append(out, heap[:p]...)
+		out = append(out, key...)
+		out = append(out, heap[p:]...)
+	case drop < at:
+		row--
+		ds, de = t.span(drop)
+		if de > p { // corrupt
+			ds, de = p, p
+		}
+		out = append(out, rows[:drop*w]...)
+		out = append(out, rows[(drop+1)*w:at*w]...)
+		out = append(out, zeroRow[:w]...)
+		out = append(out, rows[at*w:]...)
+		out = append(out, heap[:ds]...)
+		out = append(out, heap[de:p]...)
+		out = append(out, key...)
+		out = append(out, heap[p:]...)
+		p -= de - ds
+	default:
+		ds, de = t.span(drop)
+		if ds < p { // corrupt
+			ds, de = p, p
+		}
+		out = append(out, rows[:at*w]...)
+		out = append(out, zeroRow[:w]...)
+		out = append(out, rows[at*w:drop*w]...)
+		out = append(out, rows[(drop+1)*w:]...)
+		out = append(out, heap[:p]...)
+		out = append(out, key...)
+		out = append(out, heap[p:ds]...)
+		out = append(out, heap[de:]...)
+	}
+	n := t.n + 1
+	if drop >= 0 {
+		n--
+	}
+	putHeader(out, n, false, 0)
+	t.shiftEnds(out, n, drop, row, uint32(len(key)), uint32(de-ds))
+	binary.LittleEndian.PutUint32(out[header+(row+1)*w-4:], uint32(p+len(key)))
+	return out, row
+}
+
+// shiftEnds corrects the ends of the old rows in out: those after the new row by the length that came, those
+// after the dropped one by the length that went.
+func (t *table) shiftEnds(out []byte, n, drop, row int, came, went uint32) {
+	gone := n
+	if drop >= 0 {
+		gone = drop // rows from here on, in the new numbering, stood after the dropped one
+		if drop >= row {
+			gone = drop + 1
+		}
+	}
+	for i := min(row, gone); i < n; i++ {
+		var d uint32
+		if i > row {
+			d += came
+		}
+		if i >= gone {
+			d -= went
+		}
+		b := out[header+(i+1)*t.width-4:]
+		binary.LittleEndian.PutUint32(b, binary.LittleEndian.Uint32(b)+d)
+	}
+}
