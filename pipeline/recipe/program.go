@@ -101,4 +101,5 @@ type Diagnostic struct {
 	Line, Column int
 	Message      string // what is wrong
 	Hint         string // what to do; may be empty
+	Severity     Severity
 }

@@ -1,0 +1,274 @@
+package recipe
+
+import (
+	"math"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// checker compares the nodes of one file with the grammar.
+type checker struct {
+	doc   *document
+	f     *findings
+	nodes int
+}
+
+func (c *checker) at(n *yaml.Node, message, hint string) {
+	c.f.add(Diagnostic{File: c.doc.source.Name, Line: n.Line, Column: n.Column, Message: message, Hint: hint})
+}
+
+// resolve replaces aliases by what they stand for, so that nobody after it meets one. It returns nil,
+// after a finding, when the file nests too deeply or unfolds to too much.
+func (c *checker) resolve(n *yaml.Node, depth int) *yaml.Node {
+	if c.nodes++; c.nodes > maxNodes {
+		c.at(n, "the file unfolds to more than "+strconv.Itoa(maxNodes)+" YAML nodes", "use fewer aliases")
+		return nil
+	}
+	if depth > maxDepth {
+		c.at(n, "this is nested more than "+strconv.Itoa(maxDepth)+" deep", "")
+		return nil
+	}
+	if n.Kind == yaml.AliasNode {
+		// The copy stands where the alias is used, which is where a person looks.
+		target := *n.Alias
+		target.Line, target.Column, target.Anchor = n.Line, n.Column, ""
+		target.Content = append([]*yaml.Node(nil), n.Alias.Content...)
+		*n = target
+	}
+	for i, child := range n.Content {
+		if child = c.resolve(child, depth+1); child == nil {
+			return nil
+		}
+		n.Content[i] = child
+	}
+	return n
+}
+
+// check compares n with s, and says whether it is good. what names the place in messages.
+func (c *checker) check(n *yaml.Node, s *shape, what string) bool {
+	good := c.checkForm(n, s, what)
+	if !good {
+		c.doc.bad[n] = true
+	}
+	return good
+}
+
+// fits says whether the node has the form of the shape, content aside.
+func fits(n *yaml.Node, s *shape) bool {
+	switch s.is {
+	case object, mapOf:
+		return n.Kind == yaml.MappingNode
+	case listOf:
+		return n.Kind == yaml.SequenceNode
+	case anything:
+		return true
+	}
+	return n.Kind == yaml.ScalarNode
+}
+
+func (c *checker) checkForm(n *yaml.Node, s *shape, what string) bool {
+	if n.Kind == yaml.ScalarNode && n.Tag == "!!null" && s.is != anything {
+		if (s.is == mapOf || s.is == listOf) && s.empty {
+			return true
+		}
+		c.at(n, what+" is empty", "wanted: "+s.describe())
+		return false
+	}
+	if !fits(n, s) {
+		for _, o := range s.or {
+			if fits(n, o) {
+				return c.checkForm(n, o, what)
+			}
+		}
+		hint := ""
+		if s.is == expression && n.Kind != yaml.ScalarNode {
+			hint = "an expression that begins with { or [ stands in quotes"
+		}
+		c.at(n, what+" is "+describeNode(n)+"; wanted: "+s.describe(), hint)
+		return false
+	}
+	switch s.is {
+	case object:
+		return c.checkObject(n, s, what)
+	case mapOf:
+		return c.checkMap(n, s, what)
+	case listOf:
+		if len(n.Content) == 0 && !s.empty {
+			c.at(n, what+" is an empty list", "")
+			return false
+		}
+		good := true
+		for _, child := range n.Content {
+			good = c.check(child, s.of, "an element of "+what) && good
+		}
+		return good
+	}
+	return c.checkScalar(n, s, what)
+}
+
+func describeNode(n *yaml.Node) string {
+	switch n.Kind {
+	case yaml.MappingNode:
+		return "a mapping"
+	case yaml.SequenceNode:
+		return "a list"
+	case yaml.ScalarNode:
+		return quote(n.Value)
+	}
+	return "something else"
+}
+
+func (c *checker) checkObject(n *yaml.Node, s *shape, what string) bool {
+	good := c.checkKeys(n, what)
+	var v *variant
+	if s.tag != "" {
+		t := value(n, s.tag)
+		if t == nil {
+			c.at(n, what+" has no "+quote(s.tag), "it is one of "+strings.Join(variantNames(s), ", "))
+			return false
+		}
+		if v = s.variant(t.Value); v == nil || t.Kind != yaml.ScalarNode {
+			c.at(t, "unknown "+s.tag+" "+quote(t.Value), didYouMean(t.Value, variantNames(s)))
+			return false
+		}
+		what += " (" + v.name + ")"
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		k, child := n.Content[i], n.Content[i+1]
+		if k.Value == s.tag && s.tag != "" || s == recipeShape && strings.HasPrefix(k.Value, "x-") {
+			continue
+		}
+		found := s.find(k.Value, v)
+		if found == nil {
+			c.at(k, "unknown key "+quote(k.Value)+" in "+what, didYouMean(k.Value, s.keyNames(v)))
+			good = false
+			continue
+		}
+		good = c.check(child, found.shape, quote(k.Value)+" of "+what) && good
+	}
+	return c.checkRequired(n, s, v, what) && good
+}
+
+func (c *checker) checkRequired(n *yaml.Node, s *shape, v *variant, what string) bool {
+	good := true
+	need := func(keys []key) {
+		for _, k := range keys {
+			if k.required && value(n, k.name) == nil {
+				c.at(n, what+" has no "+quote(k.name), k.doc)
+				good = false
+			}
+		}
+	}
+	need(s.keys)
+	if v != nil {
+		need(v.keys)
+	}
+	if s.oneKey && len(n.Content) != 2 {
+		c.at(n, what+" has "+strconv.Itoa(len(n.Content)/2)+" keys", "write exactly one of "+strings.Join(s.keyNames(nil), ", "))
+		good = false
+	}
+	return good
+}
+
+func variantNames(s *shape) []string {
+	var names []string
+	for i := range s.variants {
+		names = append(names, s.variants[i].name)
+	}
+	return names
+}
+
+// checkKeys looks at the keys alone: scalars, each once, no merge keys.
+func (c *checker) checkKeys(n *yaml.Node, what string) bool {
+	good := true
+	lines := map[string]int{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		k := n.Content[i]
+		switch first, twice := lines[k.Value]; {
+		case k.Kind != yaml.ScalarNode:
+			c.at(k, "a key of "+what+" is "+describeNode(k)+"; wanted: text", "a text that begins with { or [ stands in quotes")
+			good = false
+		case k.Tag == "!!merge":
+			c.at(k, "YAML merge keys (<<) are not supported", "write the keys out, or use an alias for the whole value")
+			good = false
+		case twice:
+			c.at(k, quote(k.Value)+" stands twice in "+what, "the first is on line "+strconv.Itoa(first))
+			good = false
+		default:
+			lines[k.Value] = k.Line
+		}
+	}
+	return good
+}
+
+func (c *checker) checkMap(n *yaml.Node, s *shape, what string) bool {
+	good := c.checkKeys(n, what)
+	if len(n.Content) == 0 && !s.empty {
+		c.at(n, what+" is empty", "")
+		return false
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		k, child := n.Content[i], n.Content[i+1]
+		if k.Kind != yaml.ScalarNode {
+			continue
+		}
+		if message, hint := checkName(k.Value, s.names); message != "" {
+			c.at(k, message, hint)
+			c.doc.bad[child] = true
+			good = false
+			continue
+		}
+		good = c.check(child, s.of, quote(k.Value)) && good
+	}
+	return good
+}
+
+func (c *checker) checkScalar(n *yaml.Node, s *shape, what string) bool {
+	if !strings.HasPrefix(n.Tag, "!!") {
+		c.at(n, what+" begins with "+quote(n.Tag)+", which YAML reads as a tag", "put the whole text in quotes: '"+n.Tag+" "+n.Value+"'")
+		return false
+	}
+	if s.is == text || s.is == expression {
+		if strings.TrimSpace(n.Value) == "" {
+			c.at(n, what+" is empty", "wanted: "+s.describe())
+			return false
+		}
+	}
+	switch s.is {
+	case text:
+		if len(s.words) > 0 {
+			for _, w := range s.words {
+				if n.Value == w {
+					return true
+				}
+			}
+			c.at(n, what+" is "+quote(n.Value), didYouMean(n.Value, s.words))
+			return false
+		}
+	case expression:
+		if len(n.Value) > maxExpression {
+			c.at(n, what+" is longer than "+strconv.Itoa(maxExpression)+" bytes", "use nested audiences or derived attributes")
+			return false
+		}
+	case integer, number:
+		v, err := strconv.ParseFloat(n.Value, 64)
+		if err != nil || n.Tag != "!!int" && n.Tag != "!!float" || math.IsNaN(v) || math.IsInf(v, 0) || s.is == integer && v != math.Trunc(v) {
+			c.at(n, what+" is "+quote(n.Value)+"; wanted: "+s.describe(), "")
+			return false
+		}
+		if (s.min != 0 || s.max != 0) && (v < s.min || v > s.max) {
+			c.at(n, what+" is "+n.Value+", out of range", "wanted: "+plain(s.min)+" to "+plain(s.max))
+			return false
+		}
+	case boolean:
+		if n.Tag != "!!bool" {
+			c.at(n, what+" is "+quote(n.Value)+"; wanted: true or false", "")
+			return false
+		}
+	}
+	return true
+}
+
+func plain(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }

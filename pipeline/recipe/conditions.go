@@ -1,0 +1,297 @@
+package recipe
+
+import (
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"dashi/pipeline/attribute"
+	"dashi/pipeline/audience"
+	"dashi/pipeline/event"
+	"dashi/pipeline/expr"
+)
+
+// compileWheres compiles the conditions of the rules, which may read attributes.
+func (c *compiler) compileWheres() {
+	for i := range c.rules {
+		r := &c.rules[i]
+		if r.where == nil {
+			continue
+		}
+		what := "`where` of " + quote(r.entry.name)
+		x := c.compile(r.doc, r.where, what, where{event: true, each: r.each, attributes: true}, expr.BoolType)
+		if x == nil {
+			continue
+		}
+		r.rule.Where = x.Bool
+		if len(x.Attributes) > 0 {
+			c.warn(r.doc, r.where, "the "+what+" reads the profile: what it counts depends on the order in which events arrive",
+				"two replays of the same history in another order may differ; a condition on the event alone does not")
+		}
+		c.refine(r)
+	}
+}
+
+// refine makes the derived attributes that a condition reads part of the definition of the rule's attribute.
+func (c *compiler) refine(r *pendingRule) {
+	if r.rule.Attribute < 0 {
+		return
+	}
+	a := &c.program.Attributes[r.rule.Attribute]
+	for _, name := range c.reads(r.where.Value) {
+		if i := indexOf(c.attributes, name); i >= 0 && c.program.Attributes[i].Kind == nil {
+			a.Definition = a.Definition*31 + c.program.Attributes[i].Definition
+		}
+	}
+}
+
+// namePurposes gives each purpose its index.
+func (c *compiler) namePurposes() {
+	for i, e := range c.purposes {
+		c.program.Purposes = append(c.program.Purposes, e.name)
+		c.scope.Purposes[e.name] = i
+	}
+}
+
+// compileConsent makes the rules by which events grant and withdraw purposes.
+func (c *compiler) compileConsent() {
+	for i := range c.purposes {
+		e := &c.purposes[i]
+		if e.bad {
+			continue
+		}
+		if e.node.Kind == yaml.ScalarNode {
+			c.consentFrom(i, e, e.node, nil)
+			continue
+		}
+		from, granted, withdrawn := value(e.node, "from"), value(e.node, "granted"), value(e.node, "withdrawn")
+		switch {
+		case from == nil && granted == nil:
+			c.report(e.doc, e.node, "purpose "+quote(e.name)+" can never be granted", "say `from` which field it is read, or by which events it is `granted`")
+			continue
+		case from == nil && value(e.node, "on") != nil:
+			c.report(e.doc, value(e.node, "on"), "`on` of purpose "+quote(e.name)+" is without `from`", "`granted` and `withdrawn` have their own `on`")
+			continue
+		}
+		if from != nil {
+			c.consentFrom(i, e, from, value(e.node, "on"))
+		}
+		c.consentOn(i, e, "granted", granted, true)
+		c.consentOn(i, e, "withdrawn", withdrawn, false)
+	}
+}
+
+// consentFrom adds the rule that reads a boolean field.
+func (c *compiler) consentFrom(i int, e *entry, from, on *yaml.Node) {
+	kind, ok := c.builder.kindOf(from.Value)
+	if !ok || strings.Contains(from.Value, "[]") {
+		r := &reader{b: c.builder}
+		c.report(e.doc, from, "purpose "+quote(e.name)+" is read from the unknown field "+quote(from.Value), closestPath(from.Value, r.names()))
+		return
+	}
+	if kind != event.Bool {
+		c.report(e.doc, from, "purpose "+quote(e.name)+" is read from "+quote(from.Value)+", which is a "+kind.String()+"; wanted: a bool", "for other types write `granted: {on: ..., where: ...}` and `withdrawn`")
+		return
+	}
+	ref, _ := c.builder.field(from.Value)
+	p := pendingRule{doc: e.doc, every: true, rule: Rule{Attribute: -1, Purpose: i,
+		Value: func(env *expr.Env) event.Value { return env.Event.Values[ref.Index] }}}
+	if on != nil {
+		p.every, p.types = c.on(e.doc, on)
+	}
+	c.rules = append(c.rules, p)
+}
+
+// closestPath is the hint for an unknown path of a field.
+func closestPath(path string, known []string) string {
+	if hint := closest(path, known); hint != "" {
+		return "did you mean " + quote(hint) + "?"
+	}
+	return "declare it under fields, as in `" + path + ": bool`"
+}
+
+// consentOn adds the rules of events that grant or withdraw.
+func (c *compiler) consentOn(i int, e *entry, word string, n *yaml.Node, granted bool) {
+	v := event.Value{Kind: event.Bool}
+	op := attribute.Remove
+	if granted {
+		v.Bits, op = 1, attribute.Add
+	}
+	for _, r := range elements(n) {
+		p := pendingRule{doc: e.doc, rule: Rule{Attribute: -1, Purpose: i, Op: op, Value: func(*expr.Env) event.Value { return v }}}
+		p.every, p.types = c.on(e.doc, value(r, "on"))
+		if w := value(r, "where"); w != nil {
+			x := c.compile(e.doc, w, "`where` of "+quote(e.name)+" ("+word+")", where{event: true}, expr.BoolType)
+			if x == nil {
+				continue
+			}
+			p.rule.Where = x.Bool
+		}
+		c.rules = append(c.rules, p)
+	}
+}
+
+// compileAudiences compiles the audiences, nested ones before those that read them.
+func (c *compiler) compileAudiences() {
+	for i := range c.audiences {
+		c.audience(i)
+	}
+}
+
+// when is the condition of an audience.
+func when(e *entry) *yaml.Node {
+	if e.node.Kind == yaml.MappingNode {
+		return value(e.node, "when")
+	}
+	return e.node
+}
+
+var emits = map[string]audience.Emit{"": audience.EmitBoth, "both": audience.EmitBoth, "enter": audience.EmitEnter, "exit": audience.EmitExit, "none": audience.EmitNone}
+
+// audience compiles audience i, if it has not been, after those that it reads.
+func (c *compiler) audience(i int) {
+	e := &c.audiences[i]
+	if e.bad || c.done[e.name] {
+		return
+	}
+	s := c.names[e.name]
+	n := when(e)
+	if at := slices.Index(c.building, e.name); at >= 0 {
+		c.cycle(e, "audience", c.building[at:])
+		return
+	}
+	c.building = append(c.building, e.name)
+	for _, name := range c.reads(n.Value) {
+		if c.names[name].what == "audience" {
+			c.audience(indexOf(c.audiences, name))
+		}
+	}
+	c.building = c.building[:len(c.building)-1]
+	c.done[e.name] = true
+	if s.bad {
+		return
+	}
+	s.bad = true
+	x := c.compile(e.doc, n, "audience "+quote(e.name), where{attributes: true, all: true}, expr.BoolType)
+	requires, good := c.purposesAt(e, value(e.node, "requires"))
+	if x == nil || !good {
+		return
+	}
+	s.bad = false
+	d := audience.Definition{Name: e.name, Description: content(e.node, "description"), Condition: x.Bool,
+		Reads: x.Coarse, Nested: x.Audiences, Purposes: x.Purposes, Emit: emits[content(e.node, "emit")], Requires: requires}
+	for _, a := range x.Atoms {
+		d.Atoms = append(d.Atoms, audience.Atom{Attribute: a.Attribute, Constant: a.Constant})
+	}
+	if len(x.Attributes)+len(x.Audiences)+len(x.Purposes) == 0 {
+		c.warn(e.doc, n, "audience "+quote(e.name)+" reads nothing: everyone is in, or nobody", "")
+	}
+	c.scope.Audiences[e.name] = len(c.program.Audiences)
+	c.program.Audiences = append(c.program.Audiences, d)
+}
+
+// purposesAt resolves the names of purposes.
+func (c *compiler) purposesAt(e *entry, n *yaml.Node) (list []int, good bool) {
+	good = true
+	for _, p := range elements(n) {
+		i := slices.Index(c.program.Purposes, p.Value)
+		if i < 0 {
+			hint := didYouMean(p.Value, c.program.Purposes)
+			if len(c.program.Purposes) == 0 {
+				hint = "no recipe of this cookbook has `purposes`"
+			}
+			c.report(e.doc, p, "unknown purpose "+quote(p.Value), hint)
+			good = false
+			continue
+		}
+		if !slices.Contains(list, i) {
+			list = append(list, i)
+		}
+	}
+	slices.Sort(list)
+	return list, good
+}
+
+// compileActivations compiles the activations.
+func (c *compiler) compileActivations() {
+	for i := range c.activations {
+		if e := &c.activations[i]; !e.bad {
+			c.activation(e)
+		}
+	}
+}
+
+func (c *compiler) activation(e *entry) {
+	a := Activation{Name: e.name, Audience: -1, Attribute: -1, Type: -1}
+	on := value(e.node, "on")
+	trigger, target := on.Content[0].Value, on.Content[1]
+	good := true
+	switch trigger {
+	case "enter", "exit":
+		a.Trigger = OnEnter
+		if trigger == "exit" {
+			a.Trigger = OnExit
+		}
+		a.Audience, good = c.named(e, "audience", target)
+	case "change":
+		a.Trigger = OnChange
+		a.Attribute, good = c.named(e, "attribute", target)
+		if good && c.scope.Attributes[target.Value].UsesNow {
+			c.report(e.doc, target, "the attribute "+quote(target.Value)+" depends on `now`: it changes all the time", "name an attribute that changes with events")
+			good = false
+		}
+	case "event":
+		a.Trigger = OnEvent
+		if every, types := c.on(e.doc, target); !every {
+			a.Type = types[0]
+		}
+	}
+	requires, known := c.purposesAt(e, value(e.node, "requires"))
+	a.Requires, good = requires, good && known
+	for _, n := range elements(value(e.node, "include")) {
+		i, known := c.named(e, "attribute", n)
+		good = good && known
+		if known && !slices.Contains(a.Include, i) {
+			a.Include = append(a.Include, i)
+		}
+	}
+	if n := value(e.node, "where"); n != nil {
+		x := c.compile(e.doc, n, "`where` of "+quote(e.name), where{event: a.Trigger == OnEvent, attributes: true, all: true, clock: true}, expr.BoolType)
+		if x == nil {
+			return
+		}
+		a.Where = x.Bool
+	}
+	if good {
+		c.program.Activations = append(c.program.Activations, a)
+	}
+}
+
+// named resolves the name of an attribute or audience.
+func (c *compiler) named(e *entry, what string, n *yaml.Node) (int, bool) {
+	s := c.names[n.Value]
+	if s != nil && s.what == what {
+		if s.bad {
+			return -1, false
+		}
+		if what == "audience" {
+			return c.scope.Audiences[n.Value], true
+		}
+		return indexOf(c.attributes, n.Value), true
+	}
+	list := c.attributes
+	if what == "audience" {
+		list = c.audiences
+	}
+	var names []string
+	for i := range list {
+		names = append(names, list[i].name)
+	}
+	hint := didYouMean(n.Value, names)
+	if s != nil {
+		hint = quote(n.Value) + " is an " + s.what
+	}
+	c.report(e.doc, n, "unknown "+what+" "+quote(n.Value), hint)
+	return -1, false
+}

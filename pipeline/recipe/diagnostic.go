@@ -1,0 +1,207 @@
+package recipe
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Severity says whether a Diagnostic stops the cookbook.
+type Severity uint8
+
+// The severities. An error is the zero value: what is not said to be harmless is not.
+const (
+	Error Severity = iota
+	Warning
+)
+
+func (s Severity) String() string {
+	if s == Warning {
+		return "warning"
+	}
+	return "error"
+}
+
+// String is "file:line:column: error: message (hint)", on one line. Editors and terminals jump to it.
+func (d Diagnostic) String() string {
+	var b strings.Builder
+	b.WriteString(d.File)
+	if d.Line > 0 {
+		b.WriteString(":" + strconv.Itoa(d.Line))
+		if d.Column > 0 {
+			b.WriteString(":" + strconv.Itoa(d.Column))
+		}
+	}
+	b.WriteString(": " + d.Severity.String() + ": " + d.Message)
+	if d.Hint != "" {
+		b.WriteString(" (" + d.Hint + ")")
+	}
+	return b.String()
+}
+
+// Format is the finding for a person at a terminal: the message, the line of source with a caret
+// under the column, and the hint. source is the text of the file; nil leaves the line out.
+func (d Diagnostic) Format(source []byte) string {
+	var b strings.Builder
+	head := d
+	head.Hint = ""
+	b.WriteString(head.String())
+	b.WriteByte('\n')
+	if line, ok := lineOf(source, d.Line); ok && d.Line > 0 {
+		number := strconv.Itoa(d.Line)
+		pad := strings.Repeat(" ", len(number))
+		text, column := window(line, d.Column)
+		b.WriteString(" " + number + " | " + text + "\n")
+		if column > 0 {
+			b.WriteString(" " + pad + " | " + caretPad(text, column) + "^\n")
+		}
+	}
+	if d.Hint != "" {
+		b.WriteString("  hint: " + d.Hint + "\n")
+	}
+	return b.String()
+}
+
+// formatWidth is how much of a long line Format shows: a terminal's width, less the margin.
+const formatWidth = 120
+
+// window cuts a long line to the part around column, and says where column is in what is left.
+func window(line string, column int) (string, int) {
+	runes := []rune(line)
+	if len(runes) <= formatWidth {
+		return line, min(column, len(runes)+1)
+	}
+	start := max(0, min(column-formatWidth/2, len(runes)-formatWidth))
+	end := min(len(runes), start+formatWidth)
+	return string(runes[start:end]), min(max(column-start, 0), end-start+1)
+}
+
+// caretPad is blank space up to column, with the line's own tabs kept so that the caret stays under its character.
+func caretPad(line string, column int) string {
+	var b strings.Builder
+	n := 1
+	for _, r := range line {
+		if n >= column {
+			break
+		}
+		if r == '\t' {
+			b.WriteByte('\t')
+		} else {
+			b.WriteByte(' ')
+		}
+		n++
+	}
+	for ; n < column; n++ {
+		b.WriteByte(' ')
+	}
+	return b.String()
+}
+
+func lineOf(source []byte, line int) (string, bool) {
+	for n := 1; len(source) > 0; n++ {
+		text, rest, _ := bytes.Cut(source, []byte{'\n'})
+		if n == line {
+			return strings.TrimRight(strings.ToValidUTF8(string(text), "\ufffd"), "\r"), true
+		}
+		source = rest
+	}
+	return "", false
+}
+
+// findings collects diagnostics of one compilation.
+type findings struct {
+	list   []Diagnostic
+	errors int
+}
+
+// add keeps d, at most once and at most Limits.Diagnostics of them: one mistake may be met on several ways.
+func (f *findings) add(d Diagnostic) {
+	if slices.Contains(f.list, d) {
+		return
+	}
+	if d.Severity == Error {
+		f.errors++
+	}
+	if len(f.list) < maxDiagnostics {
+		f.list = append(f.list, d)
+	}
+}
+
+// sorted returns the findings by file, line and column. What stands on one place keeps the order it was found in.
+func (f *findings) sorted() []Diagnostic {
+	slices.SortStableFunc(f.list, func(a, b Diagnostic) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+	return f.list
+}
+
+// closest returns the candidate that was most likely meant by word, or "" when none is near. The
+// candidates' order decides between equals, so it must not come from a map.
+func closest(word string, candidates []string) string {
+	best, at := "", 1+max(1, utf8.RuneCountInString(word)/3)
+	for _, c := range candidates {
+		if c == word {
+			continue
+		}
+		d := distance(strings.ToLower(word), strings.ToLower(c), at)
+		if d < at {
+			best, at = c, d
+		}
+	}
+	return best
+}
+
+// didYouMean is the hint for an unknown word: the closest candidate, or else the whole list when it is short.
+func didYouMean(word string, candidates []string) string {
+	if c := closest(word, candidates); c != "" {
+		return "did you mean " + quote(c) + "?"
+	}
+	if len(candidates) > 0 && len(candidates) <= 16 {
+		return "it is one of " + strings.Join(candidates, ", ")
+	}
+	return ""
+}
+
+// distance is the number of edits (insert, delete, replace, swap neighbours) from a to b, or limit when
+// it is not less: the restricted Damerau-Levenshtein distance.
+func distance(a, b string, limit int) int {
+	x, y := []rune(a), []rune(b)
+	if d := len(x) - len(y); d >= limit || -d >= limit {
+		return limit
+	}
+	before, above, row := make([]int, len(y)+1), make([]int, len(y)+1), make([]int, len(y)+1)
+	for j := range above {
+		above[j] = j
+	}
+	for i := 1; i <= len(x); i++ {
+		row[0] = i
+		for j := 1; j <= len(y); j++ {
+			cost := 1
+			if x[i-1] == y[j-1] {
+				cost = 0
+			}
+			row[j] = min(above[j]+1, row[j-1]+1, above[j-1]+cost)
+			if i > 1 && j > 1 && x[i-1] == y[j-2] && x[i-2] == y[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
+		}
+		before, above, row = above, row, before
+	}
+	return min(above[len(y)], limit)
+}
+
+// quote puts s between backquotes, cut to what a person wants to read.
+func quote(s string) string {
+	if r := []rune(s); len(r) > 80 {
+		s = string(r[:77]) + "..."
+	}
+	return "`" + strings.ReplaceAll(s, "\n", " ") + "`"
+}
+
+// oneEdit says whether two names are the same but for case, or but for one edit.
+func oneEdit(a, b string) bool {
+	return a != b && distance(strings.ToLower(a), strings.ToLower(b), 2) < 2
+}

@@ -1,0 +1,175 @@
+package recipe
+
+import (
+	"strings"
+
+	"cel.dev/cel-go/common"
+	"cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/parser"
+	"go.yaml.in/yaml/v3"
+
+	"dashi/pipeline/expr"
+)
+
+// where says what an expression of a recipe may read.
+type where struct {
+	event      bool
+	each       string // the array whose elements are item
+	attributes bool
+	all        bool // audiences and consent too
+	clock      bool // now is allowed: nobody has to wake up for it
+}
+
+// compile compiles the expression at n. What names it in messages. It reports what is wrong, except that
+// an expression that reads something broken is dropped without a word: that has been reported already.
+func (c *compiler) compile(d *document, n *yaml.Node, what string, w where, want expr.Type) *expr.Expr {
+	src := strings.TrimRight(n.Value, " \n")
+	for _, name := range c.reads(src) {
+		s := c.names[name]
+		if s.bad {
+			return nil
+		}
+		if hint := c.refuseName(s, w); hint != "" {
+			c.report(d, n, "the "+what+" reads the "+s.what+" "+quote(name), hint)
+			return nil
+		}
+	}
+	r := &reader{b: c.builder, each: w.each}
+	scope := expr.Scope{Field: r.field, FieldNames: r.names, Event: w.event, Item: w.each != ""}
+	if w.attributes {
+		scope.Attributes = c.scope.Attributes
+	}
+	if w.all {
+		scope.Audiences, scope.Purposes = c.scope.Audiences, c.scope.Purposes
+	}
+	x, err := expr.Compile(src, &scope, want)
+	if err != nil {
+		c.reportExpression(d, n, what, r, err)
+		return nil
+	}
+	if x.UsesNow && !w.clock {
+		c.report(d, n, "the "+what+" depends on `now`", nowHint(w))
+		return nil
+	}
+	if x.Interpreted {
+		c.warn(d, n, "the "+what+" is run by the interpreter, which is some ten times slower: "+x.Why, "")
+	}
+	return x
+}
+
+// nowHint says what to write in place of now. A condition on now must wake by itself when its truth changes with no
+// event; the engine does not schedule that yet, and without it people would leave audiences late or never.
+func nowHint(w where) string {
+	if w.event {
+		return "use `time`, the event's own time: now differs from one delivery to the next"
+	}
+	return "its truth changes as time passes, with no event, and this version cannot schedule that yet; compare with a fixed time, as in last_order > timestamp(\"2026-01-01\")"
+}
+
+// refuseName says why an attribute or audience cannot be read here; "" when it can.
+func (c *compiler) refuseName(s *symbol, w where) string {
+	switch {
+	case s.what == "attribute" && !w.attributes:
+		return "a value comes from the event alone, so that the order of events is of no matter; compute with attributes in a `derived` one"
+	case s.what == "audience" && !w.all:
+		return "only audiences and the `where` of activations can read audiences"
+	}
+	return ""
+}
+
+// reads lists the attributes and audiences that src mentions, in order, each once. An expression that
+// does not parse mentions none: the compiler will say why.
+func (c *compiler) reads(src string) []string {
+	p, err := parser.NewParser(parser.Macros(parser.AllMacros...), parser.MaxRecursionDepth(expr.MaxDepth), parser.ExpressionSizeCodePointLimit(maxExpression))
+	if err != nil {
+		panic("BUG: no parser: " + err.Error())
+	}
+	parsed, errs := p.Parse(common.NewTextSource(src))
+	if len(errs.GetErrors()) > 0 {
+		return nil
+	}
+	var names []string
+	seen := map[string]bool{}
+	ast.PreOrderVisit(parsed.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
+		if e.Kind() == ast.IdentKind && c.names[e.AsIdent()] != nil && !seen[e.AsIdent()] {
+			seen[e.AsIdent()] = true
+			names = append(names, e.AsIdent())
+		}
+	}))
+	return names
+}
+
+// reportExpression puts an error of the expression compiler where it stands in the file.
+func (c *compiler) reportExpression(d *document, n *yaml.Node, what string, r *reader, err *expr.Error) {
+	line, column := locate(d.source.Text, n, err.Line, err.Column)
+	message, hint := err.Message, err.Hint
+	if r.explain != "" && strings.Contains(message, r.path) {
+		message, hint = r.explain, r.hint
+	}
+	c.add(Diagnostic{File: d.source.Name, Line: line, Column: column, Message: what + ": " + message, Hint: hint})
+}
+
+// locate finds the line and column of the file at which character (line, column) of the scalar n stands.
+// YAML may have folded, indented or quoted the text, but it changes white space only, apart from escapes:
+// so the same number of visible characters lies before the place in both.
+func locate(source []byte, n *yaml.Node, line, column int) (int, int) {
+	visible := visibleBefore(n.Value, line, column)
+	text := []rune(string(source))
+	at, l, col := 0, 1, 1
+	step := func() {
+		if text[at] == '\n' {
+			l, col = l+1, 1
+		} else {
+			col++
+		}
+		at++
+	}
+	for at < len(text) && (l < n.Line || l == n.Line && col < n.Column) {
+		step()
+	}
+	start, startColumn := l, col
+	switch n.Style &^ yaml.TaggedStyle {
+	case yaml.LiteralStyle, yaml.FoldedStyle:
+		for at < len(text) && l == start {
+			step()
+		}
+	case yaml.SingleQuotedStyle, yaml.DoubleQuotedStyle:
+		if at < len(text) {
+			step()
+		}
+	}
+	for at < len(text) {
+		blank := text[at] == ' ' || text[at] == '\n' || text[at] == '\r' || text[at] == '\t'
+		if !blank {
+			if visible == 0 {
+				return l, col
+			}
+			visible--
+			pair := n.Style&yaml.SingleQuotedStyle != 0 && text[at] == '\'' || n.Style&yaml.DoubleQuotedStyle != 0 && text[at] == '\\'
+			if pair && at+1 < len(text) {
+				step()
+			}
+		}
+		step()
+	}
+	return start, startColumn
+}
+
+// visibleBefore counts the characters before a place that are no white space.
+func visibleBefore(s string, line, column int) int {
+	n, l, col := 0, 1, 1
+	for _, r := range s {
+		if l > line || l == line && col >= column {
+			break
+		}
+		if r != ' ' && r != '\n' && r != '\r' && r != '\t' {
+			n++
+		}
+		if r == '\n' {
+			l, col = l+1, 1
+		} else {
+			col++
+		}
+	}
+	return n
+}

@@ -1,0 +1,206 @@
+package recipe
+
+import (
+	"fmt"
+
+	"dashi/pipeline/attribute"
+	"dashi/pipeline/identity"
+)
+
+// The grammar of a recipe file, version 0. Everything that a file may hold is in this table: parsing,
+// hints, the JSON Schema and the guide in deploy/recipes follow it. Later issues add windows, sessions,
+// sequences, scores, places and tests as keys and variants here.
+
+func textShape(doc string) *shape       { return &shape{is: text, doc: doc} }
+func expressionShape(doc string) *shape { return &shape{is: expression, doc: doc} }
+
+func oneOrMany(one *shape) *shape {
+	s := *one
+	s.def = ""
+	s.or = []*shape{{is: listOf, of: one, doc: one.doc}}
+	return &s
+}
+
+// named gives a shape its name in the JSON Schema.
+func (s *shape) named(def string) *shape {
+	s.def = def
+	return s
+}
+
+var (
+	describedKey = key{name: "description", doc: "What it is for, shown to people who look it up.", shape: textShape("One or two sentences.")}
+
+	onShape = oneOrMany(textShape(`An event name ("Order Completed"), a call type (page, screen, identify, group, alias), or "*" for every event.`)).named("on")
+
+	onKey    = key{name: "on", doc: "The events that count: one name, a list of names, or \"*\" for every event.", required: true, shape: onShape}
+	whereKey = key{name: "where", doc: "Only when this condition on the event, the item or the profile holds.", shape: expressionShape("A CEL condition.")}
+	eachKey  = key{name: "each", doc: "Go through the elements of this array of the event; expressions then read `item`.", shape: textShape("The path of an array, such as properties.products.")}
+	byKey    = key{name: "by", doc: "The weight of the value; 1 without it.", shape: expressionShape("A CEL number.")}
+)
+
+func limitKey(usual, most int) key {
+	return key{name: "limit", doc: fmt.Sprintf("The most elements that one profile keeps; %d without it.", usual), shape: &shape{is: integer, min: 1, max: float64(most)}}
+}
+
+func valueKey(doc string) key {
+	return key{name: "value", doc: doc, required: true, shape: expressionShape("A CEL expression over the event or the item.")}
+}
+
+// ruleShape is an update by itself: what stands under rules, minus, raise, lower, add and remove.
+func ruleShape(doc string, extra ...key) *shape {
+	return &shape{is: object, doc: doc, keys: append([]key{onKey, whereKey, eachKey}, extra...)}
+}
+
+// counted are the keys of a kind whose updates are all alike: written in the attribute itself, or under rules.
+func counted(extra ...key) []key {
+	keys := []key{
+		{name: "rules", doc: "Several updates, in place of on, where, each, value and by in the attribute itself.",
+			shape: &shape{is: listOf, of: ruleShape("One update.", extra...)}},
+	}
+	for _, k := range append([]key{onKey, whereKey, eachKey}, extra...) {
+		k.required = false // rules may stand in their place
+		keys = append(keys, k)
+	}
+	return keys
+}
+
+// opposed are the keys of a kind with two operations.
+func opposed(up, upDoc, down, downDoc string, extra ...key) []key {
+	return []key{
+		{name: up, doc: upDoc, required: true, shape: oneOrMany(ruleShape(upDoc, extra...))},
+		{name: down, doc: downDoc, shape: oneOrMany(ruleShape(downDoc, extra...))},
+	}
+}
+
+var attributeShape = &shape{
+	is: object, def: "attribute",
+	doc:  "One attribute of a profile.",
+	keys: []key{describedKey},
+	tag:  "kind",
+	variants: []variant{
+		{"count", "How many events (or items, with each).", counted()},
+		{"sum", "The sum of a number.", append(counted(valueKey("The number that is added.")),
+			key{name: "minus", doc: "Updates that subtract their value, such as refunds.", shape: oneOrMany(ruleShape("An update that subtracts.", valueKey("The number that is subtracted.")))})},
+		{"min", "The smallest number seen.", counted(valueKey("The number."))},
+		{"max", "The largest number seen.", counted(valueKey("The number."))},
+		{"avg", "The mean of a number.", counted(valueKey("The number."))},
+		{"first", "The value of the earliest event.", counted(valueKey("A number, string, time or boolean."))},
+		{"last", "The value of the latest event.", counted(valueKey("A number, string, time or boolean."))},
+		{"first_at", "The time of the earliest event.", counted()},
+		{"last_at", "The time of the latest event.", counted()},
+		{"flag", "True or false, as the latest of its events says; also called a badge.",
+			opposed("raise", "Events that make it true.", "lower", "Events that make it false.")},
+		{"set", "The distinct strings that were added and not removed since.",
+			append(opposed("add", "Events that add their value.", "remove", "Events that remove their value.", valueKey("The string.")), limitKey(attribute.DefaultSet, attribute.MaxSet))},
+		{"distinct", "About how many distinct values there are (HyperLogLog), for sets too large to keep.", append(counted(valueKey("The value.")),
+			key{name: "precision", doc: "2^precision bytes a profile at most; the standard error is 1.04 / sqrt of that. 11 (2.3 %) without it.",
+				shape: &shape{is: integer, min: attribute.MinPrecision, max: attribute.MaxPrecision}})},
+		{"tally", "A number for each string: how often, or how much by weight. The favourite is the largest.",
+			append(counted(valueKey("The string that is tallied."), byKey), limitKey(attribute.DefaultTally, attribute.MaxTally),
+				key{name: "top", doc: "Show only so many, largest first.", shape: &shape{is: integer, min: 1, max: attribute.MaxTally}})},
+		{"list", "The last strings, newest first.", append(counted(valueKey("The string.")), limitKey(attribute.DefaultSet, attribute.MaxSet))},
+		{"bucket", "One of several variants, chosen for good by a hash of the profile's identifier: an A/B test.", []key{
+			{name: "salt", doc: "Another salt makes another choice. Without it, the attribute's name.", shape: textShape("Any text.")},
+			{name: "weights", doc: "How many parts each variant gets.", required: true, shape: &shape{is: mapOf, names: plainName,
+				of: &shape{is: number, min: 0, max: 1e6}}},
+		}},
+		{"derived", "An expression over other attributes, not stored.", []key{
+			{name: "value", doc: "A CEL expression over attributes.", required: true, shape: expressionShape("A CEL expression over attributes.")},
+		}},
+	},
+}
+
+var audienceShape = &shape{
+	is: expression, def: "audience",
+	doc: "The condition alone, or a mapping with `when`.",
+	or: []*shape{{is: object, doc: "One audience.", keys: []key{
+		describedKey,
+		{name: "when", doc: "Who is in: a CEL condition over attributes, other audiences and consent.", required: true, shape: expressionShape("A CEL condition.")},
+		{name: "emit", doc: "Which transitions leave as activations; both without it.", shape: &shape{is: text, words: []string{"both", "enter", "exit", "none"}}},
+		{name: "requires", doc: "Purposes without which no activation of this audience leaves.", shape: oneOrMany(textShape("A purpose."))},
+	}}},
+}
+
+var purposeShape = &shape{
+	is: text, def: "purpose",
+	doc: "The path of a boolean field, or a mapping.",
+	or: []*shape{{is: object, doc: "How consent for one purpose is read from events.", keys: []key{
+		describedKey,
+		{name: "from", doc: "A boolean field: true grants, false withdraws, absent changes nothing.", shape: textShape("A path such as context.consent.categoryPreferences.Email.")},
+		{name: "on", doc: "With from: only these events; every event without it.", shape: onShape},
+		{name: "granted", doc: "Events that grant it.", shape: oneOrMany(&shape{is: object, doc: "Events that grant it.", keys: []key{onKey, whereKey}})},
+		{name: "withdrawn", doc: "Events that withdraw it.", shape: oneOrMany(&shape{is: object, doc: "Events that withdraw it.", keys: []key{onKey, whereKey}})},
+	}}},
+}
+
+var activationShape = &shape{is: object, def: "activation", doc: "One activation.", keys: []key{
+	describedKey,
+	{name: "on", doc: "What makes it.", required: true, shape: &shape{is: object, doc: "Exactly one of these.", oneKey: true, keys: []key{
+		{name: "enter", doc: "Someone enters this audience.", shape: textShape("An audience.")},
+		{name: "exit", doc: "Someone leaves this audience.", shape: textShape("An audience.")},
+		{name: "change", doc: "This attribute changes its value.", shape: textShape("A stored attribute.")},
+		{name: "event", doc: "This event arrives.", shape: textShape("An event name, or \"*\".")},
+	}}},
+	{name: "where", doc: "Only when this condition holds.", shape: expressionShape("A CEL condition over attributes, audiences, consent and, with on event, the event.")},
+	{name: "requires", doc: "Purposes that must be granted.", shape: oneOrMany(textShape("A purpose."))},
+	{name: "include", doc: "Attributes that the activation carries.", shape: oneOrMany(textShape("An attribute."))},
+}}
+
+var mappingShape = &shape{is: object, def: "mapping", doc: "How rows of a file become events of the Segment spec.", keys: []key{
+	describedKey,
+	{name: "format", doc: "The form of the file; csv without it.", shape: &shape{is: text, words: []string{"csv", "jsonl"}}},
+	{name: "delimiter", doc: "What stands between the columns of a csv file; \",\" without it.", shape: textShape("One character.")},
+	{name: "event", doc: "The event's name: plain text, or a CEL expression that reads `row`.", required: true, shape: expressionShape("Text, or CEL over row.")},
+	{name: "time", doc: "The event time.", required: true, shape: &shape{is: expression, doc: "CEL over row; the text is RFC 3339.", or: []*shape{{is: object, keys: []key{
+		{name: "from", doc: "CEL over row that gives the text of the time.", required: true, shape: expressionShape("CEL over row.")},
+		{name: "layout", doc: "How it is written: rfc3339, unix (seconds), unix_ms, or the time 2006-01-02 15:04:05 in that form.", shape: textShape("A layout.")},
+		{name: "zone", doc: "The time zone of times that do not say theirs; UTC without it.", shape: textShape("An IANA name such as Europe/London.")},
+	}}}}},
+	{name: "identifiers", doc: "Namespace: CEL over row. A row in which one is empty does not have it.", required: true, shape: &shape{is: mapOf, names: identifier, of: expressionShape("CEL over row.")}},
+	{name: "anonymous", doc: "Rows without any identifier: count them (the default), or reject them as bad.", shape: &shape{is: text, words: []string{"count", "reject"}}},
+	{name: "message_id", doc: "none (the default); row: a hash of the whole row, so that exact duplicates count once; or CEL over row.", shape: expressionShape("none, row, or CEL over row.")},
+	{name: "properties", doc: "Property: CEL over row. A property whose value is empty is left out.", shape: &shape{is: mapOf, names: fieldPath, empty: true, of: expressionShape("CEL over row.")}},
+	{name: "traits", doc: "Trait: CEL over row.", shape: &shape{is: mapOf, names: fieldPath, empty: true, of: expressionShape("CEL over row.")}},
+	{name: "context", doc: "Field of context: CEL over row.", shape: &shape{is: mapOf, names: fieldPath, empty: true, of: expressionShape("CEL over row.")}},
+}}
+
+var identityShape = &shape{is: object, doc: "Who an event is about.", keys: []key{
+	{name: "namespaces", doc: "Kinds of identifier, strongest first.", required: true, shape: &shape{is: listOf, of: &shape{is: object, doc: "One namespace.", keys: []key{
+		{name: "name", doc: "As in name:value.", required: true, shape: textShape("An identifier.")},
+		{name: "from", doc: "Where events hold it: paths, tried in order.", required: true, shape: oneOrMany(textShape("A path such as userId or traits.email."))},
+		{name: "normalise", doc: "How a value is brought to one form.", shape: &shape{is: text, words: identity.NormaliserNames()}},
+		{name: "region", doc: "For phone: the country (ISO 3166, such as GB) of numbers without a country code.", shape: textShape("A country code.")},
+		{name: "blocked", doc: "Values that are nobody's identifier, besides those that are always blocked.", shape: oneOrMany(textShape("A value."))},
+	}}}},
+}}
+
+var recipeShape = &shape{is: object, doc: "One recipe of the cookbook.", keys: []key{
+	{name: "recipe", doc: "The name of this recipe.", required: true, shape: textShape("A short name.")},
+	describedKey,
+	{name: "identity", doc: "The kinds of identifier. At most one in a cookbook, or equal ones; without it user_id, email, phone, anonymous_id.", shape: identityShape},
+	{name: "fields", doc: "Event fields that are not in the Segment spec, with their types.", shape: &shape{is: mapOf, names: anyName, empty: true,
+		of: &shape{is: text, doc: "The type.", words: []string{"string", "number", "bool", "time"}}}},
+	{name: "purposes", doc: "What people consent to.", shape: &shape{is: mapOf, names: identifier, empty: true, of: purposeShape}},
+	{name: "attributes", doc: "What is known about each person, computed from events.", shape: &shape{is: mapOf, names: identifier, empty: true, of: attributeShape}},
+	{name: "audiences", doc: "Named conditions; a profile is in or out.", shape: &shape{is: mapOf, names: identifier, empty: true, of: audienceShape}},
+	{name: "activations", doc: "Events that leave because something changed, besides the transitions of audiences.", shape: &shape{is: mapOf, names: identifier, empty: true, of: activationShape}},
+	{name: "mappings", doc: "How rows of files become events.", shape: &shape{is: mapOf, names: identifier, empty: true, of: mappingShape}},
+}}
+
+// Bounds on what a cookbook may hold. Beyond them it is refused: a cookbook is held in memory by every shard.
+const (
+	maxSourceBytes = 1 << 20 // one file
+	maxSources     = 1000
+	maxNodes       = 200_000 // YAML nodes of one file, aliases counted as often as they are used
+	maxDepth       = 32      // nesting of YAML, far above the grammar's
+	maxName        = 64      // bytes of a name: it is repeated in each activation and answer
+	maxAttributes  = 1000
+	maxAudiences   = 4096
+	maxPurposes    = 64
+	maxActivations = 1000
+	maxNamespaces  = 64
+	maxTypes       = 4096
+	maxFields      = 1000
+	maxExpression  = 8192 // bytes
+	maxDiagnostics = 100  // beyond them nobody reads on
+)

@@ -1,0 +1,167 @@
+package recipe
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"dashi/pipeline/event"
+	"dashi/pipeline/expr"
+)
+
+// Mapping turns rows of a file into events of the Segment spec. It is immutable; Bind makes what works on rows.
+type Mapping struct {
+	Name        string
+	Description string
+	Format      string // "csv" or "jsonl"
+	Delimiter   rune   // between the columns of a csv file
+	// Columns are the columns that the mapping reads: the header of a csv file, or paths such as "order.id" in an
+	// object of a jsonl file.
+	Columns []string
+
+	event      cell // a name that is always the same has no expression
+	time       cell
+	layout     string // for time.ParseInLocation, or unix or unix_ms
+	zone       string
+	location   *time.Location // nil when this machine does not know the zone
+	messageID  messageID
+	message    cell
+	keys       []keyCell // strongest namespace first
+	body       *branch   // what the event holds besides type, time and message id
+	reject     bool      // a row without identifier is bad
+	namespaces []event.Namespace
+}
+
+// messageID says where message ids come from.
+type messageID uint8
+
+const (
+	noMessageID messageID = iota
+	rowMessageID
+	cellMessageID
+)
+
+// cell is one expression over the row.
+type cell struct {
+	what    string // for messages: "properties.quantity"
+	text    string // its source
+	literal string // the value, when x is nil
+	x       *expr.Expr
+	reads   []int // columns
+}
+
+// keyCell is an identifier of the row.
+type keyCell struct {
+	cell
+	namespace int // in the schema
+}
+
+// branch is an object of the event, or one of its values.
+type branch struct {
+	key      string
+	quoted   []byte // the key as JSON, with the colon
+	children []*branch
+	leaf     *cell
+	// identifier is 1 + the index in Mapping.keys, for a value that is an identifier.
+	identifier int
+}
+
+// ErrAnonymous is what a row without any identifier gives when the mapping counts such rows. It is no fault of the row.
+var ErrAnonymous = errors.New("the row has no identifier")
+
+// Binding applies a Mapping to rows with certain columns. It belongs to one goroutine.
+type Binding struct {
+	m       *Mapping
+	columns []int // by Mapping.Columns: index in the row
+	names   []string
+	env     expr.Env
+	ev      event.Event
+	values  [][]byte // by key: the identifier as it stands in the row; nil when there is none
+	key     []byte
+	scratch []byte
+	row     []string
+
+	lastTime   string // the text of the last time, because neighbours often have the same
+	lastMillis int64
+}
+
+// Bind fixes the columns of the rows that are to come, in their order.
+func (m *Mapping) Bind(columns []string) (*Binding, error) {
+	if m.location == nil {
+		return nil, fmt.Errorf("cannot bind mapping %q: this machine does not know the time zone %q", m.Name, m.zone)
+	}
+	b := &Binding{m: m, names: slices.Clone(columns), row: make([]string, len(columns))}
+	for _, name := range m.Columns {
+		i := slices.Index(columns, name)
+		if i < 0 && m.Format == "csv" {
+			err := fmt.Errorf("cannot bind mapping %q: the file has no column %q", m.Name, name)
+			if hint := didYouMean(name, columns); hint != "" {
+				err = fmt.Errorf("%w (%s)", err, hint)
+			}
+			return nil, err
+		}
+		b.columns = append(b.columns, i)
+	}
+	b.ev.Values = make([]event.Value, len(m.Columns))
+	b.env.Event = &b.ev
+	b.values = make([][]byte, len(m.keys))
+	return b, nil
+}
+
+// AppendEvent appends the event of one row as a JSON message of the Segment spec. key is the strongest
+// identifier, "namespace:value", in its canonical form; millis is the event time. row has the columns
+// given to Bind. key is good until the next call. The error is ErrAnonymous, or an *event.Rejected that
+// says what is wrong with the row; dst then comes back as it was.
+func (b *Binding) AppendEvent(dst []byte, row []string) (out, key []byte, millis int64, err error) {
+	if len(row) != len(b.names) {
+		return dst, nil, 0, &event.Rejected{Reason: event.Malformed, Detail: fmt.Sprintf("the row has %d columns, the header %d", len(row), len(b.names))}
+	}
+	for i, at := range b.columns {
+		v := &b.ev.Values[i]
+		if at < 0 {
+			*v = event.Value{}
+			continue
+		}
+		b.scratch = append(b.scratch[:0], row[at]...)
+		*v = event.Value{Kind: event.String, Str: append(v.Str[:0], row[at]...)}
+	}
+	return b.appendEvent(dst, row)
+}
+
+// AppendEvent is Binding.AppendEvent for a row that comes as a map, such as a flattened object of a jsonl file. It
+// binds anew for every row: for many rows with the same columns, Bind once.
+func (m *Mapping) AppendEvent(dst []byte, row map[string]string) (out, key []byte, millis int64, err error) {
+	columns := make([]string, 0, len(row))
+	for name := range row {
+		columns = append(columns, name)
+	}
+	slices.Sort(columns)
+	values := make([]string, len(columns))
+	for i, name := range columns {
+		values[i] = row[name]
+	}
+	loose := *m
+	loose.Format = "jsonl" // a column that is not there is an empty one
+	b, err := loose.Bind(columns)
+	if err != nil {
+		return dst, nil, 0, err
+	}
+	return b.AppendEvent(dst, values)
+}
+
+// isRow says whether a text reads the row, and so is an expression.
+func isRow(s string) bool {
+	for {
+		i := strings.Index(s, "row")
+		if i < 0 {
+			return false
+		}
+		rest := strings.TrimLeft(s[i+3:], " ")
+		if (i == 0 || !isIdentifier("a"+s[i-1:i])) && (strings.HasPrefix(rest, ".") || strings.HasPrefix(rest, "[")) {
+			return true
+		}
+		s = s[i+3:]
+	}
+}
