@@ -56,6 +56,8 @@ type Event struct {
 	Values      []Value      // one per Schema.Fields; Absent where missing. Repeated fields are in Items
 	Items       [][]Value    // one per Schema.Fields; for a repeated field one Value per array element
 	Lens        []int        // one per Schema.Arrays: the number of elements
+
+	scratch []byte // text that had to be rewritten: unescaped strings, normalised identifiers
 }
 
 // Field is one value that the cookbook reads.

@@ -1,0 +1,192 @@
+package event
+
+import "fmt"
+
+// Decoder turns messages into Events. It belongs to one goroutine. It keeps the last
+// message alive, and no Event.
+type Decoder struct {
+	trie
+	atlas
+	schema *Schema
+	limits Limits
+	names  typeTable
+
+	// Of the message being read.
+	seen  []uint8 // by node: 1 when its key has stood already
+	slots []token
+	first *Rejected // the first value that is not as it should be
+	tok   token
+
+	open    []byte  // scratch of skip
+	keyText []byte  // scratch of key
+	newActs []int32 // scratch of step
+}
+
+// NewDecoder compiles s. A schema that contradicts itself is a bug, and panics. Every limit must be set.
+func NewDecoder(s *Schema, l Limits) *Decoder {
+	t := compile(s)
+	return &Decoder{
+		trie: *t, atlas: *newAtlas(t), schema: s, limits: l, names: newTypeTable(s.Types),
+		seen: make([]uint8, len(t.nodes)), slots: make([]token, len(t.slotPaths)),
+	}
+}
+
+// Decode reads one Segment-spec message in JSON. fallbackMillis is the time of the record that brought it: event time when
+// the message has none, and the base of Limits.FutureMillis. The error is a *Rejected. e aliases src.
+func (d *Decoder) Decode(src []byte, fallbackMillis int64, e *Event) error {
+	if r := d.begin(src, e); r != nil {
+		return r
+	}
+	if r := d.scan(src, e); r != nil {
+		return r
+	}
+	if r := d.finish(fallbackMillis, e); r != nil {
+		return r
+	}
+	return nil
+}
+
+func (d *Decoder) begin(src []byte, e *Event) *Rejected {
+	if len(src) > d.limits.EventBytes {
+		return &Rejected{TooLarge, fmt.Sprintf("%d bytes; %d are allowed", len(src), d.limits.EventBytes)}
+	}
+	e.Reset(d.schema)
+	clear(d.seen)
+	for i := range d.slots {
+		d.slots[i].kind = tokNull
+	}
+	d.first = nil
+	if d.missed > maxMissed {
+		d.forget()
+	}
+	return nil
+}
+
+// scan reads the message from bracket to bracket: fields go to e, the rest that is read to d.slots.
+func (d *Decoder) scan(src []byte, e *Event) *Rejected {
+	i := skipSpace(src, 0)
+	if i >= len(src) {
+		return truncated(src)
+	}
+	if src[i] != '{' {
+		return d.notObject(src, i)
+	}
+	if d.limits.Depth < 1 {
+		return d.tooDeep(i)
+	}
+	i++
+	p, inside := int32(rootPlace), true
+	next := d.places[p].inside
+	for {
+		w := word(src, i)
+		for next != 0 {
+			ed := &d.edges[next]
+			if w&ed.mask == ed.first && d.fits(ed, src, i) {
+				i += int(ed.length)
+				p = ed.to
+				if ed.nacts != 0 {
+					d.replay(ed, e)
+				}
+				break
+			}
+			next = ed.next
+		}
+		if next == 0 {
+			var r *Rejected
+			if p, i, r = d.step(src, i, p, inside, e); r != nil {
+				return r
+			}
+		}
+		if p == 0 {
+			return nil
+		}
+		var r *Rejected
+		if i, inside, r = d.value(src, i, p, e); r != nil {
+			return r
+		}
+		next = d.places[p].after
+		if inside {
+			next = d.places[p].inside
+		}
+	}
+}
+
+// value reads the value at src[i]. inside says that it is a container, and that we are behind its opening bracket.
+func (d *Decoder) value(src []byte, i int, p int32, e *Event) (next int, inside bool, r *Rejected) {
+	i = skipSpace(src, i)
+	if i >= len(src) {
+		return 0, false, truncated(src)
+	}
+	n := d.places[p].node
+	t := &d.tok
+	end := 0
+	switch c := src[i]; c {
+	case '"':
+		i++
+		var flags uint8
+		if end, flags = scanString(src, i); end < 0 {
+			return 0, false, malformed(src, ^end)
+		}
+		if n != 0 {
+			t.kind, t.flags, t.text = tokString, flags, src[i:end:end]
+			d.scalar(n, t, e)
+		}
+		return end + 1, false, nil
+	case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
+		if end, t.number = scanNumber(src, i); end < 0 {
+			return 0, false, malformed(src, ^end)
+		}
+		t.kind = tokNumber
+	case '{', '[':
+		return d.bracket(src, i, p)
+	default:
+		if end = scanLiteral(src, i); end < 0 {
+			return 0, false, malformed(src, i)
+		}
+		switch c {
+		case 't':
+			t.kind = tokTrue
+		case 'f':
+			t.kind = tokFalse
+		default:
+			t.kind = tokNull
+		}
+	}
+	if n != 0 {
+		t.flags, t.text = 0, src[i:end:end]
+		d.scalar(n, t, e)
+	}
+	return end, false, nil
+}
+
+// bracket reads a container: whole when nothing in it is read, else only its opening bracket.
+func (d *Decoder) bracket(src []byte, i int, p int32) (next int, inside bool, r *Rejected) {
+	kind := tokObject
+	if src[i] == '[' {
+		kind = tokArray
+	}
+	pl := &d.places[p]
+	if int(pl.depth) > d.limits.Depth {
+		return 0, false, d.tooDeep(i)
+	}
+	inside = kind == tokObject // what nothing reads is gone into as well, if its key has been learnt
+	if pl.node != 0 {
+		inside = d.container(pl.node, kind)
+	}
+	if inside {
+		return i + 1, true, nil
+	}
+	next, r = d.skip(src, i, int(pl.depth)-1)
+	return next, false, r
+}
+
+func (d *Decoder) notObject(src []byte, i int) *Rejected {
+	end, r := d.skip(src, i, 0)
+	if r != nil {
+		return r
+	}
+	if end = skipSpace(src, end); end < len(src) {
+		return malformed(src, end)
+	}
+	return &Rejected{WrongType, "the message: want object, got something else"}
+}
