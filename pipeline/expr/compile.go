@@ -1,6 +1,14 @@
 package expr
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/ast"
+)
 
 // Expr is a compiled expression. It is immutable.
 type Expr struct {
@@ -10,7 +18,7 @@ type Expr struct {
 	Num  Num
 	Str  Str
 	Time Time
-	// Any is set for every scalar type but DurationType.
+	// Any is set for every type but DurationType.
 	Any Any
 
 	Interpreted bool   // fell back to cel-go's interpreter
@@ -48,7 +56,191 @@ func (e *Error) Error() string {
 	return s
 }
 
-// Compile parses, checks and compiles src. want is the type that the result must have.
+// Compile parses, checks and compiles src. want is the type that the result must have. The result is a
+// scalar: a set, tally or list is refused whatever want says.
 func Compile(src string, scope *Scope, want Type) (*Expr, *Error) {
-	return nil, &Error{Line: 1, Column: 1, Message: "not built yet"}
+	c, err := check(src, scope)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.wants(want); err != nil {
+		return nil, err
+	}
+	root, stop := c.expr(c.checked.NativeRep().Expr())
+	if stop != nil && stop.err != nil {
+		return nil, stop.err
+	}
+	x := &Expr{Type: c.result()}
+	if stop != nil {
+		if root, err = c.interpret(); err != nil {
+			return nil, err
+		}
+		x.Interpreted, x.Why = true, stop.why
+	}
+	x.take(root)
+	x.dependencies(c, stop != nil)
+	return x, nil
+}
+
+// compiler holds one expression on its way from the checked tree to closures.
+type compiler struct {
+	tree    *tree
+	env     *cel.Env
+	checked *cel.Ast
+	ast     *ast.AST
+	vars    []*variable
+	atoms   []Atom
+	coarse  []int
+}
+
+// check goes from the source to the checked tree.
+func check(src string, scope *Scope) (*compiler, *Error) {
+	if err := checkSource(src); err != nil {
+		return nil, err
+	}
+	env := language()
+	parsed, issues := env.Parse(src)
+	if issues.Err() != nil {
+		return nil, parseError(src, issues)
+	}
+	native := parsed.NativeRep()
+	t := newTree(src, native)
+	r := &resolver{scope: scope, tree: t, names: map[string]int{}, make: ast.NewExprFactory()}
+	if err := t.tooDeep(native.Expr()); err != nil {
+		return nil, err
+	}
+	if err := r.walk(native.Expr(), nil); err != nil {
+		return nil, err
+	}
+	declared := make([]cel.EnvOption, len(r.vars))
+	for i, v := range r.vars {
+		declared[i] = cel.Variable(variableName(i), v.celType())
+	}
+	env, err := env.Extend(declared...)
+	if err != nil {
+		return nil, &Error{Line: 1, Column: 1, Message: "cannot declare the names: " + err.Error()}
+	}
+	checked, issues := env.Check(parsed)
+	if issues.Err() != nil {
+		return nil, t.checkError(issues)
+	}
+	return &compiler{tree: t, env: env, checked: checked, ast: checked.NativeRep(), vars: r.vars}, nil
+}
+
+func checkSource(src string) *Error {
+	switch {
+	case len(src) > MaxSource:
+		return &Error{Line: 1, Column: 1, Message: fmt.Sprintf("the expression has %d bytes; at most %d are allowed", len(src), MaxSource), Hint: "make a derived attribute or an audience of a part of it"}
+	case strings.TrimSpace(src) == "":
+		return &Error{Line: 1, Column: 1, Message: "the expression is empty"}
+	case !utf8.ValidString(src):
+		return &Error{Line: 1, Column: 1, Message: "the expression is not UTF-8"}
+	}
+	return nil
+}
+
+// result is the type of the whole expression.
+func (c *compiler) result() Type { return c.typeOf(c.ast.Expr()) }
+
+// wants checks the type of the whole against what the caller can use.
+func (c *compiler) wants(want Type) *Error {
+	e := c.ast.Expr()
+	got := c.result()
+	text := "`" + c.tree.text(e) + "`"
+	switch {
+	case got == want && got <= DurationType || want == AnyType && got != AnyType && got < SetType:
+		return nil
+	case want == BoolType:
+		return c.tree.fail(e, "a condition is needed here, and "+text+" is "+c.words(e), "compare it with something")
+	case want == AnyType:
+		return c.tree.fail(e, "a single value is needed here, and "+text+" is "+c.words(e), "")
+	}
+	return c.tree.fail(e, "a "+want.String()+" is needed here, and "+text+" is "+c.words(e), "")
+}
+
+func (c *compiler) words(e ast.Expr) string {
+	return plainType(cel.FormatCELType(c.ast.GetType(e.ID())))
+}
+
+// take sets the closures of the result.
+func (x *Expr) take(n *node) {
+	switch x.Type {
+	case BoolType:
+		x.Bool, x.Any = n.b, anyBool(n.b)
+	case NumberType:
+		x.Num, x.Any = n.n, anyNum(n.n)
+	case StringType:
+		x.Str, x.Any = n.s, anyStr(n.s)
+	case TimeType:
+		x.Time, x.Any = n.t, anyTime(n.t)
+	case DurationType:
+		t := n.t
+		x.Num = func(env *Env) (float64, bool) {
+			ms, ok := t(env)
+			return float64(ms), ok
+		}
+	}
+}
+
+// dependencies fills in what the outcome depends on.
+func (x *Expr) dependencies(c *compiler, all bool) {
+	for _, v := range c.vars {
+		switch v.source {
+		case fromNow:
+			x.UsesNow = true
+		case fromTime, fromType, fromField, fromItem, fromList:
+			x.UsesEvent = true
+		case fromAudience:
+			x.Audiences = append(x.Audiences, v.index)
+		case fromPurpose:
+			x.Purposes = append(x.Purposes, v.index)
+		case fromAttribute:
+			x.UsesNow = x.UsesNow || v.attr.UsesNow
+			x.Audiences = append(x.Audiences, v.attr.Audiences...)
+			x.Purposes = append(x.Purposes, v.attr.Purposes...)
+			x.Attributes = append(x.Attributes, v.attr.stored()...)
+		}
+	}
+	x.Attributes, x.Audiences, x.Purposes = set(x.Attributes), set(x.Audiences), set(x.Purposes)
+	if all {
+		x.Coarse = slices.Clone(x.Attributes)
+		return
+	}
+	x.Coarse = set(c.coarse)
+	for _, a := range c.atoms {
+		if _, ok := slices.BinarySearch(x.Coarse, a.Attribute); !ok {
+			x.Atoms = append(x.Atoms, a)
+		}
+	}
+	slices.SortFunc(x.Atoms, func(a, b Atom) int {
+		if a.Attribute != b.Attribute {
+			return a.Attribute - b.Attribute
+		}
+		return compareFloats(a.Constant, b.Constant)
+	})
+	x.Atoms = slices.Compact(x.Atoms)
+}
+
+func compareFloats(a, b float64) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+// set sorts, and drops what stands twice.
+func set(list []int) []int {
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// stored are the attributes with a state that reading a depends on.
+func (a *AttributeRef) stored() []int {
+	if a.Kind != nil {
+		return []int{a.Index}
+	}
+	return a.Reads
 }
