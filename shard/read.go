@@ -1,23 +1,24 @@
 package shard
 
 import (
-	"dashi/pipeline/audience"
 	"dashi/pipeline/expr"
 	"dashi/shard/profile"
 )
 
-// Lookup fills v with the profile of an identifier and says whether there is one. namespace is its index in the
-// program's schema, value is normalised, hash is identity.Hash of both. It does not allocate once v has been used.
-func (s *Shard) Lookup(namespace int, value []byte, hash uint64, v *View) bool {
-	if s.program == nil {
-		return false
+// Lookup fills v with the profile of an identifier and says whether there is one. value is normalised, hash is
+// identity.Hash of both. It does not allocate once v has been used.
+func (s *Shard) Lookup(namespace, value []byte, hash uint64, v *View) bool {
+	for i, name := range s.namespaces {
+		if string(namespace) != name {
+			continue
+		}
+		ref, found := s.table.Find(hash, uint8(i), value)
+		if found {
+			s.view(s.table.Record(ref), v)
+		}
+		return found
 	}
-	ref, found := s.table.Find(hash, s.program.namespace[namespace], value)
-	if !found {
-		return false
-	}
-	s.view(s.table.Record(ref), v)
-	return true
+	return false
 }
 
 // view fills v with one record.
@@ -143,5 +144,3 @@ func (s *Shard) Marks(fn func(Stream, int64)) {
 // Check evaluates every audience of every profile and returns the first disagreement with the membership bits and the
 // bitmaps (I6): the oracle of tests, and of whoever suspects a fault. It takes its time.
 func (s *Shard) Check() error { return s.check() }
-
-var _ audience.Bits

@@ -16,6 +16,7 @@ type recent struct {
 	next   uint64         // position of the next id
 	table  []uint64       // tag in the high half, low bits of the position in the low one; 0 is free
 	used   int
+	since  int64 // shard time of the newest id forgotten; 0: none was
 }
 
 const recentChunkIDs = 256
@@ -108,6 +109,7 @@ func (r *recent) drop() {
 	for i := range n {
 		r.remove(r.chunks[0].ids[i], r.base+uint64(i))
 	}
+	r.since = r.chunks[0].last
 	r.chunks[0] = nil
 	r.chunks = r.chunks[1:]
 	r.base += uint64(n)
@@ -142,10 +144,11 @@ type frozenRecent struct {
 	chunks []*recentChunk
 	count  int
 	base   uint64
+	since  int64
 }
 
 func (r *recent) freeze() frozenRecent {
-	f := frozenRecent{chunks: append([]*recentChunk(nil), r.chunks...), count: int(r.next - r.base), base: r.base}
+	f := frozenRecent{chunks: append([]*recentChunk(nil), r.chunks...), count: int(r.next - r.base), base: r.base, since: r.since}
 	if n := len(f.chunks); n > 0 {
 		tail := *f.chunks[n-1]
 		f.chunks[n-1] = &tail
@@ -154,6 +157,7 @@ func (r *recent) freeze() frozenRecent {
 }
 
 func (f *frozenRecent) append(dst []byte) []byte {
+	dst = binary.AppendVarint(dst, f.since)
 	dst = binary.AppendUvarint(dst, f.base)
 	dst = binary.AppendUvarint(dst, uint64(f.count))
 	left := f.count
@@ -170,6 +174,11 @@ func (f *frozenRecent) append(dst []byte) []byte {
 }
 
 func (r *recent) restore(src []byte) (rest []byte, err error) {
+	since, k := binary.Varint(src)
+	if k <= 0 {
+		return nil, errShort
+	}
+	src = src[k:]
 	base, k := binary.Uvarint(src)
 	if k <= 0 {
 		return nil, errShort
@@ -194,5 +203,6 @@ func (r *recent) restore(src []byte) (rest []byte, err error) {
 		}
 		count -= n
 	}
+	r.since = since
 	return src, nil
 }

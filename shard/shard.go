@@ -4,9 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
-	"dashi/pipeline/activation"
 	"dashi/pipeline/audience"
-	"dashi/pipeline/event"
 	"dashi/pipeline/expr"
 	"dashi/pipeline/recipe"
 	"dashi/shard/profile"
@@ -225,6 +223,3 @@ func (p *program) env(e *expr.Env, rec profile.Record) {
 		e.Audiences[i] = le64(fixed[p.membersAt+8*i:])
 	}
 }
-
-var _ = activation.Enter
-var _ event.Event

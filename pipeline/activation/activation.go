@@ -1,7 +1,9 @@
 package activation
 
 import (
+	"cmp"
 	"encoding/binary"
+	"encoding/json"
 	"strconv"
 	"time"
 
@@ -118,6 +120,15 @@ func (a *Activation) AppendJSON(dst []byte) []byte {
 		dst = append(dst, '}')
 	}
 	return append(dst, '}')
+}
+
+// Head reads the id and the name that listeners choose by, the audience or else the activation, out of what AppendJSON wrote.
+func Head(payload []byte) (id, name string) {
+	var p struct{ ID, Audience, Activation string }
+	if json.Unmarshal(payload, &p) != nil {
+		return "", ""
+	}
+	return p.ID, cmp.Or(p.Audience, p.Activation)
 }
 
 // AppendProfile appends the profile's id, "namespace:value": the partition key, so that the order of one

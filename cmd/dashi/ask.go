@@ -1,0 +1,238 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/url"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// profileAnswer is a profile as the HTTP interface answers it.
+type profileAnswer struct {
+	ID          string `json:"id"`
+	Identifiers []struct {
+		Namespace, Value string
+		FirstSeen        time.Time `json:"first_seen"`
+		LastSeen         time.Time `json:"last_seen"`
+	} `json:"identifiers"`
+	Attributes map[string]json.RawMessage           `json:"attributes"`
+	Audiences  map[string]struct{ Since time.Time } `json:"audiences"`
+	Consent    map[string]struct {
+		Granted bool
+		Since   time.Time
+	} `json:"consent"`
+	Version uint64 `json:"version"`
+}
+
+func getCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:     "get NS:VALUE",
+		Short:   "Show a profile by any of its identifiers",
+		Example: "  dashi get user_id:u7\n  dashi get email:ada@example.com -o json",
+		Args:    cobra.ExactArgs(1),
+	}
+	cl := addClientFlags(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if !strings.Contains(args[0], ":") {
+			return fmt.Errorf("%q is not an identifier: write NAMESPACE:VALUE, for example user_id:42", args[0])
+		}
+		var p profileAnswer
+		printed, err := cl.call(c.Context(), "GET", "/v1/profiles/"+url.PathEscape(args[0]), nil, &p)
+		if err != nil || printed {
+			return err
+		}
+		printProfile(cl.out, &p)
+		return nil
+	}
+	return c
+}
+
+func printProfile(out io.Writer, p *profileAnswer) {
+	fmt.Fprintf(out, "%s  (%d updates)\n", p.ID, p.Version)
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "\nidentifiers")
+	for _, id := range p.Identifiers {
+		fmt.Fprintf(w, "  %s:%s\tseen %s to %s\n", id.Namespace, id.Value, local(id.FirstSeen), local(id.LastSeen))
+	}
+	fmt.Fprintln(w, "\nattributes")
+	for _, name := range sortedKeys(p.Attributes) {
+		fmt.Fprintf(w, "  %s\t%s\n", name, p.Attributes[name])
+	}
+	fmt.Fprintln(w, "\naudiences")
+	for _, name := range sortedKeys(p.Audiences) {
+		fmt.Fprintf(w, "  %s\tsince %s\n", name, local(p.Audiences[name].Since))
+	}
+	if len(p.Consent) > 0 {
+		fmt.Fprintln(w, "\nconsent")
+		for _, name := range sortedKeys(p.Consent) {
+			word := "withdrawn"
+			if p.Consent[name].Granted {
+				word = "granted"
+			}
+			fmt.Fprintf(w, "  %s\t%s %s\n", name, word, local(p.Consent[name].Since))
+		}
+	}
+	w.Flush()
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+func local(t time.Time) string { return t.Format("2006-01-02 15:04:05Z07:00") }
+
+func audiencesCommand() *cobra.Command {
+	c := &cobra.Command{Use: "audiences", Short: "List the audiences and their sizes", Args: cobra.NoArgs}
+	cl := addClientFlags(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		var answer struct {
+			Audiences []struct {
+				Name, Description string
+				Size              int64
+			}
+		}
+		printed, err := cl.call(c.Context(), "GET", "/v1/audiences", nil, &answer)
+		if err != nil || printed {
+			return err
+		}
+		w := tabwriter.NewWriter(cl.out, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(w, "AUDIENCE\tSIZE\tDESCRIPTION")
+		for _, a := range answer.Audiences {
+			fmt.Fprintf(w, "%s\t%d\t%s\n", a.Name, a.Size, a.Description)
+		}
+		return w.Flush()
+	}
+	return c
+}
+
+func membersCommand() *cobra.Command {
+	var limit int
+	c := &cobra.Command{
+		Use:     "members NAME",
+		Short:   "List the profiles in an audience",
+		Example: "  dashi members vip --limit 20\n  dashi members vip -o json > vip.ndjson",
+		Args:    cobra.ExactArgs(1),
+	}
+	c.Flags().IntVar(&limit, "limit", 0, "stop after so many; 0 for all")
+	cl := addClientFlags(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		path := "/v1/audiences/" + url.PathEscape(args[0]) + "/members"
+		if limit > 0 {
+			path += fmt.Sprintf("?limit=%d", limit)
+		}
+		rc, err := cl.open(c.Context(), "GET", path, nil)
+		if err != nil {
+			return err
+		}
+		defer rc.Close()
+		if cl.json() {
+			_, err := io.Copy(cl.out, rc)
+			return err
+		}
+		for d := json.NewDecoder(rc); ; {
+			var line struct {
+				ID    string
+				Since time.Time
+			}
+			if err := d.Decode(&line); err == io.EOF {
+				return nil
+			} else if err != nil {
+				return fmt.Errorf("cannot read the members of %q: %w", args[0], err)
+			}
+			if line.ID == "" { // the cursor to go on from
+				continue
+			}
+			fmt.Fprintf(cl.out, "%s\tsince %s\n", line.ID, local(line.Since))
+		}
+	}
+	return c
+}
+
+func queryCommand() *cobra.Command {
+	var limit int
+	c := &cobra.Command{
+		Use:     "query EXPR",
+		Short:   "Count the profiles for which an expression is true, and show some",
+		Example: "  dashi query 'vip && !lapsed'\n  dashi query 'lifetime_value > 500 && \"shoes\" in categories' --limit 5",
+		Args:    cobra.ExactArgs(1),
+	}
+	c.Flags().IntVar(&limit, "limit", 10, "how many profiles to show")
+	cl := addClientFlags(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		var answer struct {
+			Count  int64
+			Sample []struct{ ID string }
+		}
+		printed, err := cl.call(c.Context(), "POST", "/v1/query", map[string]any{"where": args[0], "limit": limit}, &answer)
+		if err != nil || printed {
+			return err
+		}
+		fmt.Fprintf(cl.out, "%d profiles\n", answer.Count)
+		for _, p := range answer.Sample {
+			fmt.Fprintln(cl.out, " ", p.ID)
+		}
+		return nil
+	}
+	return c
+}
+
+func tailCommand() *cobra.Command {
+	var audience string
+	c := &cobra.Command{
+		Use:   "tail",
+		Short: "Print activations as they leave",
+		Args:  cobra.NoArgs,
+	}
+	c.Flags().StringVar(&audience, "audience", "", "only those of this audience")
+	cl := addClientFlags(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		path := "/v1/activations/stream"
+		if audience != "" {
+			path += "?audience=" + url.QueryEscape(audience)
+		}
+		rc, err := cl.open(c.Context(), "GET", path, nil)
+		if err != nil {
+			return err
+		}
+		defer rc.Close()
+		lines := bufio.NewScanner(rc)
+		lines.Buffer(nil, 4<<20)
+		for lines.Scan() {
+			data, ok := strings.CutPrefix(lines.Text(), "data: ")
+			if !ok {
+				continue
+			}
+			if cl.json() {
+				fmt.Fprintln(cl.out, data)
+				continue
+			}
+			var a struct {
+				Profile, Activation, Audience, Attribute, Transition string
+				At                                                   time.Time
+			}
+			if json.Unmarshal([]byte(data), &a) == nil {
+				fmt.Fprintf(cl.out, "%s  %-6s %-24s %s\n", a.At.Local().Format("15:04:05.000"), a.Transition, a.Activation, a.Profile)
+			}
+		}
+		if c.Context().Err() != nil {
+			return nil
+		}
+		if err := lines.Err(); err != nil {
+			return fmt.Errorf("the stream broke: %w", err)
+		}
+		return fmt.Errorf("the node closed the stream")
+	}
+	return c
+}

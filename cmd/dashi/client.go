@@ -1,0 +1,119 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// client asks a running node over HTTP.
+type client struct {
+	addr   string
+	format string // "" for people, "json"
+	out    io.Writer
+}
+
+// addClientFlags gives a command --addr and -o, and returns what they fill.
+func addClientFlags(c *cobra.Command) *client {
+	cl := &client{}
+	addr := os.Getenv("DASHI_ADDR")
+	if addr == "" {
+		addr = "http://127.0.0.1:7070"
+	}
+	c.GroupID = "ask"
+	c.Flags().StringVar(&cl.addr, "addr", addr, "HTTP address of a node (default from DASHI_ADDR)")
+	c.Flags().StringVarP(&cl.format, "output", "o", "", "json for JSON, otherwise text for people")
+	c.PreRunE = func(c *cobra.Command, _ []string) error {
+		cl.out = c.OutOrStdout()
+		if cl.format != "" && cl.format != "json" && cl.format != "text" {
+			return fmt.Errorf("unknown output format %q: json or text", cl.format)
+		}
+		if !strings.Contains(cl.addr, "://") {
+			cl.addr = "http://" + cl.addr
+		}
+		cl.addr = strings.TrimRight(cl.addr, "/")
+		return nil
+	}
+	return cl
+}
+
+func (c *client) json() bool { return c.format == "json" }
+
+// apiError is what a node answers when it cannot do what was asked.
+type apiError struct {
+	Status int
+	Err    struct {
+		Code    string `json:"code"`
+		Message string `json:"message"`
+		Hint    string `json:"hint"`
+	} `json:"error"`
+}
+
+func (e *apiError) Error() string {
+	if e.Err.Message == "" {
+		return fmt.Sprintf("the node answered %d %s", e.Status, http.StatusText(e.Status))
+	}
+	if e.Err.Hint != "" {
+		return e.Err.Message + " (" + e.Err.Hint + ")"
+	}
+	return e.Err.Message
+}
+
+// open sends a request and returns the body of a good answer.
+func (c *client) open(ctx context.Context, method, path string, body any) (io.ReadCloser, error) {
+	var in io.Reader
+	if body != nil {
+		b, err := json.Marshal(body)
+		if err != nil {
+			return nil, err
+		}
+		in = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.addr+path, in)
+	if err != nil {
+		return nil, fmt.Errorf("cannot ask node %q: %w", c.addr, err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		var op *net.OpError
+		if errors.As(err, &op) && op.Op == "dial" {
+			return nil, fmt.Errorf("cannot reach a node at %s: %w (is one running? name another with --addr or DASHI_ADDR)", c.addr, op.Err)
+		}
+		return nil, fmt.Errorf("cannot ask node %s: %w", c.addr, err)
+	}
+	if resp.StatusCode/100 != 2 {
+		defer resp.Body.Close()
+		e := &apiError{Status: resp.StatusCode}
+		b, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+		_ = json.Unmarshal(b, e)
+		return nil, e
+	}
+	return resp.Body, nil
+}
+
+// call sends a request and decodes the answer. With -o json it prints the answer as it is and leaves into alone: printed is true.
+func (c *client) call(ctx context.Context, method, path string, body, into any) (printed bool, err error) {
+	rc, err := c.open(ctx, method, path, body)
+	if err != nil {
+		return false, err
+	}
+	defer rc.Close()
+	if c.json() {
+		_, err := io.Copy(c.out, rc)
+		fmt.Fprintln(c.out)
+		return true, err
+	}
+	if err := json.NewDecoder(rc).Decode(into); err != nil {
+		return false, fmt.Errorf("cannot read the answer of %s: %w", c.addr, err)
+	}
+	return false, nil
+}

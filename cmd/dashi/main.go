@@ -1,0 +1,60 @@
+// Command dashi is the whole system in one binary: the node, the tools for recipes, and the client.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// version is set by the linker: see the Makefile.
+var version = "dev"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	if err := root().ExecuteContext(ctx); err != nil {
+		var shown *shownError
+		if !errors.As(err, &shown) {
+			fmt.Fprintln(os.Stderr, "dashi:", err)
+		}
+		os.Exit(1)
+	}
+}
+
+// shownError is an error that the command has printed already: it only sets the exit code.
+type shownError struct{ error }
+
+func root() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "dashi",
+		Short: "Real-time customer data engine",
+		Long: `dashi reads events from Kafka, keeps every person's profile and audiences in memory, sends activations
+back to Kafka, and answers look-ups by key over HTTP and the Redis protocol.
+
+Start here:
+
+  dashi dev                          a node, an embedded Kafka and demo traffic; console at http://127.0.0.1:7070
+  dashi get user_id:u7               who is this, and which audiences are they in?
+  dashi audiences                    the audiences and their sizes
+  dashi check deploy/recipes         what is wrong with my recipes?`,
+		Version:       version,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	c.CompletionOptions.HiddenDefaultCmd = true
+	c.AddGroup(
+		&cobra.Group{ID: "run", Title: "Run a node:"},
+		&cobra.Group{ID: "recipes", Title: "Work on recipes:"},
+		&cobra.Group{ID: "ask", Title: "Ask a running node (--addr or DASHI_ADDR):"},
+	)
+	c.AddCommand(devCommand(), serveCommand(), checkCommand(), replayCommand(),
+		getCommand(), audiencesCommand(), membersCommand(), queryCommand(), tailCommand(), statusCommand())
+	return c
+}

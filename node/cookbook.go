@@ -1,0 +1,165 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"dashi/pipeline/event"
+	"dashi/pipeline/recipe"
+	"dashi/shard"
+)
+
+// cookbook is the program in force, with its names indexed.
+type cookbook struct {
+	*recipe.Program
+	fields    map[string]int
+	audiences map[string]int
+}
+
+func newCookbook(p *recipe.Program) *cookbook {
+	c := &cookbook{Program: p, fields: map[string]int{}, audiences: map[string]int{}}
+	for i := range p.Attributes {
+		c.fields[p.Attributes[i].Name] = i
+	}
+	for i := range p.Audiences {
+		c.audiences[p.Audiences[i].Name] = i
+	}
+	return c
+}
+
+// ReadRecipes reads the recipe files that the paths name. A directory stands for its .yml and .yaml files.
+func ReadRecipes(paths []string) ([]recipe.Source, error) {
+	var files []string
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		if err != nil {
+			return nil, fmt.Errorf("cannot read recipes: %w", err)
+		}
+		if !info.IsDir() {
+			files = append(files, path)
+			continue
+		}
+		entries, err := os.ReadDir(path)
+		if err != nil {
+			return nil, fmt.Errorf("cannot read recipes: %w", err)
+		}
+		found := len(files)
+		for _, e := range entries {
+			if ext := filepath.Ext(e.Name()); !e.IsDir() && (ext == ".yml" || ext == ".yaml") {
+				files = append(files, filepath.Join(path, e.Name()))
+			}
+		}
+		if len(files) == found {
+			return nil, fmt.Errorf("cannot read recipes: no .yml file in %q: %w", path, fs.ErrNotExist)
+		}
+	}
+	if len(files) == 0 {
+		return nil, errors.New("no recipes: name a recipe file or a directory of them")
+	}
+	slices.Sort(files)
+	files = slices.Compact(files)
+	sources := make([]recipe.Source, 0, len(files))
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			return nil, fmt.Errorf("cannot read recipe: %w", err)
+		}
+		sources = append(sources, recipe.Source{Name: f, Text: text})
+	}
+	return sources, nil
+}
+
+// CheckError is a cookbook that does not compile.
+type CheckError struct{ Diagnostics []recipe.Diagnostic }
+
+func (e *CheckError) Error() string {
+	var b strings.Builder
+	for _, d := range e.Diagnostics {
+		b.WriteString(d.String())
+		b.WriteByte('\n')
+	}
+	return "the cookbook has errors:\n" + strings.TrimRight(b.String(), "\n")
+}
+
+// adopt puts the cookbook of these sources in force on every shard that has another one.
+func (n *Node) adopt(sources []recipe.Source) error {
+	program, diagnostics := recipe.Compile(sources)
+	if program == nil {
+		return &CheckError{diagnostics}
+	}
+	for _, m := range n.members {
+		if p := m.shard.Program(); p != nil && p.Hash == program.Hash {
+			continue
+		}
+		r, err := m.propose(shard.AppendCookbook(nil, n.now(), sources))
+		if err != nil {
+			return fmt.Errorf("cannot switch shard %d to the cookbook: %w", m.id, err)
+		}
+		if r.Outcome != shard.Accepted {
+			return fmt.Errorf("cannot switch shard %d to the cookbook: %s", m.id, r.Detail)
+		}
+	}
+	n.cookbook.Store(newCookbook(program))
+	return nil
+}
+
+// format is how the records of one topic are read.
+type format struct {
+	name string // segment, msgpack, mapping:NAME
+	last *recipe.Program
+	made decoder
+}
+
+type decoder interface {
+	decode(value []byte, millis int64, e *event.Event) error
+}
+
+// decoder returns the decoder for a program. It belongs to the source's calls, which never overlap.
+func (f *format) decoder(p *recipe.Program) decoder {
+	if f.last != p {
+		f.last, f.made = p, newDecoder(f.name, p)
+	}
+	return f.made
+}
+
+// checkFormat says whether there is such a decoder in the cookbook.
+func checkFormat(name string, p *recipe.Program) error {
+	mapping, isMapping := strings.CutPrefix(name, "mapping:")
+	switch {
+	case name == "segment", name == "msgpack":
+		return nil
+	case isMapping && p.Mappings[mapping] != nil:
+		return nil
+	case isMapping:
+		return fmt.Errorf("decoder %q: no recipe has a mapping %q", name, mapping)
+	}
+	return fmt.Errorf("decoder %q is unknown: it is segment, msgpack or mapping:NAME", name)
+}
+
+func newDecoder(name string, p *recipe.Program) decoder {
+	d := event.NewDecoder(p.Schema, event.DefaultLimits)
+	switch name {
+	case "segment":
+		return segmentDecoder{d}
+	case "msgpack":
+		return msgpackDecoder{d}
+	}
+	return &rowDecoder{mapping: p.Mappings[strings.TrimPrefix(name, "mapping:")], next: d}
+}
+
+type segmentDecoder struct{ *event.Decoder }
+
+func (d segmentDecoder) decode(value []byte, millis int64, e *event.Event) error {
+	return d.Decode(value, millis, e)
+}
+
+type msgpackDecoder struct{ *event.Decoder }
+
+func (d msgpackDecoder) decode(value []byte, millis int64, e *event.Event) error {
+	return d.DecodeMsgpack(value, millis, e)
+}

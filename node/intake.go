@@ -1,0 +1,409 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"dashi/pipeline/event"
+	"dashi/pipeline/kafka"
+	"dashi/ring"
+	"dashi/shard"
+)
+
+// Limits of one batch: small enough that a look-up never waits long for the shard's lock (a batch takes about
+// 0.2 ms to apply), large enough that the cost of an entry does not show.
+const (
+	batchEvents = 256
+	batchBytes  = 64 << 10
+)
+
+// throttleInterval is how often an intake that is held back looks again.
+const throttleInterval = 5 * time.Millisecond
+
+// intake turns Kafka records into batches for the shards. It is the source's Handler: its calls never overlap.
+type intake struct {
+	n      *Node
+	log    *slog.Logger
+	batch  []*proposal // by shard: the batch being filled; nil for none
+	event  event.Event
+	calls  sync.Mutex // held while Records runs, and by whoever rewinds instead of it
+	mu     sync.Mutex // guards inputs, the map
+	inputs map[kafka.Stream]*input
+	pool   sync.Pool // of *proposal
+	counts counts
+}
+
+// counts are the intake's metrics.
+type counts struct {
+	events, bytes atomic.Uint64
+	rejected      rejections
+	resent        atomic.Uint64 // rewinds: gaps, full outboxes, changed cookbooks
+	held          atomic.Int64  // nanoseconds held back
+	holding       atomic.Pointer[string]
+}
+
+// rejections counts dead letters by reason.
+type rejections struct {
+	mu sync.Mutex
+	by map[event.Reason]uint64
+}
+
+func (r *rejections) add(reason event.Reason) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.by == nil {
+		r.by = map[event.Reason]uint64{}
+	}
+	r.by[reason]++
+}
+
+// input is one stream that this node consumes.
+type input struct {
+	stream kafka.Stream
+	id     shard.Stream
+	format *format
+
+	mu       sync.Mutex
+	read     int64   // last offset handed over by the source
+	sent     []int64 // by shard: last offset of the newest batch proposed
+	progress []progress
+	resend   bool // a batch was not accepted: start again from the marks
+}
+
+// progress is how far one shard is with one stream.
+type progress struct {
+	mark    int64     // applied
+	durable int64     // survives a power cut
+	pending []applied // not known to be durable, oldest first
+}
+
+// applied is a mark, and the log index of the entry that set it.
+type applied struct {
+	index uint64
+	mark  int64
+}
+
+// proposal is a batch on its way. It is reused: buffers are large.
+type proposal struct {
+	shard.Batch
+	in      *input
+	member  *member
+	started time.Time
+	done    func(index uint64, result any, err error) // p.applied, bound once
+	events  int
+	intake  *intake
+}
+
+func newIntake(n *Node) *intake {
+	k := &intake{n: n, log: n.log, batch: make([]*proposal, len(n.members)), inputs: map[kafka.Stream]*input{}}
+	k.pool.New = func() any {
+		p := &proposal{intake: k}
+		p.done = p.applied
+		return p
+	}
+	return k
+}
+
+// Assigned prepares for streams that this node consumes from now on.
+func (k *intake) Assigned(streams []kafka.Stream, next []int64) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for i, s := range streams {
+		in := &input{
+			stream:   s,
+			id:       shard.Stream{Topic: s.Topic, Partition: uint32(s.Partition)},
+			format:   k.n.formats[s.Name],
+			read:     next[i] - 1,
+			sent:     make([]int64, len(k.n.members)),
+			progress: make([]progress, len(k.n.members)),
+		}
+		for j, m := range k.n.members {
+			m.mu.RLock()
+			mark := m.shard.Mark(in.id)
+			m.mu.RUnlock()
+			in.sent[j] = next[i] - 1
+			in.progress[j] = progress{mark: mark, durable: next[i] - 1}
+			if mark >= 0 {
+				in.progress[j].pending = append(in.progress[j].pending, applied{m.group.Applied(), mark})
+			}
+		}
+		k.inputs[s] = in
+		k.log.Info("consuming", "stream", s.String(), "next", next[i])
+	}
+}
+
+// Revoked forgets streams. What is in flight still arrives: the marks make that harmless.
+func (k *intake) Revoked(streams []kafka.Stream) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, s := range streams {
+		if in := k.inputs[s]; in != nil {
+			in.mu.Lock()
+			in.advance(k.n.members)
+			in.commit(k.n)
+			in.mu.Unlock()
+		}
+		delete(k.inputs, s)
+	}
+}
+
+func (k *intake) input(s kafka.Stream) *input {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.inputs[s]
+}
+
+// Records decodes a run of records and proposes one batch or more to every shard concerned.
+func (k *intake) Records(ctx context.Context, s kafka.Stream, prev, last int64, records []kafka.Record) {
+	in := k.input(s)
+	if in == nil {
+		return
+	}
+	if !k.hold(ctx) {
+		return
+	}
+	k.calls.Lock()
+	defer k.calls.Unlock()
+	in.mu.Lock()
+	read, resend := in.read, in.resend
+	if resend {
+		k.rewind(in)
+	}
+	in.mu.Unlock()
+	switch {
+	case resend:
+		return
+	case prev > read: // the source went on while we rewound
+		k.n.source.Seek(s, read+1)
+		return
+	}
+
+	program := k.n.cookbook.Load()
+	decoder := in.format.decoder(program.Program)
+	for i := range records {
+		r := &records[i]
+		if r.Offset <= read {
+			continue
+		}
+		k.counts.bytes.Add(uint64(len(r.Value)))
+		if err := decoder.decode(r.Value, r.Millis, &k.event); err != nil {
+			k.reject(ctx, in, r, err)
+			continue
+		}
+		j := ring.Shard(k.event.Hash, len(k.batch))
+		p := k.batch[j]
+		if p == nil {
+			p = k.begin(in, j, program.Hash)
+		}
+		p.Add(r.Offset, &k.event)
+		if p.Events() >= batchEvents || p.Len() >= batchBytes {
+			k.send(p, j, r.Offset)
+		}
+	}
+	k.counts.events.Add(uint64(len(records)))
+	for j, p := range k.batch {
+		if p != nil {
+			k.send(p, j, last)
+		}
+	}
+	in.mu.Lock()
+	in.read = max(in.read, last) // only now: level may tell shards without events about offsets up to read
+	in.mu.Unlock()
+}
+
+// begin opens a batch for shard j.
+func (k *intake) begin(in *input, j int, program uint64) *proposal {
+	p := k.pool.Get().(*proposal)
+	p.in, p.member, p.started = in, k.n.members[j], time.Now()
+	in.mu.Lock()
+	prev := in.sent[j]
+	in.mu.Unlock()
+	p.Begin(program, in.id, prev)
+	k.batch[j] = p
+	return p
+}
+
+// send proposes the batch of shard j: everything for it up to last.
+func (k *intake) send(p *proposal, j int, last int64) {
+	k.batch[j] = nil
+	k.propose(p, j, last)
+}
+
+func (k *intake) propose(p *proposal, j int, last int64) {
+	in := p.in
+	in.mu.Lock()
+	in.sent[j] = max(in.sent[j], last)
+	in.mu.Unlock()
+	p.events = p.Events()
+	if err := p.member.group.Propose(p.Seal(last, k.n.now()), p.done); err != nil {
+		p.applied(0, nil, err)
+	}
+}
+
+// applied runs on the shard's goroutine when the batch has been applied, or will not be.
+func (p *proposal) applied(index uint64, result any, err error) {
+	k, in := p.intake, p.in
+	in.mu.Lock()
+	r, _ := result.(*shard.Result)
+	switch {
+	case err != nil:
+		in.resend = true
+		if !errors.Is(err, errClosed) {
+			k.log.Error("shard did not take a batch", "shard", p.member.id, "stream", in.stream.String(), "error", err)
+		}
+	case r.Outcome == shard.Accepted:
+		pr := &in.progress[p.member.id]
+		pr.mark = max(pr.mark, r.Mark)
+		pr.pending = append(pr.pending, applied{index, r.Mark})
+		k.n.metrics.applied(time.Since(p.started), p.events)
+	case r.Outcome == shard.Refused:
+		k.log.Error("shard refused a batch", "shard", p.member.id, "stream", in.stream.String(), "detail", r.Detail)
+		in.resend = true
+	default:
+		in.resend = true
+	}
+	in.mu.Unlock()
+	k.pool.Put(p)
+}
+
+// rewind starts again from what every shard has, when a batch was not accepted. calls and in.mu are held.
+func (k *intake) rewind(in *input) {
+	from := in.read + 1
+	for j, m := range k.n.members {
+		m.mu.RLock()
+		mark := m.shard.Mark(in.id)
+		m.mu.RUnlock()
+		in.progress[j].mark = mark
+		from = min(from, mark+1)
+	}
+	for j := range in.sent {
+		in.sent[j] = from - 1
+	}
+	in.read = from - 1
+	in.resend = false
+	k.counts.resent.Add(1)
+	k.n.source.Seek(in.stream, from)
+}
+
+// hold waits while a limit says that no more events may come in. It is false when the node closes.
+func (k *intake) hold(ctx context.Context) bool {
+	why := k.n.holdBack()
+	if why == "" {
+		return ctx.Err() == nil
+	}
+	start := time.Now()
+	k.log.Warn("intake held back", "why", why)
+	tick := time.NewTicker(throttleInterval)
+	defer tick.Stop()
+	defer func() {
+		k.counts.held.Add(int64(time.Since(start)))
+		k.counts.holding.Store(nil)
+	}()
+	for why != "" {
+		k.counts.holding.Store(&why)
+		select {
+		case <-ctx.Done():
+			return false
+		case <-tick.C:
+			why = k.n.holdBack()
+		}
+	}
+	k.log.Info("intake goes on", "held", time.Since(start).Round(time.Millisecond))
+	return true
+}
+
+// reject sends an undecodable record to the dead topic. Its offset is not committed before that is acknowledged.
+func (k *intake) reject(ctx context.Context, in *input, r *kafka.Record, err error) {
+	reason, detail := event.Malformed, err.Error()
+	var rejected *event.Rejected
+	if errors.As(err, &rejected) {
+		reason, detail = rejected.Reason, rejected.Detail
+	}
+	k.counts.rejected.add(reason)
+	// An error means that the node closes: the offset stays uncommitted, and the record is read again.
+	_ = k.n.dead.Put(ctx, kafka.DeadLetter{
+		Reason: string(reason), Detail: detail,
+		Stream: in.stream, Offset: r.Offset, Key: r.Key, Value: r.Value,
+	})
+}
+
+// tick moves the marks of shards that had no events, finds out what is durable, and commits that.
+func (k *intake) tick() {
+	k.mu.Lock()
+	inputs := make([]*input, 0, len(k.inputs))
+	for _, in := range k.inputs {
+		inputs = append(inputs, in)
+	}
+	k.mu.Unlock()
+	for _, in := range inputs {
+		if k.calls.TryLock() { // otherwise Records is at work and sees to it
+			in.mu.Lock()
+			if in.resend {
+				k.rewind(in)
+			}
+			in.mu.Unlock()
+			k.calls.Unlock()
+		}
+		k.level(in)
+		in.mu.Lock()
+		in.advance(k.n.members)
+		in.commit(k.n)
+		in.mu.Unlock()
+	}
+}
+
+// level sends every shard that was told less than has been read an empty batch, which moves its mark. A batch that Records is
+// filling at the moment begins below that mark and ends above it, so the shard takes it as well.
+func (k *intake) level(in *input) {
+	for j := range k.n.members {
+		in.mu.Lock()
+		prev, read, resend := in.sent[j], in.read, in.resend
+		in.mu.Unlock()
+		if resend || prev >= read {
+			continue
+		}
+		p := k.pool.Get().(*proposal)
+		p.in, p.member, p.started = in, k.n.members[j], time.Now()
+		p.Begin(0, in.id, prev)
+		k.propose(p, j, read)
+	}
+}
+
+// advance finds out which marks survive a power cut by now. in.mu is held.
+func (in *input) advance(members []*member) {
+	for j := range in.progress {
+		pr := &in.progress[j]
+		durable := members[j].group.Durable()
+		n := 0
+		for n < len(pr.pending) && pr.pending[n].index <= durable {
+			pr.durable = max(pr.durable, pr.pending[n].mark)
+			n++
+		}
+		pr.pending = append(pr.pending[:0], pr.pending[n:]...)
+	}
+}
+
+// commit commits what every shard has durably and what the dead topic has acknowledged. in.mu is held.
+func (in *input) commit(n *Node) {
+	upTo := in.read
+	for j := range in.progress {
+		upTo = min(upTo, in.progress[j].durable)
+	}
+	n.source.Commit(in.stream, n.dead.Floor(in.stream, upTo+1))
+}
+
+// settled says whether every shard has applied everything of the stream below next.
+func (in *input) settled(next int64) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for j := range in.progress {
+		if in.progress[j].mark < next-1 {
+			return false
+		}
+	}
+	return true
+}

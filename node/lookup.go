@@ -1,0 +1,130 @@
+package node
+
+import (
+	"sync"
+
+	"dashi/pipeline/expr"
+	"dashi/pipeline/identity"
+	"dashi/ring"
+	"dashi/shard"
+)
+
+// look is the scratch space of one look-up.
+type look struct {
+	view  shard.View
+	value []byte
+}
+
+var looks = sync.Pool{New: func() any { return new(look) }}
+
+// Lookup calls fn with the profile of namespace:value and says whether there is one. The value is normalised as the
+// cookbook says. fn runs under the shard's read lock: it must not wait for anything, and the view is good inside only.
+func (n *Node) Lookup(namespace, value []byte, fn func(*shard.View)) bool {
+	l := looks.Get().(*look)
+	defer looks.Put(l)
+	namespaces := n.cookbook.Load().Schema.Namespaces
+	for i := range namespaces {
+		ns := &namespaces[i]
+		if string(namespace) != ns.Name {
+			continue
+		}
+		if ns.Normalise != nil {
+			var ok bool
+			if l.value, ok = ns.Normalise(l.value[:0], value); !ok {
+				return false
+			}
+			value = l.value
+		}
+		hash := identity.Hash(ns.Name, value)
+		m := n.members[ring.Shard(hash, len(n.members))]
+		m.mu.RLock()
+		defer m.mu.RUnlock()
+		if !m.shard.Lookup(namespace, value, hash, &l.view) {
+			return false
+		}
+		fn(&l.view)
+		return true
+	}
+	return false
+}
+
+// FieldIndex is the index of an attribute in the present program.
+func (n *Node) FieldIndex(name []byte) (int, bool) {
+	i, ok := n.cookbook.Load().fields[string(name)]
+	return i, ok
+}
+
+// AudienceIndex is the index of an audience in the present program.
+func (n *Node) AudienceIndex(name []byte) (int, bool) {
+	i, ok := n.cookbook.Load().audiences[string(name)]
+	return i, ok
+}
+
+// AudienceSize is the number of profiles in an audience, on all shards.
+func (n *Node) AudienceSize(i int) int64 {
+	total := 0
+	for _, m := range n.members {
+		m.mu.RLock()
+		total += m.shard.AudienceSize(i)
+		m.mu.RUnlock()
+	}
+	return int64(total)
+}
+
+// Cursor is a place in a walk over all profiles of all shards.
+type Cursor struct {
+	Shard   int
+	Ordinal uint32
+}
+
+// pageProfiles is how many profiles are handed over under one hold of a shard's lock; scanPage how many are looked at.
+const (
+	pageProfiles = 256
+	scanPage     = 2048
+)
+
+// Members calls fn for the members of an audience from a cursor on until it returns false, and returns where to go on and whether there
+// may be more. A member that leaves or comes meanwhile may be seen or not; none is seen twice.
+func (n *Node) Members(audience int, from Cursor, fn func(*shard.View) bool) (next Cursor, more bool) {
+	return n.walk(from, func(s *shard.Shard, ordinal uint32, v *shard.View) (uint32, bool, bool) {
+		left, stopped := pageProfiles, false
+		o, more := s.Members(audience, ordinal, v, func(v *shard.View) bool {
+			left--
+			stopped = !fn(v)
+			return !stopped && left > 0
+		})
+		return o, more, stopped
+	})
+}
+
+// Scan calls fn for the profiles for which the condition is true, like Members.
+func (n *Node) Scan(condition expr.Bool, from Cursor, fn func(*shard.View) bool) (next Cursor, more bool) {
+	return n.walk(from, func(s *shard.Shard, ordinal uint32, v *shard.View) (uint32, bool, bool) {
+		stopped := false
+		o, more := s.Scan(condition, ordinal, scanPage, v, func(v *shard.View) bool {
+			stopped = !fn(v)
+			return !stopped
+		})
+		return o, more, stopped
+	})
+}
+
+// walk steps through the shards, a page under each hold of a lock, so that updates never wait long.
+func (n *Node) walk(c Cursor, page func(*shard.Shard, uint32, *shard.View) (next uint32, more, stopped bool)) (Cursor, bool) {
+	l := looks.Get().(*look)
+	defer looks.Put(l)
+	for c.Shard < len(n.members) {
+		m := n.members[c.Shard]
+		m.mu.RLock()
+		next, more, stopped := page(m.shard, c.Ordinal, &l.view)
+		m.mu.RUnlock()
+		c.Ordinal = next
+		if !more {
+			c = Cursor{Shard: c.Shard + 1}
+		}
+		if stopped {
+			return c, c.Shard < len(n.members)
+		}
+	}
+	return Cursor{}, false
+}

@@ -1,0 +1,151 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"dashi/pipeline/activation"
+	"dashi/pipeline/kafka"
+	"dashi/shard"
+)
+
+// Limits of one transaction: large enough that its fixed cost does not show, small enough to be quick.
+const (
+	publishEntries = 2000
+	publishBytes   = 1 << 20
+	publishRetry   = time.Second
+)
+
+// publisher sends the outbox of one shard to Kafka, in order and once, and tells the shard what has been acknowledged. It
+// is one goroutine: run.
+type publisher struct {
+	n       *Node
+	m       *member
+	outlet  *kafka.Outlet
+	entries []kafka.Message
+	trouble atomic.Pointer[string]
+}
+
+// run publishes until ctx is done. The outlet reads its position from Kafka, so a node that takes the shard over, or
+// this one after a crash, goes on exactly after the last transaction that was committed.
+func (p *publisher) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		err := p.publish(ctx)
+		if err == nil {
+			p.trouble.Store(nil)
+			select {
+			case <-ctx.Done():
+			case <-p.m.grew:
+			}
+			continue
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		text := err.Error()
+		if p.trouble.Swap(&text) == nil {
+			p.n.log.Error("activations wait", "shard", p.m.id, "error", err)
+		}
+		p.outlet = nil // opened again: it finds out what became of the last transaction
+		select {
+		case <-ctx.Done():
+		case <-time.After(publishRetry):
+		}
+	}
+}
+
+// publish sends everything that is in the outbox.
+func (p *publisher) publish(ctx context.Context) error {
+	for {
+		first, next := p.bounds()
+		if first == next {
+			return nil
+		}
+		if p.outlet == nil {
+			if err := p.open(ctx); err != nil {
+				return err
+			}
+			continue
+		}
+		from := p.outlet.Position()
+		if from < first { // the brokers have forgotten: what is below first was acknowledged once
+			if _, err := p.outlet.Publish(ctx, from, first, nil); err != nil {
+				return err
+			}
+			continue
+		}
+		if from > first { // sent before a crash, and not acknowledged to the shard
+			if err := p.acknowledge(from); err != nil {
+				return err
+			}
+			if from >= next {
+				return nil
+			}
+			continue
+		}
+		to := p.collect(from)
+		at, err := p.outlet.Publish(ctx, from, to, p.entries)
+		if err == nil {
+			p.announce()
+			err = p.acknowledge(at)
+		}
+		if err != nil && !errors.Is(err, kafka.ErrMoved) {
+			return err
+		}
+	}
+}
+
+// bounds are the positions of the oldest entry in the outbox and of the next one.
+func (p *publisher) bounds() (first, next uint64) {
+	p.m.mu.RLock()
+	defer p.m.mu.RUnlock()
+	st := p.m.shard.Stats()
+	return st.OutboxFirst, st.OutboxNext
+}
+
+// open fences whoever published for this shard before, and asks Kafka what it already has.
+func (p *publisher) open(ctx context.Context) error {
+	outlet, position, err := p.n.outlets.Open(ctx, int(p.m.id))
+	if err != nil {
+		return err
+	}
+	p.outlet = outlet
+	if _, next := p.bounds(); position > next {
+		p.n.log.Error("Kafka has more activations of this shard than its log: acknowledged log was lost, and what is made again may differ in order",
+			"shard", p.m.id, "published", position, "made", next)
+	}
+	return nil
+}
+
+// collect copies the next entries of the outbox.
+func (p *publisher) collect(from uint64) (to uint64) {
+	p.entries = p.entries[:0]
+	bytes := 0
+	p.m.mu.RLock()
+	defer p.m.mu.RUnlock()
+	to = from
+	p.m.shard.Outbox(from, func(position uint64, key, payload []byte) bool {
+		to = position + 1
+		p.entries = append(p.entries, kafka.Message{Key: append([]byte(nil), key...), Value: append([]byte(nil), payload...)})
+		bytes += len(key) + len(payload)
+		return len(p.entries) < publishEntries && bytes < publishBytes
+	})
+	return to
+}
+
+// announce hands what Kafka has acknowledged to the listeners on this node.
+func (p *publisher) announce() {
+	for i := range p.entries {
+		id, name := activation.Head(p.entries[i].Value)
+		p.n.hub.publish(id, name, p.entries[i].Value)
+	}
+	p.n.metrics.published.Add(uint64(len(p.entries)))
+}
+
+// acknowledge tells the shard that the sink has everything below position.
+func (p *publisher) acknowledge(position uint64) error {
+	_, err := p.m.propose(shard.AppendAck(nil, p.n.now(), position))
+	return err
+}
