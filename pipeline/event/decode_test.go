@@ -143,3 +143,27 @@ func TestSeedsEqualOracle(t *testing.T) {
 		checkDecode(t, warm, cold, []byte(m), noon)
 	}
 }
+
+// What a shorter message taught must not be believed of a longer one: each of these is decoded after each other.
+func TestShapesDoNotMislead(t *testing.T) {
+	var all []string
+	for _, v := range []string{`1`, `"1"`, `null`, `{}`, `{"path":"/"}`, `{"path":{}}`, `[]`, `[1]`, `["a","b"]`, `[{}]`, `[{"product_id":"p"}]`,
+		`[{"product_id":"p","price":1},{"price":2}]`, `[[]]`, `[null]`, `[{},{}]`, `true`, ` 1`, `1 `, `[ ]`, `{ }`, ``, `]`, `}`, `1]`, `1}`, `"`} {
+		for _, key := range []string{"products", "tags", "lines", "total", "other"} {
+			all = append(all, `{"type":"page","userId":"u","properties":{"`+key+`":`+v+`}}`, `{"type":"page","userId":"u","properties":{"`+key+`":`+v+`,"coupon":"c"},"x":1}`)
+		}
+		all = append(all, `{"type":"page","userId":"u","context":{"page":`+v+`},"x":2}`, `{"type":"page","userId":"u","other":{"page":`+v+`},"x":`+v+`}`,
+			`{"type":"page","userId":`+v+`}`, v, `{"type":"page","userId":"u"`+v, `{"type":"page","userId":"u"}`+v)
+	}
+	warm, cold := newDecoders()
+	for i := range all {
+		for _, j := range []int{i, (i + 1) % len(all), (i * 7) % len(all)} {
+			checkDecode(t, warm, cold, []byte(all[j]), noon)
+		}
+	}
+	for _, m := range all {
+		for cut := range len(m) {
+			checkDecode(t, warm, cold, []byte(m[:cut]), noon)
+		}
+	}
+}

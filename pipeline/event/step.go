@@ -100,30 +100,24 @@ func (d *Decoder) member(src []byte, i int, c int32, first bool, learn *bool, e 
 	return memberSkipped, i, r
 }
 
-// descend says whether the value of place p is a container that needs nothing but to be gone into.
+// descend says whether the value of place p is an object that needs nothing but to be gone into. An array is not: whether
+// it has a first element is seen only behind the bracket, and an edge must not depend on more than its own bytes.
 func (d *Decoder) descend(src []byte, i int, p int32) (bool, *Rejected) {
-	if src[i] != '{' && src[i] != '[' {
+	if src[i] != '{' {
 		return false, nil
 	}
 	n := d.places[p].node
 	nd := &d.nodes[n]
-	plain := nd.field < 0 && len(nd.targets) == 0
-	if src[i] == '{' {
-		plain = plain && nd.object && nd.array == 0
-	} else {
-		plain = plain && !nd.object && nd.array > 0
-	}
-	if !plain {
+	if !nd.object || nd.array > 0 || nd.field >= 0 || len(nd.targets) > 0 {
 		return false, nil
 	}
 	if int(d.places[p].depth) > d.limits.Depth {
 		return false, d.tooDeep(i)
 	}
-	if n == 0 {
-		return true, nil
+	if n != 0 {
+		d.newActs = append(d.newActs, n)
+		d.enter(n)
 	}
-	d.newActs = append(d.newActs, n)
-	d.enter(n)
 	return true, nil
 }
 
