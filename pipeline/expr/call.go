@@ -17,6 +17,8 @@ func (c *compiler) call(e ast.Expr) (*node, *stop) {
 	call := e.AsCall()
 	args := call.Args()
 	switch name := call.FunctionName(); name {
+	case operators.LogicalAnd, operators.LogicalOr:
+		return c.logical(e, name)
 	case operators.Conditional:
 		return c.choose(args)
 	case operators.Equals, operators.NotEquals, operators.Less, operators.LessEquals, operators.Greater, operators.GreaterEquals:
@@ -55,10 +57,6 @@ func (c *compiler) function(e ast.Expr, name string, x []*node) (*node, *stop) {
 	overload := ids[0]
 	n := &node{}
 	switch overload {
-	case "logical_and":
-		n.kind, n.b = BoolType, and(x[0].b, x[1].b)
-	case "logical_or":
-		n.kind, n.b = BoolType, or(x[0].b, x[1].b)
 	case "logical_not":
 		n.kind, n.b = BoolType, not(x[0].b)
 	case "add_double", "subtract_double", "multiply_double", "divide_double", "modulo_double", "min_double", "max_double":
@@ -68,6 +66,9 @@ func (c *compiler) function(e ast.Expr, name string, x []*node) (*node, *stop) {
 	case "add_timestamp_duration", "add_duration_timestamp", "add_duration_duration",
 		"subtract_timestamp_timestamp", "subtract_timestamp_duration", "subtract_duration_duration":
 		n.kind, n.t = instants(overload, x[0].t, x[1].t)
+		if overload == "subtract_timestamp_timestamp" && x[0].now {
+			n.since = x[1].t
+		}
 	case "add_string":
 		n.kind, n.s = StringType, concat(x[0].s, x[1].s)
 	case "lower_string":

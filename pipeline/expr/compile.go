@@ -72,7 +72,7 @@ func Compile(src string, scope *Scope, want Type) (*Expr, *Error) {
 	}
 	x := &Expr{Type: c.result()}
 	if stop != nil {
-		if root, err = c.interpret(); err != nil {
+		if root, err = c.interpret(cel.CostLimit(maxCost)); err != nil {
 			return nil, err
 		}
 		x.Interpreted, x.Why = true, stop.why

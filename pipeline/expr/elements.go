@@ -240,13 +240,13 @@ func inClosures(x *node, list []*node) Bool {
 func equal(a, b *node) Bool {
 	switch a.kind {
 	case NumberType:
-		return ordered(equals, a.n, b.n, false, 0, false, 0)
+		return compareNumbers(equals, a, b)
 	case StringType:
 		return sameString(a, b, true)
 	case BoolType:
 		return sameTruth(a.b, b.b, true)
 	}
-	return ordered(equals, a.t, b.t, false, 0, false, 0)
+	return compareTimes(equals, a, b)
 }
 
 // entry compiles tally[key]: 0 for a key that is not there.

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"cel.dev/cel-go/cel"
+
 	"dashi/pipeline/event"
 )
 
@@ -37,7 +39,7 @@ func oracle(t testing.TB, src string, s *Scope) *Expr {
 	if err != nil {
 		t.Fatalf("%s: %v", src, err)
 	}
-	n, err := c.interpret()
+	n, err := c.interpret(cel.CostLimit(maxCost))
 	if err != nil {
 		t.Fatalf("%s: %v", src, err)
 	}

@@ -17,8 +17,8 @@ import (
 
 // interpret puts cel-go's interpreter behind the closures of a node. It runs the whole expression; it is the
 // fallback for what is not compiled, and the oracle of what is.
-func (c *compiler) interpret() (*node, *Error) {
-	program, err := c.env.Program(c.checked, cel.CostLimit(maxCost))
+func (c *compiler) interpret(options ...cel.ProgramOption) (*node, *Error) {
+	program, err := c.env.Program(c.checked, options...)
 	if err != nil {
 		return nil, &Error{Line: 1, Column: 1, Message: "cannot run the expression: " + err.Error()}
 	}

@@ -2,6 +2,7 @@ package expr
 
 import (
 	"bytes"
+	"math"
 
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/operators"
@@ -19,38 +20,98 @@ func not(a Bool) Bool {
 	}
 }
 
-func and(a, b Bool) Bool {
+// and is true when all terms are, false when one is false, and absent otherwise. Terms are taken from left to
+// right up to the first false one; CEL's nested && gives the same.
+func and(terms []Bool) Bool {
+	if len(terms) == 2 {
+		a, b := terms[0], terms[1]
+		return func(env *Env) Truth {
+			x := a(env)
+			if x == False {
+				return False
+			}
+			if y := b(env); y != True {
+				return y
+			}
+			return x
+		}
+	}
 	return func(env *Env) Truth {
-		x := a(env)
-		if x == False {
-			return False
+		out := True
+		for _, t := range terms {
+			switch t(env) {
+			case False:
+				return False
+			case Absent:
+				out = Absent
+			}
 		}
-		y := b(env)
-		if y == False {
-			return False
-		}
-		if x == True {
-			return y
-		}
-		return Absent
+		return out
 	}
 }
 
-func or(a, b Bool) Bool {
-	return func(env *Env) Truth {
-		x := a(env)
-		if x == True {
-			return True
+// or is the mirror image of and.
+func or(terms []Bool) Bool {
+	if len(terms) == 2 {
+		a, b := terms[0], terms[1]
+		return func(env *Env) Truth {
+			x := a(env)
+			if x == True {
+				return True
+			}
+			if y := b(env); y != False {
+				return y
+			}
+			return x
 		}
-		y := b(env)
-		if y == True {
-			return True
-		}
-		if x == False {
-			return y
-		}
-		return Absent
 	}
+	return func(env *Env) Truth {
+		out := False
+		for _, t := range terms {
+			switch t(env) {
+			case True:
+				return True
+			case Absent:
+				out = Absent
+			}
+		}
+		return out
+	}
+}
+
+// terms compiles the operands of a && b && c, however they are nested.
+func (c *compiler) terms(e ast.Expr, operator string) ([]*node, *stop) {
+	if e.Kind() != ast.CallKind || e.AsCall().FunctionName() != operator {
+		n, s := c.expr(e)
+		return []*node{n}, s
+	}
+	var all []*node
+	for _, a := range e.AsCall().Args() {
+		list, s := c.terms(a, operator)
+		if s != nil {
+			return nil, s
+		}
+		all = append(all, list...)
+	}
+	return all, nil
+}
+
+func (c *compiler) logical(e ast.Expr, operator string) (*node, *stop) {
+	nodes, s := c.terms(e, operator)
+	if s != nil {
+		return nil, s
+	}
+	list := make([]Bool, len(nodes))
+	for i, n := range nodes {
+		list[i] = n.b
+	}
+	n := &node{kind: BoolType}
+	if operator == operators.LogicalAnd {
+		n.b = and(list)
+	} else {
+		n.b = or(list)
+	}
+	return foldConstant(n, nodes...), nil
 }
 
 // choose compiles a ? b : c.
@@ -120,9 +181,9 @@ func (c *compiler) compare(e ast.Expr, operator string, args []ast.Expr) (*node,
 	n := &node{kind: BoolType}
 	switch a.kind {
 	case NumberType:
-		n.b = ordered(operator, a.n, b.n, a.constant, a.number, b.constant, b.number)
+		n.b = compareNumbers(operator, a, b)
 	case TimeType, DurationType:
-		n.b = ordered(operator, a.t, b.t, a.constant, a.ms, b.constant, b.ms)
+		n.b = compareTimes(operator, a, b)
 	case StringType:
 		n.b = compareStrings(operator, a, b)
 	case BoolType:
@@ -163,14 +224,28 @@ func mirrored(operator string) string {
 	return operator
 }
 
-// ordered compares numbers, times or durations. A constant side costs no call.
-func ordered[T float64 | int64](operator string, a, b func(*Env) (T, bool), aConstant bool, av T, bConstant bool, bv T) Bool {
+// compareNumbers and compareTimes: a constant side costs no call.
+func compareNumbers(operator string, a, b *node) Bool {
 	switch {
-	case bConstant:
-		return withConstant(operator, a, bv)
-	case aConstant:
-		return withConstant(mirrored(operator), b, av)
+	case b.constant:
+		return numberWithConstant(operator, a, b.number)
+	case a.constant:
+		return numberWithConstant(mirrored(operator), b, a.number)
 	}
+	return ordered(operator, a.n, b.n)
+}
+
+func compareTimes(operator string, a, b *node) Bool {
+	switch {
+	case b.constant:
+		return timeWithConstant(operator, a, b.ms)
+	case a.constant:
+		return timeWithConstant(mirrored(operator), b, a.ms)
+	}
+	return ordered(operator, a.t, b.t)
+}
+
+func ordered[T float64 | int64](operator string, a, b func(*Env) (T, bool)) Bool {
 	holds := relation[T](operator)
 	return func(env *Env) Truth {
 		x, ok := a(env)
@@ -201,48 +276,66 @@ func relation[T float64 | int64](operator string) func(x, y T) bool {
 	return func(x, y T) bool { return x >= y }
 }
 
-// withConstant is written out for each operator: this is what most conditions are made of.
-func withConstant[T float64 | int64](operator string, a func(*Env) (T, bool), c T) Bool {
+// interval turns a comparison with a constant into lo <= x && x <= hi, or its opposite when !want. One
+// closure then does for all six operators. below and above are the neighbours of c.
+func interval[T float64 | int64](operator string, c, lowest, below, above, highest T) (lo, hi T, want bool) {
 	switch operator {
 	case operators.Equals:
-		return func(env *Env) Truth {
-			if x, ok := a(env); ok {
-				return truthOf(x == c)
-			}
-			return Absent
-		}
+		return c, c, true
 	case operators.NotEquals:
-		return func(env *Env) Truth {
-			if x, ok := a(env); ok {
-				return truthOf(x != c)
-			}
-			return Absent
-		}
+		return c, c, false
 	case operators.Less:
-		return func(env *Env) Truth {
-			if x, ok := a(env); ok {
-				return truthOf(x < c)
-			}
-			return Absent
-		}
+		return lowest, below, true
 	case operators.LessEquals:
-		return func(env *Env) Truth {
-			if x, ok := a(env); ok {
-				return truthOf(x <= c)
-			}
-			return Absent
-		}
+		return lowest, c, true
 	case operators.Greater:
-		return func(env *Env) Truth {
-			if x, ok := a(env); ok {
-				return truthOf(x > c)
-			}
+		return above, highest, true
+	}
+	return c, highest, true
+}
+
+// numberWithConstant compares a number. One that is an attribute is read without a call in between.
+func numberWithConstant(operator string, a *node, c float64) Bool {
+	inf := math.Inf(1)
+	lo, hi, want := interval(operator, c, -inf, math.Nextafter(c, -inf), math.Nextafter(c, inf), inf)
+	if a.cell == nil {
+		return within(a.n, lo, hi, want)
+	}
+	at := a.cell
+	return func(env *Env) Truth {
+		fixed, segment := at.state(env)
+		if x, ok := at.kind.Num(fixed, segment); ok && finite(x) {
+			return truthOf((x >= lo && x <= hi) == want)
+		}
+		return Absent
+	}
+}
+
+// timeWithConstant compares a time or a duration. now - x, of which most conditions about time are made, is
+// computed here.
+func timeWithConstant(operator string, a *node, c int64) Bool {
+	lo, hi, want := interval(operator, c, math.MinInt64, c-1, c+1, math.MaxInt64)
+	if a.since == nil {
+		return within(a.t, lo, hi, want)
+	}
+	then := a.since
+	return func(env *Env) Truth {
+		if !inTime(env.Now) {
 			return Absent
 		}
+		if x, ok := then(env); ok {
+			if ms := env.Now - x; inDuration(ms) {
+				return truthOf((ms >= lo && ms <= hi) == want)
+			}
+		}
+		return Absent
 	}
+}
+
+func within[T float64 | int64](a func(*Env) (T, bool), lo, hi T, want bool) Bool {
 	return func(env *Env) Truth {
 		if x, ok := a(env); ok {
-			return truthOf(x >= c)
+			return truthOf((x >= lo && x <= hi) == want)
 		}
 		return Absent
 	}

@@ -27,6 +27,11 @@ type node struct {
 	// attr is 1 + the attribute whose stored number or time this is: the number itself, or the number with
 	// a constant where it is absent. 0 for everything else.
 	attr int
+	// cell is set where the node is nothing but a stored number, now where it is the variable now, and since
+	// where it is now minus a time: comparisons read these without calls in between.
+	cell  *cell
+	now   bool
+	since Time
 	// elements is set for sets, tallies and lists, which have no closure of their own.
 	elements *elements
 }

@@ -95,7 +95,7 @@ func instants(overload string, a, b Time) (Type, Time) {
 	kind, sign, fits := TimeType, int64(1), inTime
 	switch overload {
 	case "add_duration_duration", "subtract_duration_duration", "subtract_timestamp_timestamp":
-		kind, fits = DurationType, func(ms int64) bool { return ms >= -maxDuration && ms <= maxDuration }
+		kind, fits = DurationType, inDuration
 	}
 	switch overload {
 	case "subtract_timestamp_timestamp", "subtract_timestamp_duration", "subtract_duration_duration":

@@ -13,6 +13,7 @@ func (c *compiler) read(v *variable) (*node, *stop) {
 	n := &node{kind: v.kind}
 	switch v.source {
 	case fromNow:
+		n.now = true
 		n.t = func(env *Env) (int64, bool) { return env.Now, inTime(env.Now) }
 	case fromTime:
 		n.t = func(env *Env) (int64, bool) {
@@ -44,7 +45,8 @@ func (c *compiler) read(v *variable) (*node, *stop) {
 	return n, nil
 }
 
-func inTime(ms int64) bool { return ms >= minTime && ms <= maxTime }
+func inTime(ms int64) bool     { return ms >= minTime && ms <= maxTime }
+func inDuration(ms int64) bool { return ms >= -maxDuration && ms <= maxDuration }
 
 func readAudience(i int) Bool {
 	word, bit := i>>6, uint64(1)<<(i&63)
@@ -173,7 +175,7 @@ func (c *compiler) readAttribute(n *node, a *AttributeRef) (*node, *stop) {
 	at := newCell(a)
 	switch n.kind {
 	case NumberType:
-		n.n, n.attr = at.num, 1+a.Index
+		n.n, n.attr, n.cell = at.num, 1+a.Index, at
 	case TimeType:
 		n.t, n.attr = milliseconds(at.num), 1+a.Index
 	case StringType:
