@@ -2,7 +2,6 @@ package shard
 
 import (
 	"strconv"
-	"time"
 
 	"dashi/pipeline/attribute"
 	"dashi/pipeline/audience"
@@ -71,7 +70,7 @@ func (v *View) AppendField(dst []byte, i int) (out []byte, ok bool) {
 		if !ok {
 			return dst, false
 		}
-		return appendTime(dst, int64(n)), true
+		return attribute.AppendTime(dst, int64(n)), true
 	}
 	n := len(dst)
 	dst = a.AppendJSON(dst, &v.Env)
@@ -111,9 +110,9 @@ func (v *View) AppendJSON(dst []byte) []byte {
 		dst = append(dst, `,"value":`...)
 		dst = attribute.AppendQuoted(dst, id.Value)
 		dst = append(dst, `,"first_seen":"`...)
-		dst = appendTime(dst, id.FirstSeen)
+		dst = attribute.AppendTime(dst, id.FirstSeen)
 		dst = append(dst, `","last_seen":"`...)
-		dst = appendTime(dst, id.LastSeen)
+		dst = attribute.AppendTime(dst, id.LastSeen)
 		dst = append(dst, `"}`...)
 	}
 	dst = append(dst, `],"attributes":{`...)
@@ -143,7 +142,7 @@ func (v *View) AppendJSON(dst []byte) []byte {
 		first = false
 		dst = attribute.AppendQuoted(dst, []byte(v.Program.Audiences[i].Name))
 		dst = append(dst, `:{"since":"`...)
-		dst = appendTime(dst, since)
+		dst = attribute.AppendTime(dst, since)
 		dst = append(dst, `"}`...)
 	})
 	dst = append(dst, `},"consent":{`...)
@@ -161,7 +160,7 @@ func (v *View) AppendJSON(dst []byte) []byte {
 		dst = append(dst, `:{"granted":`...)
 		dst = strconv.AppendBool(dst, w&1 == 1)
 		dst = append(dst, `,"since":"`...)
-		dst = appendTime(dst, int64(w>>1))
+		dst = attribute.AppendTime(dst, int64(w>>1))
 		dst = append(dst, `"}`...)
 	}
 	dst = append(dst, `},"version":`...)
@@ -174,10 +173,6 @@ func appendNumber(dst []byte, v float64) []byte {
 		return strconv.AppendInt(dst, int64(v), 10)
 	}
 	return strconv.AppendFloat(dst, v, 'g', -1, 64)
-}
-
-func appendTime(dst []byte, ms int64) []byte {
-	return time.UnixMilli(ms).UTC().AppendFormat(dst, "2006-01-02T15:04:05.999Z07:00")
 }
 
 func le64(b []byte) uint64 {
