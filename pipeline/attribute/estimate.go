@@ -1,29 +1,30 @@
 package attribute
 
-import "math"
+import (
+	"encoding/binary"
+	"math"
+)
 
 // estimate is the number of different values behind HyperLogLog registers, by the improved raw estimator of
 // O. Ertl, "New cardinality estimation algorithms for HyperLogLog sketches", 2017, algorithm 6. It needs no
 // table of bias corrections, holds over the whole range, and uses only operations that IEEE 754 rounds
 // exactly, so every machine computes the same. The conversions to float64 forbid fusing.
-func estimate(regs []byte, precision uint) float64 {
+// counts holds, as uint16, how many registers have each value.
+func estimate(counts []byte, precision uint) float64 {
+	count := func(value int) float64 { return float64(binary.LittleEndian.Uint16(counts[2*value:])) }
 	q := int(64 - precision)
-	var counts [64]int32 // how many registers hold each value, 0 to q+1
-	for _, r := range regs {
-		counts[min(int(r), q+1)]++
-	}
-	m := float64(len(regs))
-	z := float64(m * tau(1-float64(counts[q+1])/m))
+	m := float64(int(1) << precision)
+	z := float64(m * tau(1-count(q+1)/m))
 	for i := q; i >= 1; i-- {
-		z = float64(0.5 * (z + float64(counts[i])))
+		z = float64(0.5 * (z + count(i)))
 	}
-	z += float64(m * sigma(float64(counts[0])/m))
+	z += float64(m * sigma(count(0)/m))
 	const alpha = 0.721347520444481703680 // 1 / (2 ln 2)
 	return float64(alpha*m) * m / z
 }
 
 func sigma(x float64) float64 {
-	if x == 1 {
+	if x >= 1 { // more only when corrupt
 		return math.Inf(1)
 	}
 	y, z := 1.0, x
@@ -39,7 +40,7 @@ func sigma(x float64) float64 {
 }
 
 func tau(x float64) float64 {
-	if x == 0 || x == 1 {
+	if x <= 0 || x >= 1 { // less or more only when corrupt
 		return 0
 	}
 	y, z := 1.0, 1-x

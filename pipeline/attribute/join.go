@@ -20,15 +20,21 @@ func newBuilder(scratch []byte, width, room, heapBytes int) builder {
 	return builder{out: out, room: room, width: width, heap: heap}
 }
 
-// add appends a row with the given string and the given first bytes, and returns the row.
+// add appends a row of another table with its string, and returns it.
 func (b *builder) add(row, str []byte) []byte {
 	b.out = append(b.out, str...)
 	at := header + b.n*b.width
 	dst := b.out[at : at+b.width]
-	copy(dst, row[:b.width-4])
-	binary.LittleEndian.PutUint32(dst[b.width-4:], uint32(len(b.out)-b.heap))
+	copy(dst, row)
+	putEnd(dst, len(b.out)-b.heap)
 	b.n++
 	return dst
+}
+
+// putEnd sets where the string of a row ends; the tag stays.
+func putEnd(row []byte, end int) {
+	b := row[len(row)-4:]
+	binary.LittleEndian.PutUint32(b, binary.LittleEndian.Uint32(b)&^endMask|uint32(end))
 }
 
 // table is what has been added so far.
@@ -80,11 +86,11 @@ func join(x, y *table, scratch []byte, combine func(row, other []byte)) builder 
 //
 // The least rank that stays is found bit by bit: it is the greatest r such that at least limit ranks are r or
 // more. That is 64 passes over n numbers, some 20 us for 500 rows, and only for a merge that overflows.
-func (b *builder) keepGreatest(limit int, lower bool, rank func(t *table, i int) uint64) {
+func (b *builder) keepGreatest(limit int, lower bool, rank func(t table, i int) uint64) {
 	t := b.table()
 	used := len(b.out)
 	for i := range b.n {
-		b.out = binary.LittleEndian.AppendUint64(b.out, rank(&t, i))
+		b.out = binary.LittleEndian.AppendUint64(b.out, rank(t, i))
 	}
 	ranks := b.out[used:]
 	var least uint64
@@ -119,7 +125,7 @@ func (b *builder) keepGreatest(limit int, lower bool, rank func(t *table, i int)
 		copy(t.seg[b.heap+end:], t.seg[b.heap+s:b.heap+e])
 		end += e - s
 		copy(t.row(kept), t.row(i))
-		binary.LittleEndian.PutUint32(t.row(kept)[b.width-4:], uint32(end))
+		putEnd(t.row(kept), end)
 		kept++
 	}
 	b.n = kept

@@ -68,16 +68,6 @@ func (t *table) place(when uint64, value []byte) int {
 	return i
 }
 
-// find is the first row with this string, or -1.
-func (t *table) find(value []byte) int {
-	for i := range t.n {
-		if bytes.Equal(t.str(i), value) {
-			return i
-		}
-	}
-	return -1
-}
-
 func (k *list) Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byte {
 	x, y := open(seg, listRow, k.limit), open(otherSeg, listRow, k.limit)
 	if y.n == 0 {

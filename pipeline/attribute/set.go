@@ -92,7 +92,7 @@ func (k *set) Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byte {
 	b := join(&x, &y, scratch, func(row, other []byte) { putMax(row, get(other)) })
 	if b.n > k.limit {
 		trunc = true
-		b.keepGreatest(k.limit, false, func(t *table, i int) uint64 { return get(t.row(i)) })
+		b.keepGreatest(k.limit, false, func(t table, i int) uint64 { return get(t.row(i)) })
 	}
 	var live uint16
 	t := b.table()

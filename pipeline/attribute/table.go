@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"encoding/binary"
 	"slices"
+
+	"github.com/cespare/xxhash/v2"
 )
 
 // table is the segment of set, tally and list:
 //
 //	header  4 bytes: uint16 rows | truncated<<15, uint16 aux (kind-specific)
-//	rows    n rows of a fixed width; the last 4 bytes of a row are where its string ends in the heap
+//	rows    n rows of a fixed width; the last 4 bytes of a row are a uint32: where its string ends in the
+//	        heap, and in the top 8 bits the tag, the lowest byte of the xxhash64 of the string
 //	heap    the strings, one after another, in the order of the rows
 //
 // A segment whose header does not fit its length reads as empty, and a string whose bounds are wrong as "".
@@ -24,7 +27,13 @@ const (
 	header    = 4
 	maxRows   = 1<<15 - 1
 	truncated = 1 << 15
+	endMask   = 1<<24 - 1 // 2 * MaxSet * MaxElement fits
+	// Up to so many rows a string is looked up by its tag, a byte a row that the processor can run through
+	// without a wrong guess; beyond, halving is faster.
+	tagRows = 64
 )
+
+func tagOf(str []byte) byte { return byte(xxhash.Sum64(str)) }
 
 var zeroRow [16]byte
 
@@ -46,7 +55,7 @@ func (t *table) row(i int) []byte {
 }
 
 func (t *table) end(i int) uint32 {
-	return binary.LittleEndian.Uint32(t.seg[header+(i+1)*t.width-4:])
+	return binary.LittleEndian.Uint32(t.seg[header+(i+1)*t.width-4:]) & endMask
 }
 
 // span is where string i lies in the heap.
@@ -69,6 +78,11 @@ func (t *table) str(i int) []byte {
 
 // search finds key in a table that is sorted by its strings: its row, or the row before which it belongs.
 func (t *table) search(key []byte) (row int, found bool) {
+	if t.n <= tagRows {
+		if i := t.find(key); i >= 0 {
+			return i, true
+		}
+	}
 	lo, hi := 0, t.n
 	for lo < hi {
 		m := int(uint(lo+hi) >> 1)
@@ -83,6 +97,20 @@ func (t *table) search(key []byte) (row int, found bool) {
 		}
 	}
 	return lo, false
+}
+
+// find is the first row with this string, or -1, in a table of any order.
+func (t *table) find(key []byte) int {
+	if t.n == 0 {
+		return -1
+	}
+	tag, tags := tagOf(key), t.seg[header+t.width-1:t.heap]
+	for i, at := 0, 0; at < len(tags); i, at = i+1, at+t.width {
+		if tags[at] == tag && bytes.Equal(t.str(i), key) {
+			return i
+		}
+	}
+	return -1
 }
 
 func (t *table) aux() uint16 {
@@ -160,29 +188,32 @@ func (t *table) splice(scratch []byte, drop, at int, key []byte) (out []byte, ro
 	}
 	putHeader(out, n, false, 0)
 	t.shiftEnds(out, n, drop, row, uint32(len(key)), uint32(de-ds))
-	binary.LittleEndian.PutUint32(out[header+(row+1)*w-4:], uint32(p+len(key)))
+	binary.LittleEndian.PutUint32(out[header+(row+1)*w-4:], uint32(p+len(key))|uint32(tagOf(key))<<24)
 	return out, row
 }
 
 // shiftEnds corrects the ends of the old rows in out: those after the new row by the length that came, those
 // after the dropped one by the length that went.
 func (t *table) shiftEnds(out []byte, n, drop, row int, came, went uint32) {
-	gone := n
-	if drop >= 0 {
-		gone = drop // rows from here on, in the new numbering, stood after the dropped one
-		if drop >= row {
-			gone = drop + 1
-		}
+	if drop < 0 {
+		t.addToEnds(out, row+1, n, came)
+		return
 	}
-	for i := min(row, gone); i < n; i++ {
-		var d uint32
-		if i > row {
-			d += came
-		}
-		if i >= gone {
-			d -= went
-		}
-		b := out[header+(i+1)*t.width-4:]
+	gone := drop // rows from here on, in the new numbering, stood after the dropped one
+	if drop >= row {
+		gone = drop + 1
+	}
+	t.addToEnds(out, row+1, n, came)
+	t.addToEnds(out, gone, n, -went)
+}
+
+func (t *table) addToEnds(out []byte, from, to int, d uint32) {
+	if d == 0 {
+		return
+	}
+	for at := header + (from+1)*t.width - 4; from < to; from++ {
+		b := out[at : at+4]
 		binary.LittleEndian.PutUint32(b, binary.LittleEndian.Uint32(b)+d)
+		at += t.width
 	}
 }

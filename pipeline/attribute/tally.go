@@ -106,7 +106,7 @@ func (k *tally) Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byte {
 	b := join(&x, &y, scratch, func(row, other []byte) { putTally(row, loadTally(row).add(loadTally(other))) })
 	if b.n > k.limit {
 		trunc = true
-		b.keepGreatest(k.limit, true, func(t *table, i int) uint64 { return ^xxhash.Sum64(t.str(i)) })
+		b.keepGreatest(k.limit, true, func(t table, i int) uint64 { return ^xxhash.Sum64(t.str(i)) })
 	}
 	t := b.table()
 	return b.finish(trunc, k.fence(&t))

@@ -1,0 +1,91 @@
+package attribute
+
+import (
+	"fmt"
+	"testing"
+)
+
+// I3: no method allocates when scratch has room.
+func TestNoAllocations(t *testing.T) {
+	for name, v := range variants() {
+		k := mustNew(t, v.spec)
+		c := chance(7)
+		ins := crowd(&c, 64, 30)
+		for i := range ins {
+			switch v.spec.Of {
+			case Number:
+				ins[i].Value = number(float64(i) + 0.1)
+			case Time:
+				ins[i].Value = moments(int64(i))
+			case Bool:
+				ins[i].Value = truth(i&1 == 0)
+			}
+		}
+		if v.spec.Kind == "sum" || v.spec.Kind == "avg" || name == "min/number" || name == "max/number" {
+			for i := range ins {
+				ins[i].Value = number(float64(i) + 0.1)
+			}
+		}
+		s, o := foldAll(k, ins[:32]), foldAll(k, ins[32:])
+		fixed, seg := make([]byte, len(s.fixed)), make([]byte, len(s.seg))
+		scratch, dst := make([]byte, 0, 1<<16), make([]byte, 0, 1<<16)
+		keys := make([][]byte, 0, 8)
+		f := func(what string, fn func()) {
+			t.Helper()
+			if n := testing.AllocsPerRun(20, fn); n != 0 {
+				t.Errorf("%s: %s: %v allocations", name, what, n)
+			}
+		}
+		restore := func() { copy(fixed, s.fixed); copy(seg, s.seg) }
+		f("Update", func() {
+			for i := range ins {
+				restore()
+				k.Update(fixed, seg, ins[i], scratch)
+			}
+		})
+		f("Merge", func() { restore(); k.Merge(fixed, seg, o.fixed, o.seg, scratch) })
+		f("readers", func() {
+			k.Num(s.fixed, s.seg)
+			k.Str(s.fixed, s.seg)
+			k.Truth(s.fixed, s.seg)
+			k.Len(s.fixed, s.seg)
+			k.Find(s.fixed, s.seg, ins[3].Value.Str)
+			k.AppendJSON(dst, s.fixed, s.seg)
+			Truncated(k, s.seg)
+			switch k.Type() {
+			case Tally:
+				Favourite(s.seg)
+				Top(keys, s.seg, 5)
+			case List:
+				Latest(s.seg)
+				for e := ListElements(s.seg); e.Next(); {
+				}
+			case Set:
+				for e := SetElements(s.seg); e.Next(); {
+				}
+			}
+		})
+	}
+}
+
+// The dense form of distinct, and merges that overflow.
+func TestNoAllocationsWhenLarge(t *testing.T) {
+	for _, spec := range []Spec{{Kind: "distinct"}, {Kind: "set", Limit: 200}, {Kind: "tally", Limit: 200}, {Kind: "list", Limit: 200}} {
+		k := mustNew(t, spec)
+		c := chance(9)
+		ins := crowd(&c, 2000, 1900)
+		s, o := foldAll(k, ins[:1000]), foldAll(k, ins[1000:])
+		small := foldAll(k, ins[:10])
+		scratch := make([]byte, 0, 1<<16)
+		if n := testing.AllocsPerRun(5, func() {
+			k.Merge(s.fixed, s.seg, o.fixed, o.seg, scratch)
+			k.Merge(small.fixed, small.seg, o.fixed, o.seg, scratch)
+			k.Merge(s.fixed, s.seg, small.fixed, small.seg, scratch)
+			for _, in := range ins[1000:1100] {
+				k.Update(s.fixed, s.seg, in, scratch)
+			}
+		}); n != 0 {
+			t.Error(fmt.Sprint(spec.Kind, ": ", n, " allocations"))
+		}
+	}
+}
