@@ -25,7 +25,8 @@ func (g *gate) Write(b []byte) (int, error) {
 type writing struct {
 	snapshot *Snapshot
 	gate     *gate
-	done     chan error
+	done     chan struct{}
+	err      error // once done
 	want     oracle
 	hash     uint64
 	released bool
@@ -133,12 +134,11 @@ func (m *machine) snapshot(t *rapid.T) {
 		t.Skip("enough")
 	}
 	w := &writing{
-		snapshot: m.tab.Snapshot(), gate: &gate{tokens: make(chan struct{})}, done: make(chan error, 1),
+		snapshot: m.tab.Snapshot(), gate: &gate{tokens: make(chan struct{})}, done: make(chan struct{}),
 		want: m.want.clone(), hash: m.tab.Hash(),
 	}
 	go func() {
-		_, err := w.snapshot.WriteTo(w.gate)
-		w.done <- err
+		_, w.err = w.snapshot.WriteTo(w.gate)
 		close(w.done)
 	}()
 	m.snapshots = append(m.snapshots, w)
@@ -152,12 +152,7 @@ func (m *machine) step(t *rapid.T) {
 	w := rapid.SampledFrom(m.snapshots).Draw(t, "snapshot")
 	select {
 	case w.gate.tokens <- struct{}{}:
-	case err, ok := <-w.done:
-		if ok {
-			w.done = make(chan error, 1)
-			w.done <- err
-			close(w.done)
-		}
+	case <-w.done:
 	}
 }
 
@@ -178,13 +173,13 @@ func (m *machine) finish(t *rapid.T, i int) {
 	w := m.snapshots[i]
 	m.snapshots = slices.Delete(m.snapshots, i, i+1)
 	close(w.gate.tokens)
-	err := <-w.done
+	<-w.done
 	w.snapshot.Release()
-	if w.released && errors.Is(err, ErrReleased) {
+	if w.released && errors.Is(w.err, ErrReleased) {
 		return
 	}
-	if err != nil {
-		t.Fatal(err)
+	if w.err != nil {
+		t.Fatal(w.err)
 	}
 	tab, err := Read(&w.gate.Buffer, m.mem)
 	if err != nil {

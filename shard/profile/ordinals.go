@@ -95,6 +95,9 @@ func (o *ordinals) at(n uint32) uint32 {
 	return o.chunks[i].at[n%chunkOrdinals]
 }
 
+// Ordinals is a bound: every ordinal in use is below it.
+func (t *Table) Ordinals() uint32 { return uint32(len(t.ordinals.chunks) * chunkOrdinals) }
+
 // bytes is roughly what it occupies.
 func (o *ordinals) bytes() int {
 	return o.made*(4*chunkOrdinals+chunkOrdinals/8+8) + 8*cap(o.chunks) + 8*cap(o.roomy)

@@ -12,11 +12,14 @@ import (
 // ErrCorrupt is what Read's errors wrap when the stream is not what WriteTo wrote.
 var ErrCorrupt = errors.New("corrupt profile table")
 
+// ErrVersion is what Read's errors wrap when the stream is of a version that it does not know.
+var ErrVersion = errors.New("unknown version of a profile table")
+
 // readStep is how much is read at once, so that a corrupt length cannot make Read allocate much more than there is.
 const readStep = 1 << 20
 
 // Read makes a table out of what WriteTo wrote. It reads to the end of the stream's last block and no further.
-// The index is built anew and the pages are filled without holes. Errors wrap ErrCorrupt or what r returned.
+// The index is built anew and the pages are filled without holes. Errors wrap ErrCorrupt, ErrVersion or what r returned.
 func Read(r io.Reader, m Memory) (*Table, error) {
 	sr := streamReader{r: r}
 	layout, count, err := sr.header()
@@ -51,7 +54,7 @@ func (sr *streamReader) header() (l Layout, count uint64, err error) {
 		return l, 0, corrupt("it begins with %q", b[:8])
 	}
 	if v := binary.LittleEndian.Uint32(b[8:]); v != version {
-		return l, 0, fmt.Errorf("version %d is not known, only %d", v, version)
+		return l, 0, fmt.Errorf("%w: %d, only %d is known", ErrVersion, v, version)
 	}
 	if binary.LittleEndian.Uint64(b[32:]) != xxhash.Sum64(b[:32]) {
 		return l, 0, corrupt("the header's checksum is wrong")

@@ -50,6 +50,9 @@ type retired struct {
 
 // Snapshot fixes the table as it is now. It takes microseconds: 24 bytes per page are copied. Release it.
 func (t *Table) Snapshot() *Snapshot {
+	if t.estate.closed {
+		panic("profile: BUG: Snapshot after Close")
+	}
 	t.reclaim()
 	s := &Snapshot{layout: t.layout, count: t.Len(), pages: append([][]byte(nil), t.heap.pages...), estate: t.estate}
 	t.estate.mu.Lock()
