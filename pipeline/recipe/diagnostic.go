@@ -130,10 +130,10 @@ func (f *findings) add(d Diagnostic) {
 	}
 }
 
-// sorted returns the findings by file, line and column. What stands on one place keeps the order it was found in.
+// sorted returns the findings, errors before warnings, by file, line and column. What stands on one place keeps the order it was found in.
 func (f *findings) sorted() []Diagnostic {
 	slices.SortStableFunc(f.list, func(a, b Diagnostic) int {
-		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+		return cmp.Or(cmp.Compare(a.Severity, b.Severity), cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
 	return f.list
 }

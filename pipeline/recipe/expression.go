@@ -80,7 +80,7 @@ func (c *compiler) refuseName(s *symbol, w where) string {
 // reads lists the attributes and audiences that src mentions, in order, each once. An expression that
 // does not parse mentions none: the compiler will say why.
 func (c *compiler) reads(src string) []string {
-	p, err := parser.NewParser(parser.Macros(parser.AllMacros...), parser.MaxRecursionDepth(expr.MaxDepth), parser.ExpressionSizeCodePointLimit(maxExpression))
+	p, err := parser.NewParser(parser.Macros(parser.AllMacros...), parser.MaxRecursionDepth(expr.MaxDepth), parser.ExpressionSizeCodePointLimit(expr.MaxSource))
 	if err != nil {
 		panic("BUG: no parser: " + err.Error())
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"dashi/pipeline/attribute"
+	"dashi/pipeline/expr"
 	"dashi/pipeline/identity"
 )
 
@@ -98,7 +99,8 @@ var attributeShape = &shape{
 		{"tally", "A number for each string: how often, or how much by weight. The favourite is the largest.",
 			append(counted(valueKey("The string that is tallied."), byKey), limitKey(attribute.DefaultTally, attribute.MaxTally),
 				key{name: "top", doc: "Show only so many, largest first.", shape: &shape{is: integer, min: 1, max: attribute.MaxTally}})},
-		{"list", "The last strings, newest first.", append(counted(valueKey("The string.")), limitKey(attribute.DefaultSet, attribute.MaxSet))},
+		{"list", "The last strings, newest first.", append(counted(valueKey("The string.")), limitKey(attribute.DefaultList, attribute.MaxList),
+			key{name: "unique", doc: "A string stands in it once, at its latest time.", shape: &shape{is: boolean}})},
 		{"bucket", "One of several variants, chosen for good by a hash of the profile's identifier: an A/B test.", []key{
 			{name: "salt", doc: "Another salt makes another choice. Without it, the attribute's name.", shape: textShape("Any text.")},
 			{name: "weights", doc: "How many parts each variant gets.", required: true, shape: &shape{is: mapOf, names: plainName,
@@ -201,6 +203,6 @@ const (
 	maxNamespaces  = 64
 	maxTypes       = 4096
 	maxFields      = 1000
-	maxExpression  = 8192 // bytes
-	maxDiagnostics = 100  // beyond them nobody reads on
+	maxExpression  = expr.MaxSource // bytes
+	maxDiagnostics = 100            // beyond them nobody reads on
 )

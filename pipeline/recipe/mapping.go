@@ -3,7 +3,10 @@ package recipe
 import (
 	"errors"
 	"fmt"
+	"math"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,7 +24,8 @@ type Mapping struct {
 	// object of a jsonl file.
 	Columns []string
 
-	event      cell // a name that is always the same has no expression
+	slots      []slot // what the expressions read
+	event      cell   // a name that is always the same has no expression
 	time       cell
 	layout     string // for time.ParseInLocation, or unix or unix_ms
 	zone       string
@@ -43,13 +47,19 @@ const (
 	cellMessageID
 )
 
+// slot is a column as an expression reads it: its text, or the number that it is.
+type slot struct {
+	column int // in Mapping.Columns
+	number bool
+}
+
 // cell is one expression over the row.
 type cell struct {
 	what    string // for messages: "properties.quantity"
 	text    string // its source
 	literal string // the value, when x is nil
 	x       *expr.Expr
-	reads   []int // columns
+	reads   []int // slots
 }
 
 // keyCell is an identifier of the row.
@@ -74,7 +84,7 @@ var ErrAnonymous = errors.New("the row has no identifier")
 // Binding applies a Mapping to rows with certain columns. It belongs to one goroutine.
 type Binding struct {
 	m       *Mapping
-	columns []int // by Mapping.Columns: index in the row
+	columns []int // by slot: index in the row, -1 when it has no such column
 	names   []string
 	env     expr.Env
 	ev      event.Event
@@ -92,8 +102,9 @@ func (m *Mapping) Bind(columns []string) (*Binding, error) {
 	if m.location == nil {
 		return nil, fmt.Errorf("cannot bind mapping %q: this machine does not know the time zone %q", m.Name, m.zone)
 	}
-	b := &Binding{m: m, names: slices.Clone(columns), row: make([]string, len(columns))}
-	for _, name := range m.Columns {
+	b := &Binding{m: m, names: slices.Clone(columns)}
+	for _, s := range m.slots {
+		name := m.Columns[s.column]
 		i := slices.Index(columns, name)
 		if i < 0 && m.Format == "csv" {
 			err := fmt.Errorf("cannot bind mapping %q: the file has no column %q", m.Name, name)
@@ -104,7 +115,7 @@ func (m *Mapping) Bind(columns []string) (*Binding, error) {
 		}
 		b.columns = append(b.columns, i)
 	}
-	b.ev.Values = make([]event.Value, len(m.Columns))
+	b.ev.Values = make([]event.Value, len(m.slots))
 	b.env.Event = &b.ev
 	b.values = make([][]byte, len(m.keys))
 	return b, nil
@@ -118,14 +129,20 @@ func (b *Binding) AppendEvent(dst []byte, row []string) (out, key []byte, millis
 	if len(row) != len(b.names) {
 		return dst, nil, 0, &event.Rejected{Reason: event.Malformed, Detail: fmt.Sprintf("the row has %d columns, the header %d", len(row), len(b.names))}
 	}
+	b.row = row
 	for i, at := range b.columns {
 		v := &b.ev.Values[i]
-		if at < 0 {
+		switch {
+		case at < 0:
 			*v = event.Value{}
-			continue
+		case b.m.slots[i].number:
+			*v = event.Value{}
+			if n, ok := parseNumber(row[at]); ok {
+				*v = event.Value{Kind: event.Number, Bits: math.Float64bits(n)}
+			}
+		default:
+			*v = event.Value{Kind: event.String, Str: append(v.Str[:0], row[at]...)}
 		}
-		b.scratch = append(b.scratch[:0], row[at]...)
-		*v = event.Value{Kind: event.String, Str: append(v.Str[:0], row[at]...)}
 	}
 	return b.appendEvent(dst, row)
 }
@@ -149,6 +166,49 @@ func (m *Mapping) AppendEvent(dst []byte, row map[string]string) (out, key []byt
 		return dst, nil, 0, err
 	}
 	return b.AppendEvent(dst, values)
+}
+
+// parseNumber reads a decimal number, white space around it aside.
+func parseNumber(s string) (float64, bool) {
+	s = strings.TrimSpace(s)
+	for i := range len(s) {
+		if c := s[i]; (c < '0' || c > '9') && c != '.' && c != '-' && c != '+' && c != 'e' && c != 'E' {
+			return 0, false
+		}
+	}
+	v, err := strconv.ParseFloat(s, 64)
+	return v, err == nil
+}
+
+// numberRoot stands for row in the expression that the compiler sees, where the recipe has number(row...).
+const numberRoot = "number_row"
+
+var numberCall = regexp.MustCompile(`^number\( *row((?:\.[A-Za-z_][A-Za-z0-9_]*)+|\["[^"\\]*"\]) *\)`)
+
+// numbers rewrites number(row.X), so that a number is parsed once per column and row. Other calls of number become CEL's
+// double. The length stays, so places in messages stay right.
+func numbers(src string) string {
+	out := []byte(src)
+	quote := byte(0)
+	for i := 0; i < len(src); i++ {
+		switch c := src[i]; {
+		case quote != 0 && c == '\\':
+			i++
+		case quote != 0 && c == quote:
+			quote = 0
+		case quote == 0 && (c == '"' || c == '\''):
+			quote = c
+		case quote == 0 && strings.HasPrefix(src[i:], "number(") && (i == 0 || !isIdentifier("a"+src[i-1:i]) && src[i-1] != '.'):
+			if m := numberCall.FindStringSubmatch(src[i:]); m != nil {
+				whole, path := m[0], m[1]
+				copy(out[i:], numberRoot+path+strings.Repeat(" ", len(whole)-len(numberRoot)-len(path)))
+				i += len(whole) - 1
+				continue
+			}
+			copy(out[i:], "double")
+		}
+	}
+	return string(out)
 }
 
 // isRow says whether a text reads the row, and so is an expression.

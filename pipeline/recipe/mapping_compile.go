@@ -71,34 +71,53 @@ func (c *compiler) cell(e *entry, m *Mapping, n *yaml.Node, what string, plain b
 	}
 	r := &reader{}
 	scope := expr.Scope{Event: true, Field: func(path string) (expr.FieldRef, bool) {
-		column, ok := strings.CutPrefix(path, "row.")
-		if !ok {
+		root, column, ok := strings.Cut(path, ".")
+		if !ok || root != "row" && root != numberRoot {
 			return expr.FieldRef{}, false
 		}
-		i := slices.Index(m.Columns, column)
-		if i < 0 {
-			i = len(m.Columns)
-			m.Columns = append(m.Columns, column)
-		}
+		i := m.slot(column, root == numberRoot)
 		if !slices.Contains(out.reads, i) {
 			out.reads = append(out.reads, i)
 		}
+		if m.slots[i].number {
+			return expr.FieldRef{Index: i, Kind: event.Number}, true
+		}
 		return expr.FieldRef{Index: i, Kind: event.String}, true
 	}}
-	x, err := expr.Compile(strings.TrimRight(n.Value, " \n"), &scope, want)
+	x, err := expr.Compile(numbers(strings.TrimRight(n.Value, " \n")), &scope, want)
 	if err != nil {
 		if isIdentifier(n.Value) {
 			r.explain, r.path = what+" is the bare word "+quote(n.Value), ""
 			r.hint = "a column is written `row." + n.Value + "`, a text '\"" + n.Value + "\"'"
 		}
+		err.Message = strings.ReplaceAll(err.Message, numberRoot, "row")
 		c.reportExpression(e.doc, n, quote(what)+" of "+quote(e.name), r, err)
 		return out
 	}
 	if x.Any == nil {
 		c.report(e.doc, n, quote(what)+" of "+quote(e.name)+" is a "+x.Type.String()+"; wanted: a number, string, time or condition", "")
 	}
+	if x.Interpreted {
+		c.warn(e.doc, n, quote(what)+" of "+quote(e.name)+" is run by the interpreter, which is some ten times slower: "+x.Why, "")
+	}
 	out.x = x
 	return out
+}
+
+// slot returns the index of the slot of a column.
+func (m *Mapping) slot(column string, number bool) int {
+	at := slices.Index(m.Columns, column)
+	if at < 0 {
+		at = len(m.Columns)
+		m.Columns = append(m.Columns, column)
+	}
+	s := slot{column: at, number: number}
+	i := slices.Index(m.slots, s)
+	if i < 0 {
+		i = len(m.slots)
+		m.slots = append(m.slots, s)
+	}
+	return i
 }
 
 // knownLayouts are the words for layouts that have no example time.

@@ -119,19 +119,27 @@ func (b *Binding) text(c *cell) ([]byte, error) {
 // missing says why a cell gives nothing: nil when a column that it reads is empty, which is no fault.
 func (b *Binding) missing(c *cell) error {
 	for _, i := range c.reads {
-		if v := &b.ev.Values[i]; v.Kind == event.Absent || len(v.Str) == 0 {
+		if b.cellText(i) == "" {
 			return nil
 		}
 	}
 	detail := c.what + " cannot be computed: " + c.text
 	for _, i := range c.reads {
-		detail += fmt.Sprintf(", row.%s is %q", b.m.Columns[i], clip(b.ev.Values[i].Str))
+		detail += fmt.Sprintf(", row.%s is %q", b.m.Columns[b.m.slots[i].column], clip(b.cellText(i)))
 	}
 	return &event.Rejected{Reason: event.WrongType, Detail: detail}
 }
 
+// cellText is what stands in the row at slot i.
+func (b *Binding) cellText(i int) string {
+	if at := b.columns[i]; at >= 0 {
+		return b.row[at]
+	}
+	return ""
+}
+
 // clip keeps the input that a message quotes short.
-func clip(s []byte) []byte {
+func clip(s string) string {
 	if len(s) > 80 {
 		return s[:80]
 	}
@@ -177,7 +185,7 @@ func (b *Binding) millis() (int64, error) {
 	s := string(text)
 	ms, err := b.parseTime(s)
 	if err != nil {
-		return 0, &event.Rejected{Reason: event.BadTime, Detail: fmt.Sprintf("cannot read the time %q as %s", clip(text), b.m.layout)}
+		return 0, &event.Rejected{Reason: event.BadTime, Detail: fmt.Sprintf("cannot read the time %q as %s", clip(string(text)), b.m.layout)}
 	}
 	b.lastTime, b.lastMillis = s, ms
 	return ms, nil

@@ -14,9 +14,6 @@ var reserved = []string{
 	// what an expression reads
 	"anonymousId", "channel", "consent", "context", "event", "groupId", "item", "messageId", "name", "now",
 	"previousId", "profile", "properties", "row", "time", "timestamp", "traits", "type", "userId",
-	// functions
-	"all", "bool", "bytes", "double", "duration", "dyn", "endsWith", "exists", "exists_one", "favourite", "filter",
-	"has", "int", "map", "matches", "number", "size", "startsWith", "string", "top", "uint",
 }
 
 func isIdentifier(s string) bool {

@@ -103,6 +103,8 @@ func explainYAML(err error, source []byte) (line int, message, hint string) {
 		hint = "a text that contains \": \" stands in quotes; or the line is indented too far"
 	case strings.Contains(words, "did not find expected key") && looksQuoted(text):
 		hint = "an expression that begins with a quote is put in quotes as a whole: '\"a\" in b'"
+	case strings.Contains(words, "did not find expected ','"):
+		hint = "between { and }, a text that contains one of , [ ] { } : stands in quotes"
 	case strings.Contains(words, "did not find expected key"):
 		hint = "look at the indentation of this line and the one above"
 	case strings.Contains(words, "cannot start any token"):
