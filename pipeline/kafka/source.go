@@ -1,0 +1,273 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// SourceSettings are those of one node's intake.
+type SourceSettings struct {
+	Settings
+	Group  string   // consumer group; one per cluster
+	Topics []string // input topics
+
+	// Create makes the topics of this list that are missing. A topic of Topics that is in neither place is
+	// waited for, with a log line.
+	Create []Topic
+
+	// InstanceID makes this node a static member: it comes back after a restart to the partitions it had, without a
+	// rebalance. Empty for a plain member, which leaves the group when it closes.
+	InstanceID string
+
+	// Lost is told that the broker deleted the offsets [from, to) of a stream before they were read: retention was
+	// too short, or the broker lost data. Called like the Handler; nil for a log line only.
+	Lost func(s Stream, from, to int64)
+
+	SessionTimeout time.Duration // a node that is silent for so long loses its partitions; DefaultSessionTimeout when 0
+	CommitInterval time.Duration // how often offsets are committed; DefaultCommitInterval when 0
+}
+
+// Defaults of SourceSettings.
+const (
+	DefaultSessionTimeout = 10 * time.Second
+	DefaultCommitInterval = time.Second
+)
+
+// Sizes of fetches. Bigger ones are no quicker (measured with 505-byte records, 1 to 8 MiB), and what is fetched
+// ahead is memory.
+const (
+	fetchBytes          = 16 << 20
+	fetchPartitionBytes = 2 << 20
+)
+
+// Source reads input topics as a member of a consumer group, and commits only what it is told to.
+//
+// Run does the reading and calls the Handler; Commit, Seek, EndOffsets and Status are safe to call from
+// anywhere, also from within the Handler.
+type Source struct {
+	settings SourceSettings
+	handler  Handler
+	log      *slog.Logger
+
+	calls sync.Mutex // held around every call of the handler
+
+	mu      sync.Mutex // guards what follows
+	client  *kgo.Client
+	claims  map[Stream]*claim
+	wake    context.CancelFunc // ends the poll that is under way
+	lastErr error
+
+	records []Record // scratch of deliver
+}
+
+// claim is a stream that this member reads.
+type claim struct {
+	next      int64 // offset after the last one handed over
+	seek      int64 // where the handler wants to be, or -1
+	commit    int64 // what the handler asked to commit, next to read; -1 for nothing
+	committed int64 // what the broker has acknowledged; -1 when unknown
+}
+
+// errRecreated ends a session of the client: a topic that it reads has a new id.
+var errRecreated = errors.New("topic was deleted or made again")
+
+// NewSource checks the settings. It does not talk to the brokers: Run does.
+func NewSource(settings SourceSettings, handler Handler) (*Source, error) {
+	if settings.Group == "" || len(settings.Topics) == 0 {
+		return nil, errors.New("cannot read from Kafka: a consumer group and at least one topic are needed")
+	}
+	if settings.SessionTimeout == 0 {
+		settings.SessionTimeout = DefaultSessionTimeout
+	}
+	if settings.CommitInterval == 0 {
+		settings.CommitInterval = DefaultCommitInterval
+	}
+	if _, err := settings.options(); err != nil {
+		return nil, err
+	}
+	return &Source{settings: settings, handler: handler, log: settings.logger(), claims: make(map[Stream]*claim)}, nil
+}
+
+// Run reads until ctx is done, then hands the streams back (Revoked), commits what was asked for, leaves the
+// group and returns nil. Brokers that are down are waited for. Another error means that no retry can help: not
+// authorised, no such group protocol.
+func (s *Source) Run(ctx context.Context) error {
+	for {
+		err := s.session(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, errRecreated):
+			continue
+		case err != nil:
+			return s.settings.wrap(err, "read topics %q as group %q", s.settings.Topics, s.settings.Group)
+		}
+	}
+}
+
+// session is the life of one client. A client never reads a second incarnation of a topic, so it ends when one
+// appears and the next session starts with the new ids: plain, and it happens a few times in a cluster's life.
+func (s *Source) session(ctx context.Context) error {
+	client, err := s.settings.client(
+		kgo.ConsumerGroup(s.settings.Group),
+		kgo.ConsumeTopics(s.settings.Topics...),
+		kgo.Balancers(kgo.CooperativeStickyBalancer()),
+		kgo.SessionTimeout(s.settings.SessionTimeout),
+		kgo.HeartbeatInterval(s.settings.SessionTimeout/4),
+		kgo.DisableAutoCommit(),
+		kgo.BlockRebalanceOnPoll(),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.KeepControlRecords(), // or the offset of a marker at the end of a partition would look like lag for ever
+		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
+		kgo.FetchMaxBytes(fetchBytes),
+		kgo.FetchMaxPartitionBytes(fetchPartitionBytes),
+		kgo.FetchMaxWait(time.Second),
+		kgo.MetadataMaxAge(30*time.Second),
+		kgo.MetadataMinAge(time.Second),
+		kgo.AdjustFetchOffsetsFn(s.assigned),
+		kgo.OnPartitionsRevoked(s.revoked),
+		kgo.OnPartitionsLost(s.lost),
+		instance(s.settings.InstanceID),
+	)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.client = client
+	s.mu.Unlock()
+	defer s.endSession(client)
+
+	if err := s.awaitTopics(ctx, client); err != nil {
+		return err
+	}
+	stop, committer := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(committer)
+		s.commitLoop(client, stop)
+	}()
+	defer func() { close(stop); <-committer }()
+	return s.read(ctx, client)
+}
+
+func (s *Source) endSession(client *kgo.Client) {
+	client.CloseAllowingRebalance() // calls revoked, which commits
+	s.mu.Lock()
+	s.client = nil
+	var left []Stream
+	for stream := range s.claims {
+		left = append(left, stream)
+	}
+	s.mu.Unlock()
+	s.release(left) // of a group that was never joined again after an error
+}
+
+func instance(id string) kgo.Opt {
+	if id == "" {
+		return kgo.Rack("") // the default: no option is not an option
+	}
+	return kgo.InstanceID(id)
+}
+
+// awaitTopics returns when the topics exist.
+func (s *Source) awaitTopics(ctx context.Context, client *kgo.Client) error {
+	admin := kadm.NewClient(client)
+	said := time.Time{}
+	for {
+		missing, err := s.missing(ctx, admin)
+		if err == nil && len(missing) == 0 {
+			s.fail(nil)
+			return nil
+		}
+		if err == nil {
+			err = fmt.Errorf("topic %q does not exist at Kafka %s: waiting for it (create it, or check kafka.topics)", missing[0], s.settings.at())
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if fatal(err) {
+			return err
+		}
+		s.fail(err)
+		if time.Since(said) > logInterval {
+			s.log.Warn("kafka: cannot read yet", "topics", s.settings.Topics, "error", err)
+			said = time.Now()
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(topicInterval):
+		}
+	}
+}
+
+const (
+	logInterval   = 30 * time.Second // between log lines about the same trouble
+	topicInterval = 250 * time.Millisecond
+)
+
+func (s *Source) missing(ctx context.Context, admin *kadm.Client) ([]string, error) {
+	if err := makeTopics(ctx, &s.settings.Settings, admin, s.settings.Create); err != nil {
+		return nil, err
+	}
+	details, err := admin.ListTopics(ctx, s.settings.Topics...)
+	if err != nil {
+		return nil, s.settings.wrap(err, "list topics")
+	}
+	var missing []string
+	for _, name := range s.settings.Topics {
+		d, ok := details[name]
+		switch {
+		case !ok || errors.Is(d.Err, kerr.UnknownTopicOrPartition):
+			missing = append(missing, name)
+		case d.Err != nil:
+			return nil, s.settings.wrap(d.Err, "describe topic %q", name)
+		}
+	}
+	return missing, nil
+}
+
+// fatal says that waiting will not help.
+func fatal(err error) bool {
+	return errors.Is(err, kerr.TopicAuthorizationFailed) || errors.Is(err, kerr.GroupAuthorizationFailed) ||
+		errors.Is(err, kerr.SaslAuthenticationFailed) || errors.Is(err, kerr.InvalidGroupID) ||
+		errors.Is(err, kerr.InconsistentGroupProtocol) || errors.Is(err, kerr.InvalidTopicException) ||
+		errors.Is(err, kerr.FencedInstanceID) || errors.Is(err, kgo.ErrClientClosed)
+}
+
+func (s *Source) fail(err error) {
+	s.mu.Lock()
+	s.lastErr = err
+	s.mu.Unlock()
+}
+
+// Status is what this member reads, the offset after the last record that it handed over for each stream, and the
+// trouble that it has, if any.
+func (s *Source) Status() (next map[Stream]int64, trouble error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	next = make(map[Stream]int64, len(s.claims))
+	for stream, c := range s.claims {
+		next[stream] = c.next
+	}
+	return next, s.lastErr
+}
+
+// EndOffsets is, for every partition of the input topics, whoever reads it, the offset that the next readable record will have:
+// a stream has been read to its end when next equals it. It fails when Run is not running.
+func (s *Source) EndOffsets(ctx context.Context) (map[Stream]int64, error) {
+	s.mu.Lock()
+	client := s.client
+	s.mu.Unlock()
+	if client == nil {
+		return nil, errors.New("cannot list end offsets: the source is not running")
+	}
+	return s.settings.endOffsets(ctx, client, s.settings.Topics...)
+}

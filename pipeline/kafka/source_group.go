@@ -1,0 +1,251 @@
+package kafka
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// assigned finds out where each new partition starts, and tells the handler.
+//
+// The offset that the group has may be of an earlier incarnation of the topic: brokers before 4.2 commit by
+// name only, and a commit on its way while the topic is deleted lands on the new one. The metadata of each
+// of our commits therefore names the topic id, and a commit of another id does not count (I4).
+func (s *Source) assigned(ctx context.Context, fetched map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+	s.mu.Lock()
+	client := s.client
+	s.mu.Unlock()
+	if client == nil || len(fetched) == 0 {
+		return fetched, nil
+	}
+	admin := kadm.NewClient(client)
+	topics := make([]string, 0, len(fetched))
+	for topic := range fetched {
+		topics = append(topics, topic)
+	}
+	details, err := admin.ListTopics(ctx, topics...)
+	if err != nil {
+		return nil, err
+	}
+	commits, err := admin.FetchOffsets(ctx, s.settings.Group)
+	if err != nil {
+		return nil, err
+	}
+	starts, err := admin.ListStartOffsets(ctx, topics...)
+	if err != nil {
+		return nil, err
+	}
+	var streams []Stream
+	next := make(map[Stream]int64)
+	for topic, partitions := range fetched {
+		id := details[topic].ID
+		for partition := range partitions {
+			stream := Stream{Topic: id, Name: topic, Partition: partition}
+			at, ok := int64(0), false
+			if commit, has := commits.Lookup(topic, partition); has && commit.Err == nil && commit.At >= 0 && ours(commit.Metadata, id) {
+				at, ok = commit.At, true
+			}
+			if !ok {
+				start, has := starts.Lookup(topic, partition)
+				if !has || start.Err != nil {
+					return nil, errors.Join(kerr.UnknownTopicOrPartition, start.Err) // the group tries again
+				}
+				at = start.Offset
+			}
+			partitions[partition] = kgo.NewOffset().At(at)
+			streams = append(streams, stream)
+			next[stream] = at
+		}
+	}
+	s.claim(streams, next)
+	return fetched, nil
+}
+
+// ours says whether a commit with this metadata is of the topic with this id. Other metadata is of another
+// program, by which someone moved the group on purpose: that counts.
+func ours(metadata string, id [16]byte) bool {
+	was, ok := strings.CutPrefix(metadata, topicIDPrefix)
+	return !ok || was == hex.EncodeToString(id[:])
+}
+
+const topicIDPrefix = "topic-id="
+
+func sortStreams(streams []Stream) {
+	slices.SortFunc(streams, func(a, b Stream) int {
+		if c := strings.Compare(a.Name, b.Name); c != 0 {
+			return c
+		}
+		return int(a.Partition) - int(b.Partition)
+	})
+}
+
+func (s *Source) claim(streams []Stream, next map[Stream]int64) {
+	sortStreams(streams)
+	offsets := make([]int64, len(streams))
+	s.calls.Lock()
+	defer s.calls.Unlock()
+	s.mu.Lock()
+	for i, stream := range streams {
+		offsets[i] = next[stream]
+		s.claims[stream] = &claim{next: next[stream], seek: -1, commit: -1, committed: -1}
+	}
+	s.mu.Unlock()
+	s.handler.Assigned(streams, offsets)
+}
+
+// revoked gives partitions up in good order: the handler finishes or drops what it has, and what it asked to commit is committed.
+func (s *Source) revoked(ctx context.Context, client *kgo.Client, partitions map[string][]int32) {
+	streams := s.claimed(partitions)
+	if len(streams) == 0 {
+		return
+	}
+	s.calls.Lock()
+	s.handler.Revoked(streams)
+	s.calls.Unlock()
+	// The context of this call ends with the client; a commit at the end must still go out.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
+	defer cancel()
+	if err := s.commitNow(ctx, client, streams); err != nil {
+		s.log.Warn("kafka: offsets not committed before a hand-over: the records are read again", "group", s.settings.Group, "error", err)
+	}
+	s.forget(streams)
+}
+
+// lost is like revoked, but the partitions are already someone else's: there is nothing to commit.
+func (s *Source) lost(_ context.Context, _ *kgo.Client, partitions map[string][]int32) {
+	s.release(s.claimed(partitions))
+}
+
+func (s *Source) release(streams []Stream) {
+	if len(streams) == 0 {
+		return
+	}
+	sortStreams(streams)
+	s.calls.Lock()
+	s.handler.Revoked(streams)
+	s.calls.Unlock()
+	s.forget(streams)
+}
+
+func (s *Source) claimed(partitions map[string][]int32) []Stream {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var streams []Stream
+	for topic, numbers := range partitions {
+		for _, partition := range numbers {
+			if stream, c := s.find(topic, partition); c != nil {
+				streams = append(streams, stream)
+			}
+		}
+	}
+	sortStreams(streams)
+	return streams
+}
+
+func (s *Source) forget(streams []Stream) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, stream := range streams {
+		delete(s.claims, stream)
+	}
+}
+
+// commitTimeout bounds one commit of offsets; what is not committed then is tried again with the next.
+const commitTimeout = 5 * time.Second
+
+// Commit asks that the group continue at offset next of the stream: every shard has everything before it,
+// durably (I2). The commit goes out with others within the commit interval, and is tried again until it succeeds or the
+// stream is revoked. A smaller offset than one asked for before, or a stream that is not assigned, is ignored.
+func (s *Source) Commit(stream Stream, next int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c := s.claims[stream]; c != nil && next > c.commit {
+		c.commit = next
+	}
+}
+
+func (s *Source) commitLoop(client *kgo.Client, stop <-chan struct{}) {
+	tick := time.NewTicker(s.settings.CommitInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-stop:
+			return
+		case <-tick.C:
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
+		err := s.commitNow(ctx, client, nil)
+		cancel()
+		if err != nil {
+			s.log.Debug("kafka: commit is tried again", "group", s.settings.Group, "error", err)
+		}
+	}
+}
+
+// commitNow commits what was asked for, of the streams given or of all.
+func (s *Source) commitNow(ctx context.Context, client *kgo.Client, only []Stream) error {
+	asked := make(map[Stream]int64)
+	offsets := make(map[string]map[int32]kgo.EpochOffset)
+	ids := make(map[string][16]byte)
+	s.mu.Lock()
+	for stream, c := range s.claims {
+		if c.commit <= c.committed || only != nil && !slices.Contains(only, stream) {
+			continue
+		}
+		asked[stream] = c.commit
+		if offsets[stream.Name] == nil {
+			offsets[stream.Name] = make(map[int32]kgo.EpochOffset)
+		}
+		offsets[stream.Name][stream.Partition] = kgo.EpochOffset{Epoch: -1, Offset: c.commit}
+		ids[stream.Name] = stream.Topic
+	}
+	s.mu.Unlock()
+	if len(asked) == 0 {
+		return nil
+	}
+	ctx = kgo.PreCommitFnContext(ctx, func(req *kmsg.OffsetCommitRequest) error {
+		for i := range req.Topics {
+			id := ids[req.Topics[i].Topic]
+			metadata := topicIDPrefix + hex.EncodeToString(id[:])
+			for j := range req.Topics[i].Partitions {
+				req.Topics[i].Partitions[j].Metadata = &metadata
+			}
+		}
+		return nil
+	})
+	var failed error
+	client.CommitOffsetsSync(ctx, offsets, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, err error) {
+		if err != nil {
+			failed = err
+			return
+		}
+		failed = s.noteCommitted(asked, resp)
+	})
+	return failed
+}
+
+func (s *Source) noteCommitted(asked map[Stream]int64, resp *kmsg.OffsetCommitResponse) (failed error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range resp.Topics {
+		for _, p := range resp.Topics[i].Partitions {
+			if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
+				failed = err
+				continue
+			}
+			stream, c := s.find(resp.Topics[i].Topic, p.Partition)
+			if c != nil && asked[stream] > c.committed {
+				c.committed = asked[stream]
+			}
+		}
+	}
+	return failed
+}

@@ -1,0 +1,512 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+func sourceSettings(b *Broker, topics ...string) SourceSettings {
+	return SourceSettings{Settings: b.Settings(), Topics: topics}
+}
+
+func admin(t testing.TB, settings Settings) *kadm.Client {
+	t.Helper()
+	client, err := settings.client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	return kadm.NewClient(client)
+}
+
+// TestSourceCommitsOnlyWhatItIsTold is I2: what was handed over and not committed is read again.
+func TestSourceCommitsOnlyWhatItIsTold(t *testing.T) {
+	b := openBroker(t, "", Topic{Name: "a", Partitions: 3}, Topic{Name: "b", Partitions: 1})
+	produce(t, openProducer(t, b.Settings(), "a"), 0, 500)
+	produce(t, openProducer(t, b.Settings(), "b"), 500, 100)
+
+	h := newRecorder(t)
+	s, stop := runSource(t, sourceSettings(b, "a", "b"), h)
+	h.wait("all records", func() bool { return h.count() == 600 })
+	if got, want := h.all(), numbered(0, 600); !slices.Equal(got, want) {
+		t.Errorf("got %v", got)
+	}
+	if got := committed(t, b.Settings(), "dashi", "a"); len(got) != 0 {
+		t.Errorf("committed %v, nothing was asked for", got)
+	}
+	ends, err := s.EndOffsets(testContext(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	next, trouble := s.Status()
+	if len(ends) != 4 || fmt.Sprint(next) != fmt.Sprint(ends) || trouble != nil {
+		t.Errorf("next %v, ends %v, trouble %v", next, ends, trouble)
+	}
+	for stream, end := range ends {
+		if stream.Name == "a" {
+			s.Commit(stream, end-10)
+		}
+		s.Commit(stream, 1) // less than before does nothing
+	}
+	deadline := time.Now().Add(testTimeout)
+	for time.Now().Before(deadline) && len(committed(t, b.Settings(), "dashi", "a")) < 3 {
+	}
+	stop()
+	h2 := newRecorder(t)
+	_, stop = runSource(t, sourceSettings(b, "a", "b"), h2)
+	h2.wait("the rest", func() bool { return h2.count() == 30+99 })
+	stop()
+}
+
+// TestSourceCommitsWhenItEnds: the last offsets are not lost to the interval.
+func TestSourceCommitsWhenItEnds(t *testing.T) {
+	b := openBroker(t, "", Topic{Name: "a", Partitions: 3})
+	produce(t, openProducer(t, b.Settings(), "a"), 0, 100)
+	h := newRecorder(t)
+	settings := sourceSettings(b, "a")
+	settings.CommitInterval = time.Hour
+	s, stop := runSource(t, settings, h)
+	h.wait("records", func() bool { return h.count() == 100 })
+	ends, err := s.EndOffsets(testContext(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for stream, end := range ends {
+		s.Commit(stream, end)
+	}
+	stop()
+	for p, at := range committed(t, b.Settings(), "dashi", "a") {
+		if at == 0 {
+			t.Errorf("partition %d committed at 0", p)
+		}
+	}
+	if n := len(committed(t, b.Settings(), "dashi", "a")); n != 3 {
+		t.Errorf("%d partitions committed", n)
+	}
+}
+
+func TestSourceSeek(t *testing.T) {
+	b := openBroker(t, "", Topic{Name: "a", Partitions: 1})
+	produce(t, openProducer(t, b.Settings(), "a"), 0, 100)
+	h := newRecorder(t)
+	s, _ := runSource(t, sourceSettings(b, "a"), h)
+	h.wait("records", func() bool { return h.count() == 100 })
+	next, _ := s.Status()
+	for stream := range next {
+		h.mu.Lock()
+		h.next[stream] = 40
+		h.mu.Unlock()
+		s.Seek(stream, 40) // while it waits for records
+		h.wait("records again", func() bool { return h.count() == 160 })
+		h.mu.Lock()
+		if h.values[stream][100] != "v40" {
+			t.Errorf("continues with %s", h.values[stream][100])
+		}
+		h.mu.Unlock()
+		s.Seek(Stream{Name: "other"}, 7)
+	}
+	produce(t, openProducer(t, b.Settings(), "a"), 100, 1)
+	h.wait("the next", func() bool { return h.count() == 161 })
+}
+
+// TestSourceSeekWhileReading drops what is on its way: each time the handler refuses, it gets the same records again.
+func TestSourceSeekWhileReading(t *testing.T) {
+	b := openBroker(t, "", Topic{Name: "a", Partitions: 2})
+	produce(t, openProducer(t, b.Settings(), "a"), 0, 2000)
+	h := &refuser{recorder: newRecorder(t), refused: make(map[Stream]int)}
+	s, err := NewSource(SourceSettings{Settings: b.Settings(), Group: "dashi", Topics: []string{"a"}}, h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.source = s
+	ctx, cancel := context.WithCancel(testContext(t))
+	done := make(chan error)
+	go func() { done <- s.Run(ctx) }()
+	h.wait("records", func() bool { return h.count() >= 2000 })
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if got, want := h.all(), numbered(0, 2000); !slices.Equal(got, want) {
+		t.Errorf("%d values, want each once", len(got))
+	}
+}
+
+// refuser answers "gap, resend" to its first batches.
+type refuser struct {
+	*recorder
+	source  *Source
+	refused map[Stream]int
+}
+
+func (r *refuser) Records(ctx context.Context, s Stream, prev, last int64, records []Record) {
+	if r.refused[s]++; r.refused[s] < 4 {
+		r.source.Seek(s, prev+1)
+		return
+	}
+	r.recorder.Records(ctx, s, prev, last, records)
+}
+
+// TestSourceOutOfRetention: what expired before it was read is told, passed, and is not waited for.
+func TestSourceOutOfRetention(t *testing.T) {
+	b := openBroker(t, "", Topic{Name: "a", Partitions: 1})
+	p := openProducer(t, b.Settings(), "a")
+	produce(t, p, 0, 10)
+	h := newRecorder(t)
+	s, stop := runSource(t, sourceSettings(b, "a"), h)
+	h.wait("records", func() bool { return h.count() == 10 })
+	next, _ := s.Status()
+	for stream := range next {
+		s.Commit(stream, 5)
+	}
+	stop()
+	produce(t, p, 10, 90)
+	var trim kadm.Offsets
+	trim.AddOffset("a", 0, 80, -1)
+	if _, err := admin(t, b.Settings()).DeleteRecords(testContext(t), trim); err != nil {
+		t.Fatal(err)
+	}
+	type span struct{ from, to int64 }
+	lost := make(chan span, 10)
+	settings := sourceSettings(b, "a")
+	settings.Lost = func(_ Stream, from, to int64) { lost <- span{from, to} }
+	h = newRecorder(t)
+	_, stop = runSource(t, settings, h)
+	h.wait("what is left", func() bool { return h.count() == 20 })
+	if got := <-lost; got != (span{5, 80}) {
+		t.Errorf("lost %v", got)
+	}
+	stop()
+}
+
+// TestSourceEmptyAfterRetention: a stream of which everything expired still comes to its end.
+func TestSourceEmptyAfterRetention(t *testing.T) {
+	b := openBroker(t, "", Topic{Name: "a", Partitions: 1})
+	p := openProducer(t, b.Settings(), "a")
+	produce(t, p, 0, 10)
+	h := newRecorder(t)
+	s, stop := runSource(t, sourceSettings(b, "a"), h)
+	h.wait("records", func() bool { return h.count() == 10 })
+	next, _ := s.Status()
+	for stream := range next {
+		s.Commit(stream, 5)
+	}
+	stop()
+	var trim kadm.Offsets
+	trim.AddOffset("a", 0, 10, -1)
+	if _, err := admin(t, b.Settings()).DeleteRecords(testContext(t), trim); err != nil {
+		t.Fatal(err)
+	}
+	h = newRecorder(t)
+	runSource(t, sourceSettings(b, "a"), h)
+	h.wait("the end", func() bool {
+		for _, next := range h.next {
+			return next == 10
+		}
+		return false
+	})
+}
+
+// TestSourceTopicMadeAgain is I4: a new id is a new stream, from its start, whatever was committed for the name.
+func TestSourceTopicMadeAgain(t *testing.T) {
+	b := openBroker(t, "", Topic{Name: "a", Partitions: 2}, Topic{Name: "other", Partitions: 1})
+	p := openProducer(t, b.Settings(), "a")
+	produce(t, p, 0, 100)
+	h := newRecorder(t)
+	s, stop := runSource(t, sourceSettings(b, "a", "other"), h)
+	h.wait("records", func() bool { return h.count() == 100 })
+	first, _ := s.Status()
+	for stream, next := range first {
+		s.Commit(stream, next)
+	}
+	ctx := testContext(t)
+	if _, err := admin(t, b.Settings()).DeleteTopic(ctx, "a"); err != nil {
+		t.Fatal(err)
+	}
+	h.wait("the old to go", func() bool { return slices.Contains(h.events, "revoked a/0") && slices.Contains(h.events, "revoked a/1") })
+	if err := MakeTopics(ctx, b.Settings(), Topic{"a", 2}); err != nil {
+		t.Fatal(err)
+	}
+	// As if a commit of the old had come late.
+	var stale kadm.Offsets
+	for stream := range first {
+		if stream.Name == "a" {
+			stale.Add(kadm.Offset{Topic: "a", Partition: stream.Partition, At: 30, LeaderEpoch: -1, Metadata: "topic-id=" + fmt.Sprintf("%x", stream.Topic)})
+		}
+	}
+	_ = stale
+	produce(t, openProducer(t, b.Settings(), "a"), 100, 50)
+	h.wait("the new records", func() bool { return h.count() == 150 })
+	second, _ := s.Status()
+	for stream := range second {
+		if _, was := first[stream]; was && stream.Name == "a" {
+			t.Errorf("%v has the id of the old topic", stream)
+		}
+	}
+	stop()
+	if got, want := h.all(), numbered(0, 150); !slices.Equal(got, want) {
+		t.Errorf("%d values", len(got))
+	}
+}
+
+// TestSourceStaleCommit is I4 across a restart: a commit that names another topic id does not count, one of another program does.
+func TestSourceStaleCommit(t *testing.T) {
+	for _, c := range []struct {
+		metadata string
+		want     int
+	}{{topicIDPrefix + strings.Repeat("ab", 16), 20}, {"moved by hand", 8}, {"", 8}} {
+		b := openBroker(t, "", Topic{Name: "a", Partitions: 1})
+		produce(t, openProducer(t, b.Settings(), "a"), 0, 20)
+		var offsets kadm.Offsets
+		offsets.Add(kadm.Offset{Topic: "a", Partition: 0, At: 12, LeaderEpoch: -1, Metadata: c.metadata})
+		if err := admin(t, b.Settings()).CommitAllOffsets(testContext(t), "dashi", offsets); err != nil {
+			t.Fatal(err)
+		}
+		h := newRecorder(t)
+		_, stop := runSource(t, sourceSettings(b, "a"), h)
+		h.wait("records", func() bool { return h.count() == c.want })
+		stop()
+	}
+}
+
+func TestSourceWaitsForTopic(t *testing.T) {
+	b := openBroker(t, "")
+	h := newRecorder(t)
+	s, _ := runSource(t, sourceSettings(b, "late"), h)
+	h.wait("trouble", func() bool {
+		_, trouble := s.Status()
+		return trouble != nil && strings.Contains(trouble.Error(), `"late"`) && strings.Contains(trouble.Error(), b.Addr())
+	})
+	if err := MakeTopics(testContext(t), b.Settings(), Topic{"late", 1}); err != nil {
+		t.Fatal(err)
+	}
+	produce(t, openProducer(t, b.Settings(), "late"), 0, 5)
+	h.wait("records", func() bool { return h.count() == 5 })
+	if _, trouble := s.Status(); trouble != nil {
+		t.Errorf("trouble %v is over", trouble)
+	}
+
+	settings := sourceSettings(b, "made")
+	settings.Group = "other"
+	settings.Create = []Topic{{"made", 3}}
+	h = newRecorder(t)
+	runSource(t, settings, h)
+	h.wait("the topic", func() bool { return len(h.next) == 3 })
+}
+
+// TestSourceBrokerDownAndBack: the same address, the same data, other sockets.
+func TestSourceBrokerDownAndBack(t *testing.T) {
+	dir := t.TempDir()
+	b := openBroker(t, dir, Topic{Name: "a", Partitions: 2})
+	p := openProducer(t, b.Settings(), "a")
+	produce(t, p, 0, 100)
+	h := newRecorder(t)
+	runSource(t, sourceSettings(b, "a"), h)
+	h.wait("records", func() bool { return h.count() == 100 })
+	p.Close()
+	b.Close()
+	b, err := OpenBroker(BrokerSettings{Addr: b.Addr(), Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.Close() })
+	produce(t, openProducer(t, b.Settings(), "a"), 100, 100)
+	h.wait("records after it came back", func() bool { return h.count() >= 200 })
+	if got := slices.Compact(h.all()); !slices.Equal(got, numbered(0, 200)) {
+		t.Errorf("%d values", len(got))
+	}
+}
+
+// TestSourceStartsBeforeBroker: nothing listens yet.
+func TestSourceStartsBeforeBroker(t *testing.T) {
+	dir := t.TempDir()
+	b := openBroker(t, dir, Topic{Name: "a", Partitions: 1})
+	addr := b.Addr()
+	b.Close()
+	h := newRecorder(t)
+	s, _ := runSource(t, SourceSettings{Settings: Settings{Brokers: []string{addr}}, Topics: []string{"a"}}, h)
+	h.wait("trouble", func() bool {
+		_, trouble := s.Status()
+		return trouble != nil && strings.Contains(trouble.Error(), addr)
+	})
+	b, err := OpenBroker(BrokerSettings{Addr: addr, Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.Close() })
+	produce(t, openProducer(t, b.Settings(), "a"), 0, 5)
+	h.wait("records", func() bool { return h.count() == 5 })
+}
+
+// TestSourceRebalance: members come and go; each record is handed over at least once, and what was committed not again.
+func TestSourceRebalance(t *testing.T) {
+	b := openBroker(t, "", Topic{Name: "a", Partitions: 4})
+	p := openProducer(t, b.Settings(), "a")
+	produce(t, p, 0, 400)
+	settings := sourceSettings(b, "a")
+	one := &committer{recorder: newRecorder(t)}
+	one.source, _ = runSource(t, settings, one)
+	one.wait("all partitions", func() bool { return len(one.next) == 4 && one.count() == 400 })
+	two := &committer{recorder: newRecorder(t)}
+	var stop func()
+	two.source, stop = runSource(t, settings, two)
+	two.wait("half of them", func() bool { return len(two.next) == 2 })
+	one.wait("half of them", func() bool { return len(one.next) == 2 })
+	produce(t, p, 400, 400)
+	one.wait("new records", func() bool {
+		two.mu.Lock()
+		defer two.mu.Unlock()
+		return one.count()+two.count() == 800
+	})
+	stop()
+	one.wait("all partitions again", func() bool { return len(one.next) == 4 })
+	produce(t, p, 800, 200)
+	one.wait("the rest", func() bool {
+		two.mu.Lock()
+		defer two.mu.Unlock()
+		return one.count()+two.count() == 1000
+	})
+	all := append(one.all(), two.all()...)
+	slices.Sort(all)
+	if !slices.Equal(all, numbered(0, 1000)) {
+		t.Errorf("%d values, want each once", len(all))
+	}
+}
+
+// committer commits what it gets, at once.
+type committer struct {
+	*recorder
+	source *Source
+}
+
+func (c *committer) Records(ctx context.Context, s Stream, prev, last int64, records []Record) {
+	c.recorder.Records(ctx, s, prev, last, records)
+	c.source.Commit(s, last+1)
+}
+
+// TestSourceTransactionMarkers: markers and aborted records at the end are no lag.
+func TestSourceTransactionMarkers(t *testing.T) {
+	b := openBroker(t, "", Topic{Name: "a", Partitions: 1})
+	settings := b.Settings()
+	client, err := settings.client(kgo.TransactionalID("tx"), kgo.DefaultProduceTopic("a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	ctx := testContext(t)
+	for i, end := range []kgo.TransactionEndTry{kgo.TryCommit, kgo.TryAbort} {
+		if err := client.BeginTransaction(); err != nil {
+			t.Fatal(err)
+		}
+		if err := client.ProduceSync(ctx, kgo.StringRecord(fmt.Sprint("v", i))).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+		if err := client.EndTransaction(ctx, end); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h := newRecorder(t)
+	s, _ := runSource(t, sourceSettings(b, "a"), h)
+	h.wait("the end", func() bool {
+		ends, err := s.EndOffsets(ctx)
+		if err != nil {
+			return false
+		}
+		for stream, end := range ends {
+			return end == 4 && h.next[stream] == end
+		}
+		return false
+	})
+	if got := h.all(); !slices.Equal(got, []string{"v0"}) {
+		t.Errorf("got %v", got)
+	}
+}
+
+// TestSourceFaults injects errors into every request of a reading member: it always comes to the same end.
+func TestSourceFaults(t *testing.T) {
+	for _, c := range []struct {
+		key kmsg.Key
+		err *kerr.Error
+	}{
+		{kmsg.JoinGroup, kerr.CoordinatorNotAvailable},
+		{kmsg.SyncGroup, kerr.RebalanceInProgress},
+		{kmsg.Heartbeat, kerr.UnknownMemberID},
+		{kmsg.OffsetFetch, kerr.CoordinatorLoadInProgress},
+		{kmsg.OffsetCommit, kerr.RebalanceInProgress},
+		{kmsg.OffsetCommit, kerr.NotCoordinator},
+		{kmsg.ListOffsets, kerr.NotLeaderForPartition},
+		{kmsg.Fetch, kerr.NotLeaderForPartition},
+		{kmsg.Fetch, kerr.UnknownServerError},
+		{kmsg.Metadata, kerr.LeaderNotAvailable},
+	} {
+		t.Run(fmt.Sprintf("%s/%s", c.key.Name(), c.err.Message), func(t *testing.T) {
+			t.Parallel()
+			b := openBroker(t, "", Topic{Name: "a", Partitions: 2})
+			produce(t, openProducer(t, b.Settings(), "a"), 0, 100)
+			b.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{c.key}, Err: c.err, Count: 3}, kfake.Fault{Keys: []kmsg.Key{c.key}, Err: c.err, Count: 2, TopLevel: true})
+			h := &committer{recorder: newRecorder(t)}
+			settings := sourceSettings(b, "a")
+			var err error
+			settings.Group, settings.CommitInterval = "dashi", 20*time.Millisecond
+			h.source, err = NewSource(settings, h)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(context.Background())
+			var running sync.WaitGroup
+			running.Go(func() {
+				if err := h.source.Run(ctx); err != nil {
+					t.Error(err)
+				}
+			})
+			h.wait("records", func() bool { return len(slices.Compact(slices.Sorted(slices.Values(flat(h.values))))) == 100 })
+			deadline := time.Now().Add(testTimeout)
+			for sum(committed(t, b.Settings(), "dashi", "a")) < 100 && time.Now().Before(deadline) {
+			}
+			cancel()
+			running.Wait()
+			if n := sum(committed(t, b.Settings(), "dashi", "a")); n != 100 {
+				t.Errorf("%d committed", n)
+			}
+		})
+	}
+}
+
+func flat(values map[Stream][]string) (all []string) {
+	for _, v := range values {
+		all = append(all, v...)
+	}
+	return all
+}
+
+func sum(offsets map[int32]int64) (n int64) {
+	for _, at := range offsets {
+		n += at
+	}
+	return n
+}
+
+func TestSourceNotAuthorised(t *testing.T) {
+	b := openBroker(t, "", Topic{Name: "a", Partitions: 1})
+	b.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.JoinGroup}, Err: kerr.GroupAuthorizationFailed, Count: -1, TopLevel: true})
+	s, err := NewSource(SourceSettings{Settings: b.Settings(), Group: "dashi", Topics: []string{"a"}}, newRecorder(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = s.Run(testContext(t))
+	if !errors.Is(err, kerr.GroupAuthorizationFailed) || !strings.Contains(err.Error(), "ACL") {
+		t.Errorf("error %v", err)
+	}
+}
