@@ -28,6 +28,6 @@
 // 9999, a string that is too long, an operation that the kind does not have) changes nothing; Accepts says
 // so beforehand, for whoever counts. Truncated says that a limit has dropped something.
 //
-// The formats are in FORMAT.md. Kinds are immutable and may be shared between goroutines; a state has one
+// The formats are in FORMAT.md, byte by byte. Kinds are immutable and may be shared between goroutines; a state has one
 // writer at a time, and no reader while it is written.
 package attribute

@@ -44,9 +44,9 @@ func TestLimits(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%s/limit=%d", spec.Kind, spec.Limit), func(t *testing.T) {
 			k := mustNew(t, spec)
-			for seed := range 4 {
+			for seed := range 2 {
 				c := chance(seed)
-				ins := crowd(&c, 1500, 600)
+				ins := crowd(&c, 1200, 600)
 				if spec.Kind == "set" {
 					for i := range ins {
 						ins[i].Op = Op(c.intn(4) / 3)
