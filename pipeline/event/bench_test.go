@@ -78,3 +78,38 @@ type segment struct {
 		Traits   struct{ Email string }
 	}
 }
+
+// BenchmarkUnpack reads the same messages in packed form; the hash alone is what look-ahead costs.
+func BenchmarkUnpack(b *testing.B) {
+	d := NewDecoder(benchShop(), DefaultLimits)
+	var e Event
+	var packed [][]byte
+	size := 0
+	for _, m := range messages(4, 4096) {
+		if err := d.Decode(m, noon, &e); err != nil {
+			b.Fatal(err)
+		}
+		packed = append(packed, AppendPacked(nil, &e))
+		size += len(packed[len(packed)-1])
+	}
+	run := func(name string, fn func(p []byte)) {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			b.ReportMetric(float64(size/len(packed)), "bytes/event")
+			i := 0
+			for b.Loop() {
+				fn(packed[i&4095])
+				i++
+			}
+		})
+	}
+	run("fields=12", func(p []byte) {
+		if _, err := Unpack(p, d.schema, &e); err != nil {
+			b.Fatal(err)
+		}
+	})
+	var sum uint64
+	run("hash", func(p []byte) { sum += PackedHash(p) })
+	buf := make([]byte, 0, 1024)
+	run("append", func(p []byte) { buf = AppendPacked(buf[:0], &e) })
+}

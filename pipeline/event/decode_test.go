@@ -38,12 +38,24 @@ var genScalars = []string{`"track"`, `"page"`, `"Order Completed"`, `"Unknown"`,
 	`"2024-06-01T13:00:01Z"`, `"u1"`, `"null"`, `" GUEST "`, `"Ada@Example.com"`, `"not an email"`, `"\u0041da"`, `"\ud83d\ude00"`, `"\ud800x"`, `"caf` + "\xc3\xa9" + `"`, "\"\xff\"",
 	`"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"`, `"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"`, `"a\/b\n"`, `""`}
 
+// genGood are values that are accepted at a key, so that enough messages are.
+var genGood = map[string][]string{
+	"type": {`"track"`, `"page"`, `"identify"`}, "event": {`"Order Completed"`, `"\u0041da"`, `"caf` + "\xc3\xa9" + `"`}, "messageId": {`"m1"`, `""`, `null`},
+	"timestamp": {`"2024-06-01T12:00:00Z"`, `1717243200`, `1717243200123`, `""`, `null`}, "originalTimestamp": {`"2024-05-01T12:00:00.5+02:00"`, `{}`},
+	"userId": {`"u1"`, `42`, `"null"`, `""`, `"\ud83d\ude00"`}, "anonymousId": {`"a1"`, `-7`}, "email": {`"Ada@Example.com"`, `"no address"`},
+	"total": {`1`, `"12.5"`, `0.1e1`, `null`}, "revenue": {`1e-400`, `-0`, `"1e5"`}, "price": {`9.99`, `0`}, "is_gift": {`true`, `"false"`},
+	"coupon": {`"a\/b\n"`, `12.50`, `true`, `"\ud800x"`}, "product_id": {`"p"`, `7`}, "sold_at": {`-1e11`, `"0000-01-01T00:00:00Z"`}, "ordered_at": {`1717243200.5`},
+	"properties": {`null`}, "context": {`null`}, "traits": {`null`}, "products": {`null`}, "tags": {`null`}, "meta": {`null`}, "page": {`null`},
+}
+
 func genObject(t *rapid.T, b *strings.Builder, depth int) {
 	space := rapid.SampledFrom([]string{"", "", "", "", " ", "\n\t"}).Draw(t, "space")
 	b.WriteString("{" + space)
 	n := rapid.IntRange(0, 8).Draw(t, "members")
+	used := map[string]bool{}
 	if depth == 0 {
 		b.WriteString(rapid.SampledFrom([]string{`"type":"track","event":"Order Completed",`, `"type":"page",`, ``}).Draw(t, "begin"))
+		used["type"], used["event"], used["userId"], used["anonymousId"] = true, true, true, true
 		b.WriteString(rapid.SampledFrom([]string{`"userId":"u1",`, `"anonymousId":5,`, ``}).Draw(t, "who"))
 		n++
 	}
@@ -52,6 +64,10 @@ func genObject(t *rapid.T, b *strings.Builder, depth int) {
 			b.WriteString("," + space)
 		}
 		key := rapid.SampledFrom(genKeys).Draw(t, "key")
+		if used[key] && rapid.IntRange(0, 3).Draw(t, "again") > 0 {
+			key = "x"
+		}
+		used[key] = true
 		b.WriteString(`"` + key + `"` + space + ":" + space)
 		genValue(t, b, depth, key)
 		b.WriteString(space)
@@ -84,7 +100,11 @@ func genValue(t *rapid.T, b *strings.Builder, depth int, key string) {
 		}
 		b.WriteString("]")
 	default:
-		b.WriteString(rapid.SampledFrom(genScalars).Draw(t, "scalar"))
+		choice := genScalars
+		if good := genGood[key]; good != nil && shape < 8 {
+			choice = good
+		}
+		b.WriteString(rapid.SampledFrom(choice).Draw(t, "scalar"))
 	}
 }
 

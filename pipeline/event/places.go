@@ -43,7 +43,7 @@ type place struct {
 	depth         int32 // of containers, itself included if it is one
 	elem          int32 // the place of its elements, for an array that is read
 	after, inside int32 // first edge from after its value, and from after its opening bracket
-	key, keyLen   int32 // in text
+	key, keyLen   int32 // in literals
 }
 
 const rootPlace = 1
@@ -54,20 +54,20 @@ type edge struct {
 	length      int32
 	next        int32 // another edge from the same place
 	to          int32
-	lit         int32 // in text
+	lit         int32 // in literals
 	acts        int32 // in Decoder.acts
 	nacts       int32
 }
 
 // atlas is what a decoder has learnt, on top of the places of the schema.
 type atlas struct {
-	places []place
-	edges  []edge // edge 0 is none
-	acts   []int32
-	text   []byte
-	table  []int32 // open addressing: places by (parent, key)
-	missed int
-	frozen bool // learns nothing more: for tests and benchmarks
+	places   []place
+	edges    []edge // edge 0 is none
+	acts     []int32
+	literals []byte  // of edges, and the keys of places
+	table    []int32 // open addressing: places by (parent, key)
+	missed   int
+	frozen   bool // learns nothing more: for tests and benchmarks
 
 	// The part that comes from the schema and is never forgotten.
 	fixedPlaces, fixedText int
@@ -77,7 +77,7 @@ type atlas struct {
 func newAtlas(t *trie) *atlas {
 	a := &atlas{places: make([]place, 1, 64), edges: make([]edge, 1, 64)}
 	a.addFixed(t, 0, 1)
-	a.fixedPlaces, a.fixedText = len(a.places), len(a.text)
+	a.fixedPlaces, a.fixedText = len(a.places), len(a.literals)
 	size := 4 * (len(a.places) + maxPlaces)
 	for n := 1; ; n *= 2 {
 		if n >= size && a.fill(n) {
@@ -98,8 +98,8 @@ func (a *atlas) addFixed(t *trie, parent int32, n int32) int32 {
 			a.places[self].elem = id
 			continue
 		}
-		a.places[id].key, a.places[id].keyLen = int32(len(a.text)), int32(len(c.key))
-		a.text = append(a.text, c.key...)
+		a.places[id].key, a.places[id].keyLen = int32(len(a.literals)), int32(len(c.key))
+		a.literals = append(a.literals, c.key...)
 	}
 	return self
 }
@@ -112,7 +112,7 @@ func (a *atlas) fill(size int) bool {
 		if a.places[p.parent].elem == int32(i) {
 			continue
 		}
-		if !a.put(int32(i), keyHash(p.parent, a.text[p.key:p.key+p.keyLen])) {
+		if !a.put(int32(i), keyHash(p.parent, a.literals[p.key:p.key+p.keyLen])) {
 			return false
 		}
 	}
@@ -139,7 +139,7 @@ func (a *atlas) find(parent int32, key []byte) int32 {
 			return 0
 		}
 		p := &a.places[id]
-		if p.parent == parent && string(a.text[p.key:p.key+p.keyLen]) == string(key) {
+		if p.parent == parent && string(a.literals[p.key:p.key+p.keyLen]) == string(key) {
 			return id
 		}
 	}
@@ -165,22 +165,22 @@ func keyHash(parent int32, key []byte) uint32 {
 
 // learnPlace makes a place for a key that nothing reads, or returns 0.
 func (a *atlas) learnPlace(parent int32, key []byte) int32 {
-	if len(key) > maxKey || a.frozen || len(a.places)-a.fixedPlaces >= maxPlaces || len(a.text)+len(key) > a.fixedText+maxText {
+	if len(key) > maxKey || a.frozen || len(a.places)-a.fixedPlaces >= maxPlaces || len(a.literals)+len(key) > a.fixedText+maxText {
 		return 0
 	}
 	id := int32(len(a.places))
 	if !a.put(id, keyHash(parent, key)) {
 		return 0
 	}
-	a.places = append(a.places, place{parent: parent, depth: a.places[parent].depth + 1, key: int32(len(a.text)), keyLen: int32(len(key))})
-	a.text = append(a.text, key...)
+	a.places = append(a.places, place{parent: parent, depth: a.places[parent].depth + 1, key: int32(len(a.literals)), keyLen: int32(len(key))})
+	a.literals = append(a.literals, key...)
 	return id
 }
 
 // learnEdge remembers that literal leads from a place to another; acts are its side effects.
 func (a *atlas) learnEdge(from int32, inside bool, literal []byte, to int32, acts []int32) {
 	n := len(literal)
-	if n == 0 || n > maxLiteral || a.frozen || len(a.edges) >= maxEdges || len(a.text)+n > a.fixedText+maxText {
+	if n == 0 || n > maxLiteral || a.frozen || len(a.edges) >= maxEdges || len(a.literals)+n > a.fixedText+maxText {
 		a.missed++
 		return
 	}
@@ -195,14 +195,14 @@ func (a *atlas) learnEdge(from int32, inside bool, literal []byte, to int32, act
 		}
 		link = &a.edges[*link].next
 	}
-	e := edge{length: int32(n), to: to, lit: int32(len(a.text)), acts: int32(len(a.acts)), nacts: int32(len(acts))}
+	e := edge{length: int32(n), to: to, lit: int32(len(a.literals)), acts: int32(len(a.acts)), nacts: int32(len(acts))}
 	e.first, e.mask = word(literal, 0), ^uint64(0)
 	if n < 8 {
 		e.mask = 1<<(8*n) - 1
 	} else {
 		e.last = le64(literal[n-8:])
 	}
-	a.text = append(a.text, literal...)
+	a.literals = append(a.literals, literal...)
 	a.acts = append(a.acts, acts...)
 	*link = int32(len(a.edges))
 	a.edges = append(a.edges, e)
@@ -222,7 +222,7 @@ func (a *atlas) fits(e *edge, src []byte, i int) bool {
 	if le64(src[end-8:]) != e.last {
 		return false
 	}
-	return n <= 16 || string(src[i+8:end-8]) == string(a.text[int(e.lit)+8:int(e.lit)+n-8])
+	return n <= 16 || string(src[i+8:end-8]) == string(a.literals[int(e.lit)+8:int(e.lit)+n-8])
 }
 
 // forget drops everything learnt.
@@ -231,6 +231,6 @@ func (a *atlas) forget() {
 	for i := range a.places {
 		a.places[i].after, a.places[i].inside = 0, 0
 	}
-	a.edges, a.acts, a.text, a.missed = a.edges[:1], a.acts[:0], a.text[:a.fixedText], 0
+	a.edges, a.acts, a.literals, a.missed = a.edges[:1], a.acts[:0], a.literals[:a.fixedText], 0
 	copy(a.table, a.fixedTable)
 }
