@@ -13,7 +13,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-var big = flag.Bool("big", false, "run the tests and benchmarks with 5 M records, about 2 GB")
+var big = flag.Bool("big", false, "measure memory and garbage collection with 5 M records, which takes 2 GB")
 
 // benchLayout is the profile of PERF.md: 12 attributes of 8 to 16 bytes, three segments.
 var benchLayout = Layout{Fixed: 160, Segments: 3}
@@ -144,10 +144,7 @@ func BenchmarkSnapshot(b *testing.B) {
 
 // TestMemory measures what a profile costs, and how long a forced garbage collection takes.
 func TestMemory(t *testing.T) {
-	n, pause := 1_000_000, 50*time.Millisecond
-	if testing.Short() {
-		n = 100_000
-	}
+	n, pause := 250_000, 50*time.Millisecond
 	if *big {
 		n, pause = 5_000_000, 10*time.Millisecond
 	}

@@ -3,6 +3,8 @@ package profile
 import (
 	"bytes"
 	"errors"
+	"flag"
+	"os"
 	"slices"
 	"testing"
 
@@ -217,6 +219,14 @@ func (m *machine) restore(t *rapid.T) {
 	for k, w := range m.want {
 		w.ref, _ = tab.Find(k.hash, k.namespace, []byte(k.key))
 	}
+}
+
+// TestMain makes the runs of TestTableMachine longer than rapid does by itself.
+func TestMain(m *testing.M) {
+	if err := flag.Set("rapid.steps", "100"); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
 }
 
 func TestTableMachine(t *testing.T) {
