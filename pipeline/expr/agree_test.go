@@ -168,7 +168,7 @@ func (g generator) values() values {
 	there := func(what string) bool { return rapid.IntRange(0, 3).Draw(g.t, what) > 0 }
 	v := values{
 		now: ms.Draw(g.t, "now"), kind: word.Draw(g.t, "kind"), time: ms.Draw(g.t, "time"), item: rapid.IntRange(0, 2).Draw(g.t, "item"),
-		fields: map[string]any{}, attrs: map[string]any{}, best: map[string]string{}, consent: map[int]uint64{},
+		fields: map[string]any{}, attrs: map[string]any{}, consent: map[int]uint64{},
 		noEvent: rapid.IntRange(0, 9).Draw(g.t, "no event") == 0, noProfile: rapid.IntRange(0, 9).Draw(g.t, "no profile") == 0,
 	}
 	for _, f := range []string{"properties.total", "properties.quantity"} {
@@ -217,11 +217,6 @@ func (g generator) values() values {
 		tally[w] = rapid.SampledFrom([]float64{0, 1, 4, 2.5}).Draw(g.t, "count")
 	}
 	v.attrs["interests"] = tally
-	for _, a := range []string{"interests", "recent"} {
-		if there(a) {
-			v.best[a] = word.Draw(g.t, a)
-		}
-	}
 	if rapid.Bool().Draw(g.t, "lapsed") {
 		v.audiences = append(v.audiences, 70)
 	}

@@ -98,7 +98,7 @@ func (c *compiler) special(e ast.Expr, name string, x []*node) (*node, *stop) {
 		}
 		return &node{kind: BoolType, b: n}, nil
 	case "matches":
-		return c.matches(e, x[0], x[1])
+		return foldConstant(&node{kind: BoolType, b: matches(x[0].s, x[1].bytes)}, x[0]), nil
 	case "favourite":
 		return c.best(e, x[0], attribute.Tally, name)
 	case "latest":
@@ -199,31 +199,24 @@ func orElse[T any](x, y func(*Env) (T, bool)) func(*Env) (T, bool) {
 	}
 }
 
-// parsed compiles timestamp("..."), duration("...") and double("...") of a string that is written out.
+// parsed compiles timestamp, duration and double of a string that is known now.
 func (c *compiler) parsed(e ast.Expr, name string, x *node) (*node, *stop) {
 	if !x.constant {
 		return nil, because("a string that is read as a " + name + ": " + c.tree.text(e))
 	}
-	var n *node
-	var err error
 	switch name {
 	case "timestamp":
-		n = constTime(TimeType, 0)
-		if n.ms, err = parseTime(string(x.bytes)); err == nil {
-			n = constTime(TimeType, n.ms)
+		if ms, err := parseTime(string(x.bytes)); err == nil {
+			return constTime(TimeType, ms), nil
 		}
 	case "duration":
-		n = constTime(DurationType, 0)
-		if n.ms, err = parseDuration(string(x.bytes)); err == nil {
-			n = constTime(DurationType, n.ms)
+		if ms, err := parseDuration(string(x.bytes)); err == nil {
+			return constTime(DurationType, ms), nil
 		}
-	default:
-		var v float64
-		v, err = parseNumber(string(x.bytes))
-		n = constNum(v)
+	case "double":
+		if v, err := parseNumber(string(x.bytes)); err == nil && finite(v) {
+			return constNum(v), nil
+		}
 	}
-	if err != nil {
-		return nil, &stop{err: c.tree.fail(e, err.Error()+": `"+c.tree.text(e)+"`", "")}
-	}
-	return n, nil
+	return nil, because("a string that cannot be read as a " + name + ": " + c.tree.text(e))
 }

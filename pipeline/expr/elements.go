@@ -273,12 +273,17 @@ func (c *compiler) entry(operand ast.Expr, key *node) (*node, *stop) {
 	}}, nil
 }
 
-// best compiles favourite(tally) and latest(list), which a kind gives as its string.
+// best compiles favourite(tally) and latest(list).
 func (c *compiler) best(e ast.Expr, x *node, want attribute.Type, name string) (*node, *stop) {
 	if x.elements == nil || x.elements.of != want {
-		kind := map[attribute.Type]string{attribute.Tally: "tally", attribute.List: "list"}[want]
-		return nil, &stop{err: c.tree.fail(e, "`"+name+"` works on an attribute that is a "+kind+": `"+c.tree.text(e)+"`", "")}
+		return nil, &stop{err: c.tree.fail(e, "`"+name+"` works on an attribute that is a "+want.String()+": `"+c.tree.text(e)+"`", "")}
 	}
-	at := x.elements.cell
-	return &node{kind: StringType, s: func(env *Env) ([]byte, bool) { return at.kind.Str(at.state(env)) }}, nil
+	at, first := x.elements.cell, attribute.Favourite
+	if want == attribute.List {
+		first = attribute.Latest
+	}
+	return &node{kind: StringType, s: func(env *Env) ([]byte, bool) {
+		_, segment := at.state(env)
+		return first(segment)
+	}}, nil
 }

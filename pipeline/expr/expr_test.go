@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 
 	"cel.dev/cel-go/cel"
@@ -189,9 +190,10 @@ func TestInterpreted(t *testing.T) {
 	f(`products_owned.exists_one(p, p == "P1")`, "true", "the loop")
 	f(`properties.tags.map(t, t + "!")[1]`, `"sale!"`, "")
 	f(`double(traits.plan) > 1`, "absent", "read as a double")
-	f(`traits.plan.matches(city)`, "false", "pattern")
-	f(`recent[0]`, `"a"`, "recent")
-	f(`recent == ["a", "b"]`, "true", "whole")
+	f(`timestamp(city) > now`, "absent", "read as a timestamp")
+	f(`double(city + "1") > 1`, "absent", "read as a double")
+	f(`recent[0]`, `"b"`, "recent")
+	f(`recent == ["b", "a"]`, "true", "whole")
 	f(`products_owned.exists(orders, orders == "P1") && orders > 4`, "true", "the loop")
 	f(`products_owned.all(p, products_owned.all(q, p == q || p != q)) && lifetime_value > 1`, "true", "the loop")
 }
@@ -240,9 +242,15 @@ func TestErrors(t *testing.T) {
 	f(strings.Repeat(" ", MaxSource)+"1", AnyType, 1, 1, "the expression has 4097 bytes; at most 4096 are allowed", "derived")
 	f(`orders == 12345678901234567`, BoolType, 1, 11, "`12345678901234567` is too large: numbers are exact up to 9007199254740992", "quotes")
 	f(`orders == null || {"a": 1} == {"a": 1}`, BoolType, 1, 19, "maps cannot be written in an expression", "")
-	f(`duration("3 days") < now - time`, BoolType, 1, 1, "a duration is written like \"36h\", \"2d\", \"1w\", \"90m\" or \"1h30m\": `duration(\"3 days\")`", "")
-	f(`time.getHours("Asia/Tokyo") > 3`, BoolType, 1, 15, "a zone is an offset from UTC such as \"+09:00\"; names of zones depend on the machine's zone files", "")
-	f(`city.matches("(")`, BoolType, 1, 14, "the pattern is not a regular expression: missing closing ): `(`", "RE2")
+	f(`duration("3 days") < now - time`, BoolType, 1, 10, "a duration is written like \"36h\", \"2d\", \"1w\", \"90m\" or \"1h30m\": `\"3 days\"`", "")
+	f(`time.getHours("Asia/Tokyo") > 3`, BoolType, 1, 15, "a zone is an offset from UTC such as \"+09:00\"; names of zones depend on the machine's zone files: `\"Asia/Tokyo\"`", "")
+	f(`city.matches("(")`, BoolType, 1, 14, "the pattern is not a regular expression: missing closing ): `(`: `\"(\"`", "RE2")
+	f(`city.matches("a{900}b{900}c{900}")`, BoolType, 1, 14, "the pattern has 2702 steps; at most 2000 are allowed: `\"a{900}b{900}c{900}\"`", "RE2")
+	f(`city.matches(traits.plan)`, BoolType, 1, 14, "the pattern of `matches` must be written out: `city.matches(traits.plan)`", "any time")
+	f(`products_owned.exists(p, p.matches("["))`, BoolType, 1, 36, "the pattern is not a regular expression: missing closing ]: `[`: `\"[\"`", "RE2")
+	f(`properties["a.b"] > 1`, BoolType, 1, 1, "the name of a field must be written out, and have no dot in it: `properties[\"a.b\"]`", "")
+	f(`properties[city] > 1`, BoolType, 1, 1, "the name of a field must be written out, and have no dot in it: `properties[city]`", "")
+	f(`contains(city, "x")`, BoolType, 1, 1, "`contains` cannot take a string and a string: `contains(city, \"x\")`", "string.contains(string)")
 	f(`latest(products_owned) == "a"`, BoolType, 1, 1, "`latest` works on an attribute that is a list: `latest(products_owned)`", "")
 	f(`favourite == "x"`, BoolType, 1, 1, "`favourite` is a function: write favourite(tally)", "")
 	f(`vip < lapsed`, BoolType, 1, 1, "conditions have no order: `vip < lapsed`", "")
@@ -293,6 +301,68 @@ func TestDependencies(t *testing.T) {
 	f(`member`, []int{4}, []int{4}, nil, "[] []")
 	f(`interests["a"] > 1 && city == "x"`, []int{3, 6}, []int{3, 6}, nil, "[] []")
 	f(`lapsed || vip`, nil, nil, nil, "[0 70] []")
+}
+
+// TestCost: a loop in a loop in a loop ends, absent.
+func TestCost(t *testing.T) {
+	w := newWorld()
+	v := ada()
+	var many []string
+	for i := range 300 {
+		many = append(many, fmt.Sprint("P", i))
+	}
+	v.attrs["products_owned"] = many
+	x, err := Compile(`products_owned.all(p, products_owned.all(q, products_owned.all(r, p != q || q != r || p == r)))`, w.scope, BoolType)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := x.Bool(w.env(v)); got != Absent {
+		t.Errorf("got %v, want Absent", got)
+	}
+}
+
+// TestShared runs the same Exprs in several goroutines (I3); the race detector judges.
+func TestShared(t *testing.T) {
+	w := newWorld()
+	var list []*Expr
+	for _, src := range []string{
+		`lower(traits.plan) + string(orders) == "gold5" && city.matches("K.*") && basket > 1`,
+		`products_owned.exists(p, p.startsWith("P")) && interests.exists(k, interests[k] > 3)`,
+	} {
+		x, err := Compile(src, w.scope, BoolType)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, x)
+	}
+	var group sync.WaitGroup
+	for range 4 {
+		env := w.env(ada())
+		group.Go(func() {
+			for range 200 {
+				for _, x := range list {
+					if x.Bool(env) != True {
+						t.Error("not true")
+					}
+				}
+			}
+		})
+	}
+	group.Wait()
+}
+
+func TestNames(t *testing.T) {
+	f := func(src string, want ...string) {
+		t.Helper()
+		if got := Names(src); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: got %v, want %v", src, got, want)
+		}
+	}
+	f(`a.b > c[d] && has(e) && a`, "a", "c", "d", "e")
+	f(`owned.exists(p, p == q && owned.all(q, q != p))`, "owned", "q")
+	f(`["x", "y"].exists(p, p in owned)`, "owned")
+	f(`a >`)
+	f(``)
 }
 
 func TestAny(t *testing.T) {

@@ -1,8 +1,6 @@
 package expr
 
 import (
-	"bytes"
-	"encoding/json"
 	"strconv"
 	"time"
 
@@ -169,55 +167,28 @@ func itemsReader(l *elements) reader {
 	}
 }
 
-// attributeReader makes a list or a map of a set, list or tally. A Kind shows its elements only as JSON, so
-// this is what the interpreter pays for a loop over them.
+// attributeReader makes a list or a map of a set, list or tally.
 func attributeReader(l *elements) reader {
 	return func(env *Env) ref.Val {
-		fixed, segment := l.cell.state(env)
-		text := l.cell.kind.AppendJSON(nil, fixed, segment)
-		best := func() ref.Val {
-			if s, ok := l.cell.kind.Str(fixed, segment); ok {
-				return types.String(s)
-			}
-			return notThere
-		}
+		_, segment := l.cell.state(env)
 		if l.of == attribute.Tally {
-			return newTallyValue(text, best)
+			return newTallyValue(segment)
 		}
-		var names []string
-		if json.Unmarshal(text, &names) != nil {
-			names = nil
+		elements := attribute.SetElements(segment)
+		if l.of == attribute.List {
+			elements = attribute.ListElements(segment)
 		}
-		out := make([]ref.Val, len(names))
-		for i, name := range names {
-			out[i] = types.String(name)
+		out := []ref.Val{}
+		for elements.Next() {
+			out = append(out, types.String(elements.Value))
 		}
-		return &listValue{Lister: types.NewRefValList(types.DefaultTypeAdapter, out), newest: best}
+		return &listValue{Lister: types.NewRefValList(types.DefaultTypeAdapter, out), newest: func() ref.Val { return optional(attribute.Latest(segment)) }}
 	}
 }
 
-// tallyEntries reads {"key": number, ...} in the order in which it is written.
-func tallyEntries(text []byte) (keys []string, values map[string]float64) {
-	values = map[string]float64{}
-	d := json.NewDecoder(bytes.NewReader(text))
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return nil, values
+func optional(s []byte, ok bool) ref.Val {
+	if !ok {
+		return notThere
 	}
-	for d.More() {
-		key, err := d.Token()
-		if err != nil {
-			break
-		}
-		value, err := d.Token()
-		if err != nil {
-			break
-		}
-		name, ok := key.(string)
-		number, ok2 := value.(float64)
-		if ok && ok2 {
-			keys = append(keys, name)
-			values[name] = number
-		}
-	}
-	return keys, values
+	return types.String(s)
 }

@@ -16,12 +16,12 @@ const MaxString = 4 << 10
 // maxUnroll is how many literal elements [..].exists and [..].all may have to be written out as || and &&.
 const maxUnroll = 32
 
-// maxRegexp is the size of a compiled pattern, in instructions.
+// maxRegexp is the size of a compiled pattern, in steps. With strings of 4 KB a match takes milliseconds at worst.
 const maxRegexp = 2000
 
 // maxCost bounds what the interpreter may do in one evaluation, in its own units (about one an operation).
-// Beyond it the outcome is absent. Nested loops over sets need it; nothing else comes near.
-const maxCost = 1_000_000
+// Beyond it, after some ten milliseconds, the outcome is absent. Nested loops over sets need it; nothing else comes near.
+const maxCost = 100_000
 
 // scratchChunk is what Env.Scratch grows by: room for about a hundred names.
 const scratchChunk = 4 << 10

@@ -137,7 +137,7 @@ func (c *compiler) clockPart(e ast.Expr, name string, operands []*node) (*node, 
 		}
 		var err error
 		if offset, err = parseZone(string(zone.bytes)); err != nil {
-			return nil, &stop{err: c.tree.fail(e.AsCall().Args()[0], err.Error(), "")}
+			return nil, because("a zone that is none: " + c.tree.text(e))
 		}
 	}
 	n.n = func(env *Env) (float64, bool) {

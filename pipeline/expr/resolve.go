@@ -172,11 +172,15 @@ func (r *resolver) literal(e ast.Expr) *Error {
 func (r *resolver) call(e ast.Expr, bound []string) *Error {
 	c := e.AsCall()
 	args := c.Args()
+	if err := r.tree.checkLiterals(e); err != nil {
+		return err
+	}
 	switch name := c.FunctionName(); {
-	case name == operators.Index && !isLoopName(e, bound) && chainText(e) != "":
-		if root := rootName(e); r.isEventRoot(root) {
-			return r.name(e, bound)
+	case name == operators.Index && !isLoopName(e, bound) && r.isEventRoot(rootName(e)):
+		if chainText(e) == "" {
+			return r.tree.fail(e, "the name of a field must be written out, and have no dot in it: `"+r.tree.text(e)+"`", "")
 		}
+		return r.name(e, bound)
 	case (name == operators.Equals || name == operators.NotEquals) && (isNull(args[0]) || isNull(args[1])):
 		return r.compareNull(e, bound)
 	case (name == "has" || name == "known") && len(args) == 1:
@@ -271,7 +275,9 @@ func chainText(e ast.Expr) string {
 			return ""
 		}
 		key, ok := c.Args()[1].AsLiteral().(types.String)
-		if base := chainText(c.Args()[0]); ok && base != "" && key != "" && !strings.Contains(string(key), ".") {
+		base := chainText(c.Args()[0])
+		// A dot in a key would read as a path in the parts of an event; elsewhere (row) there are no paths.
+		if ok && base != "" && key != "" && (!eventRoots[base] || !strings.Contains(string(key), ".")) {
 			return base + "." + string(key)
 		}
 	}
@@ -294,7 +300,7 @@ func (r *resolver) isEventRoot(root string) bool {
 		return false
 	}
 	_, ok := r.scope.Audiences[root]
-	return !ok && root != "consent" && root != "now"
+	return !ok && root != "" && root != "consent" && root != "now"
 }
 
 // name resolves an identifier or a chain of selections.
@@ -367,19 +373,6 @@ func (r *resolver) lookup(e ast.Expr, root, path string) (*variable, *Error) {
 		}
 	}
 	return nil, r.unknownName(e, root, path)
-}
-
-// eventRoots are the names that are never anything but parts of an event.
-var eventRoots = map[string]bool{"type": true, "time": true, "item": true, "properties": true, "traits": true, "context": true}
-
-// Reserved says whether a name means something in every expression, so that no attribute and no audience
-// may have it.
-func Reserved(name string) bool {
-	switch name {
-	case "now", "consent", "true", "false", "null", "in":
-		return true
-	}
-	return eventRoots[name]
 }
 
 func (r *resolver) field(e ast.Expr, root, path string, f FieldRef) (*variable, *Error) {

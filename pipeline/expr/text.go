@@ -5,8 +5,6 @@ import (
 	"regexp"
 	"unicode"
 	"unicode/utf8"
-
-	"cel.dev/cel-go/common/ast"
 )
 
 // room returns the scratch space with room for n more bytes. What was appended before stays where it is.
@@ -136,31 +134,14 @@ func twoStrings(function string, a, b Str) Bool {
 	}
 }
 
-// matches compiles a match with a pattern that is written out.
-func (c *compiler) matches(e ast.Expr, a, pattern *node) (*node, *stop) {
-	if !pattern.constant {
-		return nil, because("a pattern that is not written out: " + c.tree.text(e))
-	}
-	re, err := regexp.Compile(string(pattern.bytes))
-	if err != nil {
-		return nil, &stop{err: c.tree.fail(lastArgument(e), "the pattern is not a regular expression: "+reason(err), "patterns are in RE2 syntax")}
-	}
-	n := &node{kind: BoolType, b: func(env *Env) Truth {
-		s, ok := a.s(env)
+// matches compiles a match with a pattern, which checkLiterals has seen.
+func matches(a Str, pattern []byte) Bool {
+	re := regexp.MustCompile(string(pattern))
+	return func(env *Env) Truth {
+		s, ok := a(env)
 		if !ok {
 			return Absent
 		}
 		return truthOf(re.Match(s))
-	}}
-	return foldConstant(n, a), nil
-}
-
-func lastArgument(e ast.Expr) ast.Expr {
-	args := e.AsCall().Args()
-	return args[len(args)-1]
-}
-
-// reason is a regexp's error without the words that Go puts before it.
-func reason(err error) string {
-	return string(bytes.TrimPrefix([]byte(err.Error()), []byte("error parsing regexp: ")))
+	}
 }

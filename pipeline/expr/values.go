@@ -7,6 +7,8 @@ import (
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/common/types/traits"
+
+	"dashi/pipeline/attribute"
 )
 
 // listValue is a set or list attribute inside cel-go.
@@ -20,21 +22,23 @@ func (l *listValue) best() ref.Val { return l.newest() }
 // tallyValue is a tally inside cel-go: a map from string to number in which every key is there, as far as
 // reading its number goes. Its order is that of the attribute.
 type tallyValue struct {
-	keys      traits.Lister
-	numbers   map[string]float64
-	favourite func() ref.Val
+	keys    traits.Lister
+	numbers map[string]float64
+	segment []byte
 }
 
-func newTallyValue(text []byte, favourite func() ref.Val) *tallyValue {
-	names, numbers := tallyEntries(text)
-	keys := make([]ref.Val, len(names))
-	for i, name := range names {
-		keys[i] = types.String(name)
+func newTallyValue(segment []byte) *tallyValue {
+	t := &tallyValue{numbers: map[string]float64{}, segment: segment}
+	var keys []ref.Val
+	for e := attribute.TallyElements(segment); e.Next(); {
+		keys = append(keys, types.String(e.Value))
+		t.numbers[string(e.Value)] = e.Number
 	}
-	return &tallyValue{types.NewRefValList(types.DefaultTypeAdapter, keys), numbers, favourite}
+	t.keys = types.NewRefValList(types.DefaultTypeAdapter, keys)
+	return t
 }
 
-func (t *tallyValue) best() ref.Val { return t.favourite() }
+func (t *tallyValue) best() ref.Val { return optional(attribute.Favourite(t.segment)) }
 
 func (t *tallyValue) Find(key ref.Val) (ref.Val, bool) {
 	name, ok := key.(types.String)

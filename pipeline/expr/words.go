@@ -375,5 +375,5 @@ func (t *tree) unknownFunction(e ast.Expr, name string) *Error {
 	if near := nearest(name, known); near != "" && near != name {
 		return t.fail(e, "unknown function `"+name+"`; did you mean `"+near+"`?", "write "+functionWords[near].usage)
 	}
-	return t.fail(e, "unknown function `"+name+"`", list("", nil))
+	return t.fail(e, "unknown function `"+name+"`", "")
 }

@@ -3,7 +3,6 @@ package expr
 import (
 	"bytes"
 	"encoding/binary"
-	"encoding/json"
 	"math"
 	"sort"
 
@@ -11,8 +10,7 @@ import (
 	"dashi/pipeline/event"
 )
 
-// fakeKind is a kind for tests: what it holds stands in its state as plainly as can be. A number, time or bool
-// has 16 bytes, presence and value; the others have a JSON segment.
+// fakeKind is a number, time, string or bool for tests, whose state anyone can write: presence, then the value.
 type fakeKind struct {
 	t      attribute.Type
 	always bool // reads 0 where nothing was seen, as count does
@@ -20,7 +18,7 @@ type fakeKind struct {
 
 func (k fakeKind) Name() string         { return "fake" }
 func (k fakeKind) Type() attribute.Type { return k.t }
-func (k fakeKind) HasSegment() bool     { return k.t == attribute.String || k.t >= attribute.Set }
+func (k fakeKind) HasSegment() bool     { return k.t == attribute.String }
 func (k fakeKind) FixedSize() int       { return 16 }
 
 func (k fakeKind) Update(fixed, seg []byte, in attribute.Input, scratch []byte) []byte { return seg }
@@ -31,59 +29,20 @@ func (k fakeKind) Num(fixed, seg []byte) (float64, bool) {
 	return v, k.always || fixed[0] == 1
 }
 
-func (k fakeKind) Str(fixed, seg []byte) ([]byte, bool) {
-	if k.t != attribute.String { // favourite, latest: the first byte of fixed says whether, fixed[1:] how long
-		n := int(fixed[1])
-		return seg[len(seg)-n:], fixed[0] == 1
-	}
-	return seg, fixed[0] == 1
-}
+func (k fakeKind) Str(fixed, seg []byte) ([]byte, bool) { return seg, fixed[0] == 1 }
 
 func (k fakeKind) Truth(fixed, seg []byte) (bool, bool) { return fixed[8] == 1, fixed[0] == 1 }
 
-// The segment of a collection: entries of a length byte, the name and 8 bytes of number.
-func (k fakeKind) each(fixed, seg []byte, fn func(name []byte, v float64)) {
-	seg = seg[:len(seg)-int(fixed[1])]
-	for len(seg) > 0 {
-		n := int(seg[0])
-		fn(seg[1:1+n], math.Float64frombits(binary.LittleEndian.Uint64(seg[1+n:])))
-		seg = seg[9+n:]
-	}
-}
+func (k fakeKind) Len(fixed, seg []byte) int                   { return 0 }
+func (k fakeKind) Find(fixed, seg, key []byte) (float64, bool) { return 0, false }
+func (k fakeKind) AppendJSON(dst, fixed, seg []byte) []byte    { return dst }
 
-func (k fakeKind) Len(fixed, seg []byte) int {
-	n := 0
-	k.each(fixed, seg, func([]byte, float64) { n++ })
-	return n
-}
-
-func (k fakeKind) Find(fixed, seg, key []byte) (out float64, ok bool) {
-	seg = seg[:len(seg)-int(fixed[1])]
-	for len(seg) > 0 {
-		n := int(seg[0])
-		if bytes.Equal(seg[1:1+n], key) {
-			return math.Float64frombits(binary.LittleEndian.Uint64(seg[1+n:])), true
-		}
-		seg = seg[9+n:]
+func realKind(name string) attribute.Kind {
+	k, err := attribute.New(attribute.Spec{Kind: name})
+	if err != nil {
+		panic(err)
 	}
-	return 0, false
-}
-
-func (k fakeKind) AppendJSON(dst, fixed, seg []byte) []byte {
-	var parts [][]byte
-	k.each(fixed, seg, func(name []byte, v float64) {
-		part, _ := json.Marshal(string(name))
-		if k.t == attribute.Tally {
-			part = append(part, ':')
-			part = append(part, appendNumber(nil, v)...)
-		}
-		parts = append(parts, part)
-	})
-	open, shut := "[", "]"
-	if k.t == attribute.Tally {
-		open, shut = "{", "}"
-	}
-	return append(append(append(dst, open...), bytes.Join(parts, []byte(","))...), shut...)
+	return k
 }
 
 // world builds Scopes and Envs that fit each other.
@@ -130,9 +89,9 @@ func newWorld() *world {
 	w.add("last_order", fakeKind{t: attribute.Time})
 	w.add("city", fakeKind{t: attribute.String})
 	w.add("member", fakeKind{t: attribute.Bool})
-	w.add("products_owned", fakeKind{t: attribute.Set})
-	w.add("interests", fakeKind{t: attribute.Tally})
-	w.add("recent", fakeKind{t: attribute.List})
+	w.add("products_owned", realKind("set"))
+	w.add("interests", realKind("tally"))
+	w.add("recent", realKind("list"))
 	lv, err := Compile("lifetime_value / orders", w.scope, NumberType)
 	if err != nil {
 		panic(err)
@@ -141,8 +100,8 @@ func newWorld() *world {
 	return w
 }
 
-func (w *world) add(name string, k fakeKind) {
-	a := AttributeRef{Index: len(w.names), Type: k.t, Kind: k, Slot: attribute.Slot{Offset: w.fixed, Segment: -1}}
+func (w *world) add(name string, k attribute.Kind) {
+	a := AttributeRef{Index: len(w.names), Type: k.Type(), Kind: k, Slot: attribute.Slot{Offset: w.fixed, Segment: -1}}
 	w.fixed += k.FixedSize()
 	if k.HasSegment() {
 		a.Slot.Segment = w.segs
@@ -160,7 +119,6 @@ type values struct {
 	fields    map[string]any // by path; []any for repeated ones
 	item      int
 	attrs     map[string]any // float64, int64 (time), string, bool, []string, map[string]float64
-	best      map[string]string
 	audiences []int
 	consent   map[int]uint64
 	noEvent   bool
@@ -236,8 +194,9 @@ func (w *world) state(v values) attribute.State {
 		case string:
 			seg = []byte(x)
 		case []string:
-			for _, n := range x {
-				seg = entryBytes(seg, n, 1)
+			for i, n := range x {
+				in := attribute.Input{Value: value(n), Time: int64(i + 1)}
+				seg = bytes.Clone(a.Kind.Update(fixed, seg, in, nil))
 			}
 		case map[string]float64:
 			var keys []string
@@ -246,12 +205,9 @@ func (w *world) state(v values) attribute.State {
 			}
 			sort.Strings(keys)
 			for _, n := range keys {
-				seg = entryBytes(seg, n, x[n])
+				in := attribute.Input{Value: value(n), By: x[n], Time: 1}
+				seg = bytes.Clone(a.Kind.Update(fixed, seg, in, nil))
 			}
-		}
-		if b, ok := v.best[name]; ok {
-			fixed[0], fixed[1] = 1, byte(len(b))
-			seg = append(seg, b...)
 		}
 		if a.Slot.Segment >= 0 {
 			s.Data = append(s.Data, seg...)
@@ -259,12 +215,6 @@ func (w *world) state(v values) attribute.State {
 		}
 	}
 	return s
-}
-
-func entryBytes(seg []byte, name string, v float64) []byte {
-	seg = append(seg, byte(len(name)))
-	seg = append(seg, name...)
-	return binary.LittleEndian.AppendUint64(seg, math.Float64bits(v))
 }
 
 // ada is the person of most tests.
@@ -280,7 +230,6 @@ func ada() values {
 			"lifetime_value": 2500.0, "orders": 5.0, "last_order": int64(1_764_547_200_000), "city": "Kyōto", "member": true,
 			"products_owned": []string{"P1", "P3"}, "interests": map[string]float64{"shoes": 4, "hats": 1}, "recent": []string{"a", "b"},
 		},
-		best:      map[string]string{"interests": "shoes", "recent": "b"},
 		audiences: []int{70}, consent: map[int]uint64{0: 1000<<1 | 1, 1: 1000 << 1},
 	}
 }

@@ -1,0 +1,74 @@
+package expr
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"regexp/syntax"
+	"strings"
+
+	"cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/types"
+)
+
+// checkLiterals refuses strings that cannot be what the function around them reads them as. It runs before
+// anything is compiled, so that expressions for the interpreter are checked as well.
+func (t *tree) checkLiterals(e ast.Expr) *Error {
+	c := e.AsCall()
+	if len(c.Args()) != 1 {
+		return nil
+	}
+	arg := c.Args()[0]
+	var s types.String
+	written := false
+	if arg.Kind() == ast.LiteralKind {
+		s, written = arg.AsLiteral().(types.String)
+	}
+	name := c.FunctionName()
+	if name == "matches" && !written {
+		return t.fail(arg, "the pattern of `matches` must be written out: `"+t.text(e)+"`", "a pattern that comes with an event could take any time to match")
+	}
+	if !written {
+		return nil
+	}
+	var err error
+	switch name {
+	case "timestamp":
+		_, err = parseTime(string(s))
+	case "duration":
+		_, err = parseDuration(string(s))
+	case "double":
+		_, err = parseNumber(string(s))
+	case "matches":
+		if err = checkPattern(string(s)); err != nil {
+			return t.fail(arg, err.Error()+": `"+t.text(arg)+"`", "patterns are in RE2 syntax")
+		}
+	default:
+		if _, ok := partNamed(name); ok && c.IsMemberFunction() {
+			_, err = parseZone(string(s))
+		}
+	}
+	if err != nil {
+		return t.fail(arg, err.Error()+": `"+t.text(arg)+"`", "")
+	}
+	return nil
+}
+
+// checkPattern parses a pattern and bounds its program: a match takes up to its size times that of the string.
+func checkPattern(s string) error {
+	parsed, err := syntax.Parse(s, syntax.Perl)
+	if err != nil {
+		return errors.New("the pattern is not a regular expression: " + strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+	}
+	program, err := syntax.Compile(parsed.Simplify())
+	if err == nil {
+		_, err = regexp.Compile(s)
+	}
+	if err != nil {
+		return fmt.Errorf("the pattern does not compile: %w", err)
+	}
+	if len(program.Inst) > maxRegexp {
+		return fmt.Errorf("the pattern has %d steps; at most %d are allowed", len(program.Inst), maxRegexp)
+	}
+	return nil
+}
