@@ -12,7 +12,7 @@
 // has none of these forms is an error that says so. Values are bulk strings in RESP3 too, as Redis answers a hash: no
 // command here has a reply that Redis would send as a double.
 //
-// What the caller does, in order: NewServer, Serve with one or more listeners (a TLS listener works), Shutdown.
+// What the caller does, in order: NewServer, Serve with one or more listeners (a TLS listener works), Shutdown or Close.
 //
 // The parts, from the inside out: a parser finds commands in a byte slice and resumes where it stopped; a Session answers
 // whole pipelines from a byte slice into a byte slice and knows nothing of connections; a conn is one goroutine that reads,

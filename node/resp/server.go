@@ -2,14 +2,11 @@ package resp
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"net"
 	"sync"
 	"time"
 )
-
-// ErrServerClosed is what Serve returns after Shutdown.
-var ErrServerClosed = errors.New("resp: server closed")
 
 // Server answers RESP clients on its listeners.
 type Server struct {
@@ -24,22 +21,28 @@ type Server struct {
 	running   sync.WaitGroup // goroutines of connections, and the sweep
 }
 
-// NewServer answers from b. An empty password lets everyone in; zero fields of limits have their defaults.
-func NewServer(b Backend, password string, limits Limits) *Server {
+// Settings of a server.
+type Settings struct {
+	Password string // empty: everyone is let in
+	Limits   Limits // zero fields have their defaults
+}
+
+// NewServer answers from b.
+func NewServer(settings Settings, b Backend) *Server {
 	return &Server{
-		shared:    newShared(b, password, limits),
+		shared:    newShared(b, settings.Password, settings.Limits),
 		conns:     make(map[*conn]struct{}),
 		listeners: make(map[net.Listener]struct{}),
 	}
 }
 
-// Serve accepts connections of l until Shutdown, and then returns ErrServerClosed; or until l fails. It closes l.
+// Serve accepts connections of l until Shutdown or Close, and then returns nil; or until l fails. It closes l.
 func (s *Server) Serve(l net.Listener) error {
 	defer l.Close()
 	s.mu.Lock()
 	if s.closing {
 		s.mu.Unlock()
-		return ErrServerClosed
+		return nil
 	}
 	s.listeners[l] = struct{}{}
 	if s.stopSweep == nil {
@@ -56,12 +59,12 @@ func (s *Server) Serve(l net.Listener) error {
 			closing := s.closing
 			s.mu.Unlock()
 			if closing {
-				return ErrServerClosed
+				return nil
 			}
 			if ne, ok := err.(net.Error); ok && ne.Timeout() {
 				continue
 			}
-			return err
+			return fmt.Errorf("cannot accept on %q: %w", l.Addr(), err)
 		}
 		s.accept(nc)
 	}
@@ -136,6 +139,17 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Unlock()
 	<-finished
 	return ctx.Err()
+}
+
+// closeGrace is how long Close lets the batches under way finish.
+const closeGrace = time.Second
+
+// Close is Shutdown with little patience.
+func (s *Server) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeGrace)
+	defer cancel()
+	_ = s.Shutdown(ctx) // the error would say that connections were cut, which is what Close is for
+	return nil
 }
 
 // sweepInterval looks often enough that no limit is overrun by more than an eighth, but not for every millisecond.
