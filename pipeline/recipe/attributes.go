@@ -144,7 +144,7 @@ func (c *compiler) addRule(i int, e *entry, kind string, n *yaml.Node, op attrib
 			c.report(e.doc, n, quote(e.name)+" ("+kind+") has no `value`", "it says what goes into the attribute, as in `value: properties.total`")
 			return
 		}
-		x := c.compile(e.doc, v, "value of "+quote(e.name), w, wanted(kind))
+		x := c.compile(e.doc, v, "value of "+quote(e.name)+" ("+kind+")", w, wanted(kind))
 		if x == nil || !c.fitsKind(e, kind, v, x, of) {
 			return
 		}
@@ -214,7 +214,7 @@ func (c *compiler) each(d *document, n *yaml.Node) bool {
 		return true
 	}
 	if kind, ok := c.builder.kindOf(n.Value); ok {
-		c.report(d, n, "each: "+quote(n.Value)+" is a "+kind.String()+", not an array", didYouMean(n.Value, c.builder.arrayNames()))
+		c.report(d, n, "each: "+quote(n.Value)+" is a "+kind.String()+", not an array", "leave `each` out and read "+quote(n.Value)+" in the expression; or declare "+quote(n.Value+"[]")+" under fields")
 		return false
 	}
 	hint := closest(n.Value, c.builder.arrayNames())

@@ -101,7 +101,11 @@ func (c *checker) checkForm(n *yaml.Node, s *shape, what string) bool {
 		}
 		good := true
 		for _, child := range n.Content {
-			good = c.check(child, s.of, "an element of "+what) && good
+			element := "an element of " + what
+			if name := content(child, "name"); name != "" {
+				element = quote(name)
+			}
+			good = c.check(child, s.of, element) && good
 		}
 		return good
 	}
@@ -146,7 +150,11 @@ func (c *checker) checkObject(n *yaml.Node, s *shape, what string) bool {
 			good = false
 			continue
 		}
-		good = c.check(child, found.shape, quote(k.Value)+" of "+what) && good
+		part := quote(k.Value)
+		if s != recipeShape {
+			part += " of " + what
+		}
+		good = c.check(child, found.shape, part) && good
 	}
 	return c.checkRequired(n, s, v, what) && good
 }
@@ -227,7 +235,7 @@ func (c *checker) checkMap(n *yaml.Node, s *shape, what string) bool {
 
 func (c *checker) checkScalar(n *yaml.Node, s *shape, what string) bool {
 	if !strings.HasPrefix(n.Tag, "!!") {
-		c.at(n, what+" begins with "+quote(n.Tag)+", which YAML reads as a tag", "put the whole text in quotes: '"+n.Tag+" "+n.Value+"'")
+		c.at(n, what+" begins with "+quote(n.Tag)+", which YAML reads as a tag", "put the whole text in quotes: '"+strings.TrimSpace(n.Tag+" "+n.Value)+"'")
 		return false
 	}
 	if s.is == text || s.is == expression {

@@ -87,7 +87,7 @@ func (c *compiler) consentFrom(i int, e *entry, from, on *yaml.Node) {
 	kind, ok := c.builder.kindOf(from.Value)
 	if !ok || strings.Contains(from.Value, "[]") {
 		r := &reader{b: c.builder}
-		c.report(e.doc, from, "purpose "+quote(e.name)+" is read from the unknown field "+quote(from.Value), closestPath(from.Value, r.names()))
+		c.report(e.doc, from, "purpose "+quote(e.name)+" is read from the unknown field "+quote(from.Value), closestPath(from.Value, append(r.names(), consentPath+lastPart(from.Value))))
 		return
 	}
 	if kind != event.Bool {
@@ -102,6 +102,8 @@ func (c *compiler) consentFrom(i int, e *entry, from, on *yaml.Node) {
 	}
 	c.rules = append(c.rules, p)
 }
+
+func lastPart(path string) string { return path[strings.LastIndexByte(path, '.')+1:] }
 
 // closestPath is the hint for an unknown path of a field.
 func closestPath(path string, known []string) string {

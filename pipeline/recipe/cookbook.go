@@ -18,7 +18,8 @@ type entry struct {
 	key  *yaml.Node
 	node *yaml.Node
 	name string
-	bad  bool // the grammar has found something already: it is known by name, but not compiled
+	what string // "attribute", "audience", ...
+	bad  bool   // the grammar has found something already: it is known by name, but not compiled
 }
 
 // compiler holds one compilation. Its steps run in the order in which Compile calls them.
@@ -174,20 +175,23 @@ func (c *compiler) collect() {
 // Where equal ones merge, the first stands for both.
 func (c *compiler) unique(all []entry, what string, merge bool, others []entry) []entry {
 	taken := map[string]*entry{}
-	words := map[string]string{}
 	for i := range others {
 		taken[others[i].name] = &others[i]
-		words[others[i].name] = "another declaration"
 	}
 	kept := make([]entry, 0, len(all)) // never grows: taken points into it
 	for _, e := range all {
+		e.what = what
 		if other := taken[e.name]; other != nil {
 			if merge && equalNodes(other.node, e.node) {
 				continue
 			}
 			// Twice in one file is a duplicate key, which is reported already.
-			if other.doc != e.doc || words[e.name] != "" {
-				c.report(e.doc, e.key, "the name of "+what+" "+quote(e.name)+" is taken", "see "+other.place()+"; names are shared by all recipes of a cookbook")
+			by := "another " + what
+			if other.what != what {
+				by = "the " + other.what + " of this name"
+			}
+			if other.doc != e.doc || other.what != what {
+				c.report(e.doc, e.key, what+" "+quote(e.name)+" clashes with "+by, "see "+other.place()+"; names are shared by all recipes of a cookbook")
 			}
 			continue
 		}
@@ -219,7 +223,7 @@ func (c *compiler) declareFields() {
 	all := c.section("fields", maxFields)
 	for _, e := range all {
 		if wrong := checkPath(e.name); wrong != "" {
-			c.report(e.doc, e.key, quote(e.name)+" is not the path of a field: it "+wrong, "for instance properties.loyalty_tier, traits.plan or properties.tags[]")
+			c.report(e.doc, e.key, quote(e.name)+" is not the path of a field: it "+wrong, pathHint(e.name))
 			continue
 		}
 		if e.bad {
@@ -238,6 +242,14 @@ func (c *compiler) declareFields() {
 		}
 	}
 	c.builder.seal()
+}
+
+// pathHint says what the path of a field looks like.
+func pathHint(path string) string {
+	if isIdentifier(path) {
+		return "for instance `properties." + path + "` or `traits." + path + "`"
+	}
+	return "for instance `properties.loyalty_tier`, `traits.plan` or `properties.tags[]`"
 }
 
 // finish puts the schema and the rules into the program.

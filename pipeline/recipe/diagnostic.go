@@ -3,6 +3,7 @@ package recipe
 import (
 	"bytes"
 	"cmp"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -117,7 +118,7 @@ type findings struct {
 	errors int
 }
 
-// add keeps d, at most once and at most Limits.Diagnostics of them: one mistake may be met on several ways.
+// add keeps d, at most once and at most maxDiagnostics of them: one mistake may be met on several ways.
 func (f *findings) add(d Diagnostic) {
 	if slices.Contains(f.list, d) {
 		return
@@ -138,20 +139,33 @@ func (f *findings) sorted() []Diagnostic {
 	return f.list
 }
 
-// closest returns the candidate that was most likely meant by word, or "" when none is near. The
-// candidates' order decides between equals, so it must not come from a map.
+// closest returns the candidate that was most likely meant by word, or "" when none is near. What both have
+// before a dot does not count. The candidates' order decides between equals, so it must not come from a map.
 func closest(word string, candidates []string) string {
-	best, at := "", 1+max(1, utf8.RuneCountInString(word)/3)
+	best, bestDistance := "", math.MaxInt
 	for _, c := range candidates {
 		if c == word {
 			continue
 		}
-		d := distance(strings.ToLower(word), strings.ToLower(c), at)
-		if d < at {
-			best, at = c, d
+		x, y := differing(word, c)
+		limit := min(bestDistance, 2+utf8.RuneCountInString(x)/4)
+		if d := distance(strings.ToLower(x), strings.ToLower(y), limit); d < limit {
+			best, bestDistance = c, d
 		}
 	}
 	return best
+}
+
+// differing drops the dotted parts that two paths begin with.
+func differing(a, b string) (string, string) {
+	for {
+		x, restA, okA := strings.Cut(a, ".")
+		y, restB, okB := strings.Cut(b, ".")
+		if !okA || !okB || x != y {
+			return a, b
+		}
+		a, b = restA, restB
+	}
 }
 
 // didYouMean is the hint for an unknown word: the closest candidate, or else the whole list when it is short.

@@ -1,11 +1,10 @@
 package recipe
 
 import (
+	"math"
+	"slices"
 	"strings"
 
-	"cel.dev/cel-go/common"
-	"cel.dev/cel-go/common/ast"
-	"cel.dev/cel-go/parser"
 	"go.yaml.in/yaml/v3"
 
 	"dashi/pipeline/expr"
@@ -23,6 +22,9 @@ type where struct {
 // compile compiles the expression at n. What names it in messages. It reports what is wrong, except that
 // an expression that reads something broken is dropped without a word: that has been reported already.
 func (c *compiler) compile(d *document, n *yaml.Node, what string, w where, want expr.Type) *expr.Expr {
+	if c.errors >= maxDiagnostics {
+		return nil // nobody would read of more, and each costs a walk through the file
+	}
 	src := strings.TrimRight(n.Value, " \n")
 	for _, name := range c.reads(src) {
 		s := c.names[name]
@@ -80,23 +82,7 @@ func (c *compiler) refuseName(s *symbol, w where) string {
 // reads lists the attributes and audiences that src mentions, in order, each once. An expression that
 // does not parse mentions none: the compiler will say why.
 func (c *compiler) reads(src string) []string {
-	p, err := parser.NewParser(parser.Macros(parser.AllMacros...), parser.MaxRecursionDepth(expr.MaxDepth), parser.ExpressionSizeCodePointLimit(expr.MaxSource))
-	if err != nil {
-		panic("BUG: no parser: " + err.Error())
-	}
-	parsed, errs := p.Parse(common.NewTextSource(src))
-	if len(errs.GetErrors()) > 0 {
-		return nil
-	}
-	var names []string
-	seen := map[string]bool{}
-	ast.PreOrderVisit(parsed.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
-		if e.Kind() == ast.IdentKind && c.names[e.AsIdent()] != nil && !seen[e.AsIdent()] {
-			seen[e.AsIdent()] = true
-			names = append(names, e.AsIdent())
-		}
-	}))
-	return names
+	return slices.DeleteFunc(expr.Names(src), func(name string) bool { return c.names[name] == nil })
 }
 
 // reportExpression puts an error of the expression compiler where it stands in the file.
@@ -106,6 +92,16 @@ func (c *compiler) reportExpression(d *document, n *yaml.Node, what string, r *r
 	if r.explain != "" && strings.Contains(message, r.path) {
 		message, hint = r.explain, r.hint
 	}
+	if strings.HasPrefix(message, "invalid ") && strings.HasSuffix(message, " literal") { // cel-go's words, for a number
+		message, hint = "a number is too large to be exact", "identifiers and card numbers are strings: put it in quotes"
+	}
+	if path, ok := strings.CutPrefix(message, "unknown field `"); ok && hint == "" && !strings.Contains(message, "did you mean") {
+		path = strings.TrimSuffix(path, "`")
+		if rest, ok := strings.CutPrefix(path, "item."); ok {
+			path = r.each + "[]." + rest
+		}
+		hint = "if your events have it, declare its type under fields, as in `" + path + ": string`"
+	}
 	c.add(Diagnostic{File: d.source.Name, Line: line, Column: column, Message: what + ": " + message, Hint: hint})
 }
 
@@ -114,6 +110,7 @@ func (c *compiler) reportExpression(d *document, n *yaml.Node, what string, r *r
 // so the same number of visible characters lies before the place in both.
 func locate(source []byte, n *yaml.Node, line, column int) (int, int) {
 	visible := visibleBefore(n.Value, line, column)
+	past := visible == visibleBefore(n.Value, math.MaxInt, 1) // behind the last character: do not run on into what follows
 	text := []rune(string(source))
 	at, l, col := 0, 1, 1
 	step := func() {
@@ -138,21 +135,26 @@ func locate(source []byte, n *yaml.Node, line, column int) (int, int) {
 			step()
 		}
 	}
+	end, endColumn := start, startColumn
 	for at < len(text) {
 		blank := text[at] == ' ' || text[at] == '\n' || text[at] == '\r' || text[at] == '\t'
 		if !blank {
-			if visible == 0 {
+			if visible == 0 && !past {
 				return l, col
+			}
+			if visible == 0 {
+				return end, endColumn
 			}
 			visible--
 			pair := n.Style&yaml.SingleQuotedStyle != 0 && text[at] == '\'' || n.Style&yaml.DoubleQuotedStyle != 0 && text[at] == '\\'
 			if pair && at+1 < len(text) {
 				step()
 			}
+			end, endColumn = l, col+1
 		}
 		step()
 	}
-	return start, startColumn
+	return end, endColumn
 }
 
 // visibleBefore counts the characters before a place that are no white space.

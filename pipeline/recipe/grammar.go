@@ -158,12 +158,12 @@ var mappingShape = &shape{is: object, def: "mapping", doc: "How rows of a file b
 		{name: "layout", doc: "How it is written: rfc3339, unix (seconds), unix_ms, or the time 2006-01-02 15:04:05 in that form.", shape: textShape("A layout.")},
 		{name: "zone", doc: "The time zone of times that do not say theirs; UTC without it.", shape: textShape("An IANA name such as Europe/London.")},
 	}}}}},
-	{name: "identifiers", doc: "Namespace: CEL over row. A row in which one is empty does not have it.", required: true, shape: &shape{is: mapOf, names: identifier, of: expressionShape("CEL over row.")}},
+	{name: "identifiers", doc: "Which identifiers a row has, each as NAMESPACE: CEL over row. A row in which one is empty does not have it.", required: true, shape: &shape{is: mapOf, names: identifier, of: expressionShape("CEL over row.")}},
 	{name: "anonymous", doc: "Rows without any identifier: count them (the default), or reject them as bad.", shape: &shape{is: text, words: []string{"count", "reject"}}},
 	{name: "message_id", doc: "none (the default); row: a hash of the whole row, so that exact duplicates count once; or CEL over row.", shape: expressionShape("none, row, or CEL over row.")},
-	{name: "properties", doc: "Property: CEL over row. A property whose value is empty is left out.", shape: &shape{is: mapOf, names: fieldPath, empty: true, of: expressionShape("CEL over row.")}},
-	{name: "traits", doc: "Trait: CEL over row.", shape: &shape{is: mapOf, names: fieldPath, empty: true, of: expressionShape("CEL over row.")}},
-	{name: "context", doc: "Field of context: CEL over row.", shape: &shape{is: mapOf, names: fieldPath, empty: true, of: expressionShape("CEL over row.")}},
+	{name: "properties", doc: "Each as PROPERTY: CEL over row. A property whose value is empty is left out.", shape: &shape{is: mapOf, names: fieldPath, empty: true, of: expressionShape("CEL over row.")}},
+	{name: "traits", doc: "Each as TRAIT: CEL over row.", shape: &shape{is: mapOf, names: fieldPath, empty: true, of: expressionShape("CEL over row.")}},
+	{name: "context", doc: "Each as FIELD: CEL over row.", shape: &shape{is: mapOf, names: fieldPath, empty: true, of: expressionShape("CEL over row.")}},
 }}
 
 var identityShape = &shape{is: object, doc: "Who an event is about.", keys: []key{

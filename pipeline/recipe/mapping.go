@@ -185,6 +185,9 @@ const numberRoot = "number_row"
 
 var numberCall = regexp.MustCompile(`^number\( *row((?:\.[A-Za-z_][A-Za-z0-9_]*)+|\["[^"\\]*"\]) *\)`)
 
+// numberPath finds what numbers has rewritten, for messages.
+var numberPath = regexp.MustCompile(numberRoot + `((?:\.[A-Za-z_][A-Za-z0-9_]*)+|\["[^"\\]*"\])`)
+
 // numbers rewrites number(row.X), so that a number is parsed once per column and row. Other calls of number become CEL's
 // double. The length stays, so places in messages stay right.
 func numbers(src string) string {

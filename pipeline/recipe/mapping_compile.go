@@ -90,7 +90,10 @@ func (c *compiler) cell(e *entry, m *Mapping, n *yaml.Node, what string, plain b
 			r.explain, r.path = what+" is the bare word "+quote(n.Value), ""
 			r.hint = "a column is written `row." + n.Value + "`, a text '\"" + n.Value + "\"'"
 		}
-		err.Message = strings.ReplaceAll(err.Message, numberRoot, "row")
+		err.Message = numberPath.ReplaceAllString(err.Message, "number(row$1)")
+		if err.Hint == "" && strings.Contains(err.Message, "a string") && strings.Contains(err.Message, "a number") {
+			err.Hint = "columns are text; number(row.NAME) makes a number of one"
+		}
 		c.reportExpression(e.doc, n, quote(what)+" of "+quote(e.name), r, err)
 		return out
 	}

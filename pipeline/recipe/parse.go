@@ -97,19 +97,21 @@ func explainYAML(err error, source []byte) (line int, message, hint string) {
 			return l, "a tab is used as indentation", "YAML is indented with spaces; replace the tab"
 		}
 	}
-	text, _ := lineOf(source, line)
+	for _, l := range []int{line, line + 1, line + 2} {
+		if text, _ := lineOf(source, l); strings.Contains(words, "did not find expected key") && looksQuoted(text) {
+			return l, "this is not YAML: there is text behind the closing quote", "an expression that begins with a quote is put in quotes as a whole: '\"a\" in b'"
+		}
+	}
 	switch {
 	case strings.Contains(words, "mapping values are not allowed"):
 		hint = "a text that contains \": \" stands in quotes; or the line is indented too far"
-	case strings.Contains(words, "did not find expected key") && looksQuoted(text):
-		hint = "an expression that begins with a quote is put in quotes as a whole: '\"a\" in b'"
 	case strings.Contains(words, "did not find expected ','"):
 		hint = "between { and }, a text that contains one of , [ ] { } : stands in quotes"
 	case strings.Contains(words, "did not find expected key"):
 		hint = "look at the indentation of this line and the one above"
 	case strings.Contains(words, "cannot start any token"):
 		hint = "a text that begins with this character stands in quotes"
-	case strings.Contains(words, "unknown anchor"):
+	case strings.Contains(words, "unknown anchor"), strings.Contains(words, "alphabetic or numeric"):
 		hint = "`*` begins a YAML alias; a text that begins with it, such as \"*\" for every event, stands in quotes"
 	}
 	return line, "this is not YAML: " + words, hint

@@ -77,7 +77,10 @@ func (c *compiler) namespace(d *document, n *yaml.Node) {
 	for _, p := range elements(value(n, "from")) {
 		if !slices.Contains(identifierRoots, p.Value) {
 			if wrong := checkPath(p.Value); wrong != "" {
-				hint := didYouMean(p.Value, identifierRoots)
+				hint := pathHint(p.Value)
+				if known := closest(p.Value, identifierRoots); known != "" {
+					hint = "did you mean " + quote(known) + "?"
+				}
 				c.report(d, p, quote(p.Value)+" cannot hold an identifier: it "+wrong+" and is none of "+strings.Join(identifierRoots, ", "), hint)
 				continue
 			}
