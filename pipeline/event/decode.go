@@ -78,27 +78,26 @@ func (d *Decoder) scan(src []byte, e *Event) *Rejected {
 	p, inside := int32(rootPlace), true
 	next := d.places[p].inside
 	for {
-		w := word(src, i)
-		for next != 0 {
-			ed := &d.edges[next]
-			if w&ed.mask == ed.first && d.fits(ed, src, i) {
-				i += int(ed.length)
-				p = ed.to
-				if ed.nacts != 0 {
-					d.replay(ed, e)
-				}
-				break
-			}
-			next = ed.next
-		}
-		if next == 0 {
+		i, p = d.follow(src, i, p, next, e)
+		if p < 0 {
 			var r *Rejected
-			if p, i, r = d.step(src, i, p, inside, e); r != nil {
+			if p, i, r = d.step(src, i, ^p, inside, e); r != nil {
 				return r
 			}
 		}
 		if p == 0 {
 			return nil
+		}
+		if i < len(src) && src[i] == '"' { // what most values are; value could do it too
+			end, flags := scanString(src, i+1)
+			if end < 0 {
+				return malformed(src, ^end)
+			}
+			if n := d.places[p].node; n != 0 {
+				d.str(n, src[i+1:end:end], flags, e)
+			}
+			i, inside, next = end+1, false, d.places[p].after
+			continue
 		}
 		var r *Rejected
 		if i, inside, r = d.value(src, i, p, e); r != nil {
@@ -111,32 +110,65 @@ func (d *Decoder) scan(src []byte, e *Event) *Rejected {
 	}
 }
 
+// follow takes the edge that fits, of those that begin with next, and returns where it leads; ^p when there is none.
+func (d *Decoder) follow(src []byte, i int, p, next int32, e *Event) (int, int32) {
+	w := word(src, i)
+	for next != 0 {
+		ed := &d.edges[next]
+		if w&ed.mask == ed.first && d.fits(ed, src, i) {
+			if ed.nacts != 0 {
+				d.replay(ed, e)
+			}
+			return i + int(ed.length), ed.to
+		}
+		next = ed.next
+	}
+	return i, ^p
+}
+
+// str is scalar for a string, which mostly is plain text for a field that wants text.
+func (d *Decoder) str(n int32, text []byte, flags uint8, e *Event) {
+	nd := &d.nodes[n]
+	if nd.text && flags == 0 && d.seen[n] == 0 && len(text) <= d.limits.StringBytes {
+		d.seen[n] = 1
+		v := &e.Values[nd.field]
+		v.Kind, v.Str = String, text
+		return
+	}
+	t := &d.tok
+	t.kind, t.flags, t.text = tokString, flags, text
+	d.scalar(n, t, e)
+}
+
 // value reads the value at src[i]. inside says that it is a container, and that we are behind its opening bracket.
 func (d *Decoder) value(src []byte, i int, p int32, e *Event) (next int, inside bool, r *Rejected) {
-	i = skipSpace(src, i)
-	if i >= len(src) {
-		return 0, false, truncated(src)
+	if i >= len(src) || src[i] <= ' ' {
+		if i = skipSpace(src, i); i >= len(src) {
+			return 0, false, truncated(src)
+		}
 	}
 	n := d.places[p].node
 	t := &d.tok
 	end := 0
 	switch c := src[i]; c {
 	case '"':
-		i++
 		var flags uint8
-		if end, flags = scanString(src, i); end < 0 {
+		if end, flags = scanString(src, i+1); end < 0 {
 			return 0, false, malformed(src, ^end)
 		}
 		if n != 0 {
-			t.kind, t.flags, t.text = tokString, flags, src[i:end:end]
-			d.scalar(n, t, e)
+			d.str(n, src[i+1:end:end], flags, e)
 		}
 		return end + 1, false, nil
 	case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
-		if end, t.number = scanNumber(src, i); end < 0 {
+		var num number
+		if end, num = scanNumber(src, i); end < 0 {
 			return 0, false, malformed(src, ^end)
 		}
-		t.kind = tokNumber
+		if n == 0 {
+			return end, false, nil
+		}
+		t.kind, t.number = tokNumber, num
 	case '{', '[':
 		return d.bracket(src, i, p)
 	default:

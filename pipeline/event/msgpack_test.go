@@ -212,12 +212,9 @@ func BenchmarkDecodeMsgpack(b *testing.B) {
 	}
 	d := NewDecoder(benchShop(), DefaultLimits)
 	var e Event
-	i := 0
-	b.ReportAllocs()
-	for b.Loop() {
-		if err := d.DecodeMsgpack(msgs[i&1023], noon, &e); err != nil {
+	run(b, msgs, func(m []byte) {
+		if err := d.DecodeMsgpack(m, noon, &e); err != nil {
 			b.Fatal(err)
 		}
-		i++
-	}
+	})
 }

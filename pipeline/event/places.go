@@ -222,7 +222,13 @@ func (a *atlas) fits(e *edge, src []byte, i int) bool {
 	if le64(src[end-8:]) != e.last {
 		return false
 	}
-	return n <= 16 || string(src[i+8:end-8]) == string(a.literals[int(e.lit)+8:int(e.lit)+n-8])
+	// Words between the first and the last; for such lengths a call to compare bytes costs more.
+	for j := 8; j < n-8; j += 8 {
+		if le64(src[i+j:]) != le64(a.literals[int(e.lit)+j:]) {
+			return false
+		}
+	}
+	return true
 }
 
 // forget drops everything learnt.

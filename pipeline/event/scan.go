@@ -10,10 +10,10 @@ func le32(b []byte) uint32 { return binary.LittleEndian.Uint32(b) }
 
 // word is the eight bytes at src[i], with zeros behind the end.
 func word(src []byte, i int) uint64 {
-	if i+8 <= len(src) {
-		return le64(src[i : i+8])
+	if i+8 > len(src) {
+		return shortWord(src, i)
 	}
-	return shortWord(src, i)
+	return binary.LittleEndian.Uint64(src[i:])
 }
 
 //go:noinline

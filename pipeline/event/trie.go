@@ -32,6 +32,7 @@ type node struct {
 	// targets has everything that is read here.
 	field   int32
 	kind    Kind
+	text    bool // it is one plain String field and nothing else
 	targets []target
 }
 
@@ -171,5 +172,6 @@ func (t *trie) flatten(b *branch, path string) int32 {
 		}
 	}
 	t.nodes[self].end = int32(len(t.nodes))
+	t.nodes[self].text = n.field >= 0 && n.kind == String && len(b.below) == 0 && b.array == 0
 	return self
 }

@@ -95,7 +95,8 @@ func guard(form Normalise, extra []string) Normalise {
 			return dst, false
 		}
 		out, ok := form(dst, value)
-		if !ok || blocked(out[len(dst):]) {
+		// What was not blocked is not blocked unchanged: spare the usual value the second look.
+		if !ok || !bytes.Equal(out[len(dst):], value) && blocked(out[len(dst):]) {
 			return dst, false
 		}
 		return out, true
