@@ -1,12 +1,12 @@
 package recipe
 
 import (
+	"encoding/binary"
 	"encoding/csv"
 	"errors"
 	"io"
 	"math"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -21,8 +21,9 @@ import (
 
 // person is a profile as simply as can be: it applies the rules of a program one by one.
 type person struct {
-	env  expr.Env
-	segs [][]byte
+	env     expr.Env
+	segs    [][]byte
+	scratch []byte
 }
 
 func newPerson(p *Program) *person {
@@ -53,7 +54,13 @@ func (x *person) apply(p *Program, e *event.Event) {
 			n = e.Lens[r.Array-1]
 		}
 		for x.env.Item = range n {
-			if r.Where != nil && r.Where(&x.env) != expr.True || r.Attribute < 0 {
+			if r.Where != nil && r.Where(&x.env) != expr.True {
+				continue
+			}
+			if r.Attribute < 0 {
+				if v := r.Value(&x.env); v.Kind == event.Bool {
+					binary.LittleEndian.PutUint64(x.env.Consent[8*r.Purpose:], uint64(e.Time)<<1|v.Bits)
+				}
 				continue
 			}
 			a := &p.Attributes[r.Attribute]
@@ -73,9 +80,9 @@ func (x *person) apply(p *Program, e *event.Event) {
 			if a.Slot.Segment >= 0 {
 				seg = x.segs[a.Slot.Segment]
 			}
-			seg = a.Kind.Update(fixed, seg, in, nil)
+			seg = a.Kind.Update(fixed, seg, in, x.scratch)
 			if a.Slot.Segment >= 0 {
-				x.segs[a.Slot.Segment] = slices.Clone(seg)
+				x.segs[a.Slot.Segment] = append(x.segs[a.Slot.Segment][:0], seg...)
 			}
 		}
 	}
@@ -175,6 +182,7 @@ func TestRetailFile(t *testing.T) {
 	seen := map[[2]uint64]bool{}
 	var e event.Event
 	var dst []byte
+	scratch := make([]byte, 0, 1<<17)
 	for _, row := range rows {
 		out, key, ms, err := b.AppendEvent(dst[:0], row)
 		if errors.Is(err, ErrAnonymous) {
@@ -200,6 +208,7 @@ func TestRetailFile(t *testing.T) {
 			x = newPerson(p)
 			people[row[6]] = x
 		}
+		x.scratch = scratch
 		x.apply(p, &e)
 	}
 	want := naive(t, rows)
