@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -59,6 +61,12 @@ func (r *rejections) add(reason event.Reason) {
 		r.by = map[event.Reason]uint64{}
 	}
 	r.by[reason]++
+}
+
+func (r *rejections) all() map[event.Reason]uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return maps.Clone(r.by)
 }
 
 // input is one stream that this node consumes.
@@ -333,13 +341,7 @@ func (k *intake) reject(ctx context.Context, in *input, r *kafka.Record, err err
 
 // tick moves the marks of shards that had no events, finds out what is durable, and commits that.
 func (k *intake) tick() {
-	k.mu.Lock()
-	inputs := make([]*input, 0, len(k.inputs))
-	for _, in := range k.inputs {
-		inputs = append(inputs, in)
-	}
-	k.mu.Unlock()
-	for _, in := range inputs {
+	for _, in := range k.all() {
 		if k.calls.TryLock() { // otherwise Records is at work and sees to it
 			in.mu.Lock()
 			if in.resend {
@@ -353,6 +355,20 @@ func (k *intake) tick() {
 		in.advance(k.n.members)
 		in.commit(k.n)
 		in.mu.Unlock()
+	}
+}
+
+// all lists the streams that this node consumes.
+func (k *intake) all() []*input {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Collect(maps.Values(k.inputs))
+}
+
+// levelAll brings the marks of all shards up to what has been read.
+func (k *intake) levelAll() {
+	for _, in := range k.all() {
+		k.level(in)
 	}
 }
 
@@ -394,16 +410,4 @@ func (in *input) commit(n *Node) {
 		upTo = min(upTo, in.progress[j].durable)
 	}
 	n.source.Commit(in.stream, n.dead.Floor(in.stream, upTo+1))
-}
-
-// settled says whether every shard has applied everything of the stream below next.
-func (in *input) settled(next int64) bool {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	for j := range in.progress {
-		if in.progress[j].mark < next-1 {
-			return false
-		}
-	}
-	return true
 }

@@ -71,12 +71,6 @@ func (n *Node) AudienceSize(i int) int64 {
 	return int64(total)
 }
 
-// Cursor is a place in a walk over all profiles of all shards.
-type Cursor struct {
-	Shard   int
-	Ordinal uint32
-}
-
 // pageProfiles is how many profiles are handed over under one hold of a shard's lock; scanPage how many are looked at.
 const (
 	pageProfiles = 256

@@ -45,13 +45,22 @@ type RESPSettings struct {
 type KafkaSettings struct {
 	// Brokers of a real cluster. With Embedded.Listen set, the embedded broker is used instead.
 	Brokers     []string         `yaml:"brokers"`
-	TLS         bool             `yaml:"tls"`
+	TLS         TLSSettings      `yaml:"tls"`
 	SASL        SASLSettings     `yaml:"sasl"`
 	Inputs      []InputSettings  `yaml:"inputs"`
 	Activations string           `yaml:"activations"`
 	Dead        string           `yaml:"dead"`
 	Partitions  int              `yaml:"partitions"` // of topics that dashi creates
 	Embedded    EmbeddedSettings `yaml:"embedded"`
+}
+
+// TLSSettings protect the connections to the brokers. Their fields are those of kafka.TLS.
+type TLSSettings struct {
+	Enabled    bool   `yaml:"enabled"`
+	CAFile     string `yaml:"ca_file"`
+	CertFile   string `yaml:"cert_file"`
+	KeyFile    string `yaml:"key_file"`
+	ServerName string `yaml:"server_name"`
 }
 
 // SASLSettings log in to the brokers.

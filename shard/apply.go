@@ -117,6 +117,9 @@ func (a *applier) event(e *event.Event, r *Result) {
 		p.index.All(a.dirty)
 	}
 	a.ref, a.rec = ref, s.table.Edit(ref)
+	if !found {
+		s.everyone.Add(a.rec.Ordinal())
+	}
 	a.rec.SetVersion(a.rec.Version() + 1)
 	if first := a.rec.First(); !found || e.Time < first {
 		a.rec.SetFirst(e.Time)

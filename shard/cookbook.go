@@ -98,7 +98,7 @@ func (s *Shard) migrate(next *program) {
 	last, old := s.program, s.table
 	s.program = next
 	s.table = profile.New(next.layout(), s.settings.Memory)
-	s.members = emptyMembers(len(next.Audiences))
+	s.members, s.everyone = emptyMembers(len(next.Audiences)), roaring.New()
 	s.apply.use(next)
 	if last == nil {
 		return
@@ -164,6 +164,7 @@ func (a *applier) adopt(m *move, old profile.Record) {
 	s, p := a.s, a.s.program
 	a.ref = s.table.Insert(old.Hash(), old.Namespace(), old.Key())
 	a.rec = s.table.Edit(a.ref)
+	s.everyone.Add(a.rec.Ordinal())
 	a.rec.SetFirst(old.First())
 	a.rec.SetLast(old.Last())
 	a.rec.SetVersion(old.Version())

@@ -79,6 +79,7 @@ type Shard struct {
 	program    *program
 	namespaces []string // the names behind profile.Record.Namespace, in order of first use
 	table      *profile.Table
+	everyone   *roaring.Bitmap   // ordinals of all profiles
 	members    []*roaring.Bitmap // by audience: ordinals of profiles
 
 	apply applier // scratch space of Apply
@@ -107,6 +108,7 @@ func New(settings Settings) *Shard {
 		marks:    map[Stream]int64{},
 		outbox:   outbox{limit: settings.OutboxBytes},
 		recent:   newRecent(settings.RecentMillis, settings.RecentIDs),
+		everyone: roaring.New(),
 	}
 	s.apply.init(s)
 	return s

@@ -15,6 +15,7 @@ import (
 	"dashi/pipeline/recipe"
 	"dashi/shard/profile"
 
+	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/cespare/xxhash/v2"
 )
 
@@ -206,8 +207,9 @@ func (s *Shard) restoreBody(src []byte) (hasTable bool, err error) {
 // fillMembers makes the bitmaps out of the membership bits of the records.
 func (s *Shard) fillMembers() {
 	p := s.program
-	s.members = emptyMembers(len(p.Audiences))
+	s.members, s.everyone = emptyMembers(len(p.Audiences)), roaring.New()
 	s.table.Each(func(_ profile.Ref, rec profile.Record) bool {
+		s.everyone.Add(rec.Ordinal())
 		for w := range p.words {
 			word := le64(rec.Fixed()[p.membersAt+8*w:])
 			for i := 64 * w; word != 0; i, word = i+1, word>>1 {
@@ -250,6 +252,9 @@ func (s *Shard) check() error {
 	var env expr.Env
 	env.Audiences = make([]uint64, p.words)
 	var err error
+	if n := int(s.everyone.GetCardinality()); n != s.table.Len() {
+		return fmt.Errorf("%d ordinals for %d profiles", n, s.table.Len())
+	}
 	s.table.Each(func(_ profile.Ref, rec profile.Record) bool {
 		p.env(&env, rec)
 		env.Now = s.now

@@ -1,0 +1,51 @@
+# The only interface to the project: `make help` lists it. CI calls `make ci`.
+SHELL := /bin/bash
+GO ?= go
+VERSION := $(shell git describe --always --dirty 2>/dev/null || echo dev)
+BUILD := $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
+# Pinned tools, run through the module proxy: nothing is installed by hand.
+STATICCHECK := $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME ?= 5s
+DATA ?= data
+DEMO ?= 200
+
+.PHONY: help run build test race lint check bench fuzz e2e ci tools clean
+
+help: ## what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: build ## one node, embedded Kafka, demo traffic, console at http://127.0.0.1:7070
+	bin/dashi dev --data $(DATA) --demo $(DEMO)
+
+build: ## bin/dashi
+	$(BUILD) -o bin/dashi ./cmd/dashi
+
+test: ## all tests but the long ones; end-to-end with the real binary among them
+	$(GO) test ./...
+
+race: ## the same tests under the race detector
+	$(GO) test -race -short ./...
+
+lint: ## format, vet, staticcheck, go.mod
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$unformatted" ]; then echo "not formatted:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(STATICCHECK) ./...
+	$(GO) mod tidy -diff
+
+check: build ## the recipes of deploy/
+	bin/dashi check deploy/recipes
+
+fuzz: ## every fuzz target for FUZZTIME
+	@.ci/fuzz $(FUZZTIME)
+
+bench: build ## the benchmarks of issue 2, results to bench/results
+	$(GO) run ./bench/cmd/measure
+
+tools: ## what tests need beyond Go, from the system's packages, where they can be had
+	@.ci/tools
+
+ci: tools lint check test race fuzz ## everything that must hold
+	@echo "ci: all of it passed"
+
+clean: ## what was built, and the data of make run
+	rm -rf bin data

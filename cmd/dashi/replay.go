@@ -1,0 +1,349 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"dashi/node"
+	"dashi/pipeline/kafka"
+	"dashi/pipeline/recipe"
+
+	"github.com/spf13/cobra"
+)
+
+// replayOptions are the flags of replay.
+type replayOptions struct {
+	mapping, topic, addr string
+	recipes, brokers     []string
+	rate                 float64
+	pace                 float64
+	limit                int64
+	restart              bool
+	quiet                bool
+}
+
+func replayCommand() *cobra.Command {
+	var o replayOptions
+	c := &cobra.Command{
+		Use:   "replay FILE --map MAPPING",
+		Short: "Send the rows of a CSV or JSONL file to Kafka as events",
+		Long: `Send the rows of a CSV or JSONL file, gzipped or not, to Kafka as events. The mapping is one of a recipe: by
+default of the cookbook of the running node, otherwise of the files that --recipes names.
+
+A replay that was interrupted goes on after the last row that Kafka has acknowledged when the same command is given again.
+Rows that cannot be mapped go to the dead topic; rows without an identifier are counted, if the mapping says so.`,
+		Example: "  dashi replay online_retail.csv.gz --map online_retail\n" +
+			"  dashi replay clicks.jsonl --map clicks --recipes my.yml --kafka 127.0.0.1:9092 --rate 1000",
+		GroupID: "recipes",
+		Args:    cobra.ExactArgs(1),
+	}
+	f := c.Flags()
+	f.StringVar(&o.mapping, "map", "", "mapping that turns rows into events (required)")
+	f.StringSliceVar(&o.recipes, "recipes", nil, "recipe files or directories that hold the mapping, instead of the node's cookbook")
+	f.StringSliceVar(&o.brokers, "kafka", nil, "Kafka brokers, host:port (default: those of the running node)")
+	f.StringVar(&o.topic, "topic", "", "topic (default: the node's first input, or dashi.events)")
+	f.Float64Var(&o.rate, "rate", 0, "events a second; 0 for as fast as Kafka takes them")
+	f.Float64Var(&o.pace, "pace", 0, "follow event time, so many times as fast: 3600 plays an hour in a second")
+	f.Int64Var(&o.limit, "limit", 0, "stop after so many rows; 0 for all")
+	f.BoolVar(&o.restart, "restart", false, "begin with the first row, even if an earlier replay was interrupted")
+	f.BoolVarP(&o.quiet, "quiet", "q", false, "no progress bar")
+	_ = c.MarkFlagRequired("map")
+	cl := addClientFlags(c)
+	c.GroupID = "recipes"
+	c.RunE = func(c *cobra.Command, args []string) error { return replay(c, cl, args[0], o) }
+	return c
+}
+
+// replayTarget asks the node for what the flags leave open.
+func replayTarget(ctx context.Context, cl *client, o *replayOptions) ([]recipe.Source, error) {
+	if len(o.brokers) == 0 || o.topic == "" {
+		var st node.Status
+		if err := cl.fetch(ctx, "/v1/status", &st); err == nil {
+			if len(o.brokers) == 0 {
+				o.brokers = st.Kafka.Brokers
+			}
+			if o.topic == "" && len(st.Kafka.Inputs) > 0 {
+				o.topic = st.Kafka.Inputs[0]
+			}
+		} else if len(o.brokers) == 0 {
+			return nil, fmt.Errorf("%w\n(or name the brokers with --kafka)", err)
+		}
+	}
+	if o.topic == "" {
+		o.topic = "dashi.events"
+	}
+	if len(o.recipes) > 0 {
+		return node.ReadRecipes(o.recipes)
+	}
+	var answer struct {
+		Sources []struct{ Name, Text string }
+	}
+	if err := cl.fetch(ctx, "/v1/cookbook", &answer); err != nil {
+		return nil, fmt.Errorf("%w\n(or name the recipe files with --recipes)", err)
+	}
+	var sources []recipe.Source
+	for _, s := range answer.Sources {
+		sources = append(sources, recipe.Source{Name: s.Name, Text: []byte(s.Text)})
+	}
+	return sources, nil
+}
+
+func replay(c *cobra.Command, cl *client, path string, o replayOptions) error {
+	ctx := c.Context()
+	sources, err := replayTarget(ctx, cl, &o)
+	if err != nil {
+		return err
+	}
+	program, found := recipe.Compile(sources)
+	if program == nil {
+		printDiagnostics(c, sources, found)
+		return &shownError{errors.New("the cookbook has errors")}
+	}
+	m := program.Mappings[o.mapping]
+	if m == nil {
+		return fmt.Errorf("no mapping %q in the cookbook; there are: %v", o.mapping, sortedKeys(program.Mappings))
+	}
+	in, err := openRows(path, m.Format, m.Delimiter, m.Columns)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	binding, err := m.Bind(in.columns)
+	if err != nil {
+		return fmt.Errorf("mapping %q does not fit %q: %w", o.mapping, path, err)
+	}
+	settings := kafka.Settings{Brokers: o.brokers, ClientID: "dashi-replay"}
+	producer, err := kafka.NewProducer(kafka.ProducerSettings{Settings: settings, Topic: o.topic, Linger: 5 * time.Millisecond, Timeout: time.Minute})
+	if err != nil {
+		return err
+	}
+	defer producer.Close()
+	dead, err := kafka.NewDeadLetters(settings, "dashi.dead")
+	if err != nil {
+		return err
+	}
+	defer dead.Close()
+	pingCtx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if err := kafka.Ping(pingCtx, settings); err != nil {
+		return err
+	}
+	r := &replayer{o: o, in: in, binding: binding, producer: producer, dead: dead, out: c.ErrOrStderr(), mark: newBookmark(path, o)}
+	err = r.run(ctx)
+	r.bar(true)
+	if saveErr := r.save(err == nil); err == nil {
+		err = saveErr
+	}
+	if cl.json() {
+		_ = json.NewEncoder(cl.out).Encode(r.report())
+	} else {
+		fmt.Fprintln(cl.out, r.summary())
+	}
+	if err != nil && ctx.Err() != nil {
+		return fmt.Errorf("interrupted after row %d: give the same command again to go on", r.mark.Rows)
+	}
+	return err
+}
+
+// replayer is one run of replay.
+type replayer struct {
+	o        replayOptions
+	in       *rows
+	binding  *recipe.Binding
+	producer *kafka.Producer
+	dead     *kafka.DeadLetters
+	out      io.Writer
+	mark     *bookmark
+	started  time.Time
+	first    int64 // event time of the first row sent, for --pace
+
+	mu     sync.Mutex
+	acked  map[int64]bool // rows beyond mark.Rows that are done
+	failed error
+	sent   int64
+	drawn  time.Time
+	saved  time.Time
+}
+
+// run sends row after row. It returns when everything that was sent has been acknowledged.
+func (r *replayer) run(ctx context.Context) error {
+	r.started, r.acked = time.Now(), map[int64]bool{}
+	skip := r.mark.Rows
+	if skip > 0 {
+		fmt.Fprintf(r.out, "going on after row %d (--restart begins again)\n", skip)
+	}
+	for n := int64(1); r.o.limit == 0 || n <= r.o.limit; n++ {
+		row, line, err := r.in.Next()
+		if err == io.EOF {
+			break
+		}
+		if n <= skip {
+			continue
+		}
+		if err := r.row(ctx, n, line, row, err); err != nil {
+			r.producer.Flush(context.WithoutCancel(ctx))
+			return err
+		}
+		r.bar(false)
+	}
+	if err := r.producer.Flush(ctx); err != nil {
+		return err
+	}
+	if err := r.dead.Flush(ctx); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.failed
+}
+
+// row sends row n, or says why not.
+func (r *replayer) row(ctx context.Context, n, line int64, row []string, err error) error {
+	var bad *badRow
+	if err != nil && !errors.As(err, &bad) {
+		return fmt.Errorf("cannot read %q after line %d: %w", r.in.file.Name(), line, err)
+	}
+	var value, key []byte
+	var millis int64
+	if err == nil {
+		value, key, millis, err = r.binding.AppendEvent(nil, row)
+	}
+	if errors.Is(err, recipe.ErrAnonymous) {
+		r.done(n, func(b *bookmark) { b.Anonymous++ }, nil)
+		return nil
+	}
+	if err != nil {
+		text := []byte(fmt.Sprint(row))
+		if bad != nil {
+			text = bad.text
+		}
+		letter := kafka.DeadLetter{Reason: "bad_row", Detail: fmt.Sprintf("%s line %d: %v", filepath.Base(r.in.file.Name()), line, err), Value: text}
+		if err := r.dead.Put(ctx, letter); err != nil {
+			return err
+		}
+		r.done(n, func(b *bookmark) { b.Bad++ }, nil)
+		return nil
+	}
+	if err := r.wait(ctx, millis); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	r.sent++
+	failed := r.failed
+	r.mu.Unlock()
+	if failed != nil {
+		return failed
+	}
+	return r.producer.Send(ctx, "", kafka.Message{Key: key, Value: value}, func(err error) {
+		r.done(n, func(b *bookmark) { b.Events++ }, err)
+	})
+}
+
+// wait keeps to --rate or --pace.
+func (r *replayer) wait(ctx context.Context, millis int64) error {
+	var due time.Time
+	switch {
+	case r.o.rate > 0:
+		due = r.started.Add(time.Duration(float64(r.sent) / r.o.rate * float64(time.Second)))
+	case r.o.pace > 0:
+		if r.first == 0 {
+			r.first = millis
+		}
+		due = r.started.Add(time.Duration(float64(millis-r.first) / r.o.pace * float64(time.Millisecond)))
+	default:
+		return ctx.Err()
+	}
+	if left := time.Until(due); left > time.Millisecond {
+		select {
+		case <-time.After(left):
+		case <-ctx.Done():
+		}
+	}
+	return ctx.Err()
+}
+
+// done counts row n and moves the bookmark over all rows that are done. It runs on the producer's goroutines too.
+func (r *replayer) done(n int64, count func(*bookmark), err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err != nil {
+		if r.failed == nil {
+			r.failed = err
+		}
+		return
+	}
+	count(r.mark)
+	r.acked[n] = true
+	for r.acked[r.mark.Rows+1] {
+		r.mark.Rows++
+		delete(r.acked, r.mark.Rows)
+	}
+}
+
+// bookmark is what an interrupted replay leaves behind. Counts may be a little ahead of Rows: they are for the summary.
+type bookmark struct {
+	File      string `json:"file"`
+	Mapping   string `json:"mapping"`
+	Topic     string `json:"topic"`
+	Rows      int64  `json:"rows"` // all of the first so many are done
+	Events    int64  `json:"events"`
+	Anonymous int64  `json:"anonymous"`
+	Bad       int64  `json:"bad"`
+	path      string
+}
+
+// newBookmark reads what an earlier replay of the same file with the same mapping to the same topic left.
+func newBookmark(path string, o replayOptions) *bookmark {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		abs = path
+	}
+	b := &bookmark{File: abs, Mapping: o.mapping, Topic: o.topic}
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		dir = os.TempDir()
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%s\x00%v", abs, o.mapping, o.topic, o.brokers))
+	b.path = filepath.Join(dir, "dashi", "replay-"+hex.EncodeToString(sum[:8])+".json")
+	if o.restart {
+		return b
+	}
+	if text, err := os.ReadFile(b.path); err == nil {
+		was := bookmark{path: b.path}
+		if json.Unmarshal(text, &was) == nil && was.File == abs {
+			return &was
+		}
+	}
+	return b
+}
+
+// save keeps the bookmark, or forgets it when the replay is complete.
+func (r *replayer) save(complete bool) error {
+	r.mu.Lock()
+	text, _ := json.Marshal(r.mark)
+	path := r.mark.path
+	r.mu.Unlock()
+	if complete {
+		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return fmt.Errorf("cannot keep where the replay is: %w", err)
+	}
+	temp := path + ".tmp"
+	if err := os.WriteFile(temp, text, 0o644); err != nil {
+		return fmt.Errorf("cannot keep where the replay is: %w", err)
+	}
+	return os.Rename(temp, path)
+}

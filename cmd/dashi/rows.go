@@ -1,0 +1,160 @@
+package main
+
+import (
+	"bufio"
+	"compress/gzip"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"sync/atomic"
+)
+
+// rows reads a CSV or JSONL file, gzipped or not, row by row.
+type rows struct {
+	file    *os.File
+	size    int64        // of the file
+	read    atomic.Int64 // bytes of the file, compressed if it is
+	columns []string
+	next    func() ([]string, error) // the row is good until the next call
+	line    int64
+}
+
+// Read counts the bytes of the file for the progress bar.
+func (r *rows) Read(p []byte) (int, error) {
+	n, err := r.file.Read(p)
+	r.read.Add(int64(n))
+	return n, err
+}
+
+// badRow is a row that cannot be read; the ones after it can.
+type badRow struct {
+	text []byte
+	err  error
+}
+
+func (b *badRow) Error() string { return b.err.Error() }
+
+// maxRow bounds a line of a JSONL file.
+const maxRow = 16 << 20
+
+// openRows opens a file in the format csv or jsonl. wanted are the columns that a JSONL row is cut into.
+func openRows(path, format string, delimiter rune, wanted []string) (*rows, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open rows: %w", err)
+	}
+	r := &rows{file: f}
+	if info, err := f.Stat(); err == nil {
+		r.size = info.Size()
+	}
+	in := bufio.NewReaderSize(r, 1<<20)
+	if magic, _ := in.Peek(2); len(magic) == 2 && magic[0] == 0x1f && magic[1] == 0x8b {
+		z, err := gzip.NewReader(in)
+		if err != nil {
+			f.Close()
+			return nil, fmt.Errorf("cannot read %q as gzip: %w", path, err)
+		}
+		in = bufio.NewReaderSize(z, 1<<20)
+	}
+	if format == "jsonl" {
+		r.columns = wanted
+		r.next = r.jsonRow(in, wanted)
+		return r, nil
+	}
+	c := csv.NewReader(in)
+	c.ReuseRecord = true
+	if delimiter != 0 {
+		c.Comma = delimiter
+	}
+	header, err := c.Read()
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("cannot read the header of %q: %w", path, err)
+	}
+	r.columns = append([]string(nil), header...)
+	r.columns[0] = strings.TrimPrefix(r.columns[0], "\ufeff")
+	r.line = 1
+	r.next = func() ([]string, error) {
+		row, err := c.Read()
+		if errors.Is(err, csv.ErrFieldCount) || errors.Is(err, csv.ErrQuote) || errors.Is(err, csv.ErrBareQuote) {
+			return nil, &badRow{[]byte(strings.Join(row, string(c.Comma))), err}
+		}
+		return row, err
+	}
+	return r, nil
+}
+
+func (r *rows) jsonRow(in *bufio.Reader, wanted []string) func() ([]string, error) {
+	row := make([]string, len(wanted))
+	return func() ([]string, error) {
+		var line []byte
+		for {
+			part, err := in.ReadSlice('\n')
+			line = append(line, part...)
+			if len(line) > maxRow {
+				return nil, fmt.Errorf("line %d is longer than %d MiB", r.line+1, maxRow>>20)
+			}
+			if err == bufio.ErrBufferFull {
+				continue
+			}
+			if err != nil && (err != io.EOF || len(line) == 0) {
+				return nil, err
+			}
+			break
+		}
+		d := json.NewDecoder(strings.NewReader(string(line)))
+		d.UseNumber()
+		var object map[string]any
+		if err := d.Decode(&object); err != nil {
+			return nil, &badRow{line, fmt.Errorf("not a JSON object: %w", err)}
+		}
+		for i, path := range wanted {
+			row[i] = cellOf(object, path)
+		}
+		return row, nil
+	}
+}
+
+// cellOf is the value at a path such as "order.id", as text; empty when it is missing.
+func cellOf(object map[string]any, path string) string {
+	var v any = object
+	for _, key := range strings.Split(path, ".") {
+		m, ok := v.(map[string]any)
+		if !ok {
+			return ""
+		}
+		v = m[key]
+	}
+	switch v := v.(type) {
+	case nil:
+		return ""
+	case string:
+		return v
+	case json.Number:
+		return v.String()
+	case bool:
+		return strconv.FormatBool(v)
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		return ""
+	}
+	return string(b)
+}
+
+// Next returns the next row and its line number; io.EOF at the end.
+func (r *rows) Next() (row []string, line int64, err error) {
+	row, err = r.next()
+	if err == io.EOF {
+		return nil, r.line, err
+	}
+	r.line++
+	return row, r.line, err
+}
+
+func (r *rows) Close() { r.file.Close() }

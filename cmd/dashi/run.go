@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"dashi/bench/shop"
+	"dashi/deploy"
+	"dashi/node"
+	"dashi/pipeline/kafka"
+	"dashi/pipeline/recipe"
+
+	"github.com/spf13/cobra"
+)
+
+func serveCommand() *cobra.Command {
+	var path, level string
+	c := &cobra.Command{
+		Use:     "serve --config FILE",
+		Short:   "Run a node against a Kafka cluster",
+		Long:    "Run a node against a Kafka cluster. deploy/dashi.yml is a settings file with every setting, its default and what it is for.",
+		Example: "  dashi serve --config /etc/dashi/dashi.yml",
+		GroupID: "run",
+		Args:    cobra.NoArgs,
+	}
+	c.Flags().StringVar(&path, "config", "", "settings file (required)")
+	c.Flags().StringVar(&level, "log", "info", "debug, info, warn or error")
+	_ = c.MarkFlagRequired("config")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		log, err := newLog(c.ErrOrStderr(), level)
+		if err != nil {
+			return err
+		}
+		settings, err := node.ReadSettings(path)
+		if err != nil {
+			return err
+		}
+		return run(c.Context(), settings, node.Options{Version: version, Log: log}, func(n *node.Node) {
+			log.Info("serving", "http", n.HTTPAddr(), "resp", n.RESPAddr(), "kafka", n.KafkaSettings().Brokers)
+		}, nil)
+	}
+	return c
+}
+
+func devCommand() *cobra.Command {
+	var (
+		data, http, resp, broker, level string
+		recipes                         []string
+		demo                            float64
+		people, shards                  int
+	)
+	c := &cobra.Command{
+		Use:   "dev",
+		Short: "Run one node with an embedded Kafka and demo traffic",
+		Long: `Run one node with an embedded Kafka and demo traffic: everything that dashi is, in one process. The data directory
+keeps the profiles, the log and the broker's topics: stop it, start it again, and it goes on.`,
+		Example: "  dashi dev\n  dashi dev --demo 0 --recipes my-recipes/\n  dashi dev --data /tmp/try --demo 5000",
+		GroupID: "run",
+		Args:    cobra.NoArgs,
+	}
+	f := c.Flags()
+	f.StringVar(&data, "data", "data", "directory for everything that is kept")
+	f.StringVar(&http, "http", "127.0.0.1:7070", "address of HTTP and the console")
+	f.StringVar(&resp, "resp", "127.0.0.1:6380", "address for Redis clients")
+	f.StringVar(&broker, "kafka", "127.0.0.1:19092", "address of the embedded Kafka")
+	f.StringSliceVar(&recipes, "recipes", nil, "recipe files or directories (default: the recipes in this binary)")
+	f.Float64Var(&demo, "demo", 200, "events a second of demo traffic; 0 for silence")
+	f.IntVar(&people, "people", 20_000, "people in the demo")
+	f.IntVar(&shards, "shards", 16, "shards, fixed when the data directory is made")
+	f.StringVar(&level, "log", "warn", "debug, info, warn or error")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		log, err := newLog(c.ErrOrStderr(), level)
+		if err != nil {
+			return err
+		}
+		s := node.DefaultSettings()
+		s.Data, s.HTTP.Listen, s.RESP.Listen, s.Kafka.Embedded.Listen = data, http, resp, broker
+		s.Recipes, s.Shards = recipes, shards
+		o := node.Options{Version: version, Log: log}
+		if len(recipes) == 0 {
+			if o.Recipes, err = builtInRecipes(); err != nil {
+				return err
+			}
+		}
+		out := c.OutOrStdout()
+		fmt.Fprintf(out, "dashi %s: opening %s\n", version, data)
+		return run(c.Context(), s, o, func(n *node.Node) { greet(out, n, demo) }, func(ctx context.Context, n *node.Node) error {
+			return playDemo(ctx, n, demo, people)
+		})
+	}
+	return c
+}
+
+func newLog(w io.Writer, level string) (*slog.Logger, error) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return nil, fmt.Errorf("unknown log level %q: debug, info, warn or error", level)
+	}
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: l})), nil
+}
+
+// run opens a node and waits until it is told to stop. side runs next to it, if there is one.
+func run(ctx context.Context, s node.Settings, o node.Options, opened func(*node.Node), side func(context.Context, *node.Node) error) error {
+	n, err := node.Open(ctx, s, o)
+	if err != nil {
+		return err
+	}
+	opened(n)
+	inner, stop := context.WithCancel(ctx)
+	sideDone := make(chan error, 1)
+	go func() {
+		if side == nil {
+			sideDone <- nil
+			return
+		}
+		sideDone <- side(inner, n)
+	}()
+	err = n.Wait(ctx)
+	stop()
+	if sideErr := <-sideDone; err == nil && sideErr != nil && !errors.Is(sideErr, context.Canceled) {
+		err = sideErr
+	}
+	o.Log.Info("closing")
+	return errors.Join(err, n.Close())
+}
+
+// builtInRecipes are those of deploy/recipes, as they were when the binary was built.
+func builtInRecipes() ([]recipe.Source, error) {
+	files, err := deploy.Recipes()
+	if err != nil {
+		return nil, err
+	}
+	var sources []recipe.Source
+	for _, f := range files {
+		sources = append(sources, recipe.Source{Name: f.Name, Text: f.Text})
+	}
+	return sources, nil
+}
+
+func greet(out io.Writer, n *node.Node, demo float64) {
+	http := n.HTTPAddr()
+	fmt.Fprintf(out, `
+  console   http://%s
+  look-ups  http://%s/v1/profiles/user_id:u7      redis://%s  (HGETALL user_id:u7)
+  kafka     %s
+
+`, http, http, n.RESPAddr(), n.KafkaSettings().Brokers[0])
+	if demo > 0 {
+		fmt.Fprintf(out, "  demo traffic at %.0f events a second. In another terminal:\n\n", demo)
+	} else {
+		fmt.Fprint(out, "  no demo traffic. In another terminal:\n\n")
+	}
+	fmt.Fprint(out, `    dashi audiences          who is in what (make run builds bin/dashi)
+    dashi get user_id:u7     one person
+    dashi tail               activations as they leave
+    dashi status             how the node is
+
+  Ctrl-C stops it.
+`)
+}
+
+// playDemo sends shop traffic to the node's input topic, as any producer would. In its first seconds it sends what
+// some minutes would bring, so that there is something to see at once.
+func playDemo(ctx context.Context, n *node.Node, rate float64, people int) error {
+	if rate <= 0 {
+		return nil
+	}
+	settings := n.KafkaSettings()
+	settings.ClientID = "dashi-demo"
+	producer, err := kafka.NewProducer(kafka.ProducerSettings{Settings: settings, Topic: "dashi.events", Linger: 5 * time.Millisecond})
+	if err != nil {
+		return err
+	}
+	defer producer.Close()
+	town := shop.New(uint64(os.Getpid())^uint64(time.Now().UnixNano()), people)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	start, sent := time.Now(), 0
+	head := min(rate*60, 20_000)
+	for {
+		now := time.Now()
+		due := int(now.Sub(start).Seconds()*rate + head*min(now.Sub(start).Seconds()/5, 1))
+		for ; sent < due; sent++ {
+			m := town.Next(now)
+			err := producer.Send(ctx, "", kafka.Message{Key: append([]byte(nil), m.Key...), Value: append([]byte(nil), m.Value...)}, nil)
+			if err != nil {
+				return err
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}

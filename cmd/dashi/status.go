@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"dashi/node"
+
+	"github.com/spf13/cobra"
+)
+
+// fetch decodes the JSON answer to a GET, whatever the output format is.
+func (c *client) fetch(ctx context.Context, path string, into any) error {
+	rc, err := c.open(ctx, "GET", path, nil)
+	if err != nil {
+		return err
+	}
+	defer rc.Close()
+	if err := json.NewDecoder(rc).Decode(into); err != nil {
+		return fmt.Errorf("cannot read the answer of %s: %w", c.addr, err)
+	}
+	return nil
+}
+
+func statusCommand() *cobra.Command {
+	var idle, hashes bool
+	var timeout time.Duration
+	c := &cobra.Command{
+		Use:   "status",
+		Short: "Show how a node is",
+		Long: `Show how a node is. With --wait-idle it answers only when everything that was in Kafka at the call has been applied,
+and all activations that came of it have been sent.`,
+		Example: "  dashi status\n  dashi status --wait-idle --timeout 1m -o json",
+		Args:    cobra.NoArgs,
+	}
+	c.Flags().BoolVar(&idle, "wait-idle", false, "wait until everything that is in Kafka now has been applied and sent")
+	c.Flags().DurationVar(&timeout, "timeout", time.Minute, "how long --wait-idle waits")
+	c.Flags().BoolVar(&hashes, "hashes", false, "also the state hash of every shard, which reads every profile")
+	cl := addClientFlags(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		path := "/v1/status?timeout=" + timeout.String()
+		if idle {
+			path += "&wait=idle"
+		}
+		if hashes {
+			path += "&hashes=true"
+		}
+		var st node.Status
+		printed, err := cl.call(c.Context(), "GET", path, nil, &st)
+		if err != nil || printed {
+			return err
+		}
+		printStatus(cl.out, &st)
+		return nil
+	}
+	return c
+}
+
+func printStatus(out io.Writer, st *node.Status) {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	state := "ready"
+	if !st.Ready {
+		state = "not ready"
+	}
+	fmt.Fprintf(w, "node\t%s, %s, up %s\n", st.Cluster, state, st.Uptime)
+	for _, t := range st.Trouble {
+		fmt.Fprintf(w, "trouble\t%s\n", t)
+	}
+	if st.Recovery != "" {
+		fmt.Fprintf(w, "recovery\t%s\n", st.Recovery)
+	}
+	fmt.Fprintf(w, "cookbook\t%s: %d attributes, %d audiences\n", st.Cookbook.Hash, st.Cookbook.Attributes, st.Cookbook.Audiences)
+	fmt.Fprintf(w, "profiles\t%d in %d MiB of %d MiB\n", st.Profiles, st.Memory.Profiles>>20, st.Memory.Limit>>20)
+	fmt.Fprintf(w, "events\t%d applied (%.0f/s), %d repeated\n", st.Events.Applied, st.Events.PerSecond, st.Events.Repeated)
+	for _, reason := range sortedKeys(st.Events.Rejected) {
+		fmt.Fprintf(w, "rejected\t%d %s\n", st.Events.Rejected[reason], reason)
+	}
+	fmt.Fprintf(w, "latency\tp50 %.2f ms, p99 %.2f ms from fetched to applied\n", st.Latency.P50, st.Latency.P99)
+	fmt.Fprintf(w, "activations\t%d made, %d withheld for consent, %d published, %d waiting\n",
+		st.Activations.Made, st.Activations.Withheld, st.Activations.Published, st.Activations.Waiting)
+	fmt.Fprintf(w, "log\t%s, %d MiB\n", st.Log.Durability, st.Log.Bytes>>20)
+	fmt.Fprintln(w)
+	fmt.Fprintln(w, "TOPIC\tPARTITION\tREAD\tAPPLIED\tDURABLE")
+	for _, s := range st.Kafka.Streams {
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\n", s.Topic, s.Partition, s.Read, s.Applied, s.Durable)
+	}
+	fmt.Fprintln(w, "\nSHARD\tPROFILES\tEVENTS\tKIB\tOUTBOX\tHASH")
+	for _, s := range st.Shards {
+		fmt.Fprintf(w, "%d\t%d\t%d\t%d\t%d\t%s\n", s.ID, s.Profiles, s.Events, s.Bytes>>10, s.OutboxEntries, s.Hash)
+	}
+	w.Flush()
+}

@@ -1,0 +1,106 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"dashi/node/httpapi"
+	"dashi/node/resp"
+	"dashi/pipeline/kafka"
+)
+
+// Cursor is a place in a walk over all profiles of all shards.
+type Cursor = httpapi.Cursor
+
+// respBackend is the node as the RESP server sees it.
+type respBackend struct{ *Node }
+
+// Subscribe passes activations on.
+func (b respBackend) Subscribe(after string, deliver func(id, name string, payload []byte)) (stop func()) {
+	return b.hub.Subscribe(after, deliver)
+}
+
+// Info is what INFO prints.
+func (b respBackend) Info() resp.Info {
+	events, profiles := b.applications()
+	return resp.Info{Version: b.version, Uptime: time.Since(b.started), Profiles: int64(profiles), Events: events}
+}
+
+// httpBackend is the node as the HTTP interface sees it.
+type httpBackend struct{ *Node }
+
+// Produce writes messages to Kafka. Those that cannot be events go to the dead topic.
+func (b httpBackend) Produce(ctx context.Context, messages []httpapi.Message) error {
+	if !b.ready.Load() {
+		return fmt.Errorf("%w: the node is stopping", httpapi.ErrBusy)
+	}
+	events := make([]kafka.Message, 0, len(messages))
+	for _, m := range messages {
+		if m.Reason == "" {
+			events = append(events, kafka.Message{Key: m.Key, Value: m.Value})
+			continue
+		}
+		letter := kafka.DeadLetter{Reason: string(m.Reason), Detail: "refused at the HTTP interface", Key: m.Key, Value: m.Value}
+		if err := b.dead.Put(ctx, letter); err != nil {
+			return err
+		}
+	}
+	err := b.producer.Produce(ctx, "", events)
+	if errors.Is(err, kafka.ErrBackpressure) {
+		return fmt.Errorf("%w: %w", httpapi.ErrBusy, err)
+	}
+	return err
+}
+
+// Audiences lists the audiences with their sizes.
+func (b httpBackend) Audiences() []httpapi.Audience {
+	program := b.cookbook.Load()
+	all := make([]httpapi.Audience, len(program.Audiences))
+	for i := range all {
+		d := &program.Audiences[i]
+		all[i] = httpapi.Audience{Name: d.Name, Description: d.Description, Size: b.AudienceSize(i)}
+	}
+	return all
+}
+
+// Subscribe passes activations on.
+func (b httpBackend) Subscribe(after string, deliver func(id, name string, payload []byte)) (stop func()) {
+	return b.hub.Subscribe(after, deliver)
+}
+
+// Cookbook is the recipes in force.
+func (b httpBackend) Cookbook() httpapi.Cookbook {
+	program := b.cookbook.Load()
+	c := httpapi.Cookbook{Hash: fmt.Sprintf("%016x", program.Hash)}
+	for _, s := range program.Sources {
+		c.Sources = append(c.Sources, httpapi.Source{Name: s.Name, Text: string(s.Text)})
+	}
+	return c
+}
+
+// Status is the state of the node.
+func (b httpBackend) Status(hashes bool) any { return b.Node.Status(hashes) }
+
+// consoleBackend is the node as the console sees it.
+type consoleBackend struct{ *Node }
+
+// History is the samples of the last minutes as JSON.
+func (b consoleBackend) History() []byte {
+	text, err := json.Marshal(b.metrics.history())
+	if err != nil {
+		return []byte("[]")
+	}
+	return text
+}
+
+func (n *Node) respSettings() resp.Settings { return resp.Settings{Password: n.settings.RESP.Password} }
+
+func (n *Node) httpSettings() httpapi.Settings {
+	return httpapi.Settings{WriteKeys: n.settings.HTTP.WriteKeys}
+}
+
+func itoa(i int) string { return strconv.Itoa(i) }

@@ -1,0 +1,132 @@
+package node
+
+import (
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// collector gives Prometheus what the node's parts have counted. It keeps nothing.
+type collector struct {
+	n    *Node
+	desc map[string]*prometheus.Desc
+}
+
+// help says what each metric is. Counters end in _total; the unit is in the name.
+var help = []struct {
+	name, help string
+	labels     []string
+}{
+	{"dashi_events_applied_total", "Events applied to profiles since the data directory was made.", nil},
+	{"dashi_events_repeated_total", "Events dropped because their message id had been seen.", nil},
+	{"dashi_events_consumed_total", "Records read from Kafka since the start.", nil},
+	{"dashi_events_consumed_bytes_total", "Bytes of records read from Kafka since the start.", nil},
+	{"dashi_events_rejected_total", "Records sent to the dead topic, by reason.", []string{"reason"}},
+	{"dashi_events_lost_total", "Records that Kafka deleted before they were read.", nil},
+	{"dashi_events_resent_total", "Times a stream was read again from the shards' marks.", nil},
+	{"dashi_intake_held_seconds_total", "Time for which a limit kept events out.", nil},
+	{"dashi_event_latency_seconds", "From fetched to applied.", nil},
+	{"dashi_profiles", "Profiles held.", []string{"shard"}},
+	{"dashi_profile_bytes", "Memory of profiles.", []string{"shard"}},
+	{"dashi_outbox_entries", "Activations that Kafka has not acknowledged.", []string{"shard"}},
+	{"dashi_outbox_bytes", "Memory of the outbox.", []string{"shard"}},
+	{"dashi_recent_ids", "Message ids remembered.", []string{"shard"}},
+	{"dashi_recent_window_seconds", "How far back every message id is remembered.", []string{"shard"}},
+	{"dashi_numbers_out_of_range_total", "Numbers too large for exact sums, which changed nothing.", nil},
+	{"dashi_activations_made_total", "Activations put into the outboxes.", nil},
+	{"dashi_activations_withheld_total", "Activations that a missing consent stopped.", nil},
+	{"dashi_activations_published_total", "Activations acknowledged by Kafka since the start.", nil},
+	{"dashi_audience_size", "Profiles in an audience.", []string{"audience"}},
+	{"dashi_stream_read_offset", "Next offset to read.", []string{"topic", "partition"}},
+	{"dashi_stream_applied_offset", "Every shard has everything below this offset.", []string{"topic", "partition"}},
+}
+
+func newCollector(n *Node) *collector {
+	c := &collector{n: n, desc: map[string]*prometheus.Desc{}}
+	for _, h := range help {
+		c.desc[h.name] = prometheus.NewDesc(h.name, h.help, h.labels, nil)
+	}
+	return c
+}
+
+// Describe and Collect make it a prometheus.Collector.
+func (c *collector) Describe(out chan<- *prometheus.Desc) {
+	for _, h := range help {
+		out <- c.desc[h.name]
+	}
+}
+
+// Collect reads the node's present state.
+func (c *collector) Collect(out chan<- prometheus.Metric) {
+	put := func(kind prometheus.ValueType, name string, v float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(c.desc[name], kind, v, labels...)
+	}
+	counter := func(name string, v uint64, labels ...string) {
+		put(prometheus.CounterValue, name, float64(v), labels...)
+	}
+	gauge := func(name string, v float64, labels ...string) { put(prometheus.GaugeValue, name, v, labels...) }
+
+	n := c.n
+	k := &n.intake.counts
+	counter("dashi_events_consumed_total", k.events.Load())
+	counter("dashi_events_consumed_bytes_total", k.bytes.Load())
+	for reason, v := range k.rejected.all() {
+		counter("dashi_events_rejected_total", v, string(reason))
+	}
+	counter("dashi_events_lost_total", n.metrics.lost.Load())
+	counter("dashi_events_resent_total", k.resent.Load())
+	put(prometheus.CounterValue, "dashi_intake_held_seconds_total", float64(k.held.Load())/1e9)
+	counter("dashi_activations_published_total", n.metrics.published.Load())
+	count, sum, buckets := n.metrics.latency.Prometheus()
+	out <- prometheus.MustNewConstHistogram(c.desc["dashi_event_latency_seconds"], count, sum, buckets)
+	c.collectShards(counter, gauge)
+	program := n.cookbook.Load()
+	for i := range program.Audiences {
+		gauge("dashi_audience_size", float64(n.AudienceSize(i)), program.Audiences[i].Name)
+	}
+	st := &Status{}
+	n.streamStatus(st)
+	for _, s := range st.Kafka.Streams {
+		gauge("dashi_stream_read_offset", float64(s.Read), s.Topic, itoa(int(s.Partition)))
+		gauge("dashi_stream_applied_offset", float64(s.Applied), s.Topic, itoa(int(s.Partition)))
+	}
+}
+
+func (c *collector) collectShards(counter func(string, uint64, ...string), gauge func(string, float64, ...string)) {
+	var events, repeated, made, withheld, outOfRange uint64
+	for _, m := range c.n.members {
+		m.mu.RLock()
+		s := m.shard.Stats()
+		m.mu.RUnlock()
+		events += s.Events
+		repeated += s.Repeated
+		made += s.Activations
+		withheld += s.Withheld
+		outOfRange += s.OutOfRange
+		label := itoa(int(m.id))
+		gauge("dashi_profiles", float64(s.Profiles), label)
+		gauge("dashi_profile_bytes", float64(s.Bytes), label)
+		gauge("dashi_outbox_entries", float64(s.OutboxEntries), label)
+		gauge("dashi_outbox_bytes", float64(s.OutboxBytes), label)
+		gauge("dashi_recent_ids", float64(s.RecentIDs), label)
+		window := float64(c.n.settings.Limits.RecentTime.Seconds())
+		if s.RecentSince > 0 {
+			window = min(window, float64(s.Now-s.RecentSince)/1000)
+		}
+		gauge("dashi_recent_window_seconds", window, label)
+	}
+	counter("dashi_events_applied_total", events)
+	counter("dashi_events_repeated_total", repeated)
+	counter("dashi_activations_made_total", made)
+	counter("dashi_activations_withheld_total", withheld)
+	counter("dashi_numbers_out_of_range_total", outOfRange)
+}
+
+// metricsHandler serves /metrics: dashi's own and those of the Go runtime and the process.
+func (n *Node) metricsHandler() http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(newCollector(n), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+}

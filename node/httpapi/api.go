@@ -1,0 +1,122 @@
+package httpapi
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// API is the HTTP interface of one node: an http.Handler.
+type API struct {
+	backend   Backend
+	mux       *http.ServeMux
+	limits    Limits
+	writeKeys map[[sha256.Size]byte]struct{}
+	key       func(dst, message []byte) []byte
+	now       func() time.Time
+	newID     func() string
+	count     func(Count, int64)
+
+	inFlight  atomic.Int64 // bytes of events that wait for Kafka
+	streams   atomic.Int64
+	closing   chan struct{}
+	closeOnce sync.Once
+}
+
+// New makes the interface. metrics answers /metrics and console every path that is not an interface; nil ones are not there.
+func New(settings Settings, backend Backend, metrics, console http.Handler) *API {
+	a := &API{
+		backend:   backend,
+		mux:       http.NewServeMux(),
+		limits:    settings.Limits.withDefaults(),
+		writeKeys: make(map[[sha256.Size]byte]struct{}, len(settings.WriteKeys)),
+		key:       settings.Key,
+		now:       settings.Now,
+		newID:     settings.NewID,
+		count:     settings.Count,
+		closing:   make(chan struct{}),
+	}
+	for _, k := range settings.WriteKeys {
+		a.writeKeys[sha256.Sum256([]byte(k))] = struct{}{}
+	}
+	if a.now == nil {
+		a.now = time.Now
+	}
+	if a.newID == nil {
+		a.newID = randomID
+	}
+	if a.count == nil {
+		a.count = func(Count, int64) {}
+	}
+	a.routeIntake(a.mux)
+	a.routeReads(a.mux)
+	a.mux.HandleFunc("/v1/", notFound)
+	if metrics != nil {
+		a.mux.Handle("GET /metrics", metrics)
+	}
+	if console == nil {
+		console = http.HandlerFunc(notFound)
+	}
+	a.mux.Handle("/", console)
+	return a
+}
+
+func randomID() string {
+	var b [16]byte
+	rand.Read(b[:]) // never fails: crypto/rand
+	return hex.EncodeToString(b[:])
+}
+
+func notFound(w http.ResponseWriter, r *http.Request) {
+	fail(w, http.StatusNotFound, "not_found", "there is no "+r.Method+" "+r.URL.Path, "")
+}
+
+// Close ends the streams. It may be called more than once.
+func (a *API) Close() { a.closeOnce.Do(func() { close(a.closing) }) }
+
+const profilesPath = "/v1/profiles/"
+
+// ServeHTTP routes a request. The mux redirects paths with "//" or "/../" to clean ones, but those may be part of an
+// identifier (url:https://example.com/..): then its slashes are escaped first, and it is one segment.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if escaped := r.URL.EscapedPath(); strings.HasPrefix(escaped, profilesPath) && unclean(escaped) {
+		u := *r.URL
+		u.RawPath = profilesPath + strings.ReplaceAll(escaped[len(profilesPath):], "/", "%2F")
+		if p, err := url.PathUnescape(u.RawPath); err == nil {
+			u.Path = p
+			clone := *r
+			clone.URL = &u
+			r = &clone
+		}
+	}
+	a.mux.ServeHTTP(w, r)
+}
+
+func unclean(p string) bool {
+	clean := path.Clean(p)
+	return clean != p && clean+"/" != p
+}
+
+// NewServer makes a server for h with the time-outs that keep slow clients from holding it: a request has to arrive in a minute,
+// an answer to be read in one; streams set their own. A server for an API ends its streams when it shuts down.
+func NewServer(h http.Handler) *http.Server {
+	s := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       time.Minute,
+		WriteTimeout:      90 * time.Second, // from the end of the header: the body, Kafka and the answer
+		IdleTimeout:       5 * time.Minute,  // longer than the keep-alive of common proxies
+		MaxHeaderBytes:    32 << 10,
+	}
+	if a, ok := h.(*API); ok {
+		s.RegisterOnShutdown(a.Close)
+	}
+	return s
+}

@@ -1,0 +1,121 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"dashi/pipeline/event"
+	"dashi/shard"
+)
+
+// Backend is what the HTTP interface needs of a node. All methods may be called concurrently and keep no argument,
+// save where they say so.
+type Backend interface {
+	// Produce writes the messages to Kafka and returns when all are acknowledged or one has failed. It may keep the
+	// messages and their bytes: nobody changes them. An error means that the client shall send everything again.
+	Produce(ctx context.Context, messages []Message) error
+
+	// Lookup calls fn with the profile of namespace:value, under the read lock of its shard, and says whether
+	// there is one. The value is as the client wrote it; the backend normalises it as the namespace says.
+	Lookup(namespace, value []byte, fn func(*shard.View)) bool
+	// Audiences is all audiences of the present program, in its order.
+	Audiences() []Audience
+	// AudienceIndex is the index of an audience in the present program.
+	AudienceIndex(name []byte) (index int, ok bool)
+	// Members calls fn for the members of an audience from a cursor on until it returns false, under the read lock
+	// of a shard, and returns where to go on and whether there may be more.
+	Members(audience int, from Cursor, fn func(*shard.View) bool) (next Cursor, more bool)
+	// Query counts all profiles for which q.Where is true, and calls fn for the first q.Limit of them from q.From on,
+	// as Members does. The error is a *BadQuery when the expression is at fault.
+	Query(ctx context.Context, q Query, fn func(*shard.View)) (Found, error)
+	// Subscribe calls deliver for every activation from now on until stop returns; with a non-empty after, those that
+	// followed the activation with that id come first as far as they are remembered. name is the audience or
+	// the activation. deliver does not wait, does not call back, and may keep the payload, which nobody changes.
+	Subscribe(after string, deliver func(id, name string, payload []byte)) (stop func())
+
+	// Cookbook is the set of recipes in force.
+	Cookbook() Cookbook
+	// Status is what GET /v1/status answers, to be marshalled by encoding/json.
+	Status() any
+	// WaitIdle returns when everything that was in Kafka at the call has been applied and sent, or ctx has ended.
+	WaitIdle(ctx context.Context) error
+	// Ready is nil when the node can answer; otherwise the error says what is missing.
+	Ready() error
+}
+
+// Message is one event on its way to Kafka.
+type Message struct {
+	Key   []byte // for partitioning; nil when the event names nobody
+	Value []byte
+	// Reason is not empty for an event that cannot be written as it is: the message then belongs on the dead topic with
+	// this reason, and Value is its beginning.
+	Reason event.Reason
+}
+
+// ErrBusy is wrapped by Produce when too much is under way: the client is told to come back in a second.
+var ErrBusy = errors.New("too many events are under way")
+
+// Audience is one line of GET /v1/audiences.
+type Audience struct {
+	Name        string `json:"name"`
+	Description string `json:"description"`
+	Size        int64  `json:"size"`
+}
+
+// Cursor is a place in a walk over all profiles of all shards. The zero Cursor is the beginning.
+type Cursor struct {
+	Shard   int
+	Ordinal uint32
+}
+
+func (c Cursor) String() string { return fmt.Sprintf("%d-%d", c.Shard, c.Ordinal) }
+
+// ParseCursor reads what String wrote; the empty string is the beginning.
+func ParseCursor(s string) (Cursor, error) {
+	if s == "" {
+		return Cursor{}, nil
+	}
+	a, b, ok := strings.Cut(s, "-")
+	if ok {
+		n, err1 := strconv.ParseUint(a, 10, 16)
+		o, err2 := strconv.ParseUint(b, 10, 32)
+		if err1 == nil && err2 == nil {
+			return Cursor{int(n), uint32(o)}, nil
+		}
+	}
+	return Cursor{}, fmt.Errorf("cannot read cursor %q", s)
+}
+
+// Query is one question about all profiles.
+type Query struct {
+	Where string // a CEL expression as in an audience
+	Limit int    // profiles wanted; 0 for the count alone
+	From  Cursor
+}
+
+// Found is the answer besides the profiles.
+type Found struct {
+	Count int64  // of all profiles, whatever the cursor
+	Next  Cursor // where the next sample begins
+	More  bool   // whether there may be one
+}
+
+// BadQuery says what is wrong with an expression.
+type BadQuery struct{ Message, Hint string }
+
+func (e *BadQuery) Error() string { return e.Message }
+
+// Cookbook is what GET /v1/cookbook answers.
+type Cookbook struct {
+	Hash    string   `json:"hash"` // 16 hex digits, as activations carry it
+	Sources []Source `json:"sources"`
+}
+
+// Source is one recipe file.
+type Source struct {
+	Name string `json:"name"`
+	Text string `json:"text"`
+}

@@ -1,0 +1,47 @@
+// Package httpapi is the HTTP door of a node: events in as Segment's and RudderStack's own SDKs send them, and profiles,
+// audiences, queries and activations out as JSON.
+//
+// It knows HTTP and the envelope of a batch, not what an event means: it checks that a body is JSON, cuts a batch into one
+// message per event and hands those to Kafka through the Backend, which the package declares and the node fills. What is wrong with
+// an event is for the decoder behind Kafka to find and to dead-letter.
+//
+// In (POST; Basic auth with a write key as the user, or writeKey in the body or the query; without configured keys everyone is let in):
+//
+//	/v1/{track,t,identify,i,page,p,screen,s,group,g,alias,a}   one event
+//	/v1/{batch,b,import}, /beacon/v1/batch                     {"batch":[..]}; anything else is one event
+//	/v1/cloudevents                                            CloudEvents, binary, structured or batched; the other routes take them too
+//	GET /v1/projects/{writeKey}/settings, GET /sourceConfig/   what the browser SDKs ask for first
+//
+// The answer is 200 {"success":true} once Kafka has acknowledged every event, also when events are bad. 429 with Retry-After means
+// try again: the SDKs keep the batch. 400 is only for a body that is not JSON or is too large, since SDKs drop what got a 4xx, and 401
+// for a wrong write key.
+//
+// Out:
+//
+//	GET  /v1/profiles/{ns}:{value}            a profile, or 404
+//	POST /v1/profiles:batchGet {"ids":[..]}   {"profiles":[.., null, ..]} in the order of the ids
+//	GET  /v1/audiences                        {"audiences":[{"name","description","size"}]}
+//	GET  /v1/audiences/{name}/members         NDJSON {"id","since"}; all of them, or ?limit= of them from ?cursor= on: when there may be
+//	                                          more, the last line is {"cursor":".."}
+//	POST /v1/query {"where","limit","cursor"} {"count","sample":[profiles],"cursor"}
+//	GET  /v1/activations/stream               server-sent events; ?audience=NAME; Last-Event-ID goes on after that one, if remembered
+//	GET  /v1/cookbook, /v1/status             ?wait=idle&timeout=30s waits until everything in Kafka at the call was applied and sent
+//	GET  /healthz, /readyz, /metrics, /       the last two are handlers of others
+//
+// An error is {"error":{"code","message","hint"}} with a fitting status.
+//
+// Invariants:
+//
+//	I1  A message is the bytes that the client sent, with members spliced in or, for receivedAt, replaced: numbers, order, case and
+//	    escapes are never written anew.
+//	I2  Every event of an accepted body becomes exactly one message, in order, whatever it looks like.
+//	I3  Success is answered only after the Backend has acknowledged all messages of the body.
+//	I4  Every body, before and after decompression, and the sum of all bodies in flight are bounded by Limits. What does not fit
+//	    is refused before it is held.
+//	I5  The Content-Type decides nothing but whether a body is a CloudEvent.
+//	I6  Reading a profile happens inside the Backend's callback, into a buffer; nothing is written to a client there.
+//	I7  Only the routes for events answer other origins (CORS): a web page can send events, and cannot read profiles.
+//
+// An API serves any number of requests at once. The caller makes it with New, serves it with NewServer, and ends streams
+// with API.Close before or while the server shuts down.
+package httpapi

@@ -1,0 +1,232 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+	"unsafe"
+
+	"dashi/pipeline/attribute"
+	"dashi/pipeline/audience"
+	"dashi/pipeline/expr"
+	"dashi/pipeline/recipe"
+	"dashi/shard"
+)
+
+// fake is a node with profiles in a map and Kafka in a slice.
+type fake struct {
+	program  *recipe.Program
+	profiles map[string]*shard.View
+	order    []*shard.View
+
+	mu       sync.Mutex
+	produced []Message
+	fault    error         // of the next Produce
+	hold     chan struct{} // Produce waits for it, if not nil
+	subs     map[int]func(id, name string, payload []byte)
+	next     int
+	after    string
+	idle     error
+	unready  error
+}
+
+// newFake has an attribute "orders" and the audiences vip and odd.
+func newFake() *fake {
+	f := &fake{profiles: map[string]*shard.View{}, subs: map[int]func(id, name string, payload []byte){}, program: &recipe.Program{
+		FixedSize: 8,
+		Audiences: []audience.Definition{{Name: "vip", Description: "those who buy"}, {Name: "odd/one %"}},
+		Attributes: []recipe.Attribute{{Name: "orders", Type: attribute.Number, Num: func(e *expr.Env) (float64, bool) {
+			n := binary.LittleEndian.Uint64(e.State.Fixed)
+			return float64(n), n != 0
+		}}},
+	}}
+	return f
+}
+
+func (f *fake) put(id string, orders uint64, in ...int) {
+	namespace, value, ok := cut(id)
+	if !ok {
+		panic(id)
+	}
+	v := &shard.View{
+		Program:     f.program,
+		Env:         expr.Env{State: attribute.State{Fixed: binary.LittleEndian.AppendUint64(nil, orders)}, Audiences: audience.NewBits(2)},
+		Identifiers: []shard.Identifier{{Namespace: string(namespace), Value: value, FirstSeen: 1000, LastSeen: 2000}},
+		Version:     3,
+	}
+	var since []byte
+	for _, i := range in {
+		audience.Bits(v.Env.Audiences).Set(i)
+		since = binary.LittleEndian.AppendUint64(since, 1764000000000)
+	}
+	field := reflect.ValueOf(v).Elem().FieldByName("since")
+	*(*[]byte)(unsafe.Pointer(field.UnsafeAddr())) = since // only the shard can set it otherwise
+	f.profiles[id] = v
+	f.order = append(f.order, v)
+}
+
+func (f *fake) Produce(ctx context.Context, messages []Message) error {
+	if f.hold != nil {
+		select {
+		case <-f.hold:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.fault != nil {
+		return f.fault
+	}
+	f.produced = append(f.produced, messages...)
+	return nil
+}
+
+// take returns what was produced since the last call.
+func (f *fake) take() []Message {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p := f.produced
+	f.produced = nil
+	return p
+}
+
+func (f *fake) Lookup(namespace, value []byte, fn func(*shard.View)) bool {
+	v, ok := f.profiles[string(namespace)+":"+string(value)]
+	if ok {
+		fn(v)
+	}
+	return ok
+}
+
+func (f *fake) Audiences() []Audience {
+	var l []Audience
+	for i, a := range f.program.Audiences {
+		n := int64(0)
+		for _, v := range f.order {
+			if v.In(i) {
+				n++
+			}
+		}
+		l = append(l, Audience{a.Name, a.Description, n})
+	}
+	return l
+}
+
+func (f *fake) AudienceIndex(name []byte) (int, bool) {
+	for i, a := range f.program.Audiences {
+		if a.Name == string(name) {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+// Members has "shards" of 100 profiles.
+func (f *fake) Members(index int, from Cursor, fn func(*shard.View) bool) (Cursor, bool) {
+	at := func(i int) Cursor { return Cursor{i / 100, uint32(i % 100)} }
+	for i := from.Shard*100 + int(from.Ordinal); i < len(f.order); i++ {
+		if f.order[i].In(index) && !fn(f.order[i]) {
+			return at(i + 1), i+1 < len(f.order)
+		}
+	}
+	return Cursor{}, false
+}
+
+func (f *fake) Query(ctx context.Context, q Query, fn func(*shard.View)) (Found, error) {
+	if q.Where != "vip" {
+		return Found{}, &BadQuery{"unknown name \"" + q.Where + "\"", "did you mean vip?"}
+	}
+	var found Found
+	for i, v := range f.order {
+		if !v.In(0) {
+			continue
+		}
+		found.Count++
+		switch {
+		case i < int(q.From.Ordinal):
+		case q.Limit > 0:
+			fn(v)
+			q.Limit--
+			found.Next = Cursor{0, uint32(i + 1)}
+		default:
+			found.More = true
+		}
+	}
+	return found, nil
+}
+
+func (f *fake) Subscribe(after string, deliver func(id, name string, payload []byte)) (stop func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := f.next
+	f.next++
+	f.subs[n] = deliver
+	f.after = after
+	return func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		delete(f.subs, n)
+	}
+}
+
+func (f *fake) publish(id, name, payload string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, d := range f.subs {
+		d(id, name, []byte(payload))
+	}
+}
+
+func (f *fake) subscribers() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.subs)
+}
+
+func (f *fake) Cookbook() Cookbook {
+	return Cookbook{Hash: "00000000000000ab", Sources: []Source{{"a.yaml", "x: 1\n"}}}
+}
+func (f *fake) Status() any { return map[string]any{"profiles": len(f.order)} }
+func (f *fake) WaitIdle(ctx context.Context) error {
+	if f.idle != nil {
+		<-ctx.Done()
+		return f.idle
+	}
+	return nil
+}
+func (f *fake) Ready() error { return f.unready }
+
+var testNow = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// newTestAPI has a fixed clock and ids m1, m2, ...
+func newTestAPI(f *fake, change func(*Settings)) *API {
+	n := 0
+	s := Settings{Now: func() time.Time { return testNow }, NewID: func() string { n++; return fmt.Sprintf("m%d", n) }}
+	if change != nil {
+		change(&s)
+	}
+	return New(s, f, nil, nil)
+}
+
+func until(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited 10 s for: %s", what)
+		}
+	}
+}
+
+func values(messages []Message) string {
+	var l []string
+	for _, m := range messages {
+		l = append(l, string(m.Value))
+	}
+	return strings.Join(l, "\n")
+}

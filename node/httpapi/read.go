@@ -1,0 +1,253 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"dashi/shard"
+)
+
+func (a *API) routeReads(mux *http.ServeMux) {
+	mux.HandleFunc("GET /v1/profiles/{id...}", a.profile)
+	mux.HandleFunc("POST /v1/profiles:batchGet", a.batchGet)
+	mux.HandleFunc("GET /v1/audiences", a.audiences)
+	mux.HandleFunc("GET /v1/audiences/{name}/members", a.members)
+	mux.HandleFunc("POST /v1/query", a.query)
+	mux.HandleFunc("GET /v1/activations/stream", a.stream)
+	mux.HandleFunc("GET /v1/cookbook", func(w http.ResponseWriter, r *http.Request) { answer(w, r, a.backend.Cookbook()) })
+	mux.HandleFunc("GET /v1/status", a.status)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { send(w, r, []byte("{\"ok\":true}\n")) })
+	mux.HandleFunc("GET /readyz", a.ready)
+}
+
+// page is a buffer that profiles are written into under a shard's lock.
+type page struct {
+	buf  []byte
+	seen int
+	more func(*shard.View) // p.appendView, made once
+}
+
+var pages = sync.Pool{New: func() any {
+	p := new(page)
+	p.more = p.appendView
+	return p
+}}
+
+// keepPage is the largest buffer that goes back into the pool.
+const keepPage = 1 << 20
+
+func newPage() *page {
+	p := pages.Get().(*page)
+	p.buf, p.seen = p.buf[:0], 0
+	return p
+}
+
+func (p *page) free() {
+	if cap(p.buf) <= keepPage {
+		pages.Put(p)
+	}
+}
+
+// appendView appends a profile, with a comma before all but the first.
+func (p *page) appendView(v *shard.View) {
+	if p.seen > 0 {
+		p.buf = append(p.buf, ',')
+	}
+	p.seen++
+	p.buf = v.AppendJSON(p.buf)
+}
+
+// cut splits namespace:value at the first colon.
+func cut(id string) (namespace, value []byte, ok bool) {
+	n, v, ok := strings.Cut(id, ":")
+	return []byte(n), []byte(v), ok && n != "" && v != ""
+}
+
+const idHint = "an identifier is namespace:value, as in user_id:42"
+
+func (a *API) profile(w http.ResponseWriter, r *http.Request) {
+	id := r.PathValue("id")
+	namespace, value, ok := cut(id)
+	if !ok {
+		fail(w, http.StatusBadRequest, "bad_identifier", "cannot read identifier "+strconv.Quote(id), idHint)
+		return
+	}
+	p := newPage()
+	defer p.free()
+	if !a.backend.Lookup(namespace, value, p.more) {
+		fail(w, http.StatusNotFound, "not_found", "there is no profile "+strconv.Quote(id), "")
+		return
+	}
+	p.buf = append(p.buf, '\n')
+	send(w, r, p.buf)
+}
+
+func (a *API) batchGet(w http.ResponseWriter, r *http.Request) {
+	var q struct {
+		IDs []string `json:"ids"`
+	}
+	if !a.ask(w, r, &q) {
+		return
+	}
+	if len(q.IDs) > a.limits.BatchGet {
+		fail(w, http.StatusBadRequest, "too_many", "ids has "+strconv.Itoa(len(q.IDs))+" elements", "at most "+strconv.Itoa(a.limits.BatchGet)+" at once")
+		return
+	}
+	p := newPage()
+	defer p.free()
+	p.buf = append(p.buf, `{"profiles":[`...)
+	for _, id := range q.IDs {
+		namespace, value, ok := cut(id)
+		if !ok {
+			fail(w, http.StatusBadRequest, "bad_identifier", "cannot read identifier "+strconv.Quote(id), idHint)
+			return
+		}
+		if !a.backend.Lookup(namespace, value, p.more) {
+			if p.seen > 0 {
+				p.buf = append(p.buf, ',')
+			}
+			p.seen++
+			p.buf = append(p.buf, "null"...)
+		}
+	}
+	p.buf = append(p.buf, "]}\n"...)
+	send(w, r, p.buf)
+}
+
+// ask reads the JSON body of a question into v; when it cannot, it has answered.
+func (a *API) ask(w http.ResponseWriter, r *http.Request, v any) bool {
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, int64(a.limits.QueryBytes)))
+	d.DisallowUnknownFields() // a misspelt "limit" would otherwise be no limit
+	err := d.Decode(v)
+	if err == nil {
+		if _, err = d.Token(); err == io.EOF {
+			return true
+		} else if err == nil {
+			err = errors.New("something stands behind the object")
+		}
+	}
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		fail(w, http.StatusRequestEntityTooLarge, "too_large", "the body has more than "+strconv.Itoa(a.limits.QueryBytes)+" bytes", "")
+		return false
+	}
+	fail(w, http.StatusBadRequest, "bad_json", "cannot read the body: "+err.Error(), "")
+	return false
+}
+
+func (a *API) query(w http.ResponseWriter, r *http.Request) {
+	var q struct {
+		Where  string `json:"where"`
+		Limit  *int   `json:"limit"`
+		Cursor string `json:"cursor"`
+	}
+	if !a.ask(w, r, &q) {
+		return
+	}
+	from, err := ParseCursor(q.Cursor)
+	limit := defaultSample
+	if q.Limit != nil {
+		limit = *q.Limit
+	}
+	switch {
+	case strings.TrimSpace(q.Where) == "":
+		fail(w, http.StatusBadRequest, "bad_query", `"where" is missing`, `write an expression as in an audience, {"where": "orders > 3"}`)
+		return
+	case err != nil:
+		fail(w, http.StatusBadRequest, "bad_cursor", err.Error(), "a cursor is what an earlier answer gave")
+		return
+	case limit < 0 || limit > a.limits.QueryLimit:
+		fail(w, http.StatusBadRequest, "bad_limit", "limit is "+strconv.Itoa(limit), "0 to "+strconv.Itoa(a.limits.QueryLimit))
+		return
+	}
+	p := newPage()
+	defer p.free()
+	p.buf = append(p.buf, `"sample":[`...)
+	found, err := a.backend.Query(r.Context(), Query{Where: q.Where, Limit: limit, From: from}, p.more)
+	if err != nil {
+		a.failQuery(w, err)
+		return
+	}
+	p.buf = append(p.buf, ']')
+	if found.More {
+		p.buf = append(p.buf, `,"cursor":"`+found.Next.String()+`"`...)
+	}
+	p.buf = append(p.buf, "}\n"...)
+	send(w, r, append([]byte(`{"count":`+strconv.FormatInt(found.Count, 10)+","), p.buf...))
+}
+
+// defaultSample is how many profiles an answer to a query has when it does not say.
+const defaultSample = 10
+
+func (a *API) failQuery(w http.ResponseWriter, err error) {
+	var bad *BadQuery
+	switch {
+	case errors.As(err, &bad):
+		fail(w, http.StatusBadRequest, "bad_query", bad.Message, bad.Hint)
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		fail(w, http.StatusServiceUnavailable, "timeout", "the query did not finish: "+err.Error(), "")
+	default:
+		fail(w, http.StatusInternalServerError, "internal", "cannot answer the query: "+err.Error(), "")
+	}
+}
+
+func (a *API) audiences(w http.ResponseWriter, r *http.Request) {
+	list := a.backend.Audiences()
+	if list == nil {
+		list = []Audience{}
+	}
+	answer(w, r, map[string]any{"audiences": list})
+}
+
+func (a *API) ready(w http.ResponseWriter, r *http.Request) {
+	if err := a.backend.Ready(); err != nil {
+		w.Header().Set("Retry-After", "1")
+		fail(w, http.StatusServiceUnavailable, "not_ready", err.Error(), "")
+		return
+	}
+	send(w, r, []byte("{\"ready\":true}\n"))
+}
+
+// defaultIdleWait is for ?wait=idle without a timeout.
+const defaultIdleWait = 30 * time.Second
+
+func (a *API) status(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	switch q.Get("wait") {
+	case "":
+	case "idle":
+		wait := defaultIdleWait
+		if text := q.Get("timeout"); text != "" {
+			var err error
+			if wait, err = time.ParseDuration(text); err != nil || wait <= 0 || wait > a.limits.IdleWait {
+				fail(w, http.StatusBadRequest, "bad_timeout", "cannot use timeout "+strconv.Quote(text), "a duration of at most "+a.limits.IdleWait.String()+", as in 30s")
+				return
+			}
+		}
+		// The server's own time-outs are for quick answers.
+		c := http.NewResponseController(w)
+		c.SetReadDeadline(time.Time{})
+		c.SetWriteDeadline(time.Now().Add(wait + a.limits.Write))
+		ctx, cancel := context.WithTimeout(r.Context(), wait)
+		defer cancel()
+		if err := a.backend.WaitIdle(ctx); err != nil {
+			if ctx.Err() != nil {
+				fail(w, http.StatusGatewayTimeout, "timeout", "events were still under way after "+wait.String(), "wait longer with ?timeout=, or see GET /v1/status for what is behind")
+			} else {
+				fail(w, http.StatusInternalServerError, "internal", "cannot wait: "+err.Error(), "")
+			}
+			return
+		}
+	default:
+		fail(w, http.StatusBadRequest, "bad_wait", "cannot wait for "+strconv.Quote(q.Get("wait")), "wait=idle")
+		return
+	}
+	answer(w, r, a.backend.Status())
+}

@@ -1,0 +1,384 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"dashi/node/console"
+	"dashi/node/httpapi"
+	"dashi/node/resp"
+	"dashi/pipeline/kafka"
+	"dashi/pipeline/recipe"
+	"dashi/shard"
+	"dashi/shard/group"
+	"dashi/shard/profile"
+)
+
+// Node is a running node. Open builds it, Close ends it.
+type Node struct {
+	settings Settings
+	version  string
+	log      *slog.Logger
+	started  time.Time
+	recovery string // what opening the data directory had to put right
+
+	cookbook atomic.Pointer[cookbook]
+	host     *group.Host
+	members  []*member // by shard
+	hub      *hub
+	metrics  *measures
+
+	broker     *kafka.Broker // nil with a real Kafka
+	kafka      kafka.Settings
+	producer   *kafka.Producer // of the HTTP intake
+	dead       *kafka.DeadLetters
+	outlets    *kafka.Outlets
+	publishers []*publisher
+	formats    map[string]*format // by input topic
+	intake     *intake
+	source     *kafka.Source
+
+	resp     *resp.Server
+	respAddr net.Addr
+	http     *http.Server
+	httpAddr net.Addr
+
+	stop    context.CancelFunc
+	movers  sync.WaitGroup // what moves events
+	serving sync.WaitGroup // what answers clients
+	failed  chan error     // an error that ends the node
+	closers []func() error
+	ready   atomic.Bool
+}
+
+// Options are what Open is told besides the settings.
+type Options struct {
+	Version string
+	Log     *slog.Logger
+	// Recipes, when not nil, are used in place of the files that Settings.Recipes names.
+	Recipes []recipe.Source
+}
+
+// tickInterval is how often marks are levelled and offsets committed.
+const tickInterval = 500 * time.Millisecond
+
+// Open builds a node from the bottom to the top: log, shards, cookbook, Kafka, front doors. When a step fails, what was
+// built before is closed again.
+func Open(ctx context.Context, settings Settings, o Options) (n *Node, err error) {
+	if err := settings.Check(); err != nil {
+		return nil, fmt.Errorf("the settings are wrong: %w", err)
+	}
+	n = &Node{
+		settings: settings,
+		version:  o.Version,
+		log:      o.Log,
+		started:  time.Now(),
+		hub:      newHub(),
+		metrics:  newMeasures(),
+		failed:   make(chan error, 8),
+	}
+	if n.log == nil {
+		n.log = slog.New(slog.DiscardHandler)
+	}
+	running, stop := context.WithCancel(context.Background())
+	n.stop = stop
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, n.Close())
+			n = nil
+		}
+	}()
+
+	// The directory is ours alone, and was made for this number of shards.
+	if err := n.claim(); err != nil {
+		return n, err
+	}
+	// The shards: newest snapshot, then the log.
+	if err := n.openShards(); err != nil {
+		return n, err
+	}
+	// The cookbook, on every shard.
+	if err := n.openCookbook(o.Recipes); err != nil {
+		return n, err
+	}
+	// Kafka: the embedded broker or a real one, then everything that writes.
+	if err := n.openKafka(ctx); err != nil {
+		return n, err
+	}
+	// Look-ups are answered before events are consumed.
+	if err := n.openDoors(); err != nil {
+		return n, err
+	}
+	// Activations leave, events come in.
+	n.start(running)
+	n.ready.Store(true)
+	return n, nil
+}
+
+func (n *Node) onClose(f func() error) { n.closers = append(n.closers, f) }
+
+// openShards opens the log and every shard on it.
+func (n *Node) openShards() error {
+	host, err := group.OpenHost(n.hostSettings())
+	if err != nil {
+		return err
+	}
+	n.host = host
+	n.onClose(host.Close)
+	memory := profile.NewMemory()
+	for i := range n.settings.Shards {
+		m := newMember(uint32(i), shard.Settings{
+			OutboxBytes:  n.settings.Limits.OutboxBytes,
+			RecentMillis: n.settings.Limits.RecentTime.Milliseconds(),
+			RecentIDs:    n.settings.Limits.RecentIDs,
+			Memory:       memory,
+		})
+		if m.group, err = host.Open(m.id, m); err != nil {
+			return fmt.Errorf("cannot open shard %d: %w", i, err)
+		}
+		n.members = append(n.members, m)
+	}
+	return nil
+}
+
+func (n *Node) openCookbook(sources []recipe.Source) error {
+	if sources == nil {
+		var err error
+		if sources, err = ReadRecipes(n.settings.Recipes); err != nil {
+			return err
+		}
+	}
+	if err := n.adopt(sources); err != nil {
+		return err
+	}
+	n.formats = map[string]*format{}
+	for _, in := range n.settings.Kafka.Inputs {
+		if err := checkFormat(in.Decoder, n.cookbook.Load().Program); err != nil {
+			return fmt.Errorf("cannot read topic %q: %w", in.Topic, err)
+		}
+		n.formats[in.Topic] = &format{name: in.Decoder}
+	}
+	return nil
+}
+
+// openKafka opens the broker, if it is embedded, and the writers.
+func (n *Node) openKafka(ctx context.Context) error {
+	k := &n.settings.Kafka
+	n.kafka = kafka.Settings{
+		Brokers:  k.Brokers,
+		ClientID: "dashi",
+		TLS:      kafka.TLS(k.TLS),
+		SASL:     kafka.SASL(k.SASL),
+		Log:      n.log,
+	}
+	if k.Embedded.Listen != "" {
+		broker, err := kafka.OpenBroker(kafka.BrokerSettings{
+			Addr:       k.Embedded.Listen,
+			Dir:        filepath.Join(n.settings.Data, "kafka"),
+			Partitions: int32(k.Partitions),
+			Topics:     n.topics(),
+			Retention:  kafka.Retention{Bytes: k.Embedded.RetentionBytes, Age: k.Embedded.RetentionTime},
+			Log:        n.log,
+		})
+		if err != nil {
+			return err
+		}
+		n.broker = broker
+		n.onClose(broker.Close)
+		n.kafka.Brokers = []string{broker.Addr()}
+	} else if err := kafka.MakeTopics(ctx, n.kafka, n.topics()...); err != nil {
+		return err
+	}
+	var err error
+	if n.producer, err = kafka.NewProducer(kafka.ProducerSettings{Settings: n.kafka, Topic: k.Inputs[0].Topic}); err != nil {
+		return err
+	}
+	n.onClose(func() error { n.producer.Close(); return nil })
+	if n.dead, err = kafka.NewDeadLetters(n.kafka, k.Dead); err != nil {
+		return err
+	}
+	n.onClose(func() error { n.dead.Close(); return nil })
+	if n.outlets, err = kafka.NewOutlets(kafka.OutletSettings{Settings: n.kafka, Cluster: n.settings.Cluster, Topic: k.Activations}); err != nil {
+		return err
+	}
+	n.onClose(func() error { n.outlets.Close(); return nil })
+	n.intake = newIntake(n)
+	topics := make([]string, len(k.Inputs))
+	for i, in := range k.Inputs {
+		topics[i] = in.Topic
+	}
+	n.source, err = kafka.NewSource(kafka.SourceSettings{Settings: n.kafka, Group: n.settings.Cluster, Topics: topics, Lost: n.lost}, n.intake)
+	return err
+}
+
+// topics are those that dashi makes when they are missing.
+func (n *Node) topics() []kafka.Topic {
+	k := &n.settings.Kafka
+	var topics []kafka.Topic
+	for _, in := range k.Inputs {
+		topics = append(topics, kafka.Topic{Name: in.Topic, Partitions: int32(k.Partitions)})
+	}
+	return append(topics, kafka.Topic{Name: k.Activations, Partitions: int32(k.Partitions)}, kafka.Topic{Name: k.Dead, Partitions: 1})
+}
+
+// lost is told that the broker deleted records before they were read.
+func (n *Node) lost(s kafka.Stream, from, to int64) {
+	n.metrics.lost.Add(uint64(to - from))
+	n.log.Error("events were deleted by Kafka before they were read: its retention is too short",
+		"stream", s.String(), "from", from, "to", to)
+	n.intake.skip(s, to)
+}
+
+// openDoors listens for clients.
+func (n *Node) openDoors() error {
+	if addr := n.settings.RESP.Listen; addr != "" {
+		l, err := listen(addr, "resp.listen", "--resp")
+		if err != nil {
+			return err
+		}
+		n.respAddr = l.Addr()
+		n.resp = resp.NewServer(n.respSettings(), respBackend{n})
+		n.serving.Go(func() {
+			if err := n.resp.Serve(l); err != nil {
+				n.fail(fmt.Errorf("cannot serve RESP on %s: %w", addr, err))
+			}
+		})
+		n.onClose(n.resp.Close)
+	}
+	l, err := listen(n.settings.HTTP.Listen, "http.listen", "--http")
+	if err != nil {
+		return err
+	}
+	n.httpAddr = l.Addr()
+	n.http = httpapi.NewServer(httpapi.New(n.httpSettings(), httpBackend{n}, n.metricsHandler(), console.Handler(consoleBackend{n})))
+	n.serving.Go(func() {
+		if err := n.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			n.fail(fmt.Errorf("cannot serve HTTP on %s: %w", n.settings.HTTP.Listen, err))
+		}
+	})
+	n.onClose(func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if n.http.Shutdown(ctx) != nil { // streams never end by themselves
+			return n.http.Close()
+		}
+		return nil
+	})
+	return nil
+}
+
+func listen(addr, setting, flag string) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen on %s: %w (choose another address with %s, or %s in the settings)", addr, err, flag, setting)
+	}
+	return l, nil
+}
+
+// start sets the goroutines going that move events.
+func (n *Node) start(ctx context.Context) {
+	for _, m := range n.members {
+		p := &publisher{n: n, m: m}
+		n.publishers = append(n.publishers, p)
+		m.wake()
+		n.movers.Go(func() { p.run(ctx) })
+	}
+	n.movers.Go(func() {
+		if err := n.source.Run(ctx); err != nil {
+			n.fail(err)
+		}
+	})
+	n.movers.Go(func() {
+		tick := time.NewTicker(tickInterval)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				n.intake.tick()
+			}
+		}
+	})
+	n.movers.Go(func() { n.metrics.run(ctx, n) })
+}
+
+// fail reports an error that the node cannot live with.
+func (n *Node) fail(err error) {
+	select {
+	case n.failed <- err:
+	default:
+	}
+}
+
+// Wait returns when ctx is done, or with the error that ended the node.
+func (n *Node) Wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-n.failed:
+		return err
+	}
+}
+
+// Close ends the node: no more events, activations and requests; then a snapshot of every shard, so that the next start is quick.
+func (n *Node) Close() error {
+	n.ready.Store(false)
+	n.stop()
+	n.movers.Wait()
+	var errs []error
+	for i := len(n.closers) - 1; i >= 0; i-- {
+		errs = append(errs, n.closers[i]())
+	}
+	n.closers = nil
+	n.serving.Wait()
+	for _, m := range n.members {
+		m.mu.Lock()
+		m.shard.Close()
+		m.mu.Unlock()
+	}
+	n.members = nil
+	return errors.Join(errs...)
+}
+
+// Addresses that the node listens on: useful with port 0.
+func (n *Node) HTTPAddr() string              { return n.httpAddr.String() }
+func (n *Node) RESPAddr() string              { return n.respAddr.String() }
+func (n *Node) KafkaSettings() kafka.Settings { return n.kafka }
+
+// Ready says why the node is not ready for traffic, or nil.
+func (n *Node) Ready() error {
+	if !n.ready.Load() {
+		return errors.New("starting or stopping")
+	}
+	return nil
+}
+
+// now is the proposer's clock: the only place where the time of day enters a shard.
+func (n *Node) now() int64 { return time.Now().UnixMilli() }
+
+// holdBack says why no events may come in at the moment; empty when they may.
+func (n *Node) holdBack() string {
+	var bytes int64
+	for _, m := range n.members {
+		m.mu.RLock()
+		st := m.shard.Stats()
+		m.mu.RUnlock()
+		bytes += st.Bytes
+		if st.OutboxBytes > n.settings.Limits.OutboxBytes/2 {
+			return fmt.Sprintf("the outbox of shard %d holds %d MiB of activations that Kafka has not taken", m.id, st.OutboxBytes>>20)
+		}
+	}
+	if bytes > n.settings.Limits.MemoryBytes {
+		return fmt.Sprintf("profiles take %d MiB, the limit (limits.memory_bytes) is %d MiB", bytes>>20, n.settings.Limits.MemoryBytes>>20)
+	}
+	return ""
+}

@@ -1,0 +1,51 @@
+package node
+
+import (
+	"context"
+
+	"dashi/node/httpapi"
+	"dashi/pipeline/expr"
+	"dashi/shard"
+)
+
+// Query counts the profiles for which a condition is true, and calls fn for the first q.Limit of them from q.From on. A
+// condition over few audiences alone is counted from their bitmaps; anything else by reading every profile, a page under each
+// hold of a shard's lock.
+func (n *Node) Query(ctx context.Context, q httpapi.Query, fn func(*shard.View)) (httpapi.Found, error) {
+	x, bad := n.cookbook.Load().Condition(q.Where)
+	if bad != nil {
+		return httpapi.Found{}, &httpapi.BadQuery{Message: bad.Message, Hint: bad.Hint}
+	}
+	var found httpapi.Found
+	sets := len(x.Attributes) == 0 && len(x.Purposes) == 0 && !x.UsesNow && len(x.Audiences) <= shard.MaxCountAudiences && !x.Interpreted
+	if sets {
+		for _, m := range n.members {
+			m.mu.RLock()
+			found.Count += int64(m.shard.Count(x.Bool, x.Audiences))
+			m.mu.RUnlock()
+		}
+	} else {
+		counted, err := n.countByScan(ctx, x.Bool)
+		if err != nil {
+			return found, err
+		}
+		found.Count = counted
+	}
+	if q.Limit > 0 {
+		left := q.Limit
+		found.Next, found.More = n.Scan(x.Bool, q.From, func(v *shard.View) bool {
+			fn(v)
+			left--
+			return left > 0
+		})
+	}
+	return found, ctx.Err()
+}
+
+func (n *Node) countByScan(ctx context.Context, condition expr.Bool) (total int64, err error) {
+	n.Scan(condition, Cursor{}, func(*shard.View) bool {
+		total++
+		return total&1023 != 0 || ctx.Err() == nil
+	})
+	return total, ctx.Err()
+}

@@ -1,0 +1,74 @@
+package node
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// The commented sample is the defaults, all of them.
+func TestSampleIsTheDefaults(t *testing.T) {
+	got, err := ReadSettings("../deploy/dashi.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := DefaultSettings()
+	if len(got.Recipes) == 0 {
+		got.Recipes = nil
+	}
+	if len(got.HTTP.WriteKeys) == 0 {
+		got.HTTP.WriteKeys = nil
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("sample:\n%+v\ndefaults:\n%+v", got, want)
+	}
+	text, err := os.ReadFile("../deploy/dashi.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sample map[string]any
+	if err := yaml.Unmarshal(text, &sample); err != nil {
+		t.Fatal(err)
+	}
+	checkKeys(t, "", reflect.TypeOf(want), sample)
+}
+
+// checkKeys says which settings the sample leaves out.
+func checkKeys(t *testing.T, path string, typ reflect.Type, sample map[string]any) {
+	for i := range typ.NumField() {
+		f := typ.Field(i)
+		key := f.Tag.Get("yaml")
+		v, ok := sample[key]
+		if !ok {
+			t.Errorf("the sample lacks %s%s", path, key)
+			continue
+		}
+		if m, isMap := v.(map[string]any); isMap && f.Type.Kind() == reflect.Struct {
+			checkKeys(t, path+key+".", f.Type, m)
+		}
+	}
+}
+
+func TestSettingsErrors(t *testing.T) {
+	f := func(text, want string) {
+		t.Helper()
+		path := filepath.Join(t.TempDir(), "dashi.yml")
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		_, err := ReadSettings(path)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+	}
+	f("shard: 4\n", "line 1")
+	f("shards: 0\n", "shards: 0 is not between 1 and 4096")
+	f("http: {listen: nowhere}\n", `http.listen: "nowhere" is not host:port`)
+	f("log: {durability: maybe}\n", "neither replicated nor fsync")
+	f("kafka: {brokers: []}\n", "kafka.brokers: name at least one")
+	f("limits: {outbox_bytes: 0}\n", "limits.outbox_bytes: must be positive")
+}

@@ -1,0 +1,270 @@
+package node
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"runtime"
+	"slices"
+	"time"
+
+	"dashi/pipeline/event"
+	"dashi/pipeline/kafka"
+	"dashi/shard"
+)
+
+// Status is what GET /v1/status answers and what `dashi status` and the console show.
+type Status struct {
+	Cluster  string    `json:"cluster"`
+	Version  string    `json:"version"`
+	Started  time.Time `json:"started"`
+	Uptime   string    `json:"uptime"`
+	Ready    bool      `json:"ready"`
+	Trouble  []string  `json:"trouble"` // what a person should look at; empty when all is well
+	Recovery string    `json:"recovery,omitempty"`
+
+	Cookbook    CookbookStatus   `json:"cookbook"`
+	Events      EventStatus      `json:"events"`
+	Profiles    int              `json:"profiles"`
+	Memory      MemoryStatus     `json:"memory"`
+	Latency     LatencyStatus    `json:"latency"`
+	Activations ActivationStatus `json:"activations"`
+	Kafka       KafkaStatus      `json:"kafka"`
+	Shards      []ShardStatus    `json:"shards"`
+	Log         LogStatus        `json:"log"`
+}
+
+// CookbookStatus says what is in force.
+type CookbookStatus struct {
+	Hash       string   `json:"hash"`
+	Recipes    []string `json:"recipes"`
+	Attributes int      `json:"attributes"`
+	Audiences  int      `json:"audiences"`
+}
+
+// EventStatus counts events.
+type EventStatus struct {
+	Applied   uint64                  `json:"applied"`  // since the data directory was made
+	Repeated  uint64                  `json:"repeated"` // dropped because their message id had been seen
+	Consumed  uint64                  `json:"consumed"` // records read since the start of the process
+	Rejected  map[event.Reason]uint64 `json:"rejected"` // sent to the dead topic, by reason, since the start of the process
+	PerSecond float64                 `json:"per_second"`
+	HeldBack  string                  `json:"held_back,omitempty"` // why no events are consumed at the moment
+}
+
+// MemoryStatus is in bytes.
+type MemoryStatus struct {
+	Profiles int64  `json:"profiles"`
+	Limit    int64  `json:"limit"`
+	Recent   int64  `json:"recent"` // message ids
+	Heap     uint64 `json:"heap"`   // of the Go runtime
+}
+
+// LatencyStatus is the time from fetched to applied over the last minute, in milliseconds.
+type LatencyStatus struct {
+	P50 float64 `json:"p50_ms"`
+	P99 float64 `json:"p99_ms"`
+}
+
+// ActivationStatus counts activations.
+type ActivationStatus struct {
+	Made      uint64 `json:"made"`      // put into the outboxes since the data directory was made
+	Withheld  uint64 `json:"withheld"`  // stopped by a missing consent
+	Published uint64 `json:"published"` // acknowledged by Kafka since the start of the process
+	Waiting   uint64 `json:"waiting"`
+}
+
+// KafkaStatus says where events come from and how far they have been read.
+type KafkaStatus struct {
+	Brokers  []string       `json:"brokers"`
+	Inputs   []string       `json:"inputs"`
+	Embedded bool           `json:"embedded"`
+	Streams  []StreamStatus `json:"streams"`
+}
+
+// StreamStatus is one partition that this node consumes.
+type StreamStatus struct {
+	Topic     string `json:"topic"`
+	Partition int32  `json:"partition"`
+	Read      int64  `json:"read"`    // next offset to read
+	Applied   int64  `json:"applied"` // every shard has everything below
+	Durable   int64  `json:"durable"` // and would still have it after a power cut
+}
+
+// ShardStatus is one shard.
+type ShardStatus struct {
+	ID            uint32 `json:"id"`
+	Profiles      int    `json:"profiles"`
+	Bytes         int64  `json:"bytes"`
+	Events        uint64 `json:"events"`
+	Index         uint64 `json:"index"`
+	Durable       uint64 `json:"durable"`
+	OutboxEntries uint64 `json:"outbox_entries"`
+	OutboxBytes   int64  `json:"outbox_bytes"`
+	RecentIDs     int    `json:"recent_ids"`
+	// RecentSince is since when every message id is remembered; the zero time: since the beginning.
+	RecentSince time.Time `json:"recent_since,omitzero"`
+	Hash        string    `json:"hash,omitempty"`
+}
+
+// LogStatus is the log on disk.
+type LogStatus struct {
+	Durability string `json:"durability"`
+	Bytes      int64  `json:"bytes"`
+	Error      string `json:"error,omitempty"`
+}
+
+// Status gathers the state of the node. With hashes it also computes the state hash of every shard, which reads all profiles.
+func (n *Node) Status(hashes bool) *Status {
+	program := n.cookbook.Load()
+	st := &Status{
+		Cluster: n.settings.Cluster,
+		Version: n.version,
+		Started: n.started,
+		Uptime:  time.Since(n.started).Round(time.Second).String(),
+		Trouble: []string{},
+		Cookbook: CookbookStatus{
+			Hash:       fmt.Sprintf("%016x", program.Hash),
+			Attributes: len(program.Attributes),
+			Audiences:  len(program.Audiences),
+		},
+		Events: EventStatus{Consumed: n.intake.counts.events.Load(), Rejected: n.intake.counts.rejected.all()},
+		Memory: MemoryStatus{Limit: n.settings.Limits.MemoryBytes},
+		Kafka: KafkaStatus{
+			Brokers:  n.kafka.Brokers,
+			Embedded: n.broker != nil,
+		},
+		Activations: ActivationStatus{Published: n.metrics.published.Load()},
+		Recovery:    n.recovery,
+	}
+	for _, s := range program.Sources {
+		st.Cookbook.Recipes = append(st.Cookbook.Recipes, s.Name)
+	}
+	for _, in := range n.settings.Kafka.Inputs {
+		st.Kafka.Inputs = append(st.Kafka.Inputs, in.Topic)
+	}
+	n.shardStatus(st, hashes)
+	n.streamStatus(st)
+	n.logStatus(st)
+	st.Latency, st.Events.PerSecond = n.metrics.lastMinute()
+	if why := n.intake.counts.holding.Load(); why != nil {
+		st.Events.HeldBack = *why
+		st.Trouble = append(st.Trouble, "no events are consumed: "+*why)
+	}
+	if _, err := n.source.Status(); err != nil {
+		st.Trouble = append(st.Trouble, "input: "+err.Error())
+	}
+	for _, p := range n.publishers {
+		if text := p.trouble.Load(); text != nil {
+			st.Trouble = append(st.Trouble, *text)
+			break
+		}
+	}
+	st.Ready = n.Ready() == nil
+	var mem runtime.MemStats
+	runtime.ReadMemStats(&mem)
+	st.Memory.Heap = mem.HeapAlloc
+	return st
+}
+
+func (n *Node) shardStatus(st *Status, hashes bool) {
+	for _, m := range n.members {
+		m.mu.RLock()
+		s := m.shard.Stats()
+		sh := ShardStatus{
+			ID: m.id, Profiles: s.Profiles, Bytes: s.Bytes, Events: s.Events,
+			Index: m.group.Applied(), Durable: m.group.Durable(),
+			OutboxEntries: s.OutboxEntries, OutboxBytes: s.OutboxBytes, RecentIDs: s.RecentIDs,
+		}
+		if hashes {
+			sh.Hash = fmt.Sprintf("%016x", m.shard.Hash())
+		}
+		m.mu.RUnlock()
+		if s.RecentSince > 0 {
+			sh.RecentSince = time.UnixMilli(s.RecentSince).UTC()
+		}
+		st.Shards = append(st.Shards, sh)
+		st.Profiles += s.Profiles
+		st.Memory.Profiles += s.Bytes
+		st.Memory.Recent += s.RecentBytes
+		st.Events.Applied += s.Events
+		st.Events.Repeated += s.Repeated
+		st.Activations.Made += s.Activations
+		st.Activations.Withheld += s.Withheld
+		st.Activations.Waiting += s.OutboxEntries
+		if s.Corrupt > 0 {
+			st.Trouble = append(st.Trouble, fmt.Sprintf("shard %d met %d events that it could not read back", m.id, s.Corrupt))
+		}
+	}
+}
+
+func (n *Node) streamStatus(st *Status) {
+	for _, in := range n.intake.all() {
+		in.mu.Lock()
+		ss := StreamStatus{Topic: in.stream.Name, Partition: in.stream.Partition, Read: in.read + 1}
+		applied, durable := in.read, in.read
+		for j := range in.progress {
+			applied = min(applied, in.progress[j].mark)
+			durable = min(durable, in.progress[j].durable)
+		}
+		in.mu.Unlock()
+		ss.Applied, ss.Durable = applied+1, durable+1
+		st.Kafka.Streams = append(st.Kafka.Streams, ss)
+	}
+	slices.SortFunc(st.Kafka.Streams, func(a, b StreamStatus) int {
+		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
+	})
+}
+
+// idlePoll is how often WaitIdle looks again.
+const idlePoll = 5 * time.Millisecond
+
+// WaitIdle returns when everything that was in the input topics at the call has been applied by every shard, and all activations that
+// came of it have been acknowledged by Kafka.
+func (n *Node) WaitIdle(ctx context.Context) error {
+	ends, err := n.source.EndOffsets(ctx)
+	if err != nil {
+		return err
+	}
+	tick := time.NewTicker(idlePoll)
+	defer tick.Stop()
+	wait := func(done func() bool, what string) error {
+		for !done() {
+			select {
+			case <-ctx.Done():
+				return fmt.Errorf("not idle: %s: %w", what, ctx.Err())
+			case <-tick.C:
+				n.intake.levelAll()
+			}
+		}
+		return nil
+	}
+	for stream, end := range ends {
+		err := wait(func() bool { return n.applied(stream, end) }, fmt.Sprintf("%s has not been applied up to offset %d", stream, end))
+		if err != nil {
+			return err
+		}
+	}
+	for _, p := range n.publishers {
+		_, next := p.bounds()
+		err := wait(func() bool { first, _ := p.bounds(); return first >= next }, fmt.Sprintf("shard %d has activations that Kafka has not taken", p.m.id))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// applied says whether every shard has everything of the stream below end.
+func (n *Node) applied(s kafka.Stream, end int64) bool {
+	id := shard.Stream{Topic: s.Topic, Partition: uint32(s.Partition)}
+	for _, m := range n.members {
+		m.mu.RLock()
+		mark := m.shard.Mark(id)
+		m.mu.RUnlock()
+		if mark < end-1 {
+			return false
+		}
+	}
+	return n.dead.Floor(s, end) == end
+}

@@ -1,0 +1,24 @@
+package recipe
+
+import "dashi/pipeline/expr"
+
+// Condition compiles a condition over profiles as it would stand in an audience: attributes, audiences, consent and now.
+// It is what queries are made of.
+func (p *Program) Condition(source string) (*expr.Expr, *expr.Error) {
+	scope := expr.Scope{Attributes: map[string]expr.AttributeRef{}, Audiences: map[string]int{}, Purposes: map[string]int{}}
+	for i := range p.Attributes {
+		a := &p.Attributes[i]
+		ref := expr.AttributeRef{Index: i, Type: a.Type, Kind: a.Kind, Slot: a.Slot, Reads: a.Reads}
+		if a.Kind == nil {
+			ref.Num, ref.Str, ref.Truth = a.Num, a.Str, a.Truth
+		}
+		scope.Attributes[a.Name] = ref
+	}
+	for i := range p.Audiences {
+		scope.Audiences[p.Audiences[i].Name] = i
+	}
+	for i, name := range p.Purposes {
+		scope.Purposes[name] = i
+	}
+	return expr.Compile(source, &scope, expr.BoolType)
+}

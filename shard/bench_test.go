@@ -1,0 +1,140 @@
+package shard
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"strconv"
+	"testing"
+	"time"
+
+	"dashi/pipeline/event"
+	"dashi/shard/profile"
+)
+
+const benchRecipe = "../bench/recipes/bench.yml"
+
+// orders makes Order Completed messages of about 505 bytes in that many shapes (orders of keys), each for a random
+// one of so many people.
+func orders(n, people, shapes int) [][]byte {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	values := make([][]byte, n)
+	for i := range values {
+		id := fmt.Sprintf(`"messageId":"m-%09d"`, i)
+		user := fmt.Sprintf(`"userId":"u%07d"`, rnd.IntN(people))
+		price := func() string { return strconv.FormatFloat(float64(500+rnd.IntN(9000))/100, 'f', 2, 64) }
+		product := func() string {
+			p := rnd.IntN(60)
+			return fmt.Sprintf(`{"product_id":"P%d","sku":"S%d","category":%q,"price":%s,"quantity":%d}`,
+				p, p, []string{"shoes", "bags", "hats", "coats"}[p%4], price(), 1+p%2)
+		}
+		properties := fmt.Sprintf(`"properties":{"order_id":"o%d","total":%s,"discount":%s,"coupon":"C%d","products":[%s]}`,
+			i, price(), strconv.Itoa(rnd.IntN(3)), rnd.IntN(5), product())
+		context := `"context":{"library":{"name":"analytics.js","version":"2.1.0"},"ip":"203.0.113.7","locale":"en-GB","page":{"path":"/checkout","url":"https://shop.example/checkout","title":"Checkout"}}`
+		event := `"type":"track","event":"Order Completed"`
+		at := `"timestamp":"` + time.UnixMilli(fallback+int64(i)).UTC().Format("2006-01-02T15:04:05.000Z") + `"`
+		parts := [][]string{
+			{event, id, at, user, context, properties},
+			{id, event, user, at, properties, context},
+			{user, event, properties, id, at, context},
+			{context, event, id, properties, user, at},
+		}[i%shapes]
+		b := []byte{'{'}
+		for k, p := range parts {
+			if k > 0 {
+				b = append(b, ',')
+			}
+			b = append(b, p...)
+		}
+		values[i] = append(b, '}')
+	}
+	return values
+}
+
+// BenchmarkApply is apply and evaluate from packed batches: 10 attributes, 50 audiences.
+func BenchmarkApply(b *testing.B) {
+	for _, people := range []int{10_000, 1_000_000} {
+		b.Run(fmt.Sprintf("attributes=10/audiences=50/profiles=%d", people), func(b *testing.B) { benchPath(b, people, 4, false) })
+	}
+}
+
+// BenchmarkPath is decode, pack, apply and evaluate, in one thread.
+func BenchmarkPath(b *testing.B) {
+	for _, people := range []int{10_000, 1_000_000} {
+		b.Run(fmt.Sprintf("attributes=10/audiences=50/profiles=%d/shapes=4", people), func(b *testing.B) { benchPath(b, people, 4, true) })
+	}
+}
+
+func benchPath(b *testing.B, people, shapes int, decode bool) {
+	settings := DefaultSettings
+	settings.Memory = profile.NewMemory()
+	settings.OutboxBytes = 1 << 40
+	sources := readRecipe(b, benchRecipe)
+	s := newShard(b, settings, sources)
+	n := max(200_000, people)
+	if testing.Short() {
+		n = 50_000
+	}
+	f := newFeeder(b, compile(b, sources), orders(n, people, shapes))
+	const size = 256
+	var batches [][]byte
+	mark := int64(-1)
+	for mark < int64(n-1) {
+		last := min(mark+size, int64(n-1))
+		batches = append(batches, f.batch(mark, last, 1))
+		mark = last
+	}
+	for _, batch := range batches { // everybody is known, the window of message ids is full
+		mustAccept(b, s.Apply(batch))
+		s.Apply(AppendAck(nil, 1, ^uint64(0)))
+	}
+	bytes := 0
+	for _, v := range f.values[:1000] {
+		bytes += len(v)
+	}
+	runtime.GC()
+	// The same events again as another stream; their message ids are changed so that none counts as a repetition.
+	stream, at := uint32(100), len(batches)
+	var e event.Event
+	var batch Batch
+	applied := 0
+	b.ReportAllocs()
+	b.ResetTimer()
+	start := cpuTime()
+	for applied < b.N {
+		if at == len(batches) {
+			at = 0
+			stream++
+		}
+		first := at * size
+		last := min(first+size, n)
+		var entry []byte
+		if decode {
+			batch.Begin(f.program.Hash, Stream{Partition: stream}, int64(first)-1)
+			for o := first; o < last; o++ {
+				if err := f.decoder.Decode(f.values[o], fallback, &e); err != nil {
+					b.Fatal(err)
+				}
+				e.ID[0] ^= uint64(stream)
+				batch.Add(int64(o), &e)
+			}
+			entry = batch.Seal(int64(last)-1, 1)
+		} else {
+			entry = batches[at]
+			entry[entryHead+8+16], entry[entryHead+8+17] = byte(stream), byte(stream>>8)
+			s.recent = newRecent(settings.RecentMillis, settings.RecentIDs)
+		}
+		r := s.Apply(entry)
+		if r.Outcome != Accepted || r.Repeated > 0 {
+			b.Fatalf("%+v", r)
+		}
+		s.Apply(AppendAck(entry[:0:0], 1, ^uint64(0)))
+		applied += last - first
+		at++
+	}
+	cpu := cpuTime() - start
+	b.StopTimer()
+	b.ReportMetric(float64(cpu.Nanoseconds())/float64(applied), "cpu-ns/event")
+	b.ReportMetric(float64(applied)/b.Elapsed().Seconds(), "events/s")
+	b.ReportMetric(float64(bytes)/1000, "bytes/event")
+}
