@@ -192,6 +192,7 @@ func TestInterpreted(t *testing.T) {
 	f(`double(traits.plan) > 1`, "absent", "read as a double")
 	f(`timestamp(city) > now`, "absent", "read as a timestamp")
 	f(`double(city + "1") > 1`, "absent", "read as a double")
+	f(`["P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8"].exists(p, ["a", "b", "c", "d", "e", "f", "P1"].exists(q, p == q && p in products_owned))`, "true", "the loop")
 	f(`recent[0]`, `"b"`, "recent")
 	f(`recent == ["b", "a"]`, "true", "whole")
 	f(`products_owned.exists(orders, orders == "P1") && orders > 4`, "true", "the loop")
@@ -259,6 +260,8 @@ func TestErrors(t *testing.T) {
 	f(`orders.exists(x, x > 1)`, BoolType, 1, 1, "`orders` is a number: only sets, tallies and lists can be looped over", "")
 	f(`orders in [1, "a"]`, BoolType, 1, 15, "`\"a\"` is a string where a number is needed", "")
 	f(`lower()`, AnyType, 1, 1, "`lower` cannot take nothing: `lower()`", "lower(string)")
+
+	f(strings.Repeat("a ", 2000), BoolType, 1, 3, "unexpected `a`", "")
 
 	w.scope.Event, w.scope.Item = false, false
 	f(`properties.total > 3`, BoolType, 1, 1, "`properties.total` belongs to an event, and there is no event here", "attribute")

@@ -16,6 +16,9 @@ const MaxString = 4 << 10
 // maxUnroll is how many literal elements [..].exists and [..].all may have to be written out as || and &&.
 const maxUnroll = 32
 
+// maxUnrolled is how many nodes that may make. Lists inside lists multiply; beyond it they stay loops.
+const maxUnrolled = 400
+
 // maxRegexp is the size of a compiled pattern, in steps. With strings of 4 KB a match takes milliseconds at worst.
 const maxRegexp = 2000
 

@@ -22,7 +22,10 @@ func parseError(src string, issues *cel.Issues) *Error {
 	errs := issues.Errors()
 	first := errs[0]
 	for _, e := range errs[1:] {
-		if e.Location.Line() < first.Location.Line() || e.Location.Line() == first.Location.Line() && e.Location.Column() < first.Location.Column() {
+		if gaveUp(e) {
+			continue
+		}
+		if gaveUp(first) || e.Location.Line() < first.Location.Line() || e.Location.Line() == first.Location.Line() && e.Location.Column() < first.Location.Column() {
 			first = e
 		}
 	}
@@ -30,6 +33,10 @@ func parseError(src string, issues *cel.Issues) *Error {
 	switch {
 	case strings.Contains(message, "recursion") || strings.Contains(message, "depth"):
 		message, hint = tooDeep, makePart
+	case strings.HasPrefix(message, "expression count exceeds"):
+		message, hint = "the expression is too large", makePart
+	case gaveUp(first):
+		message = "this is not an expression"
 	case strings.Contains(message, "'<EOF>'"):
 		message = "the expression ends too early"
 	default:
@@ -42,6 +49,9 @@ func parseError(src string, issues *cel.Issues) *Error {
 		Message: message, Hint: hint,
 	}
 }
+
+// gaveUp says whether an error is only about the parser's search for more errors.
+func gaveUp(e *cel.Error) bool { return strings.Contains(e.Message, "error recovery") }
 
 // outside matches what stands in quotes, so that it can be left out of the search for slips.
 var outside = regexp.MustCompile(`"(\\.|[^"\\])*"|'(\\.|[^'\\])*'`)

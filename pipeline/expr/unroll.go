@@ -25,7 +25,7 @@ func unroll(operator string, empty types.Bool, loop cel.MacroFactory) cel.MacroF
 			return loop(eh, target, args)
 		}
 		elements := target.AsList().Elements()
-		if len(elements) > maxUnroll {
+		if len(elements) > maxUnroll || len(elements)*count(args[1]) > maxUnrolled {
 			return loop(eh, target, args)
 		}
 		for _, e := range elements {
@@ -44,6 +44,13 @@ func unroll(operator string, empty types.Bool, loop cel.MacroFactory) cel.MacroF
 		}
 		return balance(eh, operator, terms), nil
 	}
+}
+
+// count is the number of nodes of e.
+func count(e ast.Expr) int {
+	n := 0
+	ast.PreOrderVisit(e, ast.NewExprVisitor(func(ast.Expr) { n++ }))
+	return n
 }
 
 // balance builds a tree of two-sided calls that is as shallow as it can be.

@@ -1,0 +1,72 @@
+package expr
+
+import (
+	"sort"
+	"strings"
+
+	"cel.dev/cel-go/common/ast"
+)
+
+func (r *resolver) unknownName(e ast.Expr, root, path string) *Error {
+	if f, ok := functionWords[root]; ok && path == root {
+		return r.tree.fail(e, "`"+root+"` is a function: write "+f.usage, "")
+	}
+	word := "name"
+	if r.scope.Event && (eventRoots[root] || strings.Contains(path, ".")) {
+		word = "field"
+	}
+	var known []string
+	for name := range r.scope.Attributes {
+		known = append(known, name)
+	}
+	for name := range r.scope.Audiences {
+		known = append(known, name)
+	}
+	known = append(known, "now")
+	for name := range r.scope.Purposes {
+		known = append(known, "consent."+name)
+	}
+	if r.scope.Event {
+		known = append(known, "type", "time")
+		if r.scope.FieldNames != nil {
+			known = append(known, r.scope.FieldNames()...)
+		}
+	}
+	return r.unknown(e, word, path, known)
+}
+
+func (r *resolver) unknownPurpose(e ast.Expr, path string) *Error {
+	var known []string
+	for name := range r.scope.Purposes {
+		known = append(known, "consent."+name)
+	}
+	if path == "consent" {
+		return r.tree.fail(e, "`consent` needs a purpose: consent.NAME", list("purposes: ", known))
+	}
+	return r.unknown(e, "purpose", path, known)
+}
+
+// unknown says "unknown WORD `path`", and which of the known names was meant, if one is near.
+func (r *resolver) unknown(e ast.Expr, word, path string, known []string) *Error {
+	message := "unknown " + word + " `" + path + "`"
+	if near := nearest(path, known); near != "" {
+		return r.tree.fail(e, message+"; did you mean `"+near+"`?", "")
+	}
+	hint := ""
+	if word == "purpose" {
+		hint = list("purposes: ", known)
+	}
+	return r.tree.fail(e, message, hint)
+}
+
+// list joins names in order, a handful at most.
+func list(prefix string, names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	sort.Strings(names)
+	if len(names) > 8 {
+		names = append(names[:8:8], "...")
+	}
+	return prefix + strings.Join(names, ", ")
+}
