@@ -191,6 +191,9 @@ func checkIndex(t tester, tab *Table, records map[uint32]bool) {
 	t.Helper()
 	x := &tab.index
 	n := 0
+	if len(x.dir) > max(16, 64*(tab.Len()+bucketFull)/bucketFull) && tab.Len() > 1000 {
+		t.Fatalf("a directory of %d for %d records", len(x.dir), tab.Len())
+	}
 	for i, head := range x.dir {
 		if i > 0 && x.dir[i-1] == head {
 			continue
@@ -211,6 +214,9 @@ func checkIndex(t tester, tab *Table, records map[uint32]bool) {
 				if tab.ordinals.at(rec.Ordinal()) != loc {
 					t.Fatalf("ordinal %d does not lead to its record", rec.Ordinal())
 				}
+			}
+			if count == 0 && m != head {
+				t.Fatalf("bucket %d continues another and is empty", m)
 			}
 			if count != int(b.count) || count > bucketFull || b.depth != x.buckets[head].depth {
 				t.Fatalf("bucket %d has %d entries, not %d", m, count, b.count)

@@ -40,7 +40,7 @@ type index struct {
 
 // tagOf mixes the hash: all of a shard's hashes may agree in some bits, since something chose the shard by them.
 func tagOf(hash uint64) uint32 {
-	return uint32((hash ^ hash>>32) * 0x9E3779B97F4A7C15 >> 32)
+	return uint32((hash ^ hash>>32) * mix >> 32)
 }
 
 func (x *index) init(mem Memory) {

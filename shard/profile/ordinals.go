@@ -4,6 +4,9 @@ import "math/bits"
 
 const chunkOrdinals = 4096
 
+// maxOrdinals is more than there can be records: the shortest one takes four of 2^32 units.
+const maxOrdinals = 1 << 30
+
 // ordinals gives out small numbers and knows the location of each. The lowest free number is always the next (I3).
 type ordinals struct {
 	chunks []*ordinalChunk // nil: nothing in it is taken

@@ -175,6 +175,9 @@ func (t *Table) restore(body []byte, ordinal uint32) error {
 	if _, ok := t.Find(hash, body[0], key); ok {
 		return corrupt("the key %q is there twice", key)
 	}
+	if ordinal >= maxOrdinals {
+		return corrupt("an ordinal of %d", ordinal)
+	}
 	if t.ordinals.at(ordinal) != 0 {
 		return corrupt("the ordinal %d is there twice", ordinal)
 	}

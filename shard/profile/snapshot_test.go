@@ -175,6 +175,39 @@ func TestSnapshotAfterClose(t *testing.T) {
 	mem.verify()
 }
 
+// TestReleaseWhileWriting: a WriteTo in the middle of a page ends with ErrReleased, and the page stays until then (I5).
+func TestReleaseWhileWriting(t *testing.T) {
+	mem := newGuard(t)
+	tab := New(Layout{Fixed: 1000}, mem)
+	for i := range 1000 {
+		tab.Insert(uint64(i), 0, nil)
+	}
+	w := &writing{snapshot: tab.Snapshot(), gate: &gate{tokens: make(chan struct{})}, done: make(chan struct{})}
+	go func() {
+		_, w.err = w.snapshot.WriteTo(w.gate)
+		close(w.done)
+	}()
+	w.gate.tokens <- struct{}{} // the header, after which it goes on until the first block is full
+	for w.snapshot.next.Load() < 4 {
+		runtime.Gosched()
+	}
+	w.snapshot.Release()
+	w.snapshot.Release()
+	tab.Close()
+	if mem.inUse() == 0 {
+		t.Error("the pages went while WriteTo may be reading one")
+	}
+	close(w.gate.tokens)
+	<-w.done
+	if !errors.Is(w.err, ErrReleased) {
+		t.Errorf("WriteTo gives %v", w.err)
+	}
+	if n := mem.inUse(); n != 0 {
+		t.Errorf("%d bytes are in use after Close and Release", n)
+	}
+	mem.verify()
+}
+
 // TestClosed: a closed table is empty or panics, and reads no page.
 func TestClosed(t *testing.T) {
 	tab := New(Layout{Fixed: 8, Segments: 1}, NewMemory())

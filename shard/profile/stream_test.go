@@ -183,6 +183,7 @@ func TestReadWrong(t *testing.T) {
 	f("segments of 12 bytes in 11", record+size-11-4, 12)
 	f("ends at 4, the one before it at 5", record+size-11-4, 4)
 	f("is there twice", record+size+recordHead+hashAt-bodyAt, good[record+recordHead+hashAt-bodyAt:][:8]...)
+	f("an ordinal of 10737418", record+size+4, 0, 0, 0, 0x40)
 	f("ordinal 0 is there twice", record+size+4, 0)
 	f("as the last block", len(good)-endSize, 7)
 	f("add up to", len(good)-1, good[len(good)-1]+1)
@@ -228,8 +229,10 @@ func TestWriteFails(t *testing.T) {
 
 func FuzzRead(f *testing.F) {
 	tab := goldenTable(Heap{})
-	r, _ := tab.ByOrdinal(3)
-	tab.SetSegment(r, 0, []byte("not so large"))
+	for _, large := range []uint32{3, 4} {
+		r, _ := tab.ByOrdinal(large)
+		tab.SetSegment(tab.SetSegment(r, 0, []byte("not so large")), 1, nil)
+	}
 	good := write(f, tab)
 	f.Add(good, false)
 	f.Add(good, true)

@@ -86,7 +86,7 @@ func (t *Table) is(loc uint32, hash uint64, namespace uint8, value []byte) bool 
 		return false
 	}
 	n := int(binary.LittleEndian.Uint16(b[keyLenAt:]))
-	return n == len(value) && bytes.Equal(b[headSize:headSize+n], value)
+	return bytes.Equal(b[headSize:headSize+n], value)
 }
 
 // Touch reads the index lines of all hashes and then the lines of the records that they probably lead to, so that the cache misses overlap

@@ -59,6 +59,31 @@ func TestEqualHashes(t *testing.T) {
 	f("equal=no, low bits equal", 20000, func(i int) uint64 { return xxhash.Sum64(benchKey(nil, i)) << 6 })
 }
 
+// TestEqualTags: the whole hash belongs to the key, though the index keeps 32 bits of it.
+func TestEqualTags(t *testing.T) {
+	inverse := uint64(1) // of mix, by Newton
+	for range 6 {
+		inverse *= 2 - mix*inverse
+	}
+	unfold := func(x uint64) uint64 { return x ^ x>>32 }
+	a, b := unfold(inverse*0x1234_5678_0000_0000), unfold(inverse*0x1234_5678_0000_0001)
+	if a == b || tagOf(a) != tagOf(b) {
+		t.Fatalf("the tags of %x and %x are %x and %x", a, b, tagOf(a), tagOf(b))
+	}
+	tab := New(Layout{}, Heap{})
+	defer tab.Close()
+	r := tab.Insert(a, 0, []byte("key"))
+	if _, ok := tab.Find(b, 0, []byte("key")); ok {
+		t.Fatal("another hash with the same tag finds the record")
+	}
+	s := tab.Insert(b, 0, []byte("key"))
+	tab.Delete(r)
+	if got, ok := tab.Find(b, 0, []byte("key")); !ok || got != s {
+		t.Fatal("the wrong one of two was deleted")
+	}
+	check(t, tab)
+}
+
 // TestGrowth inserts and deletes in waves, so that the index splits and pages come and go.
 func TestGrowth(t *testing.T) {
 	mem := newGuard(t)
@@ -165,6 +190,9 @@ func TestLarge(t *testing.T) {
 	}
 	s.Release()
 	tab.Close()
+	if n := mem.inUse(); n != 0 {
+		t.Errorf("%d bytes are in use after Close", n)
+	}
 	mem.verify()
 }
 
@@ -338,6 +366,18 @@ func TestOrdinals(t *testing.T) {
 			delete(taken, n)
 			low = min(low, n)
 		}
+	}
+	o = ordinals{}
+	for n := range uint32(300_000) { // over 64 chunks
+		o.take(n, 1)
+	}
+	if n := o.lowest(); n != 300_000 {
+		t.Fatalf("the lowest is %d, want 300000", n)
+	}
+	o.give(5)
+	o.give(270_000)
+	if n := o.lowest(); n != 5 {
+		t.Fatalf("the lowest is %d, want 5", n)
 	}
 	o = ordinals{}
 	o.take(1<<20, 5) // as after Read of a table that was larger once
