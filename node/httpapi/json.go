@@ -127,13 +127,19 @@ func (s *scanner) text(i int) (end int, err error) {
 	if i >= len(b) || b[i] != '"' {
 		return 0, errJSON
 	}
-	for i++; i < len(b); i++ {
-		switch c := b[i]; {
-		case c == '"':
-			return i + 1, nil
-		case c < ' ':
+	for i++; ; i++ {
+		for i < len(b) && !special[b[i]] {
+			i++
+		}
+		if i >= len(b) {
 			return 0, errJSON
-		case c == '\\':
+		}
+		switch b[i] {
+		case '"':
+			return i + 1, nil
+		default:
+			return 0, errJSON
+		case '\\':
 			i++
 			if i >= len(b) {
 				return 0, errJSON
@@ -150,8 +156,16 @@ func (s *scanner) text(i int) (end int, err error) {
 			}
 		}
 	}
-	return 0, errJSON
 }
+
+// special are the bytes that end a run of plain text in a string.
+var special = func() (t [256]bool) {
+	for c := range ' ' {
+		t[c] = true
+	}
+	t['"'], t['\\'] = true, true
+	return t
+}()
 
 func allHex(b []byte) bool {
 	for _, c := range b {

@@ -33,6 +33,7 @@ type splitter struct {
 	messages []Message
 	edits    []edit
 	spliced  []byte // text of edits that had to be built
+	tail     []byte // members to add at the end of an event, with commas between them
 }
 
 // shared is what the envelope of a batch says for all events: raw JSON values, nil when it does not.
@@ -146,8 +147,7 @@ func (s *splitter) add(from, to int, alone bool) error {
 	}
 	start := len(s.arena)
 	if s.scan.buf[from] != '{' {
-		s.arena = append(s.arena, s.scan.buf[from:to]...)
-		s.messages = append(s.messages, Message{Value: s.arena[start:len(s.arena):len(s.arena)]})
+		s.messages = append(s.messages, Message{Value: s.keep(s.scan.buf[from:to])})
 		return nil
 	}
 	var f fields
@@ -157,9 +157,8 @@ func (s *splitter) add(from, to int, alone bool) error {
 		}
 		return true
 	})
-	s.edits, s.spliced = s.edits[:0], s.spliced[:0]
-	tail := s.complete(&f)
-	s.write(from, brace, any, tail)
+	s.complete(&f)
+	s.write(from, brace, any)
 	value := s.arena[start:len(s.arena):len(s.arena)]
 	switch {
 	case len(value) > s.api.limits.EventBytes:
@@ -177,64 +176,71 @@ func (s *splitter) tooLarge(from, to int, alone bool) error {
 	if alone {
 		return errTooLarge
 	}
-	start := len(s.arena)
-	s.arena = append(s.arena, s.scan.buf[from:min(to, from+deadBytes)]...)
-	s.messages = append(s.messages, Message{Value: s.arena[start:len(s.arena):len(s.arena)], Reason: event.TooLarge})
+	s.messages = append(s.messages, Message{Value: s.keep(s.scan.buf[from:min(to, from+deadBytes)]), Reason: event.TooLarge})
 	s.api.count(EventsTooLong, 1)
 	return nil
 }
 
-// complete plans what is to be added to an event: edits for members that are there, and the tail for those that are not.
-func (s *splitter) complete(f *fields) (tail []byte) {
-	set := func(m member, name string, value []byte) {
-		if m.to != 0 {
-			s.edits = append(s.edits, edit{m.from, m.to, value})
-			return
-		}
-		if len(tail) > 0 {
-			tail = append(tail, ',')
-		}
-		tail = append(tail, '"')
-		tail = append(tail, name...)
-		tail = append(tail, `":`...)
-		tail = append(tail, value...)
+// set replaces a member, or adds it to the tail.
+func (s *splitter) set(m member, name string, value []byte) {
+	if m.to != 0 {
+		s.edits = append(s.edits, edit{m.from, m.to, value})
+		return
 	}
+	if len(s.tail) > 0 {
+		s.tail = append(s.tail, ',')
+	}
+	s.tail = append(s.tail, '"')
+	s.tail = append(s.tail, name...)
+	s.tail = append(s.tail, `":`...)
+	s.tail = append(s.tail, value...)
+}
+
+// complete plans what is to be added to an event: edits for members that are there, and the tail for those that are not.
+func (s *splitter) complete(f *fields) {
+	s.edits, s.spliced, s.tail = s.edits[:0], s.spliced[:0], s.tail[:0]
 	if s.call != "" && s.missing(f.kind) {
-		set(f.kind, "type", attribute.AppendQuoted(nil, []byte(s.call)))
+		s.set(f.kind, "type", attribute.AppendQuoted(nil, []byte(s.call)))
 	}
 	if s.missing(f.messageID) {
-		set(f.messageID, "messageId", attribute.AppendQuoted(nil, []byte(s.api.newID())))
+		s.set(f.messageID, "messageId", attribute.AppendQuoted(nil, []byte(s.api.newID())))
 	}
 	sentAt := s.value(f.sentAt)
 	if s.missing(f.sentAt) && s.shared.sentAt != nil {
 		sentAt = s.shared.sentAt
-		set(f.sentAt, "sentAt", sentAt)
+		s.set(f.sentAt, "sentAt", sentAt)
 	}
 	if s.missing(f.timestamp) {
 		if v := s.timestamp(s.value(f.original), sentAt); v != nil {
-			set(f.timestamp, "timestamp", v)
+			s.set(f.timestamp, "timestamp", v)
 		}
 	}
-	set(f.received, "receivedAt", s.received)
+	s.set(f.received, "receivedAt", s.received)
 	if s.shared.context != nil {
 		if s.missing(f.context) {
-			set(f.context, "context", s.shared.context)
+			s.set(f.context, "context", s.shared.context)
 		} else {
 			s.merge(f.context)
 		}
 	}
 	if s.shared.integrations != nil && s.missing(f.integrations) {
-		set(f.integrations, "integrations", s.shared.integrations)
+		s.set(f.integrations, "integrations", s.shared.integrations)
 	}
-	return tail
 }
 
 func (s *splitter) value(m member) []byte { return s.scan.buf[m.from:m.to] }
 
 // missing: not there, null, or an empty string.
 func (s *splitter) missing(m member) bool {
-	v := string(s.value(m))
-	return v == "" || v == "null" || v == `""`
+	switch v := s.value(m); len(v) {
+	case 0:
+		return true
+	case 2:
+		return string(v) == `""`
+	case 4:
+		return string(v) == "null"
+	}
+	return false
 }
 
 // merge adds the members of the batch's context that the event's own does not have.
@@ -293,7 +299,7 @@ func instant(quoted []byte) (time.Time, bool) {
 }
 
 // write appends the event whose members end at brace, with the edits done and the tail added.
-func (s *splitter) write(from, brace int, any bool, tail []byte) {
+func (s *splitter) write(from, brace int, any bool) {
 	slices.SortFunc(s.edits, func(a, b edit) int { return a.from - b.from })
 	for _, e := range s.edits {
 		s.arena = append(s.arena, s.scan.buf[from:e.from]...)
@@ -301,11 +307,11 @@ func (s *splitter) write(from, brace int, any bool, tail []byte) {
 		from = e.to
 	}
 	s.arena = append(s.arena, s.scan.buf[from:brace]...)
-	if len(tail) > 0 {
+	if len(s.tail) > 0 {
 		if any {
 			s.arena = append(s.arena, ',')
 		}
-		s.arena = append(s.arena, tail...)
+		s.arena = append(s.arena, s.tail...)
 	}
 	s.arena = append(s.arena, '}')
 }
@@ -320,10 +326,17 @@ func (s *splitter) key(f *fields, message []byte) []byte {
 		switch {
 		case s.missing(m):
 		case v[0] == '"':
-			return append([]byte(nil), plain(v)...)
+			return s.keep(plain(v))
 		case v[0] == '-' || '0' <= v[0] && v[0] <= '9':
-			return append([]byte(nil), v...)
+			return s.keep(v)
 		}
 	}
 	return nil
+}
+
+// keep copies into the arena, which outlives the body.
+func (s *splitter) keep(b []byte) []byte {
+	start := len(s.arena)
+	s.arena = append(s.arena, b...)
+	return s.arena[start:len(s.arena):len(s.arena)]
 }
