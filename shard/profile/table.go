@@ -139,7 +139,7 @@ func (t *Table) record(b []byte) Record {
 func (t *Table) Insert(hash uint64, namespace uint8, value []byte) Ref {
 	n := t.ordinals.lowest()
 	size := headSize + len(value) + t.layout.Fixed + 4*t.layout.Segments
-	if len(value) > MaxKey || size > MaxRecord {
+	if len(value) > MaxKey {
 		panic(fmt.Sprintf("profile: BUG: a key of %d bytes, over the limit of %d", len(value), MaxKey))
 	}
 	loc := t.place(size, 0)
