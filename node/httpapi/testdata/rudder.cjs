@@ -1,0 +1,11 @@
+// @rudderstack/rudder-sdk-node, unmodified: URL WRITEKEY
+const Rudder = require('@rudderstack/rudder-sdk-node')
+const [url, writeKey] = process.argv.slice(2)
+const a = new Rudder(writeKey, { dataPlaneUrl: url, flushAt: 20 })
+a.identify({ userId: 'u1', traits: { email: 'ada@example.com' } })
+a.track({ userId: 'u1', event: 'Order Completed', properties: { total: 12.5, note: 'é "x"' }, timestamp: new Date('2026-01-02T03:04:05.678Z') })
+a.page({ anonymousId: 'a1', name: 'home' })
+a.screen({ anonymousId: 'a1', name: 'start' })
+a.group({ userId: 'u1', groupId: 'g1' })
+a.alias({ userId: 'u1', previousId: 'a1' })
+a.flush().then(() => { console.log('done'); process.exit(0) }, (e) => { console.error(e); process.exit(1) })

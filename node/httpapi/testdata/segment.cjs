@@ -1,0 +1,12 @@
+// @segment/analytics-node, unmodified: URL WRITEKEY
+const { Analytics } = require('@segment/analytics-node')
+const [url, writeKey] = process.argv.slice(2)
+const a = new Analytics({ writeKey, host: url, flushAt: 4, maxRetries: 3 })
+a.on('error', (e) => { console.error(e); process.exitCode = 1 })
+a.identify({ userId: 'u1', traits: { email: 'ada@example.com' } })
+a.track({ userId: 'u1', event: 'Order Completed', properties: { total: 12.5, note: 'é "x"' }, timestamp: new Date('2026-01-02T03:04:05.678Z') })
+a.page({ anonymousId: 'a1', name: 'home' })
+a.screen({ anonymousId: 'a1', name: 'start' })
+a.group({ userId: 'u1', groupId: 'g1' })
+a.alias({ userId: 'u1', previousId: 'a1' })
+a.closeAndFlush({ timeout: 8000 }).then(() => console.log('done'))

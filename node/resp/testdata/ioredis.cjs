@@ -1,0 +1,23 @@
+// ioredis, unmodified: PORT PASSWORD
+const assert = require('node:assert')
+const Redis = require('ioredis')
+const [port, password] = process.argv.slice(2)
+const c = new Redis({ port: +port, password, connectionName: 'dashi-test', maxRetriesPerRequest: 1 })
+const sub = new Redis({ port: +port, password })
+async function main() {
+  assert.deepStrictEqual(await c.hgetall('user_id:bob'), { f0: '3.25', f3: '0' })
+  assert.deepStrictEqual(await c.hmget('user_id:bob', 'f0', 'f1'), ['3.25', null])
+  assert.strictEqual(await c.sismember('audience:vip', 'email:ada@example.com'), 1)
+  assert.deepStrictEqual(await c.smembers('audiences:user_id:bob'), ['lapsed'])
+  assert.deepStrictEqual((await c.pipeline().hget('user_id:bob', 'f0').exists('user_id:x').exec()), [[null, '3.25'], [null, 0]])
+  await assert.rejects(c.set('a', 'b'), /READONLY/)
+  await sub.subscribe('activations.vip')
+  const message = new Promise((ok) => sub.on('message', (...m) => ok(m)))
+  console.log('subscribed')
+  assert.deepStrictEqual(await message, ['activations.vip', '{"id":"1"}'])
+  await sub.unsubscribe()
+  await c.quit()
+  await sub.quit()
+  console.log('done')
+}
+main().catch((e) => { console.error(e); process.exit(1) })
