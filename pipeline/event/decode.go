@@ -1,6 +1,9 @@
 package event
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // Decoder turns messages into Events. It belongs to one goroutine. It keeps the last
 // message alive, and no Event.
@@ -88,7 +91,7 @@ func (d *Decoder) scan(src []byte, e *Event) *Rejected {
 		if p == 0 {
 			return nil
 		}
-		if i < len(src) && src[i] == '"' { // what most values are; value could do it too
+		if i < len(src) && src[i] == '"' { // strings and numbers are what most values are; value could do them too
 			end, flags := scanString(src, i+1)
 			if end < 0 {
 				return malformed(src, ^end)
@@ -97,6 +100,17 @@ func (d *Decoder) scan(src []byte, e *Event) *Rejected {
 				d.str(n, src[i+1:end:end], flags, e)
 			}
 			i, inside, next = end+1, false, d.places[p].after
+			continue
+		}
+		if i < len(src) && src[i]-'0' <= 9 {
+			end, num := scanNumber(src, i)
+			if end < 0 {
+				return malformed(src, ^end)
+			}
+			if n := d.places[p].node; n != 0 {
+				d.num(n, src[i:end:end], num, e)
+			}
+			i, inside, next = end, false, d.places[p].after
 			continue
 		}
 		var r *Rejected
@@ -110,18 +124,27 @@ func (d *Decoder) scan(src []byte, e *Event) *Rejected {
 	}
 }
 
-// follow takes the edge that fits, of those that begin with next, and returns where it leads; ^p when there is none.
+// follow takes the edge that fits, of those that begin with next, and returns where it leads; ^p when there is none. A literal
+// holds no zero byte, so its first word cannot match the padding behind the end of src.
 func (d *Decoder) follow(src []byte, i int, p, next int32, e *Event) (int, int32) {
 	w := word(src, i)
 	for next != 0 {
 		ed := &d.edges[next]
-		if w&ed.mask == ed.first && d.fits(ed, src, i) {
-			if ed.nacts != 0 {
-				d.replay(ed, e)
-			}
-			return i + int(ed.length), ed.to
-		}
 		next = ed.next
+		if w&ed.mask != ed.first {
+			continue
+		}
+		end := i + int(ed.length)
+		if end > len(src) || ed.to == 0 && end != len(src) {
+			continue
+		}
+		if ed.length > 8 && (le64(src[end-8:]) != ed.last || ed.length > 16 && !d.middleFits(ed, src[i:end])) {
+			continue
+		}
+		if ed.nacts != 0 {
+			d.replay(ed, e)
+		}
+		return end, ed.to
 	}
 	return i, ^p
 }
@@ -137,6 +160,22 @@ func (d *Decoder) str(n int32, text []byte, flags uint8, e *Event) {
 	}
 	t := &d.tok
 	t.kind, t.flags, t.text = tokString, flags, text
+	d.scalar(n, t, e)
+}
+
+// num is scalar for a number, which mostly is for a field that wants one.
+func (d *Decoder) num(n int32, text []byte, num number, e *Event) {
+	nd := &d.nodes[n]
+	if nd.numeric && d.seen[n] == 0 {
+		if f, ok := num.float(text); ok {
+			d.seen[n] = 1
+			v := &e.Values[nd.field]
+			v.Kind, v.Bits = Number, math.Float64bits(f)
+			return
+		}
+	}
+	t := &d.tok
+	t.kind, t.flags, t.text, t.number = tokNumber, 0, text, num
 	d.scalar(n, t, e)
 }
 
@@ -165,10 +204,10 @@ func (d *Decoder) value(src []byte, i int, p int32, e *Event) (next int, inside 
 		if end, num = scanNumber(src, i); end < 0 {
 			return 0, false, malformed(src, ^end)
 		}
-		if n == 0 {
-			return end, false, nil
+		if n != 0 {
+			d.num(n, src[i:end:end], num, e)
 		}
-		t.kind, t.number = tokNumber, num
+		return end, false, nil
 	case '{', '[':
 		return d.bracket(src, i, p)
 	default:

@@ -3,8 +3,6 @@ package event
 import (
 	"fmt"
 
-	"github.com/cespare/xxhash/v2"
-
 	"dashi/pipeline/identity"
 )
 
@@ -68,27 +66,12 @@ func (d *Decoder) eventType(e *Event) *Rejected {
 	return nil
 }
 
-// The second half of a message id's hash has its own seed, so that the two are independent. Any number but 0 would do.
-const secondSeed = 0x9e3779b97f4a7c15
-
 func (d *Decoder) messageID(e *Event) *Rejected {
 	id, r := d.slotText(slotMessageID, e)
 	if r == nil && len(id) > 0 {
 		e.ID = hashID(id)
 	}
 	return r
-}
-
-// hashID is never zero, which stands for no id.
-func hashID(id []byte) [2]uint64 {
-	var x xxhash.Digest
-	x.ResetWithSeed(secondSeed)
-	x.Write(id)
-	h := [2]uint64{xxhash.Sum64(id), x.Sum64()}
-	if h == [2]uint64{} {
-		h[1] = 1
-	}
-	return h
 }
 
 func (d *Decoder) eventTime(fallbackMillis int64, e *Event) *Rejected {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/cespare/xxhash/v2"
 )
 
 // Every kind of rubbish, with the reason and the words that a person gets for it.
@@ -199,6 +201,19 @@ func TestHashIDGolden(t *testing.T) {
 	want := [2]uint64{0xc965ea9ec36b49af, 0x8ba5bec5b73fd001}
 	if got := hashID([]byte("9f1c2d3e-0000-4000-8000-000000000001")); got != want {
 		t.Errorf("hashID = %#x, want %#x", got, want)
+	}
+}
+
+func TestSeededHashIsXXHash64(t *testing.T) {
+	b := []byte(strings.Repeat("Is it the hash that the specification means? ", 4))
+	for n := range b {
+		for _, seed := range []uint64{0, 1, secondSeed} {
+			x := xxhash.NewWithSeed(seed)
+			x.Write(b[:n])
+			if got := seededHash(seed, b[:n]); got != x.Sum64() {
+				t.Fatalf("%d bytes, seed %#x: %#x, want %#x", n, seed, got, x.Sum64())
+			}
+		}
 	}
 }
 

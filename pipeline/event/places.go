@@ -208,23 +208,12 @@ func (a *atlas) learnEdge(from int32, inside bool, literal []byte, to int32, act
 	a.edges = append(a.edges, e)
 }
 
-// fits compares the rest of an edge of which the first word has been found at src[i]. A literal holds no zero
-// byte, so the first word cannot have matched the padding behind the end of src.
-func (a *atlas) fits(e *edge, src []byte, i int) bool {
-	n := int(e.length)
-	end := i + n
-	if end > len(src) || e.to == 0 && end != len(src) {
-		return false
-	}
-	if n <= 8 {
-		return true
-	}
-	if le64(src[end-8:]) != e.last {
-		return false
-	}
-	// Words between the first and the last; for such lengths a call to compare bytes costs more.
-	for j := 8; j < n-8; j += 8 {
-		if le64(src[i+j:]) != le64(a.literals[int(e.lit)+j:]) {
+// middleFits compares text with the literal of e, except for the first and the last word. A loop over words is
+// cheaper for such lengths than a call that compares bytes.
+func (a *atlas) middleFits(e *edge, text []byte) bool {
+	literal := a.literals[e.lit:][:len(text)]
+	for j := 8; j < len(text)-8; j += 8 {
+		if le64(text[j:]) != le64(literal[j:]) {
 			return false
 		}
 	}

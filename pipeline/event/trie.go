@@ -33,6 +33,7 @@ type node struct {
 	field   int32
 	kind    Kind
 	text    bool // it is one plain String field and nothing else
+	numeric bool // the same for Number
 	targets []target
 }
 
@@ -172,6 +173,7 @@ func (t *trie) flatten(b *branch, path string) int32 {
 		}
 	}
 	t.nodes[self].end = int32(len(t.nodes))
-	t.nodes[self].text = n.field >= 0 && n.kind == String && len(b.below) == 0 && b.array == 0
+	plain := n.field >= 0 && len(b.below) == 0 && b.array == 0
+	t.nodes[self].text, t.nodes[self].numeric = plain && n.kind == String, plain && n.kind == Number
 	return self
 }

@@ -16,17 +16,20 @@ func Blocked(value []byte) bool {
 	}
 	var buf [longestBlocked]byte
 	for i, c := range value {
+		if c >= '0' && c <= '9' || c == '@' { // which most values have and one word has
+			return string(value) == "-1"
+		}
 		buf[i] = lowerASCII(c)
 	}
 	return blockedWord(buf[:len(value)])
 }
 
-// blockedWord is the built-in list: what Segment, GA4, mParticle and Amplitude refuse, and what the usual
+// blockedWord is the built-in list, -1 aside: what Segment, GA4, mParticle and Amplitude refuse, and what the usual
 // languages print for nothing. Words that could be somebody's real user name ("admin", "test") are not in it:
 // a recipe adds them where they are placeholders.
 func blockedWord(lower []byte) bool {
 	switch string(lower) {
-	case "-1", "null", "(null)", "<null>", "nil", "<nil>", "none", "(none)", "nan", "undefined", "undef",
+	case "null", "(null)", "<null>", "nil", "<nil>", "none", "(none)", "nan", "undefined", "undef",
 		"void", "empty", "(empty)", "blank", "n/a", "#n/a", "not set", "(not set)", "not_set", "notset",
 		"not provided", "(not provided)", "not available", "unavailable", "unassigned", "unspecified",
 		"unknown", "(unknown)", "anonymous", "anon", "guest", "nobody", "no user", "missing", "default",
