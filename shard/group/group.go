@@ -1,0 +1,181 @@
+package group
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"dashi/shard/wal"
+)
+
+// Group is one state machine on the log. Here it has one replica, so it always leads.
+type Group struct {
+	id   uint32
+	host *Host
+	fsm  FSM
+
+	mu      sync.Mutex
+	room    sync.Cond // pending is shorter
+	work    sync.Cond // pending is not empty, or the group closes
+	pending []proposal
+	asked   []chan error // who wants a snapshot
+	closed  bool
+
+	applied  atomic.Uint64
+	snapped  atomic.Uint64 // index of the newest durable snapshot
+	limit    atomic.Int64  // bytes logged after which the next snapshot is taken
+	finished chan struct{} // run has returned
+
+	// What follows belongs to run.
+	records []wal.Record
+	batch   []proposal
+	logged  int64          // bytes since the last snapshot was taken
+	writing sync.WaitGroup // the goroutine that persists
+	busy    atomic.Bool    // it is at work
+}
+
+type proposal struct {
+	entry []byte
+	done  func(index uint64, result any, err error)
+}
+
+// Limits of one append: enough to share a write, not so much that the first waits for the last.
+const (
+	batchEntries = 64
+	batchBytes   = 4 << 20
+)
+
+// term is that of the only leader there is.
+const term = 1
+
+// ID is the group's number.
+func (g *Group) ID() uint32 { return g.id }
+
+// Leader says who leads the group: always this replica.
+func (g *Group) Leader() (term uint64, here bool) { return 1, true }
+
+// Applied is the index of the last entry that was applied.
+func (g *Group) Applied() uint64 { return g.applied.Load() }
+
+// Durable is the index up to which nothing is lost in a power cut: synced in the log, or in a durable snapshot.
+func (g *Group) Durable() uint64 {
+	return min(max(g.host.log.SyncedIndex(g.id), g.snapped.Load()), g.applied.Load())
+}
+
+// Propose hands an entry to the group, which owns it until it calls done: once, on the group's goroutine, in the order of the calls. done
+// must not wait for anything. Propose blocks while Settings.Pending entries wait. After an error done is not called.
+func (g *Group) Propose(entry []byte, done func(index uint64, result any, err error)) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for len(g.pending) >= g.host.settings.Pending && !g.closed {
+		g.room.Wait()
+	}
+	if g.closed {
+		return ErrClosed
+	}
+	g.pending = append(g.pending, proposal{entry, done})
+	g.work.Signal()
+	return nil
+}
+
+// run is the group's goroutine.
+func (g *Group) run() {
+	defer close(g.finished)
+	for {
+		asked, ok := g.take()
+		if !ok {
+			return
+		}
+		if len(g.batch) > 0 {
+			g.commit()
+		}
+		for _, c := range asked {
+			c <- g.snapshotNow()
+		}
+		if g.logged >= g.limit.Load() && !g.busy.Load() {
+			g.snapshotSoon()
+		}
+	}
+}
+
+// take waits for work and moves a batch of proposals to g.batch. ok is false when the group is closed and nothing is left.
+func (g *Group) take() (asked []chan error, ok bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for len(g.pending) == 0 && len(g.asked) == 0 {
+		if g.closed {
+			return nil, false
+		}
+		g.work.Wait()
+	}
+	g.batch = g.batch[:0]
+	bytes := 0
+	for _, p := range g.pending {
+		if len(g.batch) == batchEntries || bytes > 0 && bytes+len(p.entry) > batchBytes {
+			break
+		}
+		g.batch = append(g.batch, p)
+		bytes += len(p.entry)
+	}
+	left := copy(g.pending, g.pending[len(g.batch):])
+	clear(g.pending[left:])
+	g.pending = g.pending[:left]
+	g.room.Broadcast()
+	asked, g.asked = g.asked, nil
+	return asked, true
+}
+
+// commit appends the batch to the log, waits until that is acknowledged, and applies it.
+func (g *Group) commit() {
+	index := g.applied.Load()
+	g.records = g.records[:0]
+	for i, p := range g.batch {
+		g.records = append(g.records, wal.Record{Index: index + 1 + uint64(i), Term: term, Commit: index, Data: p.entry})
+	}
+	if err := g.host.log.Append(g.id, g.records); err != nil {
+		err = fmt.Errorf("cannot log entries of group %d: %w", g.id, err)
+		for _, p := range g.batch {
+			p.done(0, nil, err)
+		}
+		return
+	}
+	for i := range g.batch {
+		p := &g.batch[i]
+		index++
+		result := g.fsm.Apply(index, p.entry)
+		g.applied.Store(index)
+		g.logged += int64(len(p.entry))
+		p.done(index, result, nil)
+		*p = proposal{}
+	}
+	clear(g.records)
+}
+
+// close ends the group: what was proposed is applied, then a last snapshot is taken.
+func (g *Group) close() error {
+	g.mu.Lock()
+	g.closed = true
+	g.work.Signal()
+	g.room.Broadcast()
+	g.mu.Unlock()
+	<-g.finished
+	g.writing.Wait()
+	if g.applied.Load() == g.snapped.Load() || g.host.log.Err() != nil {
+		return g.host.log.Err()
+	}
+	return g.snapshotNow()
+}
+
+// Snapshot takes a snapshot now and returns when it is durable.
+func (g *Group) Snapshot() error {
+	c := make(chan error, 1)
+	g.mu.Lock()
+	if g.closed {
+		g.mu.Unlock()
+		return ErrClosed
+	}
+	g.asked = append(g.asked, c)
+	g.work.Signal()
+	g.mu.Unlock()
+	return <-c
+}

@@ -1,0 +1,159 @@
+package group
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"dashi/shard/snapshot"
+	"dashi/shard/wal"
+	"dashi/shard/wal/vfs"
+)
+
+// FSM is a deterministic state machine: the same entries give the same state.
+type FSM interface {
+	// Apply applies one entry. The entry is not kept. What it returns is handed to done.
+	Apply(index uint64, entry []byte) any
+	// Snapshot freezes the state between two Applies; it takes no longer than an Apply.
+	Snapshot() (Snapshot, error)
+	// Restore replaces the state by what Persist wrote.
+	Restore(r io.Reader) error
+}
+
+// Snapshot is a frozen state. Persist may run concurrently with later Applies; Release is called once, in any case.
+type Snapshot interface {
+	Persist(w io.Writer) error
+	Release()
+}
+
+// Errors that callers test for.
+var (
+	ErrClosed = errors.New("group is closed")
+)
+
+// Settings of a host. Zero fields have their defaults.
+type Settings struct {
+	Dir  string
+	FS   vfs.FS   // default: the operating system's
+	Mode wal.Mode // default: wal.Replicated
+	// SnapshotBytes is how much a group logs before it takes a snapshot, at least: it waits for twice the size of the last
+	// snapshot if that is more, so that large states are not written over and over. Default 16 MiB.
+	SnapshotBytes int64
+	// Pending bounds the entries of a group that wait to be applied; Propose blocks beyond. Default 64.
+	Pending int
+	Log     *slog.Logger // default: discards
+
+	segmentSize int64 // of the log; for tests
+}
+
+// Host is the place of all groups of a node: one log, one store of snapshots.
+type Host struct {
+	settings  Settings
+	log       *wal.Log
+	snapshots *snapshot.Store
+	mark      *wal.Mark
+
+	mu     sync.Mutex
+	groups map[uint32]*Group
+	closed bool
+
+	persisting chan struct{} // has room for one: the group that writes its snapshot
+	statsMu    sync.Mutex
+	stats      Stats
+}
+
+// Stats are counters since OpenHost, and gauges.
+type Stats struct {
+	Log              wal.Stats
+	Snapshots        uint64
+	SnapshotBytes    uint64
+	SnapshotLast     time.Duration
+	SnapshotFailures uint64
+	SnapshotsCorrupt uint64 // found when groups were opened, and passed over
+	Replayed         uint64 // entries applied from the log when groups were opened
+}
+
+// OpenHost opens the log and the snapshots below Settings.Dir. One process at a time has a directory.
+func OpenHost(s Settings) (*Host, error) {
+	if s.FS == nil {
+		s.FS = vfs.OS{}
+	}
+	if s.SnapshotBytes == 0 {
+		s.SnapshotBytes = 16 << 20
+	}
+	if s.Pending == 0 {
+		s.Pending = 64
+	}
+	if s.Log == nil {
+		s.Log = slog.New(slog.DiscardHandler)
+	}
+	logDir := filepath.Join(s.Dir, "log")
+	names, err := s.FS.List(logDir)
+	log, openErr := wal.Open(logDir, wal.Options{FS: s.FS, Mode: s.Mode, SegmentSize: s.segmentSize, OnStall: func(op string, d time.Duration) {
+		s.Log.Error("disk does not answer", "operation", op, "for", d.Round(time.Second))
+	}})
+	if openErr != nil {
+		return nil, openErr
+	}
+	h := &Host{settings: s, log: log, groups: map[uint32]*Group{}, persisting: make(chan struct{}, 1)}
+	// The mark is read with the log's lock held: nobody else has the directory.
+	if h.mark, err = wal.Opened(s.FS, s.Dir, wal.BootID(), err != nil || len(names) == 0); err != nil {
+		return nil, errors.Join(err, log.Close())
+	}
+	if h.snapshots, err = snapshot.New(s.FS, filepath.Join(s.Dir, "snapshots")); err != nil {
+		return nil, errors.Join(err, log.Close())
+	}
+	return h, nil
+}
+
+// Cleanness says whether acknowledged entries may be missing since the directory was last open, and why.
+func (h *Host) Cleanness() (wal.Cleanness, string) { return h.mark.Clean, h.mark.Reason }
+
+// Stats is a copy of the counters.
+func (h *Host) Stats() Stats {
+	h.statsMu.Lock()
+	s := h.stats
+	h.statsMu.Unlock()
+	s.Log = h.log.Stats()
+	return s
+}
+
+func (h *Host) count(f func(*Stats)) {
+	h.statsMu.Lock()
+	f(&h.stats)
+	h.statsMu.Unlock()
+}
+
+// Err is why the log takes nothing more; nil while it works.
+func (h *Host) Err() error { return h.log.Err() }
+
+// Close applies what was proposed, takes a last snapshot of every group that has changed since its last, and closes the log. What is
+// proposed meanwhile fails with ErrClosed.
+func (h *Host) Close() error {
+	h.mu.Lock()
+	if h.closed {
+		h.mu.Unlock()
+		return nil
+	}
+	h.closed = true
+	groups := make([]*Group, 0, len(h.groups))
+	for _, g := range h.groups {
+		groups = append(groups, g)
+	}
+	h.mu.Unlock()
+	errs := make([]error, len(groups))
+	var wait sync.WaitGroup
+	for i, g := range groups {
+		wait.Go(func() { errs[i] = g.close() })
+	}
+	wait.Wait()
+	err := errors.Join(errs...)
+	if closeErr := h.log.Close(); closeErr != nil {
+		return errors.Join(err, fmt.Errorf("cannot close log: %w", closeErr))
+	}
+	return errors.Join(err, h.mark.Closed())
+}

@@ -1,0 +1,181 @@
+package group
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"dashi/shard/snapshot"
+)
+
+// snapshotSoon takes a snapshot and has it written next to the work, if no other group is writing one at the moment.
+func (g *Group) snapshotSoon() {
+	select {
+	case g.host.persisting <- struct{}{}:
+	default:
+		return // asked again after the next batch
+	}
+	frozen, err := g.fsm.Snapshot()
+	if err != nil {
+		<-g.host.persisting
+		g.failedSnapshot(err)
+		return
+	}
+	index := g.applied.Load()
+	g.logged = 0
+	g.busy.Store(true)
+	g.writing.Go(func() {
+		defer g.busy.Store(false)
+		defer func() { <-g.host.persisting }()
+		if err := g.persist(frozen, index); err != nil {
+			g.failedSnapshot(err)
+		}
+	})
+}
+
+// snapshotNow takes a snapshot and writes it before it returns. It runs on the group's goroutine, or after that has ended.
+func (g *Group) snapshotNow() error {
+	g.writing.Wait()
+	g.host.persisting <- struct{}{}
+	defer func() { <-g.host.persisting }()
+	frozen, err := g.fsm.Snapshot()
+	if err != nil {
+		return err
+	}
+	g.logged = 0
+	return g.persist(frozen, g.applied.Load())
+}
+
+func (g *Group) failedSnapshot(err error) {
+	g.host.count(func(s *Stats) { s.SnapshotFailures++ })
+	g.host.settings.Log.Error("cannot take snapshot: the log grows until one succeeds", "group", g.id, "error", err)
+}
+
+// persist writes a frozen state, makes it durable, and deletes the log that no kept snapshot needs.
+func (g *Group) persist(frozen Snapshot, index uint64) error {
+	defer frozen.Release()
+	if index == g.snapped.Load() {
+		return nil
+	}
+	start := time.Now()
+	w, err := g.host.snapshots.Create(snapshot.Info{Group: g.id, Term: term, Index: index})
+	if err != nil {
+		return err
+	}
+	if err := frozen.Persist(w); err != nil {
+		w.Abort()
+		return fmt.Errorf("cannot write snapshot of group %d: %w", g.id, err)
+	}
+	size := w.Size()
+	if err := w.Commit(); err != nil {
+		return err
+	}
+	previous := g.snapped.Load()
+	g.snapped.Store(index)
+	g.setThreshold(size)
+	elapsed := time.Since(start)
+	g.host.count(func(s *Stats) {
+		s.Snapshots++
+		s.SnapshotBytes += uint64(size)
+		s.SnapshotLast = elapsed
+	})
+	return g.host.log.TruncateBefore(g.id, previous+1) // I4
+}
+
+func (g *Group) setThreshold(size int64) {
+	g.limit.Store(max(g.host.settings.SnapshotBytes, 2*size))
+}
+
+// Open brings a state machine back: the newest snapshot that can be read, then the log after it. The group takes proposals when it returns.
+func (h *Host) Open(id uint32, fsm FSM) (*Group, error) {
+	g := &Group{id: id, host: h, fsm: fsm, finished: make(chan struct{})}
+	g.room.L, g.work.L = &g.mu, &g.mu
+	g.setThreshold(0)
+	if err := h.snapshots.Clean(id); err != nil {
+		return nil, err
+	}
+	if err := g.restore(); err != nil {
+		return nil, err
+	}
+	if err := g.replay(); err != nil {
+		return nil, err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return nil, ErrClosed
+	}
+	if h.groups[id] != nil {
+		return nil, fmt.Errorf("group %d is open already", id)
+	}
+	h.groups[id] = g
+	go g.run()
+	return g, nil
+}
+
+// restore reads the newest good snapshot.
+func (g *Group) restore() error {
+	list, err := g.host.snapshots.List(g.id)
+	if err != nil {
+		return err
+	}
+	for _, info := range list {
+		size, err := g.read(info)
+		if err == nil {
+			g.applied.Store(info.Index)
+			g.snapped.Store(info.Index)
+			g.setThreshold(size)
+			return nil
+		}
+		if !errors.Is(err, snapshot.ErrCorrupt) {
+			return err
+		}
+		g.host.count(func(s *Stats) { s.SnapshotsCorrupt++ })
+		g.host.settings.Log.Error("snapshot cannot be read: trying the one before", "group", g.id, "index", info.Index, "error", err)
+	}
+	return nil
+}
+
+func (g *Group) read(info snapshot.Info) (size int64, err error) {
+	r, err := g.host.snapshots.Open(info)
+	if err != nil {
+		return 0, err
+	}
+	defer r.Close()
+	if err := g.fsm.Restore(r); err != nil {
+		if r.Err() != nil {
+			return 0, r.Err()
+		}
+		return 0, fmt.Errorf("cannot restore group %d from its snapshot at %d: %w", g.id, info.Index, err)
+	}
+	return r.Size(), r.Drain()
+}
+
+// replay applies the log after the snapshot.
+func (g *Group) replay() error {
+	first, last := g.host.log.Bounds(g.id)
+	index := g.applied.Load()
+	if last <= index { // the log lost its tail in a power cut, and the snapshot has it
+		if first > index+1 || last < index {
+			return g.host.log.Reset(g.id, index+1)
+		}
+		return nil
+	}
+	if first > index+1 {
+		return fmt.Errorf("cannot open group %d: its snapshot ends at entry %d and its log begins at %d", g.id, index, first)
+	}
+	var buf []byte
+	for index < last {
+		index++
+		record, b, err := g.host.log.Read(g.id, index, buf)
+		if err != nil {
+			return err
+		}
+		buf = b
+		g.fsm.Apply(index, record.Data)
+		g.logged += int64(len(record.Data))
+		g.applied.Store(index)
+	}
+	g.host.count(func(s *Stats) { s.Replayed += last - g.snapped.Load() })
+	return nil
+}
