@@ -88,9 +88,9 @@ func (b httpBackend) Status(hashes bool) any { return b.Node.Status(hashes) }
 // consoleBackend is the node as the console sees it.
 type consoleBackend struct{ *Node }
 
-// History is the samples of the last minutes as JSON.
-func (b consoleBackend) History() []byte {
-	text, err := json.Marshal(b.metrics.history())
+// History is the samples of the last minutes that came after an instant, as JSON.
+func (b consoleBackend) History(after time.Time) []byte {
+	text, err := json.Marshal(b.metrics.history(after))
 	if err != nil {
 		return []byte("[]")
 	}

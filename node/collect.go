@@ -73,7 +73,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	counter("dashi_events_consumed_total", k.events.Load())
 	counter("dashi_events_consumed_bytes_total", k.bytes.Load())
 	for reason, v := range k.rejected.all() {
-		counter("dashi_events_rejected_total", v, string(reason))
+		counter("dashi_events_rejected_total", v, reason)
 	}
 	counter("dashi_events_lost_total", n.metrics.lost.Load())
 	counter("dashi_events_resent_total", k.resent.Load())

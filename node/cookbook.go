@@ -149,7 +149,7 @@ func newDecoder(name string, p *recipe.Program) decoder {
 	case "msgpack":
 		return msgpackDecoder{d}
 	}
-	return &rowDecoder{mapping: p.Mappings[strings.TrimPrefix(name, "mapping:")], next: d}
+	return newRowDecoder(p.Mappings[strings.TrimPrefix(name, "mapping:")], d)
 }
 
 type segmentDecoder struct{ *event.Decoder }
@@ -162,4 +162,34 @@ type msgpackDecoder struct{ *event.Decoder }
 
 func (d msgpackDecoder) decode(value []byte, millis int64, e *event.Event) error {
 	return d.DecodeMsgpack(value, millis, e)
+}
+
+// rowDecoder reads JSON rows through a recipe's mapping: a row becomes a Segment message, which is decoded as any other.
+type rowDecoder struct {
+	columns []string
+	binding *recipe.Binding
+	err     error // of the binding: every row is bad then
+	next    *event.Decoder
+	row     []string
+	buf     []byte
+}
+
+func newRowDecoder(m *recipe.Mapping, next *event.Decoder) *rowDecoder {
+	d := &rowDecoder{columns: m.Columns, next: next, row: make([]string, len(m.Columns))}
+	d.binding, d.err = m.Bind(m.Columns)
+	return d
+}
+
+func (d *rowDecoder) decode(value []byte, millis int64, e *event.Event) error {
+	if d.err != nil {
+		return d.err
+	}
+	if err := recipe.ParseRow(value, d.columns, d.row); err != nil {
+		return err
+	}
+	var err error
+	if d.buf, _, _, err = d.binding.AppendEvent(d.buf[:0], d.row); err != nil {
+		return err
+	}
+	return d.next.Decode(d.buf, millis, e)
 }

@@ -14,6 +14,7 @@ import (
 	"dashi/pipeline/kafka"
 	"dashi/ring"
 	"dashi/shard"
+	"dashi/shard/group"
 )
 
 // Limits of one batch: small enough that a look-up never waits long for the shard's lock (a batch takes about
@@ -63,10 +64,14 @@ func (r *rejections) add(reason event.Reason) {
 	r.by[reason]++
 }
 
-func (r *rejections) all() map[event.Reason]uint64 {
+func (r *rejections) all() map[string]uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return maps.Clone(r.by)
+	all := make(map[string]uint64, len(r.by))
+	for reason, n := range r.by {
+		all[string(reason)] = n
+	}
+	return all
 }
 
 // input is one stream that this node consumes.
@@ -260,7 +265,7 @@ func (p *proposal) applied(index uint64, result any, err error) {
 	switch {
 	case err != nil:
 		in.resend = true
-		if !errors.Is(err, errClosed) {
+		if !errors.Is(err, group.ErrClosed) {
 			k.log.Error("shard did not take a batch", "shard", p.member.id, "stream", in.stream.String(), "error", err)
 		}
 	case r.Outcome == shard.Accepted:
@@ -295,6 +300,18 @@ func (k *intake) rewind(in *input) {
 	in.resend = false
 	k.counts.resent.Add(1)
 	k.n.source.Seek(in.stream, from)
+}
+
+// skip makes the shards pass over offsets below next that the broker has deleted: nobody will ever send them.
+func (k *intake) skip(s kafka.Stream, next int64) {
+	in := k.input(s)
+	if in == nil {
+		return
+	}
+	in.mu.Lock()
+	in.read = max(in.read, next-1)
+	in.mu.Unlock()
+	k.level(in)
 }
 
 // hold waits while a limit says that no more events may come in. It is false when the node closes.

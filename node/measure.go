@@ -90,11 +90,15 @@ func (m *measures) add(s Sample, c *metrics.Counts) {
 	}
 }
 
-// history is the samples, oldest first.
-func (m *measures) history() []Sample {
+// history is the samples after an instant, oldest first.
+func (m *measures) history(after time.Time) []Sample {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return append(append([]Sample{}, m.samples[m.at:]...), m.samples[:m.at]...)
+	all := append(append([]Sample{}, m.samples[m.at:]...), m.samples[:m.at]...)
+	for len(all) > 0 && !all[0].At.After(after) {
+		all = all[1:]
+	}
+	return all
 }
 
 // lastMinute is the latency of the last minute and the events of the last second.

@@ -28,7 +28,6 @@ type Node struct {
 	version  string
 	log      *slog.Logger
 	started  time.Time
-	recovery string // what opening the data directory had to put right
 
 	cookbook atomic.Pointer[cookbook]
 	host     *group.Host

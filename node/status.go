@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"dashi/pipeline/event"
 	"dashi/pipeline/kafka"
 	"dashi/shard"
 )
@@ -44,12 +43,12 @@ type CookbookStatus struct {
 
 // EventStatus counts events.
 type EventStatus struct {
-	Applied   uint64                  `json:"applied"`  // since the data directory was made
-	Repeated  uint64                  `json:"repeated"` // dropped because their message id had been seen
-	Consumed  uint64                  `json:"consumed"` // records read since the start of the process
-	Rejected  map[event.Reason]uint64 `json:"rejected"` // sent to the dead topic, by reason, since the start of the process
-	PerSecond float64                 `json:"per_second"`
-	HeldBack  string                  `json:"held_back,omitempty"` // why no events are consumed at the moment
+	Applied   uint64            `json:"applied"`  // since the data directory was made
+	Repeated  uint64            `json:"repeated"` // dropped because their message id had been seen
+	Consumed  uint64            `json:"consumed"` // records read since the start of the process
+	Rejected  map[string]uint64 `json:"rejected"` // sent to the dead topic, by reason, since the start of the process
+	PerSecond float64           `json:"per_second"`
+	HeldBack  string            `json:"held_back,omitempty"` // why no events are consumed at the moment
 }
 
 // MemoryStatus is in bytes.
@@ -111,6 +110,8 @@ type ShardStatus struct {
 type LogStatus struct {
 	Durability string `json:"durability"`
 	Bytes      int64  `json:"bytes"`
+	Snapshots  uint64 `json:"snapshots"` // taken since the start
+	Replayed   uint64 `json:"replayed"`  // entries applied from the log at the start
 	Error      string `json:"error,omitempty"`
 }
 
@@ -135,7 +136,6 @@ func (n *Node) Status(hashes bool) *Status {
 			Embedded: n.broker != nil,
 		},
 		Activations: ActivationStatus{Published: n.metrics.published.Load()},
-		Recovery:    n.recovery,
 	}
 	for _, s := range program.Sources {
 		st.Cookbook.Recipes = append(st.Cookbook.Recipes, s.Name)

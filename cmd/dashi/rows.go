@@ -4,14 +4,14 @@ import (
 	"bufio"
 	"compress/gzip"
 	"encoding/csv"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 	"strings"
 	"sync/atomic"
+
+	"dashi/pipeline/recipe"
 )
 
 // rows reads a CSV or JSONL file, gzipped or not, row by row.
@@ -107,44 +107,11 @@ func (r *rows) jsonRow(in *bufio.Reader, wanted []string) func() ([]string, erro
 			}
 			break
 		}
-		d := json.NewDecoder(strings.NewReader(string(line)))
-		d.UseNumber()
-		var object map[string]any
-		if err := d.Decode(&object); err != nil {
-			return nil, &badRow{line, fmt.Errorf("not a JSON object: %w", err)}
-		}
-		for i, path := range wanted {
-			row[i] = cellOf(object, path)
+		if err := recipe.ParseRow(line, wanted, row); err != nil {
+			return nil, &badRow{line, err}
 		}
 		return row, nil
 	}
-}
-
-// cellOf is the value at a path such as "order.id", as text; empty when it is missing.
-func cellOf(object map[string]any, path string) string {
-	var v any = object
-	for _, key := range strings.Split(path, ".") {
-		m, ok := v.(map[string]any)
-		if !ok {
-			return ""
-		}
-		v = m[key]
-	}
-	switch v := v.(type) {
-	case nil:
-		return ""
-	case string:
-		return v
-	case json.Number:
-		return v.String()
-	case bool:
-		return strconv.FormatBool(v)
-	}
-	b, err := json.Marshal(v)
-	if err != nil {
-		return ""
-	}
-	return string(b)
 }
 
 // Next returns the next row and its line number; io.EOF at the end.

@@ -39,7 +39,8 @@ type Backend interface {
 	// Cookbook is the set of recipes in force.
 	Cookbook() Cookbook
 	// Status is what GET /v1/status answers, to be marshalled by encoding/json.
-	Status() any
+	// With hashes the state hash of every shard is computed too, which reads every profile.
+	Status(hashes bool) any
 	// WaitIdle returns when everything that was in Kafka at the call has been applied and sent, or ctx has ended.
 	WaitIdle(ctx context.Context) error
 	// Ready is nil when the node can answer; otherwise the error says what is missing.

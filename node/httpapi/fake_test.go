@@ -192,7 +192,7 @@ func (f *fake) subscribers() int {
 func (f *fake) Cookbook() Cookbook {
 	return Cookbook{Hash: "00000000000000ab", Sources: []Source{{"a.yaml", "x: 1\n"}}}
 }
-func (f *fake) Status() any { return map[string]any{"profiles": len(f.order)} }
+func (f *fake) Status(bool) any { return map[string]any{"profiles": len(f.order)} }
 func (f *fake) WaitIdle(ctx context.Context) error {
 	if f.idle != nil {
 		<-ctx.Done()

@@ -249,5 +249,5 @@ func (a *API) status(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusBadRequest, "bad_wait", "cannot wait for "+strconv.Quote(q.Get("wait")), "wait=idle")
 		return
 	}
-	answer(w, r, a.backend.Status())
+	answer(w, r, a.backend.Status(r.URL.Query().Get("hashes") == "true"))
 }
