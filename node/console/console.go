@@ -45,9 +45,6 @@ func Handler(b Backend) http.Handler {
 		}
 		mux.Handle(route, newAsset(f.Name(), content))
 	}
-	home := http.RedirectHandler("/", http.StatusSeeOther)
-	mux.Handle("GET /console", home)
-	mux.Handle("GET /console/{$}", home)
 	mux.HandleFunc("GET /console/history", func(w http.ResponseWriter, r *http.Request) { history(w, r, b) })
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusNotFound, "not_found", "there is no "+r.Method+" "+r.URL.Path, "the console is at /")

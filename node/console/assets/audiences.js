@@ -1,7 +1,7 @@
 // The table of audiences: sizes that move, and the first members of the one that is open.
 import { $, el, say, count, signed, bar, profileLink, when, ask, lines, poll } from './dom.js';
 
-const MINUTE = 60e3, MEMBERS = 20;
+const MINUTE = 60e3, REFRESH = 2000, MEMBERS = 20;
 const body = $('audiences').querySelector('tbody');
 const known = new Map(); // name -> its row
 const past = [];         // sizes of the last minute: {t, sizes}
@@ -63,7 +63,7 @@ async function refresh() {
   const { audiences } = JSON.parse(await ask('v1/audiences'));
   const now = Date.now();
   past.push({ t: now, sizes: new Map(audiences.map(a => [a.name, a.size])) });
-  while (past.length > 1 && past[1].t <= now - MINUTE) past.shift(); // the first one is a minute old, or the oldest there is
+  while (past[0].t < now - MINUTE - REFRESH) past.shift(); // the first one is a minute old, or from when the page was opened
   let fresh = false;
   for (const a of audiences) {
     let r = known.get(a.name);
@@ -111,5 +111,5 @@ for (const button of $('audiences').querySelectorAll('[data-sort]')) {
 
 // start resolves when the audiences are there for the first time.
 export function start() {
-  return new Promise(done => poll(2000, async () => { await refresh(); done(); }));
+  return new Promise(done => poll(REFRESH, async () => { await refresh(); done(); }));
 }

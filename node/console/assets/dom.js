@@ -66,7 +66,7 @@ export function rows(body, data) {
 
 export const profileLink = id => el('a', { className: 'id', href: '#' + encodeURIComponent(id) }, id);
 
-// ask gets the text of a path of the node; what goes wrong is an Error with the node's own words.
+// ask gets the text of a path of the node. What goes wrong is an Error with the node's own words and the status, if it did answer.
 export async function ask(path, options) {
   const r = await fetch(path, { cache: 'no-store', signal: AbortSignal.timeout(10000), ...options });
   const text = await r.text();
@@ -76,7 +76,7 @@ export async function ask(path, options) {
     const e = JSON.parse(text).error;
     message = e.hint ? `${e.message} (${e.hint})` : e.message;
   } catch { /* not an answer of dashi: a proxy's, say */ }
-  throw new Error(message);
+  throw Object.assign(new Error(message), { status: r.status });
 }
 
 export const lines = text => text.split('\n').filter(Boolean).map(l => JSON.parse(l));

@@ -5,6 +5,7 @@ import { example } from './audiences.js';
 const TALLY = 8;                                          // keys of a tally that are shown
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/; // as a profile writes them
 let shown = null;                                         // the identifier
+let offered = null;                                       // the example
 let text = null;                                          // the last answer: what has not changed is not drawn again
 
 function asked() {
@@ -51,13 +52,14 @@ function draw(p) {
 }
 
 function wrong(message) {
-  text = null;
   $('profile-error').hidden = !message;
   say($('profile-error'), message);
-  if (message) {
-    $('profile-body').replaceChildren();
-    say($('profile-note'), '');
-  }
+}
+
+function clear() {
+  text = null;
+  $('profile-body').replaceChildren();
+  say($('profile-note'), '');
 }
 
 async function refresh() {
@@ -65,17 +67,21 @@ async function refresh() {
   if (!id) return;
   try {
     const answer = await ask('v1/profiles/' + encodeURIComponent(id));
-    if (id !== shown || answer === text) return;
+    if (id !== shown) return;
     wrong('');
+    if (answer === text) return;
     text = answer;
     draw(JSON.parse(answer));
   } catch (e) {
-    if (id === shown) wrong(e.message);
+    if (id !== shown) return;
+    wrong(e.message);
+    if (e.status) clear(); // without an answer, what is known stays to be read
   }
 }
 
 async function suggest() {
   const id = await example().catch(() => null);
+  offered = id;
   $('example').hidden = !id;
   if (id) $('example').querySelector('a').replaceWith(profileLink(id));
 }
@@ -84,10 +90,10 @@ async function open() {
   shown = asked();
   $('identifier').value = shown;
   wrong('');
-  if (!shown) $('profile-body').replaceChildren();
+  clear();
   await refresh();
   if (shown) $('profile').scrollIntoView({ block: 'nearest' });
-  if (shown === $('example').textContent.split('Try ').pop()) suggest();
+  if (shown === offered) suggest();
 }
 
 $('look').addEventListener('submit', e => {
