@@ -127,7 +127,7 @@ func (a *applier) event(e *event.Event, r *Result) {
 	if last := a.rec.Last(); !found || e.Time > last {
 		a.rec.SetLast(e.Time)
 	}
-	a.env.Event, a.env.Now, a.env.Item = e, s.now, 0
+	a.env.Event, a.env.Now, a.env.Item, a.env.Scratch = e, s.now, 0, a.env.Scratch[:0]
 	p.env(&a.env, a.rec)
 
 	watched := p.onChange[e.Type]
@@ -159,7 +159,7 @@ func (a *applier) event(e *event.Event, r *Result) {
 	}
 	for _, i := range p.onEvent[e.Type] {
 		if act := &p.Activations[i]; act.Where == nil || act.Where(&a.env) == expr.True {
-			a.act = activation.Activation{Name: act.Name, Type: e.Name, Transition: activation.Event}
+			a.act = activation.Activation{Subject: p.subjects[i], Type: e.Name}
 			a.emit(act.Requires, act.Include, e.Time)
 		}
 	}
@@ -217,11 +217,16 @@ func (a *applier) rule(rule *recipe.Rule, e *event.Event) {
 	segment := env.State.Segment(at.Slot.Segment)
 	var before float64
 	var had bool
-	if numeric {
+	var members int
+	switch {
+	case numeric:
 		before, had = at.Kind.Num(fixed, segment)
+	case at.Type == attribute.Set:
+		members = at.Kind.Len(fixed, segment)
 	}
 	updated := at.Kind.Update(fixed, segment, in, a.segment[:0])
-	if !same(updated, segment) {
+	moved := !same(updated, segment)
+	if moved {
 		if cap(updated) > cap(a.segment) {
 			a.segment = updated[:0]
 		}
@@ -234,6 +239,9 @@ func (a *applier) rule(rule *recipe.Rule, e *event.Event) {
 		after, has := at.Kind.Num(env.State.Fixed[at.Slot.Offset:], env.State.Segment(at.Slot.Segment))
 		p.index.Changed(rule.Attribute, before, had, after, has, a.dirty)
 		return
+	}
+	if at.Type == attribute.Set && !moved && at.Kind.Len(fixed, segment) == members {
+		return // an element was seen again: nobody came or went, and conditions see nothing else of a set
 	}
 	p.index.Touched(rule.Attribute, a.dirty)
 }
@@ -292,17 +300,17 @@ func (a *applier) transition(i int, at int64) {
 	p := a.s.program
 	d := &p.Audiences[i]
 	in := audience.Bits(a.env.Audiences).Has(i)
-	kind, named, emits := activation.Exit, p.onExit[i], d.Emit == audience.EmitBoth || d.Emit == audience.EmitExit
+	subject, named, emits := p.exits[i], p.onExit[i], d.Emit == audience.EmitBoth || d.Emit == audience.EmitExit
 	if in {
-		kind, named, emits = activation.Enter, p.onEnter[i], d.Emit == audience.EmitBoth || d.Emit == audience.EmitEnter
+		subject, named, emits = p.enters[i], p.onEnter[i], d.Emit == audience.EmitBoth || d.Emit == audience.EmitEnter
 	}
 	if emits {
-		a.act = activation.Activation{Name: d.Name, Audience: d.Name, Transition: kind}
+		a.act = activation.Activation{Subject: subject}
 		a.emit(d.Requires, nil, at)
 	}
 	for _, j := range named {
 		if act := &p.Activations[j]; act.Where == nil || act.Where(&a.env) == expr.True {
-			a.act = activation.Activation{Name: act.Name, Audience: d.Name, Transition: kind}
+			a.act = activation.Activation{Subject: p.subjects[j]}
 			a.emit(act.Requires, act.Include, at)
 		}
 	}
@@ -330,7 +338,7 @@ func (a *applier) changed(watched []int, at int64) {
 		if bytes.Equal(was, a.after) || (act.Where != nil && act.Where(&a.env) != expr.True) {
 			continue
 		}
-		a.act = activation.Activation{Name: act.Name, Attribute: p.Attributes[act.Attribute].Name, Transition: activation.Change}
+		a.act = activation.Activation{Subject: p.subjects[i]}
 		a.emit(act.Requires, act.Include, at)
 	}
 }

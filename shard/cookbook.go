@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"slices"
 
+	"dashi/pipeline/activation"
 	"dashi/pipeline/attribute"
 	"dashi/pipeline/audience"
 	"dashi/pipeline/recipe"
@@ -62,7 +63,13 @@ func (s *Shard) derive(p *recipe.Program) *program {
 		}
 		d.namespace = append(d.namespace, uint8(i))
 	}
+	for i := range p.Audiences {
+		name := p.Audiences[i].Name
+		d.enters = append(d.enters, activation.NewSubject(name, name, activation.Enter))
+		d.exits = append(d.exits, activation.NewSubject(name, name, activation.Exit))
+	}
 	for i, act := range p.Activations {
+		d.subjects = append(d.subjects, newSubject(p, &act))
 		switch act.Trigger {
 		case recipe.OnEnter:
 			d.onEnter[act.Audience] = append(d.onEnter[act.Audience], i)
@@ -86,6 +93,18 @@ func (s *Shard) derive(p *recipe.Program) *program {
 		}
 	}
 	return d
+}
+
+func newSubject(p *recipe.Program, act *recipe.Activation) *activation.Subject {
+	switch act.Trigger {
+	case recipe.OnEnter:
+		return activation.NewSubject(act.Name, p.Audiences[act.Audience].Name, activation.Enter)
+	case recipe.OnExit:
+		return activation.NewSubject(act.Name, p.Audiences[act.Audience].Name, activation.Exit)
+	case recipe.OnChange:
+		return activation.NewSubject(act.Name, p.Attributes[act.Attribute].Name, activation.Change)
+	}
+	return activation.NewSubject(act.Name, "", activation.Event)
 }
 
 // layout is the shape of the program's records.

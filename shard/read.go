@@ -29,7 +29,7 @@ func (s *Shard) view(rec profile.Record, v *View) {
 		v.Env.Audiences = make([]uint64, p.words)
 	}
 	v.Env.Audiences = v.Env.Audiences[:p.words]
-	v.Env.Event, v.Env.Now, v.Env.Item = nil, s.now, 0
+	v.Env.Event, v.Env.Now, v.Env.Item, v.Env.Scratch = nil, s.now, 0, v.Env.Scratch[:0]
 	p.env(&v.Env, rec)
 	v.Version = rec.Version()
 	v.since = rec.Segment(p.since)

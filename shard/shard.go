@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"dashi/pipeline/activation"
 	"dashi/pipeline/audience"
 	"dashi/pipeline/expr"
 	"dashi/pipeline/recipe"
@@ -97,8 +98,11 @@ type program struct {
 	since     int // segment of the entry times
 	onEnter   [][]int
 	onExit    [][]int
-	onChange  [][]int // by event type: activations whose attribute a rule of that type may change
-	onEvent   [][]int // by event type
+	onChange  [][]int               // by event type: activations whose attribute a rule of that type may change
+	onEvent   [][]int               // by event type
+	enters    []*activation.Subject // by audience: its own transitions
+	exits     []*activation.Subject
+	subjects  []*activation.Subject // by activation
 }
 
 // New makes an empty shard.

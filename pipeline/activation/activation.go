@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"strconv"
-	"time"
 
 	"dashi/pipeline/attribute"
 
@@ -29,13 +28,33 @@ type Identifier struct {
 	Value     []byte
 }
 
+// Subject is what an activation is about. It is made once per cookbook, because most of what is written of it never changes.
+type Subject struct {
+	Name       string // of the activation in the recipe; the audience's own name for its transitions
+	Transition Transition
+	json       []byte // from "activation" to "sequence"
+}
+
+// NewSubject prepares a subject. about is the audience of Enter and Exit, the attribute of Change, and nothing for Event.
+func NewSubject(name, about string, t Transition) *Subject {
+	s := &Subject{Name: name, Transition: t}
+	b := append([]byte(`,"activation":`), attribute.AppendQuoted(nil, []byte(name))...)
+	switch t {
+	case Enter, Exit:
+		b = attribute.AppendQuoted(append(b, `,"audience":`...), []byte(about))
+	case Change:
+		b = attribute.AppendQuoted(append(b, `,"attribute":`...), []byte(about))
+	}
+	b = append(b, `,"transition":"`...)
+	b = append(b, t...)
+	s.json = append(b, `","sequence":`...)
+	return s
+}
+
 // Activation is one event that leaves dashi because something changed. Everything aliases the caller's memory.
 type Activation struct {
-	Name        string // of the activation in the recipe; the audience's own name for its transitions
-	Audience    string // for Enter and Exit
-	Attribute   string // for Change
-	Type        []byte // for Event: the event's type
-	Transition  Transition
+	*Subject
+	Type        []byte       // for Event: the event's type
 	Identifiers []Identifier // the first is the profile's id
 	Sequence    uint32       // counts the activations of this profile, from 1
 	Cookbook    uint64
@@ -65,15 +84,16 @@ func (a *Activation) AppendID(dst []byte) []byte {
 
 func appendHex(dst []byte, v uint64) []byte {
 	const digits = "0123456789abcdef"
-	for shift := 60; shift >= 0; shift -= 4 {
-		dst = append(dst, digits[v>>shift&15])
+	var b [16]byte
+	for i := range b {
+		b[i] = digits[v>>(60-4*i)&15]
 	}
-	return dst
+	return append(dst, b[:]...)
 }
 
 // AppendJSON appends the activation as it leaves:
-// {"id","profile","identifiers":[{"namespace","value"}],"activation","audience"|"attribute"|"type","transition",
-// "sequence","cookbook","event_time","at","attributes":{}}.
+// {"id","profile","identifiers":[{"namespace","value"}],"activation","audience"|"attribute","transition",
+// "sequence","cookbook","event_time","at","attributes":{}}, and "type" for Event.
 func (a *Activation) AppendJSON(dst []byte) []byte {
 	dst = append(dst, `{"id":"`...)
 	dst = a.AppendID(dst)
@@ -90,29 +110,19 @@ func (a *Activation) AppendJSON(dst []byte) []byte {
 		dst = attribute.AppendQuoted(dst, id.Value)
 		dst = append(dst, '}')
 	}
-	dst = append(dst, `],"activation":`...)
-	dst = attribute.AppendQuoted(dst, []byte(a.Name))
-	switch {
-	case a.Audience != "":
-		dst = append(dst, `,"audience":`...)
-		dst = attribute.AppendQuoted(dst, []byte(a.Audience))
-	case a.Attribute != "":
-		dst = append(dst, `,"attribute":`...)
-		dst = attribute.AppendQuoted(dst, []byte(a.Attribute))
-	case a.Type != nil:
+	dst = append(dst, ']')
+	if a.Transition == Event {
 		dst = append(dst, `,"type":`...)
 		dst = attribute.AppendQuoted(dst, a.Type)
 	}
-	dst = append(dst, `,"transition":"`...)
-	dst = append(dst, a.Transition...)
-	dst = append(dst, `","sequence":`...)
+	dst = append(dst, a.json...)
 	dst = strconv.AppendUint(dst, uint64(a.Sequence), 10)
 	dst = append(dst, `,"cookbook":"`...)
 	dst = appendHex(dst, a.Cookbook)
 	dst = append(dst, `","event_time":"`...)
-	dst = appendTime(dst, a.EventTime)
+	dst = attribute.AppendTime(dst, a.EventTime)
 	dst = append(dst, `","at":"`...)
-	dst = appendTime(dst, a.At)
+	dst = attribute.AppendTime(dst, a.At)
 	dst = append(dst, '"')
 	if a.Attributes != nil {
 		dst = append(dst, `,"attributes":{`...)
@@ -137,8 +147,4 @@ func (a *Activation) AppendProfile(dst []byte) []byte {
 	dst = append(dst, a.Identifiers[0].Namespace...)
 	dst = append(dst, ':')
 	return append(dst, a.Identifiers[0].Value...)
-}
-
-func appendTime(dst []byte, ms int64) []byte {
-	return time.UnixMilli(ms).UTC().AppendFormat(dst, "2006-01-02T15:04:05.999Z07:00")
 }

@@ -35,7 +35,7 @@ func testLog(t testing.TB) *slog.Logger {
 	if !testing.Verbose() {
 		return nil
 	}
-	return slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	return slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
 type testWriter struct{ t testing.TB }
@@ -210,8 +210,8 @@ func runSource(t testing.TB, settings SourceSettings, h Handler) (s *Source, sto
 	if settings.CommitInterval == 0 {
 		settings.CommitInterval = 20 * time.Millisecond
 	}
-	if settings.Log == nil {
-		settings.Log = testLog(t)
+	if log := testLog(t); log != nil {
+		settings.Log = log
 	}
 	s, err := NewSource(settings, h)
 	if err != nil {

@@ -105,6 +105,7 @@ func (s *Settings) options() ([]kgo.Opt, error) {
 		kgo.SoftwareNameAndVersion("dashi", "dev"),
 		kgo.DialTimeout(dialTimeout),
 		kgo.RetryTimeout(requestTimeout),
+		kgo.RetryBackoffFn(backoff),
 		kgo.DisableClientMetrics(), // KIP-714 would have each client push its metrics to the brokers; ours are at /metrics
 		kgo.WithLogger(logger{s.logger()}),
 	}
@@ -136,6 +137,9 @@ func (s *Settings) options() ([]kgo.Opt, error) {
 	}
 	return opts, nil
 }
+
+// backoff is the pause before the n-th try of a request: short at first, because most trouble is a leader that has just moved.
+func backoff(n int) time.Duration { return min(25*time.Millisecond<<min(n, 10), time.Second) }
 
 func (s *Settings) client(extra ...kgo.Opt) (*kgo.Client, error) {
 	opts, err := s.options()

@@ -148,13 +148,14 @@ func (s *Source) session(ctx context.Context) error {
 	if err := s.awaitTopics(ctx, client); err != nil {
 		return err
 	}
-	stop, committer := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(committer)
-		s.commitLoop(client, stop)
-	}()
-	defer func() { close(stop); <-committer }()
-	return s.read(ctx, client)
+	ctx, stop := context.WithCancelCause(ctx)
+	var running sync.WaitGroup
+	running.Go(func() { s.commitLoop(ctx, client) })
+	running.Go(func() { s.watchTopics(ctx, client, stop) })
+	err = s.read(ctx, client)
+	stop(nil)
+	running.Wait()
+	return err
 }
 
 func (s *Source) endSession(client *kgo.Client) {
@@ -211,7 +212,46 @@ func (s *Source) awaitTopics(ctx context.Context, client *kgo.Client) error {
 const (
 	logInterval   = 30 * time.Second // between log lines about the same trouble
 	topicInterval = 250 * time.Millisecond
+	watchInterval = 2 * time.Second // one small metadata request
 )
+
+// watchTopics ends the session when a topic has another id than the streams that are read, or is gone: the client itself
+// waits for ever for the old one to come back.
+func (s *Source) watchTopics(ctx context.Context, client *kgo.Client, stop context.CancelCauseFunc) {
+	admin := kadm.NewClient(client)
+	tick := time.NewTicker(watchInterval)
+	defer tick.Stop()
+	gone := 0
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		details, err := admin.ListTopics(ctx, s.settings.Topics...)
+		if err != nil {
+			continue
+		}
+		missing := false
+		s.mu.Lock()
+		for stream := range s.claims {
+			d, ok := details[stream.Name]
+			switch {
+			case !ok || errors.Is(d.Err, kerr.UnknownTopicOrPartition):
+				missing = true
+			case d.Err == nil && [16]byte(d.ID) != stream.Topic:
+				stop(fmt.Errorf("%w: %q", errRecreated, stream.Name))
+			}
+		}
+		s.mu.Unlock()
+		// A broker that has just started may not know every topic yet: once is not gone.
+		if gone++; !missing {
+			gone = 0
+		} else if gone == 2 {
+			stop(errRecreated)
+		}
+	}
+}
 
 func (s *Source) missing(ctx context.Context, admin *kadm.Client) ([]string, error) {
 	if err := makeTopics(ctx, &s.settings.Settings, admin, s.settings.Create); err != nil {

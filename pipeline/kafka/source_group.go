@@ -172,17 +172,17 @@ func (s *Source) Commit(stream Stream, next int64) {
 	}
 }
 
-func (s *Source) commitLoop(client *kgo.Client, stop <-chan struct{}) {
+func (s *Source) commitLoop(ctx context.Context, client *kgo.Client) {
 	tick := time.NewTicker(s.settings.CommitInterval)
 	defer tick.Stop()
 	for {
 		select {
-		case <-stop:
+		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
-		err := s.commitNow(ctx, client, nil)
+		try, cancel := context.WithTimeout(ctx, commitTimeout)
+		err := s.commitNow(try, client, nil)
 		cancel()
 		if err != nil {
 			s.log.Debug("kafka: commit is tried again", "group", s.settings.Group, "error", err)
@@ -237,12 +237,13 @@ func (s *Source) noteCommitted(asked map[Stream]int64, resp *kmsg.OffsetCommitRe
 	defer s.mu.Unlock()
 	for i := range resp.Topics {
 		for _, p := range resp.Topics[i].Partitions {
-			if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
+			stream, c := s.find(resp.Topics[i].Topic, p.Partition)
+			err := kerr.ErrorForCode(p.ErrorCode)
+			if err != nil && !errors.Is(err, kerr.UnknownTopicID) {
 				failed = err
 				continue
 			}
-			stream, c := s.find(resp.Topics[i].Topic, p.Partition)
-			if c != nil && asked[stream] > c.committed {
+			if c != nil && asked[stream] > c.committed { // or the topic is gone: there is nothing to commit any more
 				c.committed = asked[stream]
 			}
 		}

@@ -20,15 +20,16 @@ func (s *Source) read(ctx context.Context, client *kgo.Client) error {
 		client.AllowRebalance()
 		switch {
 		case err == nil:
-		case errors.Is(err, errRecreated):
-			s.log.Warn("kafka: starting over with the new topic", "topics", s.settings.Topics, "error", err)
-			return err
-		case fatal(err):
+		case errors.Is(err, errRecreated), fatal(err):
 			return err
 		case time.Since(said) > logInterval:
 			s.log.Warn("kafka: reading goes on after an error", "topics", s.settings.Topics, "error", s.settings.wrap(err, "read"))
 			said = time.Now()
 		}
+	}
+	if err := context.Cause(ctx); errors.Is(err, errRecreated) {
+		s.log.Warn("kafka: starting over with the new topic", "topics", s.settings.Topics, "error", err)
+		return err
 	}
 	return ctx.Err()
 }

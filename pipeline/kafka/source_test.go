@@ -33,6 +33,7 @@ func admin(t testing.TB, settings Settings) *kadm.Client {
 
 // TestSourceCommitsOnlyWhatItIsTold is I2: what was handed over and not committed is read again.
 func TestSourceCommitsOnlyWhatItIsTold(t *testing.T) {
+	t.Parallel()
 	b := openBroker(t, "", Topic{Name: "a", Partitions: 3}, Topic{Name: "b", Partitions: 1})
 	produce(t, openProducer(t, b.Settings(), "a"), 0, 500)
 	produce(t, openProducer(t, b.Settings(), "b"), 500, 100)
@@ -72,6 +73,7 @@ func TestSourceCommitsOnlyWhatItIsTold(t *testing.T) {
 
 // TestSourceCommitsWhenItEnds: the last offsets are not lost to the interval.
 func TestSourceCommitsWhenItEnds(t *testing.T) {
+	t.Parallel()
 	b := openBroker(t, "", Topic{Name: "a", Partitions: 3})
 	produce(t, openProducer(t, b.Settings(), "a"), 0, 100)
 	h := newRecorder(t)
@@ -98,6 +100,7 @@ func TestSourceCommitsWhenItEnds(t *testing.T) {
 }
 
 func TestSourceSeek(t *testing.T) {
+	t.Parallel()
 	b := openBroker(t, "", Topic{Name: "a", Partitions: 1})
 	produce(t, openProducer(t, b.Settings(), "a"), 0, 100)
 	h := newRecorder(t)
@@ -123,6 +126,7 @@ func TestSourceSeek(t *testing.T) {
 
 // TestSourceSeekWhileReading drops what is on its way: each time the handler refuses, it gets the same records again.
 func TestSourceSeekWhileReading(t *testing.T) {
+	t.Parallel()
 	b := openBroker(t, "", Topic{Name: "a", Partitions: 2})
 	produce(t, openProducer(t, b.Settings(), "a"), 0, 2000)
 	h := &refuser{recorder: newRecorder(t), refused: make(map[Stream]int)}
@@ -161,6 +165,7 @@ func (r *refuser) Records(ctx context.Context, s Stream, prev, last int64, recor
 
 // TestSourceOutOfRetention: what expired before it was read is told, passed, and is not waited for.
 func TestSourceOutOfRetention(t *testing.T) {
+	t.Parallel()
 	b := openBroker(t, "", Topic{Name: "a", Partitions: 1})
 	p := openProducer(t, b.Settings(), "a")
 	produce(t, p, 0, 10)
@@ -193,6 +198,7 @@ func TestSourceOutOfRetention(t *testing.T) {
 
 // TestSourceEmptyAfterRetention: a stream of which everything expired still comes to its end.
 func TestSourceEmptyAfterRetention(t *testing.T) {
+	t.Parallel()
 	b := openBroker(t, "", Topic{Name: "a", Partitions: 1})
 	p := openProducer(t, b.Settings(), "a")
 	produce(t, p, 0, 10)
@@ -221,6 +227,7 @@ func TestSourceEmptyAfterRetention(t *testing.T) {
 
 // TestSourceTopicMadeAgain is I4: a new id is a new stream, from its start, whatever was committed for the name.
 func TestSourceTopicMadeAgain(t *testing.T) {
+	t.Parallel()
 	b := openBroker(t, "", Topic{Name: "a", Partitions: 2}, Topic{Name: "other", Partitions: 1})
 	p := openProducer(t, b.Settings(), "a")
 	produce(t, p, 0, 100)
@@ -239,14 +246,6 @@ func TestSourceTopicMadeAgain(t *testing.T) {
 	if err := MakeTopics(ctx, b.Settings(), Topic{"a", 2}); err != nil {
 		t.Fatal(err)
 	}
-	// As if a commit of the old had come late.
-	var stale kadm.Offsets
-	for stream := range first {
-		if stream.Name == "a" {
-			stale.Add(kadm.Offset{Topic: "a", Partition: stream.Partition, At: 30, LeaderEpoch: -1, Metadata: "topic-id=" + fmt.Sprintf("%x", stream.Topic)})
-		}
-	}
-	_ = stale
 	produce(t, openProducer(t, b.Settings(), "a"), 100, 50)
 	h.wait("the new records", func() bool { return h.count() == 150 })
 	second, _ := s.Status()
@@ -263,6 +262,7 @@ func TestSourceTopicMadeAgain(t *testing.T) {
 
 // TestSourceStaleCommit is I4 across a restart: a commit that names another topic id does not count, one of another program does.
 func TestSourceStaleCommit(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		metadata string
 		want     int
@@ -282,6 +282,7 @@ func TestSourceStaleCommit(t *testing.T) {
 }
 
 func TestSourceWaitsForTopic(t *testing.T) {
+	t.Parallel()
 	b := openBroker(t, "")
 	h := newRecorder(t)
 	s, _ := runSource(t, sourceSettings(b, "late"), h)
@@ -308,6 +309,7 @@ func TestSourceWaitsForTopic(t *testing.T) {
 
 // TestSourceBrokerDownAndBack: the same address, the same data, other sockets.
 func TestSourceBrokerDownAndBack(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	b := openBroker(t, dir, Topic{Name: "a", Partitions: 2})
 	p := openProducer(t, b.Settings(), "a")
@@ -331,6 +333,7 @@ func TestSourceBrokerDownAndBack(t *testing.T) {
 
 // TestSourceStartsBeforeBroker: nothing listens yet.
 func TestSourceStartsBeforeBroker(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	b := openBroker(t, dir, Topic{Name: "a", Partitions: 1})
 	addr := b.Addr()
@@ -352,6 +355,7 @@ func TestSourceStartsBeforeBroker(t *testing.T) {
 
 // TestSourceRebalance: members come and go; each record is handed over at least once, and what was committed not again.
 func TestSourceRebalance(t *testing.T) {
+	t.Parallel()
 	b := openBroker(t, "", Topic{Name: "a", Partitions: 4})
 	p := openProducer(t, b.Settings(), "a")
 	produce(t, p, 0, 400)
@@ -398,6 +402,7 @@ func (c *committer) Records(ctx context.Context, s Stream, prev, last int64, rec
 
 // TestSourceTransactionMarkers: markers and aborted records at the end are no lag.
 func TestSourceTransactionMarkers(t *testing.T) {
+	t.Parallel()
 	b := openBroker(t, "", Topic{Name: "a", Partitions: 1})
 	settings := b.Settings()
 	client, err := settings.client(kgo.TransactionalID("tx"), kgo.DefaultProduceTopic("a"))
@@ -436,6 +441,7 @@ func TestSourceTransactionMarkers(t *testing.T) {
 
 // TestSourceFaults injects errors into every request of a reading member: it always comes to the same end.
 func TestSourceFaults(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		key kmsg.Key
 		err *kerr.Error
@@ -499,6 +505,7 @@ func sum(offsets map[int32]int64) (n int64) {
 }
 
 func TestSourceNotAuthorised(t *testing.T) {
+	t.Parallel()
 	b := openBroker(t, "", Topic{Name: "a", Partitions: 1})
 	b.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.JoinGroup}, Err: kerr.GroupAuthorizationFailed, Count: -1, TopLevel: true})
 	s, err := NewSource(SourceSettings{Settings: b.Settings(), Group: "dashi", Topics: []string{"a"}}, newRecorder(t))

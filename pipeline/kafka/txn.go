@@ -209,27 +209,42 @@ func (o *Outlet) readPosition(ctx context.Context) (position uint64, err error) 
 		if err != nil {
 			return err
 		}
-		position = 0
-		for _, g := range resp.Groups {
-			if err := kerr.ErrorForCode(g.ErrorCode); err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
-				return err
-			}
-			for _, t := range g.Topics {
-				for _, p := range t.Partitions {
-					if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
-						return o.of.stale(err)
-					}
-					position = uint64(max(p.Offset, 0))
-				}
-			}
-		}
-		return nil
+		position, err = positionOf(resp)
+		return o.of.stale(err)
 	})
 	return position, err
 }
 
+// positionOf takes the one offset out of the answer. An answer without it is no answer: 0 would publish everything again.
+func positionOf(resp *kmsg.OffsetFetchResponse) (uint64, error) {
+	err := kerr.ErrorForCode(resp.ErrorCode)
+	for _, g := range resp.Groups {
+		if err == nil {
+			err = kerr.ErrorForCode(g.ErrorCode)
+		}
+		if err != nil {
+			break
+		}
+		for _, t := range g.Topics {
+			for _, p := range t.Partitions {
+				return uint64(max(p.Offset, 0)), kerr.ErrorForCode(p.ErrorCode)
+			}
+		}
+	}
+	switch {
+	case errors.Is(err, kerr.GroupIDNotFound): // nothing was ever committed
+		return 0, nil
+	case err == nil:
+		err = fmt.Errorf("the answer has no offset: %w", kerr.RequestTimedOut)
+	}
+	return 0, err
+}
+
 // stale forgets the leaders when err says that they are others now.
 func (o *Outlets) stale(err error) error {
+	if err == nil {
+		return nil
+	}
 	var code *kerr.Error
 	if !errors.As(err, &code) || code.Retriable {
 		o.forgetRouting()
