@@ -116,6 +116,7 @@ func (s *Source) Run(ctx context.Context) error {
 // session is the life of one client. A client never reads a second incarnation of a topic, so it ends when one
 // appears and the next session starts with the new ids: plain, and it happens a few times in a cluster's life.
 func (s *Source) session(ctx context.Context) error {
+	s.mu.Lock() // the client begins at once: assigned must not run before it is known
 	client, err := s.settings.client(
 		kgo.ConsumerGroup(s.settings.Group),
 		kgo.ConsumeTopics(s.settings.Topics...),
@@ -137,12 +138,11 @@ func (s *Source) session(ctx context.Context) error {
 		kgo.OnPartitionsLost(s.lost),
 		instance(s.settings.InstanceID),
 	)
+	s.client = client
+	s.mu.Unlock()
 	if err != nil {
 		return err
 	}
-	s.mu.Lock()
-	s.client = client
-	s.mu.Unlock()
 	defer s.endSession(client)
 
 	if err := s.awaitTopics(ctx, client); err != nil {

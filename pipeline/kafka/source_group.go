@@ -23,8 +23,8 @@ func (s *Source) assigned(ctx context.Context, fetched map[string]map[int32]kgo.
 	s.mu.Lock()
 	client := s.client
 	s.mu.Unlock()
-	if client == nil || len(fetched) == 0 {
-		return fetched, nil
+	if client == nil {
+		return nil, kgo.ErrClientClosed
 	}
 	admin := kadm.NewClient(client)
 	topics := make([]string, 0, len(fetched))
