@@ -1,0 +1,147 @@
+package wal
+
+import (
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"dashi/shard/wal/vfs"
+)
+
+// Cleanness says whether a directory may have lost what was written to the page cache only.
+type Cleanness uint8
+
+// What Opened may say.
+const (
+	Clean Cleanness = iota // nothing acknowledged is missing
+	Dirty                  // acknowledged and unsynced records may be missing
+)
+
+// String is "clean" or "dirty".
+func (c Cleanness) String() string {
+	if c == Dirty {
+		return "dirty"
+	}
+	return "clean"
+}
+
+const markName = "opened"
+
+// Mark is the note in a directory of who has it open.
+type Mark struct {
+	fs     vfs.FS
+	dir    string
+	bootID string
+	// Clean is what the note said of the time before. Reason says it in words.
+	Clean  Cleanness
+	Reason string
+}
+
+// Opened reads the note that the last user of dir left and replaces it: dir is open now, in this boot of the
+// machine. fresh says that dir holds no data yet. bootID is BootID() but for tests; empty, when the system has
+// none, is never equal to another.
+//
+// The page cache outlives a process and dies with the boot. So records are missing only if the boot is another and
+// the last user did not write Closed.
+func Opened(fsys vfs.FS, dir, bootID string, fresh bool) (*Mark, error) {
+	if err := fsys.MakeDir(dir); err != nil {
+		return nil, fmt.Errorf("cannot make directory %q: %w", dir, err)
+	}
+	m := &Mark{fs: fsys, dir: dir, bootID: bootID}
+	state, boot, err := readMark(fsys, filepath.Join(dir, markName))
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && fresh:
+		m.Reason = "new directory"
+	case errors.Is(err, fs.ErrNotExist):
+		m.Clean, m.Reason = Dirty, "the note of who had it open is missing"
+	case errors.Is(err, errMark):
+		m.Clean, m.Reason = Dirty, "the note of who had it open is unreadable"
+	case err != nil:
+		return nil, fmt.Errorf("cannot read mark in %q: %w", dir, err)
+	case state == "closed":
+		m.Reason = "closed in order"
+	case boot == bootID && bootID != "":
+		m.Reason = "not closed in order, but the machine has not restarted since"
+	default:
+		m.Clean, m.Reason = Dirty, "the machine has restarted and the directory was not closed in order"
+	}
+	if err := m.write("open"); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// Closed notes that everything in the directory is synced and nobody has it open.
+func (m *Mark) Closed() error { return m.write("closed") }
+
+func (m *Mark) write(state string) error {
+	text := fmt.Sprintf("dashi 1 %s %s\n", state, m.bootID)
+	text += fmt.Sprintf("%08x\n", crc32.Checksum([]byte(text), castagnoli))
+	name := filepath.Join(m.dir, markName)
+	err := func() error {
+		f, err := m.fs.Create(name + ".tmp")
+		if err != nil {
+			return err
+		}
+		_, err = f.WriteAt([]byte(text), 0)
+		if err == nil {
+			err = f.Sync()
+		}
+		if cerr := f.Close(); err == nil {
+			err = cerr
+		}
+		if err != nil {
+			return err
+		}
+		if err := m.fs.Rename(name+".tmp", name); err != nil {
+			return err
+		}
+		return m.fs.SyncDir(m.dir)
+	}()
+	if err != nil {
+		return fmt.Errorf("cannot write mark in %q: %w", m.dir, err)
+	}
+	return nil
+}
+
+var errMark = errors.New("mark is damaged")
+
+func readMark(fsys vfs.FS, name string) (state, boot string, err error) {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return "", "", err
+	}
+	defer f.Close()
+	b := make([]byte, 256)
+	n, err := f.ReadAt(b, 0)
+	if err != nil && err != io.EOF {
+		return "", "", err
+	}
+	return parseMark(string(b[:n]))
+}
+
+func parseMark(text string) (state, boot string, err error) {
+	line, sum, ok := strings.Cut(text, "\n")
+	if !ok || sum != fmt.Sprintf("%08x\n", crc32.Checksum([]byte(line+"\n"), castagnoli)) {
+		return "", "", errMark
+	}
+	words := strings.Split(line, " ")
+	if len(words) != 4 || words[0] != "dashi" || words[1] != "1" || words[2] != "open" && words[2] != "closed" {
+		return "", "", errMark
+	}
+	return words[2], words[3], nil
+}
+
+// BootID names this boot of the machine, or is empty where the system does not say.
+func BootID() string {
+	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(b))
+}
