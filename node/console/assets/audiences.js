@@ -87,7 +87,7 @@ async function refresh() {
     r.more?.remove();
     known.delete(name);
   }
-  say($('audiences-note'), known.size === 0 ? 'the cookbook has none' : '');
+  say($('audiences-note'), known.size === 0 ? 'the cookbook has none' : now - past[0].t < MINUTE - REFRESH ? 'changes since this page was opened' : '');
   // Rows do not move away from under a pointer.
   if (fresh || !body.matches(':hover, :focus-within')) order();
 }
