@@ -9,12 +9,13 @@ import (
 )
 
 // run times fn on one input after another, in batches that are shorter than a time slice. Besides the mean, which other work
-// on the machine spoils, it reports the first decile of the batches: what fn costs while nobody disturbs it.
+// on the machine spoils, it reports the first decile of the batches, what fn costs while nobody
+// disturbs it, and the processor time.
 func run(b *testing.B, inputs [][]byte, fn func(in []byte)) {
 	const batch = 64
 	b.ReportAllocs()
 	times := make([]time.Duration, 0, 1<<16)
-	i, begin := 0, time.Now()
+	i, begin, used := 0, time.Now(), cpuTime()
 	for b.Loop() {
 		fn(inputs[i%len(inputs)])
 		if i++; i%batch == 0 {
@@ -24,6 +25,7 @@ func run(b *testing.B, inputs [][]byte, fn func(in []byte)) {
 			}
 		}
 	}
+	b.ReportMetric(float64(cpuTime()-used)/float64(b.N), "cpu-ns/op")
 	if len(times) > 0 {
 		slices.Sort(times)
 		b.ReportMetric(float64(times[len(times)/10])/batch, "p10-ns/op")
