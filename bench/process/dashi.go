@@ -1,0 +1,149 @@
+package process
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Dashi is a running `dashi dev`.
+type Dashi struct {
+	*Child
+	HTTP   string // host:port
+	RESP   string
+	Kafka  string
+	client *http.Client
+}
+
+// startLimit is how long dashi may take until it is ready: it opens a broker with gigabytes in it.
+const startLimit = time.Minute
+
+// StartDashi starts the binary on a data directory, with the recipes and without demo traffic, and returns when it is ready.
+func StartDashi(ctx context.Context, binary, data, recipes string) (*Dashi, error) {
+	addrs, err := freeAddrs(3)
+	if err != nil {
+		return nil, err
+	}
+	d := &Dashi{HTTP: addrs[0], RESP: addrs[1], Kafka: addrs[2], client: &http.Client{}}
+	d.Child, err = Start(ctx, binary, "dev", "--demo", "0", "--data", data, "--recipes", recipes,
+		"--http", d.HTTP, "--resp", d.RESP, "--kafka", d.Kafka)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
+	err = d.until(ctx, "not ready", func() bool {
+		r, err := d.client.Get("http://" + d.HTTP + "/readyz")
+		if err != nil {
+			return false
+		}
+		r.Body.Close()
+		return r.StatusCode == http.StatusOK
+	})
+	if err != nil {
+		d.Stop() // err says more
+		return nil, err
+	}
+	return d, nil
+}
+
+// KafkaDir is where a data directory keeps the embedded broker's topics.
+func KafkaDir(data string) string { return filepath.Join(data, "kafka") }
+
+// Status is what the benchmarks read of GET /v1/status.
+type Status struct {
+	Version  string   `json:"version"`
+	Trouble  []string `json:"trouble"`
+	Profiles int      `json:"profiles"`
+	Events   struct {
+		Applied  uint64            `json:"applied"`
+		Repeated uint64            `json:"repeated"`
+		Rejected map[string]uint64 `json:"rejected"`
+		HeldBack string            `json:"held_back"`
+	} `json:"events"`
+	Latency struct {
+		P50 float64 `json:"p50_ms"`
+		P99 float64 `json:"p99_ms"`
+	} `json:"latency"`
+	Cookbook struct {
+		Attributes int `json:"attributes"`
+		Audiences  int `json:"audiences"`
+	} `json:"cookbook"`
+}
+
+// Lost says how many events did not count, and why; empty when all did.
+func (s *Status) Lost() string {
+	var lost []string
+	if s.Events.Repeated > 0 {
+		lost = append(lost, fmt.Sprintf("%d repeated", s.Events.Repeated))
+	}
+	for reason, n := range s.Events.Rejected {
+		if n > 0 {
+			lost = append(lost, fmt.Sprintf("%d rejected: %s", n, reason))
+		}
+	}
+	return strings.Join(lost, ", ")
+}
+
+// Status asks for it.
+func (d *Dashi) Status(ctx context.Context) (*Status, error) { return d.status(ctx, "") }
+
+// WaitIdle returns when everything that was in Kafka has been applied and sent, or after the limit with an error.
+func (d *Dashi) WaitIdle(ctx context.Context, limit time.Duration) (*Status, error) {
+	return d.status(ctx, "?wait=idle&timeout="+limit.String())
+}
+
+func (d *Dashi) status(ctx context.Context, query string) (*Status, error) {
+	r, err := http.NewRequestWithContext(ctx, "GET", "http://"+d.HTTP+"/v1/status"+query, nil)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := d.client.Do(r)
+	if err != nil {
+		if ended := d.Exited(); ended != nil {
+			return nil, ended
+		}
+		return nil, fmt.Errorf("cannot ask dashi for its status: %w", err)
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read dashi's status: %w", err)
+	}
+	if answer.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("dashi answers %s to /v1/status%s: %s", answer.Status, query, strings.TrimSpace(string(body)))
+	}
+	st := &Status{}
+	if err := json.Unmarshal(body, st); err != nil {
+		return nil, fmt.Errorf("cannot read dashi's status: %w", err)
+	}
+	return st, nil
+}
+
+// WaitApplied polls until n events have been applied since the data directory was made. It looks every pollInterval.
+func (d *Dashi) WaitApplied(ctx context.Context, n uint64) (*Status, error) {
+	tick := time.NewTicker(4 * pollInterval)
+	defer tick.Stop()
+	for {
+		st, err := d.Status(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if st.Events.Applied >= n {
+			return st, nil
+		}
+		if lost := st.Lost(); lost != "" {
+			return nil, fmt.Errorf("events do not count: %s", lost)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%d of %d events applied: %w", st.Events.Applied, n, ctx.Err())
+		case <-tick.C:
+		}
+	}
+}
