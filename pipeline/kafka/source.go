@@ -41,11 +41,11 @@ const (
 	DefaultCommitInterval = time.Second
 )
 
-// Sizes of fetches. Bigger ones are no quicker (measured with 505-byte records, 1 to 8 MiB), and what is fetched
-// ahead is memory.
+// Sizes of fetches. Twice as much a partition is no quicker and allocates a fifth more (505-byte records, 8 partitions), and what is
+// fetched ahead is memory.
 const (
 	fetchBytes          = 16 << 20
-	fetchPartitionBytes = 2 << 20
+	fetchPartitionBytes = 1 << 20
 )
 
 // Source reads input topics as a member of a consumer group, and commits only what it is told to.

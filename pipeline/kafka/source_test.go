@@ -242,7 +242,9 @@ func TestSourceTopicMadeAgain(t *testing.T) {
 	if _, err := admin(t, b.Settings()).DeleteTopic(ctx, "a"); err != nil {
 		t.Fatal(err)
 	}
-	h.wait("the old to go", func() bool { return slices.Contains(h.events, "revoked a/0") && slices.Contains(h.events, "revoked a/1") })
+	h.wait("the old to go", func() bool {
+		return slices.Contains(h.events, "revoked a/0") && slices.Contains(h.events, "revoked a/1")
+	})
 	if err := MakeTopics(ctx, b.Settings(), Topic{"a", 2}); err != nil {
 		t.Fatal(err)
 	}
@@ -515,5 +517,24 @@ func TestSourceNotAuthorised(t *testing.T) {
 	err = s.Run(testContext(t))
 	if !errors.Is(err, kerr.GroupAuthorizationFailed) || !strings.Contains(err.Error(), "ACL") {
 		t.Errorf("error %v", err)
+	}
+}
+
+// TestDeliverDoesNotAllocate: what the Source adds to the client costs no allocation per record or per fetch.
+func TestDeliverDoesNotAllocate(t *testing.T) {
+	c := &counter{want: 1 << 62}
+	s, err := NewSource(SourceSettings{Settings: Settings{Brokers: []string{"nowhere"}}, Group: "g", Topics: []string{"a"}}, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.claims[Stream{Name: "a"}] = &claim{seek: -1}
+	p := &kgo.FetchPartition{}
+	for i := range 1000 {
+		p.Records = append(p.Records, &kgo.Record{Offset: int64(i), Value: make([]byte, 10), Timestamp: time.UnixMilli(1)})
+	}
+	ctx := context.Background()
+	s.deliver(ctx, "a", p)
+	if n := testing.AllocsPerRun(100, func() { s.deliver(ctx, "a", p) }); n != 0 {
+		t.Errorf("%v allocations", n)
 	}
 }
