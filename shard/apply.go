@@ -29,6 +29,7 @@ type applier struct {
 	env     expr.Env
 	ref     profile.Ref
 	rec     profile.Record
+	in      attribute.Input
 	dirty   audience.Bits
 	flipped []int
 	segment []byte // scratch for kinds
@@ -171,7 +172,8 @@ func (a *applier) rule(rule *recipe.Rule, e *event.Event) {
 	if rule.Where != nil && rule.Where(env) != expr.True {
 		return
 	}
-	in := attribute.Input{Op: rule.Op, By: 1, Time: e.Time, ID: e.ID}
+	in := &a.in
+	in.Op, in.By, in.Time, in.ID, in.Value = rule.Op, 1, e.Time, e.ID, event.Value{}
 	if rule.Value != nil {
 		in.Value = rule.Value(env)
 		if in.Value.Kind == event.Absent {

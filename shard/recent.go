@@ -30,10 +30,12 @@ func newRecent(window int64, limit int) recent {
 	return recent{window: window, limit: limit, table: make([]uint64, 1024)}
 }
 
-func (r *recent) home(id [2]uint64) uint64 { return id[0] & uint64(len(r.table)-1) }
-
-// tagOf has its lowest bit set, so that no slot in use is zero.
+// tagOf is the upper half of a slot: 31 bits of the id's hash, and one that is set, so that no slot in use is zero.
 func tagOf(id [2]uint64) uint64 { return id[1]&^0xffffffff | 1<<32 }
+
+// home is where the search for a tag begins. It depends on the slot alone: moving slots about needs no ids, which would be a
+// cache miss each.
+func (r *recent) home(tag uint64) uint64 { return tag >> 33 & uint64(len(r.table)-1) }
 
 func (r *recent) at(position uint64) *[2]uint64 {
 	i := position - r.base
@@ -47,13 +49,14 @@ func (r *recent) position(slot uint64) uint64 {
 }
 
 // touch loads the line of the table that id would be in.
-func (r *recent) touch(id [2]uint64) uint64 { return r.table[r.home(id)] }
+func (r *recent) touch(id [2]uint64) uint64 { return r.table[r.home(tagOf(id))] }
 
 // seen says whether id was added within what is held.
 func (r *recent) seen(id [2]uint64) bool {
 	mask := uint64(len(r.table) - 1)
-	for i := r.home(id); r.table[i] != 0; i = (i + 1) & mask {
-		if r.table[i]&^0xffffffff == tagOf(id) && *r.at(r.position(r.table[i])) == id {
+	tag := tagOf(id)
+	for i := r.home(tag); r.table[i] != 0; i = (i + 1) & mask {
+		if r.table[i]&^0xffffffff == tag && *r.at(r.position(r.table[i])) == id {
 			return true
 		}
 	}
@@ -81,18 +84,27 @@ func (r *recent) add(id [2]uint64, now int64) {
 
 func (r *recent) insert(id [2]uint64, position uint64) {
 	mask := uint64(len(r.table) - 1)
-	i := r.home(id)
+	tag := tagOf(id)
+	i := r.home(tag)
 	for r.table[i] != 0 {
 		i = (i + 1) & mask
 	}
-	r.table[i] = tagOf(id) | uint64(uint32(position))
+	r.table[i] = tag | uint64(uint32(position))
 }
 
 func (r *recent) grow() {
 	old := r.table
 	r.table = make([]uint64, 2*len(old))
-	for p := r.base; p < r.next; p++ {
-		r.insert(*r.at(p), p)
+	mask := uint64(len(r.table) - 1)
+	for _, slot := range old {
+		if slot == 0 {
+			continue
+		}
+		i := r.home(slot)
+		for r.table[i] != 0 {
+			i = (i + 1) & mask
+		}
+		r.table[i] = slot
 	}
 }
 
@@ -120,12 +132,12 @@ func (r *recent) drop() {
 func (r *recent) remove(id [2]uint64, position uint64) {
 	mask := uint64(len(r.table) - 1)
 	want := tagOf(id) | uint64(uint32(position))
-	i := r.home(id)
+	i := r.home(want)
 	for r.table[i] != want {
 		i = (i + 1) & mask
 	}
 	for j := (i + 1) & mask; r.table[j] != 0; j = (j + 1) & mask {
-		home := r.home(*r.at(r.position(r.table[j])))
+		home := r.home(r.table[j])
 		if (j-home)&mask >= (j-i)&mask {
 			r.table[i] = r.table[j]
 			i = j

@@ -13,8 +13,8 @@ func (avg) accepts(in *Input) bool {
 	return ok
 }
 
-func (avg) Update(fixed, seg []byte, in Input, scratch []byte) []byte {
-	v, ok := summable(&in)
+func (avg) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
+	v, ok := summable(in)
 	if !ok {
 		return nil
 	}

@@ -12,7 +12,7 @@ func benchUpdate(b *testing.B, spec Spec, ins []Input) {
 	b.ReportAllocs()
 	i := 0
 	for b.Loop() {
-		k.Update(s.fixed, s.seg, ins[i], scratch)
+		k.Update(s.fixed, s.seg, &ins[i], scratch)
 		if i++; i == len(ins) {
 			i = 0
 		}
@@ -72,7 +72,7 @@ func BenchmarkUpdateNew(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
 					copy(fixed, s.fixed)
-					k.Update(fixed, s.seg, in, scratch)
+					k.Update(fixed, s.seg, &in, scratch)
 				}
 			})
 		}

@@ -80,8 +80,8 @@ func mix(x uint64) uint64 {
 	return x ^ x>>31
 }
 
-func (k *distinct) Update(fixed, seg []byte, in Input, scratch []byte) []byte {
-	h, ok := k.hash(&in)
+func (k *distinct) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
+	h, ok := k.hash(in)
 	if !ok {
 		return seg
 	}

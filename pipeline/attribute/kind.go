@@ -56,8 +56,9 @@ type Kind interface {
 	// Update folds in into the state. fixed is edited in place. The result is the new segment: seg
 	// itself when its bytes did not change or were edited in place at the same length, or a slice
 	// built by appending to scratch[:0]. Kinds without a segment return nil.
-	// An input of the wrong kind of value, or Absent, changes nothing.
-	Update(fixed, seg []byte, in Input, scratch []byte) []byte
+	// An input of the wrong kind of value, or Absent, changes nothing. in is a pointer because it is a hundred bytes; it is
+	// neither kept nor changed.
+	Update(fixed, seg []byte, in *Input, scratch []byte) []byte
 	// Merge folds another state in, with the same rules for the result. other is not changed.
 	Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byte
 

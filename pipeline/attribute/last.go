@@ -35,7 +35,7 @@ func (k *edge) accepts(in *Input) bool {
 	return ok && in.Op == Add && timeInRange(in.Time)
 }
 
-func (k *edge) Update(fixed, seg []byte, in Input, scratch []byte) []byte {
+func (k *edge) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 	v, ok := valueKey(&in.Value, k.of)
 	if ok && in.Op == Add && timeInRange(in.Time) {
 		k.join(fixed, timeKey(in.Time, k.flip != 0), v^k.flip)
@@ -91,8 +91,8 @@ func (*edgeString) accepts(in *Input) bool {
 	return in.Value.Kind == event.String && len(in.Value.Str) <= MaxString && in.Op == Add && timeInRange(in.Time)
 }
 
-func (k *edgeString) Update(fixed, seg []byte, in Input, scratch []byte) []byte {
-	if !k.accepts(&in) {
+func (k *edgeString) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
+	if !k.accepts(in) {
 		return seg
 	}
 	return k.join(fixed, seg, timeKey(in.Time, k.first), in.Value.Str, scratch)

@@ -19,7 +19,7 @@ func (*moment) FixedSize() int { return 8 }
 
 func (*moment) accepts(in *Input) bool { return in.Op == Add && timeInRange(in.Time) }
 
-func (k *moment) Update(fixed, seg []byte, in Input, scratch []byte) []byte {
+func (k *moment) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 	if in.Op == Add && timeInRange(in.Time) {
 		putMax(fixed, timeKey(in.Time, k.first))
 	}

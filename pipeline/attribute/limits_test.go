@@ -137,7 +137,7 @@ func TestDistinctError(t *testing.T) {
 			s := newState(k)
 			scratch := make([]byte, 0, 1<<precision+tallies)
 			for i := 1; i <= 8<<precision; i++ {
-				out := k.Update(s.fixed, s.seg, Input{Value: number(float64(run*10_000_000 + i))}, scratch)
+				out := k.Update(s.fixed, s.seg, &Input{Value: number(float64(run*10_000_000 + i))}, scratch)
 				s.seg = append(s.seg[:0], out...)
 				v, _ := k.Num(s.fixed, s.seg)
 				if i <= exact && v != float64(i) {

@@ -30,8 +30,8 @@ func (*list) accepts(in *Input) bool {
 	return in.Value.Kind == event.String && len(in.Value.Str) <= MaxElement && in.Op == Add && timeInRange(in.Time)
 }
 
-func (k *list) Update(fixed, seg []byte, in Input, scratch []byte) []byte {
-	if !k.accepts(&in) {
+func (k *list) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
+	if !k.accepts(in) {
 		return seg
 	}
 	t := open(seg, listRow, k.limit)

@@ -23,7 +23,7 @@ func (k *extreme) accepts(in *Input) bool {
 	return ok && in.Op == Add
 }
 
-func (k *extreme) Update(fixed, seg []byte, in Input, scratch []byte) []byte {
+func (k *extreme) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 	if v, ok := valueKey(&in.Value, k.of); ok && in.Op == Add {
 		putMax(fixed, v^k.flip)
 	}

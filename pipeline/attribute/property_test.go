@@ -89,7 +89,7 @@ func (s *state) keep(k Kind, out []byte) {
 }
 
 func (s *state) update(k Kind, in Input, room int) {
-	s.keep(k, k.Update(s.fixed, s.seg, in, make([]byte, room/2, room)))
+	s.keep(k, k.Update(s.fixed, s.seg, &in, make([]byte, room/2, room)))
 }
 
 func (s *state) merge(k Kind, o *state, room int) {

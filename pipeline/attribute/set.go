@@ -36,8 +36,8 @@ func (*set) accepts(in *Input) bool {
 	return in.Value.Kind == event.String && len(in.Value.Str) <= MaxElement && in.Op <= Remove && timeInRange(in.Time)
 }
 
-func (k *set) Update(fixed, seg []byte, in Input, scratch []byte) []byte {
-	if !k.accepts(&in) {
+func (k *set) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
+	if !k.accepts(in) {
 		return seg
 	}
 	s := stamp(in.Time, in.Op)

@@ -19,8 +19,8 @@ func (sum) accepts(in *Input) bool {
 	return ok
 }
 
-func (sum) Update(fixed, seg []byte, in Input, scratch []byte) []byte {
-	v, ok := summable(&in)
+func (sum) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
+	v, ok := summable(in)
 	if !ok {
 		return nil
 	}

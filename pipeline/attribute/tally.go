@@ -34,8 +34,8 @@ func (*tally) accepts(in *Input) bool {
 	return in.Value.Kind == event.String && len(in.Value.Str) <= MaxElement && in.Op == Add && InRange(in.By)
 }
 
-func (k *tally) Update(fixed, seg []byte, in Input, scratch []byte) []byte {
-	if !k.accepts(&in) {
+func (k *tally) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
+	if !k.accepts(in) {
 		return seg
 	}
 	by := extend(toMicro(in.By))

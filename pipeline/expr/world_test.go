@@ -21,7 +21,7 @@ func (k fakeKind) Type() attribute.Type { return k.t }
 func (k fakeKind) HasSegment() bool     { return k.t == attribute.String }
 func (k fakeKind) FixedSize() int       { return 16 }
 
-func (k fakeKind) Update(fixed, seg []byte, in attribute.Input, scratch []byte) []byte { return seg }
+func (k fakeKind) Update(fixed, seg []byte, in *attribute.Input, scratch []byte) []byte { return seg }
 func (k fakeKind) Merge(fixed, seg, of, os, scratch []byte) []byte                     { return seg }
 
 func (k fakeKind) Num(fixed, seg []byte) (float64, bool) {
@@ -196,7 +196,7 @@ func (w *world) state(v values) attribute.State {
 		case []string:
 			for i, n := range x {
 				in := attribute.Input{Value: value(n), Time: int64(i + 1)}
-				seg = bytes.Clone(a.Kind.Update(fixed, seg, in, nil))
+				seg = bytes.Clone(a.Kind.Update(fixed, seg, &in, nil))
 			}
 		case map[string]float64:
 			var keys []string
@@ -206,7 +206,7 @@ func (w *world) state(v values) attribute.State {
 			sort.Strings(keys)
 			for _, n := range keys {
 				in := attribute.Input{Value: value(n), By: x[n], Time: 1}
-				seg = bytes.Clone(a.Kind.Update(fixed, seg, in, nil))
+				seg = bytes.Clone(a.Kind.Update(fixed, seg, &in, nil))
 			}
 		}
 		if a.Slot.Segment >= 0 {

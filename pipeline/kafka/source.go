@@ -132,7 +132,6 @@ func (s *Source) session(ctx context.Context) error {
 		kgo.FetchMaxPartitionBytes(fetchPartitionBytes),
 		kgo.FetchMaxWait(time.Second),
 		kgo.MetadataMaxAge(30*time.Second),
-		kgo.MetadataMinAge(time.Second),
 		kgo.AdjustFetchOffsetsFn(s.assigned),
 		kgo.OnPartitionsRevoked(s.revoked),
 		kgo.OnPartitionsLost(s.lost),

@@ -46,7 +46,6 @@ func tail(ctx context.Context, settings *Settings, topic string, start kgo.Offse
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.FetchMaxPartitionBytes(1<<20),
 		kgo.FetchMaxWait(time.Second),
-		kgo.MetadataMinAge(250*time.Millisecond),
 	)
 	if err != nil {
 		return err

@@ -80,7 +80,7 @@ func (x *person) apply(p *Program, e *event.Event) {
 			if a.Slot.Segment >= 0 {
 				seg = x.segs[a.Slot.Segment]
 			}
-			seg = a.Kind.Update(fixed, seg, in, x.scratch)
+			seg = a.Kind.Update(fixed, seg, &in, x.scratch)
 			if a.Slot.Segment >= 0 {
 				x.segs[a.Slot.Segment] = append(x.segs[a.Slot.Segment][:0], seg...)
 			}
