@@ -97,10 +97,4 @@ func (b consoleBackend) History(after time.Time) []byte {
 	return text
 }
 
-func (n *Node) respSettings() resp.Settings { return resp.Settings{Password: n.settings.RESP.Password} }
-
-func (n *Node) httpSettings() httpapi.Settings {
-	return httpapi.Settings{WriteKeys: n.settings.HTTP.WriteKeys}
-}
-
 func itoa(i int) string { return strconv.Itoa(i) }

@@ -3,6 +3,8 @@ package node
 import (
 	"net/http"
 
+	"dashi/node/httpapi"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -38,6 +40,15 @@ var help = []struct {
 	{"dashi_activations_made_total", "Activations put into the outboxes.", nil},
 	{"dashi_activations_withheld_total", "Activations that a missing consent stopped.", nil},
 	{"dashi_activations_published_total", "Activations acknowledged by Kafka since the start.", nil},
+	{"dashi_http_events_total", "Events taken over HTTP and acknowledged by Kafka.", nil},
+	{"dashi_http_refused_total", "HTTP bodies of events that were refused.", nil},
+	{"dashi_http_pushed_back_total", "HTTP bodies of events answered with 429.", nil},
+	{"dashi_http_slow_streams_total", "Activation streams that were ended because their reader was too slow.", nil},
+	{"dashi_resp_commands_total", "RESP commands answered.", nil},
+	{"dashi_resp_failures_total", "RESP commands answered with an error.", nil},
+	{"dashi_resp_lookups_total", "Look-ups of profiles over RESP, by result.", []string{"result"}},
+	{"dashi_resp_connections", "RESP connections open.", nil},
+	{"dashi_resp_refused_total", "RESP connections refused because there were too many.", nil},
 	{"dashi_audience_size", "Profiles in an audience.", []string{"audience"}},
 	{"dashi_stream_read_offset", "Next offset to read.", []string{"topic", "partition"}},
 	{"dashi_stream_applied_offset", "Every shard has everything below this offset.", []string{"topic", "partition"}},
@@ -82,6 +93,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	count, sum, buckets := n.metrics.latency.Prometheus()
 	out <- prometheus.MustNewConstHistogram(c.desc["dashi_event_latency_seconds"], count, sum, buckets)
 	c.collectShards(counter, gauge)
+	c.collectDoors(counter, gauge)
 	program := n.cookbook.Load()
 	for i := range program.Audiences {
 		gauge("dashi_audience_size", float64(n.AudienceSize(i)), program.Audiences[i].Name)
@@ -92,6 +104,24 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		gauge("dashi_stream_read_offset", float64(s.Read), s.Topic, itoa(int(s.Partition)))
 		gauge("dashi_stream_applied_offset", float64(s.Applied), s.Topic, itoa(int(s.Partition)))
 	}
+}
+
+func (c *collector) collectDoors(counter func(string, uint64, ...string), gauge func(string, float64, ...string)) {
+	h := &c.n.metrics.http
+	counter("dashi_http_events_total", h.get(httpapi.EventsIn))
+	counter("dashi_http_refused_total", h.get(httpapi.Refused))
+	counter("dashi_http_pushed_back_total", h.get(httpapi.PushedBack))
+	counter("dashi_http_slow_streams_total", h.get(httpapi.SlowStreams))
+	if c.n.resp == nil {
+		return
+	}
+	r := c.n.resp.Stats()
+	counter("dashi_resp_commands_total", r.Commands)
+	counter("dashi_resp_failures_total", r.Failures)
+	counter("dashi_resp_lookups_total", r.Hits, "hit")
+	counter("dashi_resp_lookups_total", r.Misses, "miss")
+	counter("dashi_resp_refused_total", r.Refused)
+	gauge("dashi_resp_connections", float64(r.Connections))
 }
 
 func (c *collector) collectShards(counter func(string, uint64, ...string), gauge func(string, float64, ...string)) {

@@ -14,6 +14,7 @@ type measures struct {
 	latency   metrics.Histogram // from fetched to applied, an event each
 	published atomic.Uint64     // activations acknowledged by Kafka
 	lost      atomic.Uint64     // events that Kafka deleted before they were read
+	http      doorCounts
 
 	mu      sync.Mutex
 	samples []Sample          // a ring, one a second

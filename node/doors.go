@@ -1,0 +1,67 @@
+package node
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"dashi/node/httpapi"
+	"dashi/node/resp"
+	"dashi/pipeline/event"
+	"dashi/pipeline/recipe"
+)
+
+// doorCounts are what the HTTP interface counts.
+type doorCounts struct{ by sync.Map } // httpapi.Count to *atomic.Int64
+
+func (d *doorCounts) add(c httpapi.Count, n int64) {
+	v, ok := d.by.Load(c)
+	if !ok {
+		v, _ = d.by.LoadOrStore(c, new(atomic.Int64))
+	}
+	v.(*atomic.Int64).Add(n)
+}
+
+func (d *doorCounts) get(c httpapi.Count) uint64 {
+	if v, ok := d.by.Load(c); ok {
+		return uint64(v.(*atomic.Int64).Load())
+	}
+	return 0
+}
+
+func (n *Node) respSettings() resp.Settings { return resp.Settings{Password: n.settings.RESP.Password} }
+
+func (n *Node) httpSettings() httpapi.Settings {
+	k := &keyer{n: n}
+	return httpapi.Settings{WriteKeys: n.settings.HTTP.WriteKeys, Key: k.key, Count: n.metrics.http.add}
+}
+
+// keyer finds the Kafka key of a message: its strongest identifier, as the cookbook ranks and normalises them, so that one person's
+// events come in the order in which they were sent.
+type keyer struct {
+	n    *Node
+	pool sync.Pool // of *keyDecoder
+}
+
+type keyDecoder struct {
+	program *recipe.Program
+	decoder *event.Decoder
+	event   event.Event
+}
+
+// key appends "namespace:value" to dst; nothing for a message that is no event: the dead topic keeps no order.
+func (k *keyer) key(dst, message []byte) []byte {
+	program := k.n.cookbook.Load().Program
+	d, _ := k.pool.Get().(*keyDecoder)
+	if d == nil || d.program != program {
+		d = &keyDecoder{program: program, decoder: event.NewDecoder(program.Schema, event.DefaultLimits)}
+	}
+	defer k.pool.Put(d)
+	if d.decoder.Decode(message, time.Now().UnixMilli(), &d.event) != nil {
+		return dst
+	}
+	id := &d.event.Identifiers[0]
+	dst = append(dst, program.Schema.Namespaces[id.Namespace].Name...)
+	dst = append(dst, ':')
+	return append(dst, id.Value...)
+}
