@@ -243,6 +243,7 @@ func (r *replayer) row(ctx context.Context, n, line int64, row []string, err err
 	if failed != nil {
 		return failed
 	}
+	key = append([]byte(nil), key...) // the producer reads it later, the binding writes over it with the next row
 	return r.producer.Send(ctx, "", kafka.Message{Key: key, Value: value}, func(err error) {
 		r.done(n, func(b *bookmark) { b.Events++ }, err)
 	})
