@@ -108,8 +108,7 @@ func TestRetention(t *testing.T) {
 		return ends
 	}
 	enforce := func(r Retention, after time.Duration) {
-		b.settings.Retention = r
-		if err := b.enforce(testContext(t), admin, time.Now().Add(after)); err != nil {
+		if err := b.enforce(testContext(t), admin, r, time.Now().Add(after)); err != nil {
 			t.Fatal(err)
 		}
 	}

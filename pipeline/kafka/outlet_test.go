@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -170,6 +171,7 @@ func TestOutletRace(t *testing.T) {
 	for i := range 3 {
 		o := openOutlets(t, b.Settings())
 		random := rand.New(rand.NewPCG(1, uint64(i)))
+		wait := time.Millisecond
 		nodes.Go(func() {
 			for {
 				out, position, err := o.Open(ctx, 1)
@@ -186,7 +188,11 @@ func TestOutletRace(t *testing.T) {
 				if errors.Is(err, context.DeadlineExceeded) {
 					t.Error(err)
 					return
-				} // whatever else a rival does to a transaction: opening again settles it
+				}
+				// Whatever else a rival does to a transaction: opening again settles it. Leadership does not move
+				// every millisecond, so give the rival some.
+				wait = min(2*wait, time.Second)
+				time.Sleep(time.Duration(random.Int64N(int64(wait))))
 			}
 		})
 	}

@@ -22,7 +22,7 @@ func (b *Broker) retain(ctx context.Context, admin *kadm.Client) {
 	tick := time.NewTicker(retentionInterval)
 	defer tick.Stop()
 	for {
-		if err := b.enforce(ctx, admin, time.Now()); err != nil && ctx.Err() == nil {
+		if err := b.enforce(ctx, admin, b.settings.Retention, time.Now()); err != nil && ctx.Err() == nil {
 			b.settings.Log.Warn("kafka broker: cannot delete old records", "error", err)
 		}
 		select {
@@ -34,13 +34,13 @@ func (b *Broker) retain(ctx context.Context, admin *kadm.Client) {
 }
 
 // enforce deletes what is too old, or too much, at now.
-func (b *Broker) enforce(ctx context.Context, admin *kadm.Client, now time.Time) error {
+func (b *Broker) enforce(ctx context.Context, admin *kadm.Client, retention Retention, now time.Time) error {
 	partitions, err := listPartitions(b.settings.Dir)
 	if err != nil {
 		return err
 	}
 	trim := make(kadm.Offsets)
-	for _, part := range expired(partitions, b.settings.Retention, now) {
+	for _, part := range expired(partitions, retention, now) {
 		trim.AddOffset(part.topic, part.partition, part.segments[0].base, -1)
 	}
 	if len(trim) == 0 {

@@ -107,7 +107,7 @@ func (s *Settings) options() ([]kgo.Opt, error) {
 		kgo.RetryTimeout(requestTimeout),
 		kgo.RetryBackoffFn(backoff),
 		kgo.MetadataMinAge(250 * time.Millisecond), // after a leader moved; the default of 5 s is most of a fail-over
-		kgo.DisableClientMetrics(), // KIP-714 would have each client push its metrics to the brokers; ours are at /metrics
+		kgo.DisableClientMetrics(),                 // KIP-714 would have each client push its metrics to the brokers; ours are at /metrics
 		kgo.WithLogger(logger{s.logger()}),
 	}
 	switch s.Compression {
