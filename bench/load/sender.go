@@ -21,7 +21,7 @@ type Sender struct {
 	producer  *kafka.Producer
 	generator *order.Generator
 	chunk     []byte
-	sent      int64
+	sent      atomic.Int64
 	failed    atomic.Pointer[error]
 }
 
@@ -41,8 +41,8 @@ func NewSender(brokers []string, orders order.Settings) (*Sender, error) {
 // Close disconnects.
 func (s *Sender) Close() { s.producer.Close() }
 
-// Sent is how many messages were handed to the client.
-func (s *Sender) Sent() int64 { return s.sent }
+// Sent is how many messages were handed to the client. It is safe to call from anywhere.
+func (s *Sender) Sent() int64 { return s.sent.Load() }
 
 const (
 	// Messages are cut from chunks: they must not change until they are acknowledged, and an allocation each would cost
@@ -63,9 +63,9 @@ func (s *Sender) send(ctx context.Context) error {
 	s.chunk = chunk
 	err := s.producer.Send(ctx, "", kafka.Message{Key: chunk[middle:], Value: chunk[begin:middle]}, s.acknowledged)
 	if err != nil {
-		return fmt.Errorf("cannot send message %d: %w", s.sent, err)
+		return fmt.Errorf("cannot send message %d: %w", s.Sent(), err)
 	}
-	s.sent++
+	s.sent.Add(1)
 	return nil
 }
 
@@ -119,10 +119,10 @@ const pace = 5 * time.Millisecond
 func (s *Sender) Pace(ctx context.Context, perSecond int, stop <-chan struct{}) error {
 	tick := time.NewTicker(pace)
 	defer tick.Stop()
-	start, before := time.Now(), s.sent
+	start, before := time.Now(), s.Sent()
 	for {
 		due := before + int64(time.Since(start).Seconds()*float64(perSecond))
-		for s.sent < due {
+		for s.Sent() < due {
 			if err := s.send(ctx); err != nil {
 				return err
 			}

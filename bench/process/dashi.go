@@ -66,6 +66,11 @@ type Status struct {
 		Rejected map[string]uint64 `json:"rejected"`
 		HeldBack string            `json:"held_back"`
 	} `json:"events"`
+	Activations struct {
+		Made      uint64 `json:"made"`
+		Published uint64 `json:"published"`
+		Waiting   uint64 `json:"waiting"`
+	} `json:"activations"`
 	Latency struct {
 		P50 float64 `json:"p50_ms"`
 		P99 float64 `json:"p99_ms"`

@@ -1,0 +1,132 @@
+package workload
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	benchload "dashi/bench/load"
+	"dashi/bench/order"
+	"dashi/bench/process"
+	"dashi/bench/result"
+)
+
+// idleLimit is how long dashi may take to catch up with a load.
+const idleLimit = 4 * time.Minute
+
+// sleep waits, or until ctx is done.
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// during runs fn while the sender sends with send, then stops it and waits until everything is acknowledged.
+func during(send func(stop <-chan struct{}) error, fn func() error) error {
+	stop, sent := make(chan struct{}), make(chan error, 1)
+	go func() { sent <- send(stop) }()
+	err := fn()
+	close(stop)
+	return errors.Join(err, <-sent)
+}
+
+// moment is dashi at one time.
+type moment struct {
+	at     time.Time
+	sent   int64
+	status *process.Status
+	usage  process.Usage
+}
+
+// load measures with activations, which is what counts, and without.
+func load(ctx context.Context, e *Env) error {
+	emitting, silent, err := e.cookbooks()
+	if err != nil {
+		return err
+	}
+	if err := e.flood(ctx, emitting, "data", "", result.AtLeast(150_000)); err != nil {
+		return err
+	}
+	return e.flood(ctx, silent, "again", "without activations, ", nil)
+}
+
+// flood: one producer in this process, as fast as it goes. What counts is what dashi applied while it was under way, after a
+// warm-up in which the profiles are made.
+func (e *Env) flood(ctx context.Context, c cookbook, data, name string, target *result.Target) (err error) {
+	warm, window := time.Duration(e.size(5, 1))*time.Second, time.Duration(e.size(20, 3))*time.Second
+	people := e.size(1_000_000, 100_000)
+	d, err := e.start(ctx, c, e.dir(data))
+	if err != nil {
+		return err
+	}
+	defer stop(d, &err)
+	s, err := benchload.NewSender([]string{d.Kafka}, order.Settings{Seed: 2, Prefix: "load", People: people, Shapes: order.MaxShapes})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	e.Say("%ssending for %v, of which %v count", name, warm+window, window)
+	var from, to moment
+	err = during(func(stop <-chan struct{}) error { return s.Flood(ctx, stop) }, func() error {
+		if err := sleep(ctx, warm); err != nil {
+			return err
+		}
+		if from, err = look(ctx, d, s); err != nil {
+			return err
+		}
+		if err := sleep(ctx, window); err != nil {
+			return err
+		}
+		to, err = look(ctx, d, s)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	e.Say("%swaiting until all of it is applied", name)
+	end, err := d.WaitIdle(ctx, idleLimit)
+	if err != nil {
+		return err
+	}
+	if err := mustCount(end, s.Sent()); err != nil {
+		return err
+	}
+	return e.reportFlood(name, target, from, to, result.Settings{"warm_up_seconds": warm.Seconds(), "people": people, "shapes": order.MaxShapes,
+		"partitions": partitions, "compression": benchload.Compression, "cookbook": c.name, "version": end.Version, "sent": s.Sent()})
+}
+
+func (e *Env) reportFlood(name string, target *result.Target, from, to moment, settings result.Settings) error {
+	seconds := to.at.Sub(from.at).Seconds()
+	applied := float64(to.status.Events.Applied - from.status.Events.Applied)
+	if applied == 0 {
+		return errors.New("no event was applied while the load was under way")
+	}
+	settings["seconds"] = seconds
+	settings["activations_per_event"] = float64(to.status.Activations.Made-from.status.Activations.Made) / applied
+	settings["behind_at_end"] = to.sent - int64(to.status.Events.Applied)
+	for _, f := range []result.Figure{
+		{Metric: "applied", Value: applied / seconds, Unit: "events/s", Target: target},
+		{Metric: "sent", Value: float64(to.sent-from.sent) / seconds, Unit: "events/s"},
+		{Metric: "from fetched to applied, p50", Value: to.status.Latency.P50, Unit: "ms"},
+		{Metric: "from fetched to applied, p99", Value: to.status.Latency.P99, Unit: "ms"},
+		{Metric: "processor time with broker", Value: cpuPerEvent(from.usage, to.usage, applied), Unit: "us CPU an event"},
+	} {
+		f.Metric, f.Settings = name+f.Metric, settings
+		if err := e.Report(f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func look(ctx context.Context, d *process.Dashi, s *benchload.Sender) (m moment, err error) {
+	if m.usage, err = d.Usage(); err != nil {
+		return m, err
+	}
+	m.status, err = d.Status(ctx)
+	m.at, m.sent = time.Now(), s.Sent()
+	return m, err
+}

@@ -1,0 +1,123 @@
+package workload
+
+import (
+	"context"
+	"errors"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"dashi/bench/gobench"
+	"dashi/bench/process"
+	"dashi/bench/result"
+	"dashi/pipeline/audience"
+	"dashi/pipeline/recipe"
+)
+
+func compileFile(t *testing.T, name string, change func([]byte) ([]byte, error)) *recipe.Program {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err == nil && change != nil {
+		text, err = change(text)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, diagnostics := recipe.Compile([]recipe.Source{{Name: name, Text: text}})
+	if p == nil {
+		t.Fatalf("%s: %v", name, diagnostics)
+	}
+	return p
+}
+
+// The silent cookbook is the other one but for what it emits.
+func TestSilence(t *testing.T) {
+	loud, silent := compileFile(t, "../recipes/bench.yml", nil), compileFile(t, "../recipes/bench.yml", silence)
+	if len(loud.Attributes) != 10 || len(loud.Audiences) != 50 || len(silent.Attributes) != 10 || len(silent.Audiences) != 50 {
+		t.Fatalf("%d and %d attributes, %d and %d audiences", len(loud.Attributes), len(silent.Attributes), len(loud.Audiences), len(silent.Audiences))
+	}
+	names := map[string]bool{}
+	for _, a := range loud.Audiences {
+		names[a.Name] = true
+	}
+	for _, a := range silent.Audiences {
+		if a.Emit != audience.EmitNone || !names[a.Name] {
+			t.Errorf("%s emits %v", a.Name, a.Emit)
+		}
+	}
+	if _, err := silence([]byte("recipe: x\n")); err == nil {
+		t.Error("a recipe without audiences was silenced")
+	}
+	if out, err := silence([]byte("audiences: {a: {when: b, description: d}}\n")); err != nil || !strings.Contains(string(out), "description: d") || !strings.Contains(string(out), "emit: none") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func TestTwelve(t *testing.T) {
+	p := compileFile(t, "../twelve/twelve.yml", nil)
+	if len(p.Attributes) != 12 || len(p.Audiences) != 4 {
+		t.Errorf("%d attributes, %d audiences", len(p.Attributes), len(p.Audiences))
+	}
+}
+
+func TestAll(t *testing.T) {
+	seen := map[string]bool{}
+	for _, w := range All() {
+		if !regexp.MustCompile(`^[a-z]+$`).MatchString(w.Name) || seen[w.Name] || w.About == "" || w.Limit <= 0 || w.run == nil {
+			t.Errorf("%+v", w)
+		}
+		seen[w.Name] = true
+	}
+}
+
+func TestRunNamesTheWorkload(t *testing.T) {
+	var got result.Figure
+	env := &Env{Report: func(f result.Figure) error { got = f; return nil }}
+	w := Workload{Name: "w", Limit: 1 << 40, run: func(ctx context.Context, e *Env) error {
+		if _, ok := ctx.Deadline(); !ok {
+			t.Error("no limit")
+		}
+		return errors.Join(e.Report(result.Figure{Metric: "m"}), process.ErrMissing)
+	}}
+	if err := w.Run(context.Background(), env); !errors.Is(err, process.ErrMissing) || !strings.Contains(err.Error(), "measure w") {
+		t.Errorf("%v", err)
+	}
+	if got.Workload != "w" || got.Metric != "m" {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestEach(t *testing.T) {
+	var got []result.Figure
+	e := &Env{Report: func(f result.Figure) error { got = append(got, f); return nil }}
+	results := []gobench.Result{
+		{Name: "BenchmarkDecode/shapes=1/decoder=dashi", Runs: map[string][]float64{"cpu-ns/op": {500, 700, 600}, "allocs/op": {0, 0, 0}, "bytes/event": {505, 505, 505}}},
+		{Name: "BenchmarkDecode/shapes=4/decoder=dashi", Runs: map[string][]float64{"cpu-ns/op": {900}, "allocs/op": {2}}},
+	}
+	if err := e.each(results, "cpu-ns/op", fromNanos, "us CPU", result.AtMost(0.8)); err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 3 || got[0].Metric != "shapes=1" || got[0].Value != 0.6 || got[0].Settings["bytes_per_event"] != 505.0 ||
+		got[1].Value != 0.9 || got[2].Metric != "allocations, shapes=4" || got[2].Value != 2 || got[2].Target.Met(2) {
+		t.Errorf("%+v", got)
+	}
+	if err := e.each(results, "furlongs", same, "", nil); err == nil {
+		t.Error("a unit that is not reported has a figure")
+	}
+}
+
+func TestMustCount(t *testing.T) {
+	f := func(applied, repeated uint64, sent int64, ok bool) {
+		t.Helper()
+		var st process.Status
+		st.Events.Applied, st.Events.Repeated = applied, repeated
+		if err := mustCount(&st, sent); (err == nil) != ok {
+			t.Errorf("%d applied, %d repeated of %d: %v", applied, repeated, sent, err)
+		}
+	}
+	f(5, 0, 5, true)
+	f(4, 0, 5, false)
+	f(4, 1, 5, false)
+	f(6, 0, 5, false)
+}
