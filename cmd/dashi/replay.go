@@ -22,13 +22,13 @@ import (
 
 // replayOptions are the flags of replay.
 type replayOptions struct {
-	mapping, topic, addr string
-	recipes, brokers     []string
-	rate                 float64
-	pace                 float64
-	limit                int64
-	restart              bool
-	quiet                bool
+	mapping, topic   string
+	recipes, brokers []string
+	rate             float64
+	pace             float64
+	limit            int64
+	restart          bool
+	quiet            bool
 }
 
 func replayCommand() *cobra.Command {

@@ -135,10 +135,10 @@ func (s *scanner) text(i int) (end int, err error) {
 			return 0, errJSON
 		}
 		switch b[i] {
-		case '"':
-			return i + 1, nil
 		default:
 			return 0, errJSON
+		case '"':
+			return i + 1, nil
 		case '\\':
 			i++
 			if i >= len(b) {

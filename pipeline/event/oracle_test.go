@@ -67,17 +67,6 @@ func parseRaw(src []byte) *raw {
 	return &raw{}
 }
 
-func depthOf(r *raw) int {
-	deepest := 0
-	for _, m := range r.members {
-		deepest = max(deepest, depthOf(m))
-	}
-	if r.kind == tokObject || r.kind == tokArray {
-		return deepest + 1
-	}
-	return 0
-}
-
 // judge collects every reason for which a message may be rejected.
 type judge struct {
 	s       *Schema

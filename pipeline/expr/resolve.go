@@ -63,7 +63,7 @@ func (r *resolver) loop(c ast.ComprehensionExpr, bound []string) *Error {
 }
 
 func (r *resolver) literal(e ast.Expr) *Error {
-	v := math.NaN()
+	var v float64
 	switch l := e.AsLiteral().(type) {
 	case types.Int:
 		if v = float64(l); l > maxExact || l < -maxExact {
