@@ -39,6 +39,7 @@ func (b httpBackend) Produce(ctx context.Context, messages []httpapi.Message) er
 		return fmt.Errorf("%w: the node is stopping", httpapi.ErrBusy)
 	}
 	events := make([]kafka.Message, 0, len(messages))
+	letters := 0
 	for _, m := range messages {
 		if m.Reason == "" {
 			events = append(events, kafka.Message{Key: m.Key, Value: m.Value})
@@ -48,8 +49,13 @@ func (b httpBackend) Produce(ctx context.Context, messages []httpapi.Message) er
 		if err := b.dead.Put(ctx, letter); err != nil {
 			return err
 		}
+		b.intake.counts.rejected.add(m.Reason)
+		letters++
 	}
 	err := b.producer.Produce(ctx, "", events)
+	if err == nil && letters > 0 {
+		err = b.dead.Flush(ctx) // success promises that letters are in Kafka too
+	}
 	if errors.Is(err, kafka.ErrBackpressure) {
 		return fmt.Errorf("%w: %w", httpapi.ErrBusy, err)
 	}
