@@ -3,6 +3,7 @@ package shard
 import (
 	"bytes"
 	"encoding/binary"
+	"math"
 
 	"dashi/pipeline/activation"
 	"dashi/pipeline/attribute"
@@ -20,11 +21,10 @@ const lookAhead = 16
 
 // applier is the scratch space of Apply: nothing in it outlives a call.
 type applier struct {
-	s       *Shard
-	group   [lookAhead]event.Event
-	offsets [lookAhead]int64
-	hashes  [lookAhead]uint64
-	sum     uint64 // keeps the touching loads alive
+	s      *Shard
+	group  [lookAhead]event.Event
+	hashes [lookAhead]uint64
+	sum    uint64 // keeps the touching loads alive
 
 	env     expr.Env
 	ref     profile.Ref
@@ -59,21 +59,22 @@ func (a *applier) use(p *program) {
 	}
 }
 
-// events applies the packed events of a batch whose offset is above mark.
-func (a *applier) events(body []byte, prev, mark int64, r *Result) {
+// events applies the packed events of a batch (prev, last] whose offset is above mark. What follows one that cannot be read, or
+// that lies outside of the batch, cannot be trusted and is left out.
+func (a *applier) events(body []byte, prev, last, mark int64, r *Result) {
 	offset := prev
 	for len(body) > 0 {
 		n := 0
 		for n < lookAhead && len(body) > 0 {
 			delta, k := binary.Uvarint(body)
-			if k <= 0 {
+			if k <= 0 || delta == 0 || delta > uint64(last-offset) {
 				a.s.counters.Corrupt++
 				body = nil
 				break
 			}
 			offset += int64(delta)
 			rest, err := event.Unpack(body[k:], a.s.program.Schema, &a.group[n])
-			if err != nil {
+			if err != nil || len(a.group[n].Identifiers[0].Value) > profile.MaxKey {
 				a.s.counters.Corrupt++
 				body = nil
 				break
@@ -83,7 +84,7 @@ func (a *applier) events(body []byte, prev, mark int64, r *Result) {
 				r.Skipped++
 				continue
 			}
-			a.offsets[n], a.hashes[n] = offset, a.group[n].Hash
+			a.hashes[n] = a.group[n].Hash
 			n++
 		}
 		a.sum += a.s.table.Touch(a.hashes[:n])
@@ -198,6 +199,10 @@ func (a *applier) rule(rule *recipe.Rule, e *event.Event) {
 		return
 	}
 	at := &p.Attributes[rule.Attribute]
+	if p.exact[rule.Attribute] && outOfRange(in) {
+		a.s.counters.OutOfRange++
+		return
+	}
 	fixed := env.State.Fixed[at.Slot.Offset:]
 	numeric := at.Type == attribute.Number || at.Type == attribute.Time
 	if at.Slot.Segment < 0 {
@@ -246,6 +251,14 @@ func (a *applier) rule(rule *recipe.Rule, e *event.Event) {
 		return // an element was seen again: nobody came or went, and conditions see nothing else of a set
 	}
 	p.index.Touched(rule.Attribute, a.dirty)
+}
+
+// outOfRange says whether a kind that sums exactly passes over the input because a number is too large.
+func outOfRange(in *attribute.Input) bool {
+	if !attribute.InRange(in.By) {
+		return true
+	}
+	return in.Value.Kind == event.Number && !attribute.InRange(math.Float64frombits(in.Value.Bits))
 }
 
 // same says whether b is the very slice a, edited in place or not at all.
@@ -362,7 +375,15 @@ func (a *applier) emit(requires, include []int, at int64) {
 		a.act.Attributes = a.attrs
 	}
 	a.key = a.act.AppendProfile(a.key[:0])
-	s.outbox.close(a.act.AppendJSON(s.outbox.open(a.key)))
+	entry := s.outbox.open(a.key)
+	head := len(entry)
+	if entry = a.act.AppendJSON(entry); len(entry)-head > MaxActivation {
+		// One that Kafka refuses would keep all that follow from leaving: it goes without what makes it long.
+		a.act.Attributes = nil
+		entry = a.act.AppendJSON(entry[:head])
+		s.counters.Shortened++
+	}
+	s.outbox.close(entry)
 	s.counters.Activations++
 }
 

@@ -63,6 +63,10 @@ func (s *Shard) derive(p *recipe.Program) *program {
 		}
 		d.namespace = append(d.namespace, uint8(i))
 	}
+	for i := range p.Attributes {
+		k := p.Attributes[i].Kind
+		d.exact = append(d.exact, k != nil && (k.Name() == "sum" || k.Name() == "avg" || k.Name() == "tally"))
+	}
 	for i := range p.Audiences {
 		name := p.Audiences[i].Name
 		d.enters = append(d.enters, activation.NewSubject(name, name, activation.Enter))
@@ -201,7 +205,7 @@ func (a *applier) adopt(m *move, old profile.Record) {
 		}
 	}
 	a.rec = s.table.Edit(a.ref)
-	a.env.Event, a.env.Now, a.env.Item = nil, s.now, 0
+	a.env.Event, a.env.Now, a.env.Item, a.env.Scratch = nil, s.now, 0, a.env.Scratch[:0]
 	a.adoptMembership(m, old)
 	p.env(&a.env, a.rec)
 	p.index.All(a.dirty)

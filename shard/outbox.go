@@ -9,7 +9,7 @@ type outbox struct {
 	chunks []outboxChunk
 	first  uint64 // position of the oldest entry held
 	next   uint64 // position of the next one
-	bytes  int64
+	bytes  int64  // of the entries from first on, whatever the chunks hold: Full must not depend on restores
 }
 
 type outboxChunk struct {
@@ -41,13 +41,17 @@ func (o *outbox) close(buf []byte) {
 	o.next++
 }
 
+// start is where entry i of the chunk begins in buf.
+func (c *outboxChunk) start(i int) uint32 {
+	if i == 0 {
+		return 0
+	}
+	return c.ends[i-1]
+}
+
 // entry returns entry i of the chunk. The results alias it.
 func (c *outboxChunk) entry(i int) (key, payload []byte) {
-	start := uint32(0)
-	if i > 0 {
-		start = c.ends[i-1]
-	}
-	b := c.buf[start:c.ends[i]]
+	b := c.buf[c.start(i):c.ends[i]]
 	n, k := binary.Uvarint(b)
 	return b[k : k+int(n)], b[k+int(n):]
 }
@@ -70,18 +74,15 @@ func (o *outbox) each(from uint64, fn func(position uint64, key, payload []byte)
 // ack forgets everything below position.
 func (o *outbox) ack(position uint64) {
 	position = min(position, o.next)
-	if position <= o.first {
-		return
-	}
-	o.first = position
-	for len(o.chunks) > 0 {
+	for o.first < position {
 		c := &o.chunks[0]
-		if c.first+uint64(len(c.ends)) > position {
-			return
+		end := min(position, c.first+uint64(len(c.ends)))
+		o.bytes -= int64(c.start(int(end-c.first)) - c.start(int(o.first-c.first)))
+		o.first = end
+		if end == c.first+uint64(len(c.ends)) {
+			o.chunks[0] = outboxChunk{}
+			o.chunks = o.chunks[1:]
 		}
-		o.bytes -= int64(len(c.buf))
-		o.chunks[0] = outboxChunk{}
-		o.chunks = o.chunks[1:]
 	}
 }
 

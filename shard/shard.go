@@ -31,6 +31,10 @@ var DefaultSettings = Settings{
 	RecentIDs:    1 << 20,
 }
 
+// MaxActivation is the size of the longest activation in bytes. With its key and its headers it is below what brokers take unless told
+// otherwise (1 MiB). One that would be longer leaves without its attributes, and is counted.
+const MaxActivation = 768 << 10
+
 // Outcome is what became of an entry.
 type Outcome uint8
 
@@ -66,6 +70,7 @@ type Counters struct {
 	Withheld    uint64 // activations that a missing consent stopped
 	OutOfRange  uint64 // numbers too large for exact sums
 	Corrupt     uint64 // packed events that could not be read back: a bug or a broken disk
+	Shortened   uint64 // activations that left without their attributes: see MaxActivation
 }
 
 // Shard is the state. See the package comment for who may call what when.
@@ -90,6 +95,7 @@ type Shard struct {
 type program struct {
 	*recipe.Program
 	index *audience.Index
+	exact []bool // by attribute: whether it sums exactly, and so has a range
 	// namespace maps the program's namespaces to the shard's.
 	namespace []uint8
 	consentAt int // offset of the consent words in the fixed part
@@ -118,12 +124,13 @@ func New(settings Settings) *Shard {
 	return s
 }
 
-// Close gives the table's memory back. The shard and everything read from it must not be used any more.
+// Close gives the table's memory back. Views must not be used any more, nor may entries be applied; readers see an empty shard, so
+// that one who comes late does no harm.
 func (s *Shard) Close() {
 	if s.table != nil {
 		s.table.Close()
-		s.table = nil
 	}
+	s.table, s.program, s.namespaces, s.members, s.everyone = nil, nil, nil, nil, roaring.New()
 }
 
 // Apply applies one entry. It never fails: what is wrong with an entry is in the result.
@@ -193,7 +200,7 @@ func (s *Shard) applyBatch(body []byte, r *Result) {
 		return
 	}
 	before := s.outbox.next
-	s.apply.events(body, prev, mark, r)
+	s.apply.events(body, prev, last, mark, r)
 	s.marks[stream] = last
 	r.Mark = last
 	r.Activations = int(s.outbox.next - before)

@@ -19,7 +19,8 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-const snapshotVersion = 1
+// Version 2 has one counter more.
+const snapshotVersion = 2
 
 var snapshotMagic = []byte("DASHISHARD")
 
@@ -67,7 +68,7 @@ func (s *Shard) appendHead(dst []byte) []byte {
 
 // all lists the counters in the order in which they are stored: append only.
 func (c *Counters) all() []*uint64 {
-	return []*uint64{&c.Events, &c.Repeated, &c.Activations, &c.Withheld, &c.OutOfRange, &c.Corrupt}
+	return []*uint64{&c.Events, &c.Repeated, &c.Activations, &c.Withheld, &c.OutOfRange, &c.Corrupt, &c.Shortened}
 }
 
 func (s *Shard) appendMarks(dst []byte) []byte {
@@ -110,7 +111,8 @@ func Restore(r io.Reader, settings Settings) (*Shard, error) {
 	if _, err := io.ReadFull(in, head); err != nil {
 		return nil, fmt.Errorf("cannot read head of shard snapshot: %w", err)
 	}
-	if !bytes.HasPrefix(head, snapshotMagic) || head[len(snapshotMagic)] != snapshotVersion {
+	version := head[len(snapshotMagic)]
+	if !bytes.HasPrefix(head, snapshotMagic) || version < 1 || version > snapshotVersion {
 		return nil, errors.New("cannot restore shard: not a shard snapshot of a version this program knows")
 	}
 	size, sum := le64(head[len(snapshotMagic)+1:]), le64(head[len(snapshotMagic)+9:])
@@ -122,7 +124,7 @@ func Restore(r io.Reader, settings Settings) (*Shard, error) {
 		return nil, errors.New("cannot restore shard: checksum of the snapshot does not match")
 	}
 	s := New(settings)
-	hasTable, err := s.restoreBody(buf.Bytes())
+	hasTable, err := s.restoreBody(buf.Bytes(), version)
 	if err != nil {
 		return nil, fmt.Errorf("cannot restore shard: %w", err)
 	}
@@ -140,7 +142,7 @@ func Restore(r io.Reader, settings Settings) (*Shard, error) {
 	return s, nil
 }
 
-func (s *Shard) restoreBody(src []byte) (hasTable bool, err error) {
+func (s *Shard) restoreBody(src []byte, version byte) (hasTable bool, err error) {
 	if len(src) < 8 {
 		return false, errShort
 	}
@@ -158,7 +160,11 @@ func (s *Shard) restoreBody(src []byte) (hasTable bool, err error) {
 		s.marks[stream] = int64(le64(src[20:]))
 		src = src[28:]
 	}
-	for _, c := range s.counters.all() {
+	counters := s.counters.all()
+	if version == 1 {
+		counters = counters[:6]
+	}
+	for _, c := range counters {
 		if len(src) < 8 {
 			return false, errShort
 		}
