@@ -89,6 +89,26 @@ func TestPaceKeepsItsRate(t *testing.T) {
 	}
 }
 
+func TestFloodKeepsItsBound(t *testing.T) {
+	s := sender(t, broker(t))
+	s.Bound(1000)
+	stop := make(chan struct{})
+	ended := make(chan error)
+	go func() { ended <- s.Flood(t.Context(), stop) }()
+	reach := func(n int64) {
+		for s.Sent() < n {
+			time.Sleep(boundPoll)
+		}
+	}
+	reach(1000)
+	s.Bound(3000)
+	reach(3000)
+	close(stop)
+	if err := <-ended; err != nil || s.Sent() != 3000 {
+		t.Errorf("%v, %d messages", err, s.Sent())
+	}
+}
+
 func TestDrainFails(t *testing.T) {
 	b := broker(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)

@@ -22,6 +22,7 @@ type Sender struct {
 	generator *order.Generator
 	chunk     []byte
 	sent      atomic.Int64
+	bound     atomic.Int64 // Flood waits when this many have been sent; 0: never
 	failed    atomic.Pointer[error]
 }
 
@@ -96,13 +97,24 @@ func (s *Sender) Send(ctx context.Context, n int) error {
 	return s.flush(ctx)
 }
 
-// Flood sends as fast as it goes until stop is closed.
+// Bound makes Flood wait when n messages have been sent in all, until it is called again with more. It is safe to call
+// from anywhere.
+func (s *Sender) Bound(n int64) { s.bound.Store(n) }
+
+// boundPoll is how often Flood looks whether it may go on.
+const boundPoll = time.Millisecond
+
+// Flood sends as fast as it goes, within Bound, until stop is closed.
 func (s *Sender) Flood(ctx context.Context, stop <-chan struct{}) error {
 	for {
 		select {
 		case <-stop:
 			return s.flush(ctx)
 		default:
+		}
+		if bound := s.bound.Load(); bound > 0 && s.Sent() >= bound {
+			time.Sleep(boundPoll)
+			continue
 		}
 		for range 100 { // a look at the channel costs as much as a tenth of a message
 			if err := s.send(ctx); err != nil {

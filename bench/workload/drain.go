@@ -151,7 +151,7 @@ func (e *Env) drained(ctx context.Context, c cookbook, data string, n int) (r dr
 		return r, err
 	}
 	r.first = time.Since(ready).Seconds()
-	if st, err = d.WaitApplied(ctx, uint64(n)); err != nil {
+	if _, err = d.WaitApplied(ctx, uint64(n)); err != nil {
 		return r, err
 	}
 	took := time.Since(ready)

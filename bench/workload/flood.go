@@ -14,6 +14,27 @@ import (
 // idleLimit is how long dashi may take to catch up with a load.
 const idleLimit = 4 * time.Minute
 
+// mostAhead is how far the load may be ahead of dashi. Without a bound a load that is faster takes a growing share of the
+// cores and of the disk; with one, it is as fast as dashi is after a while, and what is measured can be sustained.
+const mostAhead = 1_000_000
+
+// keepAhead bounds the sender by what dashi has applied, until ctx is done.
+func keepAhead(ctx context.Context, d *process.Dashi, s *benchload.Sender) error {
+	for {
+		st, err := d.Status(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			return err
+		}
+		s.Bound(int64(st.Events.Applied) + mostAhead)
+		if sleep(ctx, 20*time.Millisecond) != nil {
+			return nil
+		}
+	}
+}
+
 // sleep waits, or until ctx is done.
 func sleep(ctx context.Context, d time.Duration) error {
 	select {
@@ -53,7 +74,7 @@ func load(ctx context.Context, e *Env) error {
 	return e.flood(ctx, silent, "again", "without activations, ", nil)
 }
 
-// flood: one producer in this process, as fast as it goes. What counts is what dashi applied while it was under way, after a
+// flood: one producer in this process, as fast as it goes but no more than mostAhead. What counts is what dashi applied while it was under way, after a
 // warm-up in which the profiles are made.
 func (e *Env) flood(ctx context.Context, c cookbook, data, name string, target *result.Target) (err error) {
 	warm, window := time.Duration(e.size(5, 1))*time.Second, time.Duration(e.size(20, 3))*time.Second
@@ -68,6 +89,10 @@ func (e *Env) flood(ctx context.Context, c cookbook, data, name string, target *
 		return err
 	}
 	defer s.Close()
+	s.Bound(mostAhead)
+	keeping, done := context.WithCancel(ctx)
+	kept := make(chan error, 1)
+	go func() { kept <- keepAhead(keeping, d, s) }()
 	e.Say("%ssending for %v, of which %v count", name, warm+window, window)
 	var from, to moment
 	err = during(func(stop <-chan struct{}) error { return s.Flood(ctx, stop) }, func() error {
@@ -83,7 +108,8 @@ func (e *Env) flood(ctx context.Context, c cookbook, data, name string, target *
 		to, err = look(ctx, d, s)
 		return err
 	})
-	if err != nil {
+	done()
+	if err = errors.Join(err, <-kept); err != nil {
 		return err
 	}
 	e.Say("%swaiting until all of it is applied", name)
@@ -95,7 +121,7 @@ func (e *Env) flood(ctx context.Context, c cookbook, data, name string, target *
 		return err
 	}
 	return e.reportFlood(name, target, from, to, result.Settings{"warm_up_seconds": warm.Seconds(), "people": people, "shapes": order.MaxShapes,
-		"partitions": partitions, "compression": benchload.Compression, "cookbook": c.name, "version": end.Version, "sent": s.Sent()})
+		"partitions": partitions, "compression": benchload.Compression, "most_ahead": mostAhead, "cookbook": c.name, "version": end.Version, "sent": s.Sent()})
 }
 
 func (e *Env) reportFlood(name string, target *result.Target, from, to moment, settings result.Settings) error {

@@ -31,8 +31,10 @@ func figure(r *gobench.Result, metric, from string, value func(float64) float64,
 		runs[i] = value(run)
 	}
 	s := result.Settings{"benchmark": r.Name, "runs": runs}
-	if bytes, ok := r.Median("bytes/event"); ok {
-		s["bytes_per_event"] = bytes
+	for reported := range r.Runs { // bytes/event, activations/event, B/op, ...
+		if median, ok := r.Median(reported); ok && reported != from {
+			s[reported] = median
+		}
 	}
 	return result.Figure{Metric: metric, Value: value(v), Unit: unit, Target: target, Settings: s}, nil
 }

@@ -98,7 +98,7 @@ func TestEach(t *testing.T) {
 	if err := e.each(results, "cpu-ns/op", fromNanos, "us CPU", result.AtMost(0.8)); err != nil {
 		t.Fatal(err)
 	}
-	if len(got) != 3 || got[0].Metric != "shapes=1" || got[0].Value != 0.6 || got[0].Settings["bytes_per_event"] != 505.0 ||
+	if len(got) != 3 || got[0].Metric != "shapes=1" || got[0].Value != 0.6 || got[0].Settings["bytes/event"] != 505.0 ||
 		got[1].Value != 0.9 || got[2].Metric != "allocations, shapes=4" || got[2].Value != 2 || got[2].Target.Met(2) {
 		t.Errorf("%+v", got)
 	}
