@@ -23,16 +23,16 @@ func checkCommand() *cobra.Command {
 	}
 	c.Flags().StringVarP(&format, "output", "o", "", "json for JSON, otherwise text for people")
 	c.RunE = func(c *cobra.Command, args []string) error {
+		if err := checkOutput(format); err != nil {
+			return err
+		}
 		sources, err := node.ReadRecipes(args)
 		if err != nil {
 			return err
 		}
 		program, found := recipe.Compile(sources)
 		if format == "json" {
-			if found == nil {
-				found = []recipe.Diagnostic{}
-			}
-			if err := json.NewEncoder(c.OutOrStdout()).Encode(map[string]any{"ok": program != nil, "diagnostics": found}); err != nil {
+			if err := json.NewEncoder(c.OutOrStdout()).Encode(newCheckReport(program != nil, found)); err != nil {
 				return err
 			}
 		} else {
@@ -48,6 +48,29 @@ func checkCommand() *cobra.Command {
 		return nil
 	}
 	return c
+}
+
+// checkReport is what check prints with -o json.
+type checkReport struct {
+	OK          bool                `json:"ok"`
+	Diagnostics []checkedDiagnostic `json:"diagnostics"`
+}
+
+type checkedDiagnostic struct {
+	File     string `json:"file"`
+	Line     int    `json:"line"`
+	Column   int    `json:"column"`
+	Severity string `json:"severity"`
+	Message  string `json:"message"`
+	Hint     string `json:"hint,omitempty"`
+}
+
+func newCheckReport(ok bool, found []recipe.Diagnostic) checkReport {
+	r := checkReport{OK: ok, Diagnostics: []checkedDiagnostic{}}
+	for _, d := range found {
+		r.Diagnostics = append(r.Diagnostics, checkedDiagnostic{d.File, d.Line, d.Column, d.Severity.String(), d.Message, d.Hint})
+	}
+	return r
 }
 
 func printDiagnostics(c *cobra.Command, sources []recipe.Source, found []recipe.Diagnostic) {

@@ -34,8 +34,8 @@ func addClientFlags(c *cobra.Command) *client {
 	c.Flags().StringVarP(&cl.format, "output", "o", "", "json for JSON, otherwise text for people")
 	c.PreRunE = func(c *cobra.Command, _ []string) error {
 		cl.out = c.OutOrStdout()
-		if cl.format != "" && cl.format != "json" && cl.format != "text" {
-			return fmt.Errorf("unknown output format %q: json or text", cl.format)
+		if err := checkOutput(cl.format); err != nil {
+			return err
 		}
 		if !strings.Contains(cl.addr, "://") {
 			cl.addr = "http://" + cl.addr
@@ -44,6 +44,14 @@ func addClientFlags(c *cobra.Command) *client {
 		return nil
 	}
 	return cl
+}
+
+// checkOutput says whether there is such an output format.
+func checkOutput(format string) error {
+	if format != "" && format != "json" && format != "text" {
+		return fmt.Errorf("unknown output format %q: json or text", format)
+	}
+	return nil
 }
 
 func (c *client) json() bool { return c.format == "json" }
