@@ -46,7 +46,11 @@ func (s *Source) assigned(ctx context.Context, fetched map[string]map[int32]kgo.
 	var streams []Stream
 	next := make(map[Stream]int64)
 	for topic, partitions := range fetched {
-		id := details[topic].ID
+		d, ok := details[topic]
+		if !ok || d.Err != nil { // without its id it would look like another topic, and be read from its beginning
+			return nil, errors.Join(kerr.UnknownTopicOrPartition, d.Err)
+		}
+		id := d.ID
 		for partition := range partitions {
 			stream := Stream{Topic: id, Name: topic, Partition: partition}
 			at, ok := int64(0), false
@@ -60,12 +64,13 @@ func (s *Source) assigned(ctx context.Context, fetched map[string]map[int32]kgo.
 				}
 				at = start.Offset
 			}
-			partitions[partition] = kgo.NewOffset().At(at)
 			streams = append(streams, stream)
 			next[stream] = at
 		}
 	}
-	s.claim(streams, next)
+	for stream, at := range s.claim(streams, next) {
+		fetched[stream.Name][stream.Partition] = kgo.NewOffset().At(at)
+	}
 	return fetched, nil
 }
 
@@ -87,7 +92,8 @@ func sortStreams(streams []Stream) {
 	})
 }
 
-func (s *Source) claim(streams []Stream, next map[Stream]int64) {
+// claim tells the handler, and returns where the streams start: at next, or where the handler has asked to be with Seek.
+func (s *Source) claim(streams []Stream, next map[Stream]int64) (start map[Stream]int64) {
 	sortStreams(streams)
 	offsets := make([]int64, len(streams))
 	s.calls.Lock()
@@ -99,6 +105,17 @@ func (s *Source) claim(streams []Stream, next map[Stream]int64) {
 	}
 	s.mu.Unlock()
 	s.handler.Assigned(streams, offsets)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, stream := range streams {
+		// The client does not have the partitions yet: a Seek is not for applySeeks, which would find nothing to move.
+		c := s.claims[stream]
+		if c.seek >= 0 {
+			c.next, c.seek = c.seek, -1
+		}
+		next[stream] = c.next
+	}
+	return next
 }
 
 // revoked gives partitions up in good order: the handler finishes or drops what it has, and what it asked to commit is committed.

@@ -38,7 +38,8 @@ type Record struct {
 // Source.Run, which Records is also given, is done.
 type Handler interface {
 	// Assigned says that this source now reads the streams, each from offset next[i]: every record before it
-	// has been committed. With no commit yet it is the first offset that the broker still has.
+	// has been committed. With no commit yet it is the first offset that the broker still has. A Seek from within
+	// takes the place of next.
 	Assigned(streams []Stream, next []int64)
 
 	// Revoked says that the streams go away: after it returns another node may read them, from what was
