@@ -10,6 +10,7 @@ import (
 
 	"dashi/node/httpapi"
 	"dashi/node/resp"
+	"dashi/pipeline/event"
 	"dashi/pipeline/kafka"
 )
 
@@ -39,22 +40,22 @@ func (b httpBackend) Produce(ctx context.Context, messages []httpapi.Message) er
 		return fmt.Errorf("%w: the node is stopping", httpapi.ErrBusy)
 	}
 	events := make([]kafka.Message, 0, len(messages))
-	letters := 0
+	var letters []kafka.DeadLetter
 	for _, m := range messages {
 		if m.Reason == "" {
 			events = append(events, kafka.Message{Key: m.Key, Value: m.Value})
 			continue
 		}
-		letter := kafka.DeadLetter{Reason: string(m.Reason), Detail: "refused at the HTTP interface", Key: m.Key, Value: m.Value}
-		if err := b.dead.Put(ctx, letter); err != nil {
-			return err
-		}
-		b.intake.counts.rejected.add(m.Reason)
-		letters++
+		letters = append(letters, kafka.DeadLetter{Reason: string(m.Reason), Detail: "refused at the HTTP interface", Key: m.Key, Value: m.Value})
 	}
 	err := b.producer.Produce(ctx, "", events)
-	if err == nil && letters > 0 {
-		err = b.dead.Flush(ctx) // success promises that letters are in Kafka too
+	if err == nil && len(letters) > 0 {
+		err = b.dead.Write(ctx, letters)
+	}
+	if err == nil {
+		for i := range letters {
+			b.intake.counts.rejected.add(event.Reason(letters[i].Reason))
+		}
 	}
 	if errors.Is(err, kafka.ErrBackpressure) {
 		return fmt.Errorf("%w: %w", httpapi.ErrBusy, err)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"dashi/shard/wal/vfs"
 )
 
 // identity is what a data directory was made for.
@@ -44,6 +46,14 @@ func (n *Node) claim() error {
 			n.settings.Data, got.Cluster, got.Shards, want.Cluster, want.Shards)
 	}
 	return nil
+}
+
+// inUse says in the words of the settings that another process has the data directory, when that is what err says.
+func (n *Node) inUse(err error) error {
+	if !errors.Is(err, vfs.ErrLocked) {
+		return err
+	}
+	return fmt.Errorf("data directory %q is in use by another process: stop that, or choose another directory with --data, or data in the settings (%w)", n.settings.Data, err)
 }
 
 // writeFile writes a file that is there whole or not at all, also after a power cut.

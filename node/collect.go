@@ -39,6 +39,7 @@ var help = []struct {
 	{"dashi_numbers_out_of_range_total", "Numbers too large for exact sums, which changed nothing.", nil},
 	{"dashi_activations_made_total", "Activations put into the outboxes.", nil},
 	{"dashi_activations_withheld_total", "Activations that a missing consent stopped.", nil},
+	{"dashi_activations_shortened_total", "Activations that left without their attributes because they would have been too long.", nil},
 	{"dashi_activations_published_total", "Activations acknowledged by Kafka since the start.", nil},
 	{"dashi_http_events_total", "Events taken over HTTP and acknowledged by Kafka.", nil},
 	{"dashi_http_refused_total", "HTTP bodies of events that were refused.", nil},
@@ -125,7 +126,7 @@ func (c *collector) collectDoors(counter func(string, uint64, ...string), gauge 
 }
 
 func (c *collector) collectShards(counter func(string, uint64, ...string), gauge func(string, float64, ...string)) {
-	var events, repeated, made, withheld, outOfRange uint64
+	var events, repeated, made, withheld, shortened, outOfRange uint64
 	for _, m := range c.n.members {
 		m.mu.RLock()
 		s := m.shard.Stats()
@@ -134,6 +135,7 @@ func (c *collector) collectShards(counter func(string, uint64, ...string), gauge
 		repeated += s.Repeated
 		made += s.Activations
 		withheld += s.Withheld
+		shortened += s.Shortened
 		outOfRange += s.OutOfRange
 		label := itoa(int(m.id))
 		gauge("dashi_profiles", float64(s.Profiles), label)
@@ -151,6 +153,7 @@ func (c *collector) collectShards(counter func(string, uint64, ...string), gauge
 	counter("dashi_events_repeated_total", repeated)
 	counter("dashi_activations_made_total", made)
 	counter("dashi_activations_withheld_total", withheld)
+	counter("dashi_activations_shortened_total", shortened)
 	counter("dashi_numbers_out_of_range_total", outOfRange)
 }
 

@@ -1,6 +1,8 @@
 package node
 
 import (
+	"net/http"
+	"net/http/pprof"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,6 +36,19 @@ func (n *Node) respSettings() resp.Settings { return resp.Settings{Password: n.s
 func (n *Node) httpSettings() httpapi.Settings {
 	k := &keyer{n: n}
 	return httpapi.Settings{WriteKeys: n.settings.HTTP.WriteKeys, Key: k.key, Count: n.metrics.http.add}
+}
+
+// debug puts the profiles of the Go runtime in front of h, if the settings say so.
+func (n *Node) debug(h http.Handler) http.Handler {
+	if !n.settings.HTTP.Debug {
+		return h
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	mux.Handle("/", h)
+	return mux
 }
 
 // keyer finds the Kafka key of a message: its strongest identifier, as the cookbook ranks and normalises them, so that one person's

@@ -8,8 +8,8 @@ type hub struct {
 	mu        sync.Mutex
 	listeners map[int]func(id, name string, payload []byte)
 	next      int
-	history   []published // a ring
-	at        int
+	history   []published // oldest first
+	bytes     int         // of the payloads in history
 }
 
 type published struct {
@@ -17,23 +17,25 @@ type published struct {
 	payload  []byte
 }
 
-// hubHistory is how many activations a listener may have missed: some minutes of a busy demo, about 2 MB.
-const hubHistory = 4096
+// Limits of how many activations a listener may have missed: some minutes of a busy demo. They take about 2 MB, but those with
+// large payloads could take a thousand times that.
+const (
+	hubHistory = 4096
+	hubBytes   = 8 << 20
+)
 
-func newHub() *hub {
-	return &hub{listeners: map[int]func(id, name string, payload []byte){}, history: make([]published, 0, hubHistory)}
-}
+func newHub() *hub { return &hub{listeners: map[int]func(id, name string, payload []byte){}} }
 
 // publish calls every listener. The payload belongs to the hub from now on.
 func (h *hub) publish(id, name string, payload []byte) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	p := published{id, name, payload}
-	if len(h.history) < hubHistory {
-		h.history = append(h.history, p)
-	} else {
-		h.history[h.at] = p
-		h.at = (h.at + 1) % hubHistory
+	h.history = append(h.history, published{id, name, payload})
+	h.bytes += len(payload)
+	for len(h.history) > hubHistory || h.bytes > hubBytes && len(h.history) > 1 {
+		h.bytes -= len(h.history[0].payload)
+		h.history[0] = published{}
+		h.history = h.history[1:]
 	}
 	for _, deliver := range h.listeners {
 		deliver(id, name, payload)
@@ -46,10 +48,9 @@ func (h *hub) Subscribe(after string, deliver func(id, name string, payload []by
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if after != "" {
-		missed := append(append([]published(nil), h.history[h.at:]...), h.history[:h.at]...)
-		for i := len(missed) - 1; i >= 0; i-- {
-			if missed[i].id == after {
-				for _, p := range missed[i+1:] {
+		for i := len(h.history) - 1; i >= 0; i-- {
+			if h.history[i].id == after {
+				for _, p := range h.history[i+1:] {
 					deliver(p.id, p.name, p.payload)
 				}
 				break

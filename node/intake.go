@@ -27,6 +27,10 @@ const (
 // throttleInterval is how often an intake that is held back looks again.
 const throttleInterval = 5 * time.Millisecond
 
+// holdLogAfter is how long the intake is held back before the log says so: under load a full outbox holds it back for some
+// milliseconds now and then, which is how pushing back works.
+const holdLogAfter = time.Second
+
 // intake turns Kafka records into batches for the shards. It is the source's Handler: its calls never overlap.
 type intake struct {
 	n      *Node
@@ -82,6 +86,7 @@ type input struct {
 
 	mu       sync.Mutex
 	read     int64   // last offset handed over by the source
+	seen     int64   // the greatest read was, before it was set back: what is at or below has been counted, and its letters written
 	sent     []int64 // by shard: last offset of the newest batch proposed
 	progress []progress
 	resend   bool // a batch was not accepted: start again from the marks
@@ -105,7 +110,7 @@ type proposal struct {
 	shard.Batch
 	in      *input
 	member  *member
-	started time.Time
+	fetched time.Time
 	done    func(index uint64, result any, err error) // p.applied, bound once
 	events  int
 	intake  *intake
@@ -121,7 +126,8 @@ func newIntake(n *Node) *intake {
 	return k
 }
 
-// Assigned prepares for streams that this node consumes from now on.
+// Assigned prepares for streams that this node consumes from now on. When a shard has less than the group has committed (its log
+// lost its end, or the directory is new), the stream begins where that shard is.
 func (k *intake) Assigned(streams []kafka.Stream, next []int64) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -130,31 +136,46 @@ func (k *intake) Assigned(streams []kafka.Stream, next []int64) {
 			stream:   s,
 			id:       shard.Stream{Topic: s.Topic, Partition: uint32(s.Partition)},
 			format:   k.n.formats[s.Name],
-			read:     next[i] - 1,
 			sent:     make([]int64, len(k.n.members)),
 			progress: make([]progress, len(k.n.members)),
 		}
+		from := next[i]
 		for j, m := range k.n.members {
 			m.mu.RLock()
 			mark := m.shard.Mark(in.id)
 			m.mu.RUnlock()
-			in.sent[j] = next[i] - 1
-			in.progress[j] = progress{mark: mark, durable: next[i] - 1}
+			from = min(from, mark+1)
+			in.progress[j] = progress{mark: mark, durable: min(mark, next[i]-1)}
 			if mark >= 0 {
 				in.progress[j].pending = append(in.progress[j].pending, applied{m.group.Applied(), mark})
 			}
 		}
+		in.startAt(from)
+		in.seen = in.read
+		if from < next[i] {
+			k.n.source.Seek(s, from)
+		}
 		k.inputs[s] = in
-		k.log.Info("consuming", "stream", s.String(), "next", next[i])
+		k.log.Info("consuming", "stream", s.String(), "from", from, "committed", next[i])
 	}
 }
 
-// Revoked forgets streams. What is in flight still arrives: the marks make that harmless.
+// startAt makes offset the next one to read, for every shard. in.mu is held, or in is new.
+func (in *input) startAt(offset int64) {
+	in.read = offset - 1
+	for j := range in.sent {
+		in.sent[j] = offset - 1
+	}
+}
+
+// Revoked forgets streams. What is in flight still arrives: the marks make that harmless. Before that all shards are brought to the
+// same mark, so that a cookbook that routes events to other shards, after a restart, finds nothing half applied.
 func (k *intake) Revoked(streams []kafka.Stream) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, s := range streams {
 		if in := k.inputs[s]; in != nil {
+			k.level(in)
 			in.mu.Lock()
 			in.advance(k.n.members)
 			in.commit(k.n)
@@ -172,17 +193,15 @@ func (k *intake) input(s kafka.Stream) *input {
 
 // Records decodes a run of records and proposes one batch or more to every shard concerned.
 func (k *intake) Records(ctx context.Context, s kafka.Stream, prev, last int64, records []kafka.Record) {
+	fetched := time.Now()
 	in := k.input(s)
-	if in == nil {
-		return
-	}
-	if !k.hold(ctx) {
+	if in == nil || !k.hold(ctx) {
 		return
 	}
 	k.calls.Lock()
 	defer k.calls.Unlock()
 	in.mu.Lock()
-	read, resend := in.read, in.resend
+	read, seen, resend := in.read, in.seen, in.resend
 	if resend {
 		k.rewind(in)
 	}
@@ -202,22 +221,27 @@ func (k *intake) Records(ctx context.Context, s kafka.Stream, prev, last int64, 
 		if r.Offset <= read {
 			continue
 		}
-		k.counts.bytes.Add(uint64(len(r.Value)))
+		again := r.Offset <= seen
+		if !again {
+			k.counts.events.Add(1)
+			k.counts.bytes.Add(uint64(len(r.Value)))
+		}
 		if err := decoder.decode(r.Value, r.Millis, &k.event); err != nil {
-			k.reject(ctx, in, r, err)
+			if !again {
+				k.reject(ctx, in, r, err)
+			}
 			continue
 		}
 		j := ring.Shard(k.event.Hash, len(k.batch))
 		p := k.batch[j]
 		if p == nil {
-			p = k.begin(in, j, program.Hash)
+			p = k.begin(in, j, program.Hash, fetched)
 		}
 		p.Add(r.Offset, &k.event)
 		if p.Events() >= batchEvents || p.Len() >= batchBytes {
 			k.send(p, j, r.Offset)
 		}
 	}
-	k.counts.events.Add(uint64(len(records)))
 	for j, p := range k.batch {
 		if p != nil {
 			k.send(p, j, last)
@@ -225,32 +249,37 @@ func (k *intake) Records(ctx context.Context, s kafka.Stream, prev, last int64, 
 	}
 	in.mu.Lock()
 	in.read = max(in.read, last) // only now: level may tell shards without events about offsets up to read
+	in.seen = max(in.seen, last)
 	in.mu.Unlock()
 }
 
 // begin opens a batch for shard j.
-func (k *intake) begin(in *input, j int, program uint64) *proposal {
-	p := k.pool.Get().(*proposal)
-	p.in, p.member, p.started = in, k.n.members[j], time.Now()
+func (k *intake) begin(in *input, j int, program uint64, fetched time.Time) *proposal {
 	in.mu.Lock()
 	prev := in.sent[j]
 	in.mu.Unlock()
-	p.Begin(program, in.id, prev)
+	p := k.proposal(in, j, program, prev, fetched)
 	k.batch[j] = p
+	return p
+}
+
+func (k *intake) proposal(in *input, j int, program uint64, prev int64, fetched time.Time) *proposal {
+	p := k.pool.Get().(*proposal)
+	p.in, p.member, p.fetched = in, k.n.members[j], fetched
+	p.Begin(program, in.id, prev)
 	return p
 }
 
 // send proposes the batch of shard j: everything for it up to last.
 func (k *intake) send(p *proposal, j int, last int64) {
 	k.batch[j] = nil
-	k.propose(p, j, last)
+	p.in.mu.Lock()
+	p.in.sent[j] = max(p.in.sent[j], last)
+	p.in.mu.Unlock()
+	k.propose(p, last)
 }
 
-func (k *intake) propose(p *proposal, j int, last int64) {
-	in := p.in
-	in.mu.Lock()
-	in.sent[j] = max(in.sent[j], last)
-	in.mu.Unlock()
+func (k *intake) propose(p *proposal, last int64) {
 	p.events = p.Events()
 	if err := p.member.group.Propose(p.Seal(last, k.n.now()), p.done); err != nil {
 		p.applied(0, nil, err)
@@ -272,7 +301,7 @@ func (p *proposal) applied(index uint64, result any, err error) {
 		pr := &in.progress[p.member.id]
 		pr.mark = max(pr.mark, r.Mark)
 		pr.pending = append(pr.pending, applied{index, r.Mark})
-		k.n.metrics.applied(time.Since(p.started), p.events)
+		k.n.metrics.applied(time.Since(p.fetched), p.events)
 	case r.Outcome == shard.Refused:
 		k.log.Error("shard refused a batch", "shard", p.member.id, "stream", in.stream.String(), "detail", r.Detail)
 		in.resend = true
@@ -293,10 +322,7 @@ func (k *intake) rewind(in *input) {
 		in.progress[j].mark = mark
 		from = min(from, mark+1)
 	}
-	for j := range in.sent {
-		in.sent[j] = from - 1
-	}
-	in.read = from - 1
+	in.startAt(from)
 	in.resend = false
 	k.counts.resent.Add(1)
 	k.n.source.Seek(in.stream, from)
@@ -310,6 +336,7 @@ func (k *intake) skip(s kafka.Stream, next int64) {
 	}
 	in.mu.Lock()
 	in.read = max(in.read, next-1)
+	in.seen = max(in.seen, in.read)
 	in.mu.Unlock()
 	k.level(in)
 }
@@ -321,7 +348,7 @@ func (k *intake) hold(ctx context.Context) bool {
 		return ctx.Err() == nil
 	}
 	start := time.Now()
-	k.log.Warn("intake held back", "why", why)
+	said := false
 	tick := time.NewTicker(throttleInterval)
 	defer tick.Stop()
 	defer func() {
@@ -329,7 +356,12 @@ func (k *intake) hold(ctx context.Context) bool {
 		k.counts.holding.Store(nil)
 	}()
 	for why != "" {
-		k.counts.holding.Store(&why)
+		reason := why
+		k.counts.holding.Store(&reason)
+		if !said && time.Since(start) > holdLogAfter {
+			k.log.Warn("intake held back", "why", why)
+			said = true
+		}
 		select {
 		case <-ctx.Done():
 			return false
@@ -337,7 +369,9 @@ func (k *intake) hold(ctx context.Context) bool {
 			why = k.n.holdBack()
 		}
 	}
-	k.log.Info("intake goes on", "held", time.Since(start).Round(time.Millisecond))
+	if said {
+		k.log.Info("intake goes on", "held", time.Since(start).Round(time.Millisecond))
+	}
 	return true
 }
 
@@ -395,14 +429,13 @@ func (k *intake) level(in *input) {
 	for j := range k.n.members {
 		in.mu.Lock()
 		prev, read, resend := in.sent[j], in.read, in.resend
-		in.mu.Unlock()
-		if resend || prev >= read {
-			continue
+		if !resend && prev < read {
+			in.sent[j] = read // in one step with what was read of it: a rewind after this sets it back for good
 		}
-		p := k.pool.Get().(*proposal)
-		p.in, p.member, p.started = in, k.n.members[j], time.Now()
-		p.Begin(0, in.id, prev)
-		k.propose(p, j, read)
+		in.mu.Unlock()
+		if !resend && prev < read {
+			k.propose(k.proposal(in, j, 0, prev, time.Now()), read)
+		}
 	}
 }
 

@@ -128,7 +128,7 @@ func (n *Node) onClose(f func() error) { n.closers = append(n.closers, f) }
 func (n *Node) openShards() error {
 	host, err := group.OpenHost(n.hostSettings())
 	if err != nil {
-		return err
+		return n.inUse(err)
 	}
 	n.host = host
 	n.onClose(host.Close)
@@ -179,6 +179,7 @@ func (n *Node) openKafka(ctx context.Context) error {
 		Log:      n.log,
 	}
 	if k.Embedded.Listen != "" {
+		n.kafka.Compression = "none" // what stays in the process is not worth squeezing
 		broker, err := kafka.OpenBroker(kafka.BrokerSettings{
 			Addr:       k.Embedded.Listen,
 			Dir:        filepath.Join(n.settings.Data, "kafka"),
@@ -257,7 +258,9 @@ func (n *Node) openDoors() error {
 		return err
 	}
 	n.httpAddr = l.Addr()
-	n.http = httpapi.NewServer(httpapi.New(n.httpSettings(), httpBackend{n}, n.metricsHandler(), console.Handler(consoleBackend{n})))
+	api := httpapi.New(n.httpSettings(), httpBackend{n}, n.metricsHandler(), console.Handler(consoleBackend{n}))
+	n.http = httpapi.NewServer(n.debug(api))
+	n.http.RegisterOnShutdown(api.Close)
 	n.serving.Go(func() {
 		if err := n.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			n.fail(fmt.Errorf("cannot serve HTTP on %s: %w", n.settings.HTTP.Listen, err))

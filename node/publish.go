@@ -16,6 +16,7 @@ const (
 	publishEntries = 2000
 	publishBytes   = 1 << 20
 	publishRetry   = time.Second
+	publishBlock   = 64 << 10 // entries are copied into blocks of this size
 )
 
 // publisher sends the outbox of one shard to Kafka, in order and once, and tells the shard what has been acknowledged. It
@@ -123,12 +124,21 @@ func (p *publisher) open(ctx context.Context) error {
 func (p *publisher) collect(from uint64) (to uint64) {
 	p.entries = p.entries[:0]
 	bytes := 0
+	var block []byte // many entries share one: the hub keeps what it is given
+	keep := func(b []byte) []byte {
+		if cap(block)-len(block) < len(b) {
+			block = make([]byte, 0, max(publishBlock, len(b)))
+		}
+		n := len(block)
+		block = append(block, b...)
+		return block[n:len(block):len(block)]
+	}
 	p.m.mu.RLock()
 	defer p.m.mu.RUnlock()
 	to = from
 	p.m.shard.Outbox(from, func(position uint64, key, payload []byte) bool {
 		to = position + 1
-		p.entries = append(p.entries, kafka.Message{Key: append([]byte(nil), key...), Value: append([]byte(nil), payload...)})
+		p.entries = append(p.entries, kafka.Message{Key: keep(key), Value: keep(payload)})
 		bytes += len(key) + len(payload)
 		return len(p.entries) < publishEntries && bytes < publishBytes
 	})

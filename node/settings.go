@@ -33,6 +33,8 @@ type HTTPSettings struct {
 	Listen string `yaml:"listen"`
 	// WriteKeys are the keys that event producers may use; none: any.
 	WriteKeys []string `yaml:"write_keys"`
+	// Debug serves the profiles of the Go runtime at /debug/pprof/.
+	Debug bool `yaml:"debug"`
 }
 
 // RESPSettings are those of the Redis-protocol front door.

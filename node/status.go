@@ -69,6 +69,7 @@ type LatencyStatus struct {
 type ActivationStatus struct {
 	Made      uint64 `json:"made"`      // put into the outboxes since the data directory was made
 	Withheld  uint64 `json:"withheld"`  // stopped by a missing consent
+	Shortened uint64 `json:"shortened"` // left without their attributes, which would have made them too long
 	Published uint64 `json:"published"` // acknowledged by Kafka since the start of the process
 	Waiting   uint64 `json:"waiting"`
 }
@@ -191,6 +192,7 @@ func (n *Node) shardStatus(st *Status, hashes bool) {
 		st.Events.Repeated += s.Repeated
 		st.Activations.Made += s.Activations
 		st.Activations.Withheld += s.Withheld
+		st.Activations.Shortened += s.Shortened
 		st.Activations.Waiting += s.OutboxEntries
 		if s.Corrupt > 0 {
 			st.Trouble = append(st.Trouble, fmt.Sprintf("shard %d met %d events that it could not read back", m.id, s.Corrupt))
@@ -222,10 +224,6 @@ const idlePoll = 5 * time.Millisecond
 // WaitIdle returns when everything that was in the input topics at the call has been applied by every shard, and all activations that
 // came of it have been acknowledged by Kafka.
 func (n *Node) WaitIdle(ctx context.Context) error {
-	ends, err := n.source.EndOffsets(ctx)
-	if err != nil {
-		return err
-	}
 	tick := time.NewTicker(idlePoll)
 	defer tick.Stop()
 	wait := func(done func() bool, what string) error {
@@ -234,13 +232,21 @@ func (n *Node) WaitIdle(ctx context.Context) error {
 			case <-ctx.Done():
 				return fmt.Errorf("not idle: %s: %w", what, ctx.Err())
 			case <-tick.C:
-				n.intake.levelAll()
 			}
 		}
 		return nil
 	}
+	var ends map[kafka.Stream]int64
+	err := wait(func() (ok bool) { // it cannot say before it runs, nor while the brokers are away
+		var err error
+		ends, err = n.source.EndOffsets(ctx)
+		return err == nil
+	}, "Kafka does not say what it has")
+	if err != nil {
+		return err
+	}
 	for stream, end := range ends {
-		err := wait(func() bool { return n.applied(stream, end) }, fmt.Sprintf("%s has not been applied up to offset %d", stream, end))
+		err := wait(func() bool { n.intake.levelAll(); return n.applied(stream, end) }, fmt.Sprintf("%s has not been applied up to offset %d", stream, end))
 		if err != nil {
 			return err
 		}

@@ -53,6 +53,7 @@ func devCommand() *cobra.Command {
 		recipes                         []string
 		demo                            float64
 		people, shards                  int
+		debug                           bool
 	)
 	c := &cobra.Command{
 		Use:   "dev",
@@ -71,6 +72,7 @@ keeps the profiles, the log and the broker's topics: stop it, start it again, an
 	f.StringSliceVar(&recipes, "recipes", nil, "recipe files or directories (default: the recipes in this binary)")
 	f.Float64Var(&demo, "demo", 200, "events a second of demo traffic; 0 for silence")
 	f.IntVar(&people, "people", 20_000, "people in the demo")
+	f.BoolVar(&debug, "debug", false, "serve the profiles of the Go runtime at /debug/pprof/")
 	f.IntVar(&shards, "shards", 16, "shards, fixed when the data directory is made")
 	f.StringVar(&level, "log", "warn", "debug, info, warn or error")
 	c.RunE = func(c *cobra.Command, _ []string) error {
@@ -80,7 +82,7 @@ keeps the profiles, the log and the broker's topics: stop it, start it again, an
 		}
 		s := node.DefaultSettings()
 		s.Data, s.HTTP.Listen, s.RESP.Listen, s.Kafka.Embedded.Listen = data, http, resp, broker
-		s.Recipes, s.Shards = recipes, shards
+		s.Recipes, s.Shards, s.HTTP.Debug = recipes, shards, debug
 		o := node.Options{Version: version, Log: log}
 		if len(recipes) == 0 {
 			if o.Recipes, err = builtInRecipes(); err != nil {

@@ -105,7 +105,8 @@ func unclean(p string) bool {
 }
 
 // NewServer makes a server for h with the time-outs that keep slow clients from holding it: a request has to arrive in a minute,
-// an answer to be read in one; streams set their own. A server for an API ends its streams when it shuts down.
+// an answer to be read in one; streams set their own. Have it call API.Close when it shuts down
+// (RegisterOnShutdown), or streams hold it.
 func NewServer(h http.Handler) *http.Server {
 	s := &http.Server{
 		Handler:           h,
@@ -114,9 +115,6 @@ func NewServer(h http.Handler) *http.Server {
 		WriteTimeout:      90 * time.Second, // from the end of the header: the body, Kafka and the answer
 		IdleTimeout:       5 * time.Minute,  // longer than the keep-alive of common proxies
 		MaxHeaderBytes:    32 << 10,
-	}
-	if a, ok := h.(*API); ok {
-		s.RegisterOnShutdown(a.Close)
 	}
 	return s
 }

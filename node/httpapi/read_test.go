@@ -274,6 +274,7 @@ func listen(t *testing.T, a *API) (*http.Server, string) {
 		t.Fatal(err)
 	}
 	s := NewServer(a)
+	s.RegisterOnShutdown(a.Close)
 	go s.Serve(l)
 	t.Cleanup(func() { s.Close() })
 	return s, "http://" + l.Addr().String()

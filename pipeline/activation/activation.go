@@ -1,9 +1,8 @@
 package activation
 
 import (
-	"cmp"
+	"bytes"
 	"encoding/binary"
-	"encoding/json"
 	"strconv"
 
 	"dashi/pipeline/attribute"
@@ -111,12 +110,12 @@ func (a *Activation) AppendJSON(dst []byte) []byte {
 		dst = append(dst, '}')
 	}
 	dst = append(dst, ']')
+	dst = append(dst, a.json...)
+	dst = strconv.AppendUint(dst, uint64(a.Sequence), 10)
 	if a.Transition == Event {
 		dst = append(dst, `,"type":`...)
 		dst = attribute.AppendQuoted(dst, a.Type)
 	}
-	dst = append(dst, a.json...)
-	dst = strconv.AppendUint(dst, uint64(a.Sequence), 10)
 	dst = append(dst, `,"cookbook":"`...)
 	dst = appendHex(dst, a.Cookbook)
 	dst = append(dst, `","event_time":"`...)
@@ -132,13 +131,20 @@ func (a *Activation) AppendJSON(dst []byte) []byte {
 	return append(dst, '}')
 }
 
-// Head reads the id and the name that listeners choose by, the audience or else the activation, out of what AppendJSON wrote.
+// Head reads the id and the name that listeners choose by, the audience or else the activation, out of what AppendJSON wrote. The
+// naive way, encoding/json, took more time than making the activation. A quote inside a JSON string has a backslash before it, so
+// what is searched for here cannot be part of an identifier.
 func Head(payload []byte) (id, name string) {
-	var p struct{ ID, Audience, Activation string }
-	if json.Unmarshal(payload, &p) != nil {
+	const idAt = len(`{"id":"`)
+	i := bytes.Index(payload, []byte(`],"activation":"`))
+	if i < idAt+32 {
 		return "", ""
 	}
-	return p.ID, cmp.Or(p.Audience, p.Activation)
+	value, rest, _ := bytes.Cut(payload[i+len(`],"activation":"`):], []byte{'"'})
+	if about, ok := bytes.CutPrefix(rest, []byte(`,"audience":"`)); ok {
+		value, _, _ = bytes.Cut(about, []byte{'"'})
+	}
+	return string(payload[idAt : idAt+32]), string(value)
 }
 
 // AppendProfile appends the profile's id, "namespace:value": the partition key, so that the order of one
