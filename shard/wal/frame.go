@@ -25,6 +25,7 @@ const (
 	kindReset          kind = 6 // all entries are gone, index is the next
 	kindSet            kind = 7 // a stable value
 	kindDrop           kind = 8 // the group is gone
+	kindSynced         kind = 9 // nothing but the header: everything before is durable
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

@@ -151,6 +151,9 @@ type groupState struct {
 	commit  uint64
 	stable  map[string][]byte
 	keys    []string // of stable, sorted
+	// inherited is for recovery only: entries.first comes from a state frame, and there may have been entries before
+	// it when that was written, in segments that are gone.
+	inherited bool
 }
 
 // Open recovers the log in dir, or starts one there. It fails with ErrCorrupt when something is missing that was
@@ -204,7 +207,9 @@ func (l *Log) Close() error {
 	}
 	end := l.end
 	l.mu.Unlock()
-	err := l.WaitSynced(end)
+	if l.WaitSynced(end) == nil {
+		l.claim()
+	}
 	close(l.stop)
 	l.done.Wait()
 	l.mu.Lock()
@@ -212,13 +217,29 @@ func (l *Log) Close() error {
 	for l.writing {
 		l.wait()
 	}
-	if l.err == nil {
+	err := l.err
+	if err == nil {
 		l.fail(ErrClosed)
 	}
 	if cerr := l.closeFiles(); err == nil {
 		err = cerr
 	}
 	return err
+}
+
+// claim writes a frame that says how far the log is durable, so that damage to the last entries is told from a torn
+// tail at the next Open (I3). Close calls it when everything else is done.
+func (l *Log) claim() {
+	l.mu.Lock()
+	k := kindSynced
+	if int64(l.end.offset())+2*frameHeader > l.active().size { // the last place is for the end
+		k = kindEnd
+	}
+	l.add(&frame{kind: k})
+	l.drain()
+	end := l.end
+	l.mu.Unlock()
+	_ = l.WaitSynced(end) // Close returns the error that it leaves
 }
 
 func (l *Log) closeFiles() (err error) {

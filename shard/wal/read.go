@@ -33,8 +33,8 @@ func (l *Log) find(id uint32, index uint64) (*segment, location, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for {
-		if l.err == ErrClosed {
-			return nil, location{}, l.err
+		if len(l.segments) == 0 { // closed
+			return nil, location{}, ErrClosed
 		}
 		g := l.groups[id]
 		if g == nil || index < g.entries.first || index >= g.entries.next() {

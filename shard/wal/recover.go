@@ -26,7 +26,7 @@ func (l *Log) recover() error {
 			return err
 		}
 		l.enter(s)
-		l.written, l.durable = l.end, l.end
+		l.durable = l.end
 		return nil
 	}
 	buf, tail, ended, err := l.scanAll(names)
@@ -163,7 +163,7 @@ func (l *Log) load(name string, buf []byte) (_ *segment, _ []byte, err error) {
 		return nil, nil, fmt.Errorf("%q has %d bytes: %w", name, size, ErrCorrupt)
 	}
 	if int64(cap(buf)) < size {
-		buf = make([]byte, size)
+		buf = make([]byte, size, max(size, l.opts.SegmentSize))
 	}
 	buf = buf[:size]
 	if n, err := file.ReadAt(buf, 0); err != nil && (err != io.EOF || int64(n) != size) {
@@ -171,14 +171,17 @@ func (l *Log) load(name string, buf []byte) (_ *segment, _ []byte, err error) {
 	}
 	want, _ := parseSegmentName(filepath.Base(name))
 	seq, declared, err := parseSegmentHeader(buf)
-	if err == nil && (seq != want || size < declared) {
-		err = fmt.Errorf("header says segment %d of %d bytes, file has %d: %w", seq, declared, size, ErrCorrupt)
+	if err == nil && (seq != want || declared < segmentHeader || declared > 2*maxSegment) {
+		err = fmt.Errorf("header says segment %d of %d bytes: %w", seq, declared, ErrCorrupt)
 	}
 	if err != nil {
 		if errors.Is(err, errSegmentHeader) {
 			err = fmt.Errorf("%w: %w", err, ErrCorrupt)
 		}
 		return nil, nil, fmt.Errorf("%q: %w", name, err)
+	}
+	if size < declared { // see cutTail
+		buf = append(buf, make([]byte, declared-size)...)
 	}
 	return &segment{seq: seq, size: declared, seed: segmentSeed(seq), file: file, name: name}, buf[:declared], nil
 }
@@ -213,7 +216,7 @@ func (l *Log) replay(f *frame, at Position) error {
 		return fmt.Errorf("frame of kind %d with index %d does not fit group %d with entries %d to %d: %w",
 			f.kind, f.index, f.group, g.entries.first, g.entries.next()-1, ErrCorrupt)
 	}
-	if f.kind == kindEnd {
+	if f.kind == kindEnd || f.kind == kindSynced {
 		return nil
 	}
 	known := l.groups[f.group] != nil
@@ -229,6 +232,7 @@ func (l *Log) replay(f *frame, at Position) error {
 	case kindState:
 		if !known && f.index > 0 {
 			g.entries.first = f.index
+			g.inherited = f.index > 1
 		}
 		if f.index != g.entries.next() {
 			return bad(g)
@@ -244,14 +248,20 @@ func (l *Log) replay(f *frame, at Position) error {
 		if f.index <= g.entries.first { // the segments of these entries are gone already
 			return nil
 		}
+		g.inherited = false
 	case kindTruncateAfter:
-		if f.index+1 < g.entries.first || f.index+1 > g.entries.next() {
+		if f.index+1 > g.entries.next() || f.index+1 < g.entries.first && !g.inherited {
 			return bad(g)
+		}
+		if f.index+1 < g.entries.first { // it kept some entries that are gone since, with their segments
+			g.entries.reset(f.index+1, &l.pool)
+			return nil
 		}
 	case kindReset:
 		if f.index == 0 {
 			return bad(g)
 		}
+		g.inherited = false
 	case kindDrop:
 	default:
 		return bad(g)
@@ -273,8 +283,17 @@ func replayPairs(g *groupState, data []byte) error {
 }
 
 // cutTail makes sure that nothing behind the tail was durable and removes it. buf is the segment with the tail.
+//
+// A crash in here leaves a file that ends at the tail, for the next Open to extend. A file that ends anywhere else was
+// cut by somebody else.
 func (l *Log) cutTail(buf []byte, tail Position, names []string) error {
 	seg := l.active()
+	if size, err := seg.file.Size(); err != nil || size < seg.size && size != int64(tail.offset()) {
+		if err == nil {
+			err = fmt.Errorf("%q has %d of %d bytes: %w", seg.name, size, seg.size, ErrCorrupt)
+		}
+		return err
+	}
 	rest := buf[tail.offset():]
 	if err := checkClaims(rest, seg, tail); err != nil {
 		return err
@@ -304,9 +323,8 @@ func (l *Log) cutTail(buf []byte, tail Position, names []string) error {
 		if err := seg.file.Truncate(int64(tail.offset())); err != nil {
 			return err
 		}
-		return seg.file.Preallocate(seg.size)
 	}
-	return nil
+	return seg.file.Preallocate(seg.size)
 }
 
 // checkClaims looks for a frame that says that the log was durable beyond tail.

@@ -37,6 +37,9 @@ func (l *Log) roll() {
 	l.enter(l.spare)
 	l.spare = nil
 	l.addStates()
+	if l.opts.inline {
+		l.tend()
+	}
 	kick(l.kickTend)
 }
 
@@ -56,6 +59,7 @@ func (l *Log) enter(s *segment) {
 	l.segments = append(l.segments, s)
 	l.bufAt = segmentHeader
 	l.end = makePosition(s.seq, segmentHeader)
+	l.written = l.end // the header, which prepare made durable
 }
 
 // addStates puts the state of every group into the buffer. mu is held. With everything there, no older segment is
