@@ -210,6 +210,9 @@ func (n *Node) openKafka(ctx context.Context) error {
 		return err
 	}
 	n.onClose(func() error { n.outlets.Close(); return nil })
+	for _, m := range n.members {
+		n.publishers = append(n.publishers, &publisher{n: n, m: m})
+	}
 	n.intake = newIntake(n)
 	topics := make([]string, len(k.Inputs))
 	for i, in := range k.Inputs {
@@ -287,10 +290,8 @@ func listen(addr, setting, flag string) (net.Listener, error) {
 
 // start sets the goroutines going that move events.
 func (n *Node) start(ctx context.Context) {
-	for _, m := range n.members {
-		p := &publisher{n: n, m: m}
-		n.publishers = append(n.publishers, p)
-		m.wake()
+	for _, p := range n.publishers {
+		p.m.wake()
 		n.movers.Go(func() { p.run(ctx) })
 	}
 	n.movers.Go(func() {
@@ -342,18 +343,26 @@ func (n *Node) Close() error {
 	}
 	n.closers = nil
 	n.serving.Wait()
-	for _, m := range n.members {
+	for _, m := range n.members { // an answer that was cut off may still be in the making: it finds empty shards
 		m.mu.Lock()
 		m.shard.Close()
 		m.mu.Unlock()
 	}
-	n.members = nil
 	return errors.Join(errs...)
 }
 
-// Addresses that the node listens on: useful with port 0.
-func (n *Node) HTTPAddr() string              { return n.httpAddr.String() }
-func (n *Node) RESPAddr() string              { return n.respAddr.String() }
+// HTTPAddr is the address that the node listens on: useful with port 0.
+func (n *Node) HTTPAddr() string { return n.httpAddr.String() }
+
+// RESPAddr is empty when the settings keep that door closed.
+func (n *Node) RESPAddr() string {
+	if n.respAddr == nil {
+		return ""
+	}
+	return n.respAddr.String()
+}
+
+// KafkaSettings reach the brokers of the node.
 func (n *Node) KafkaSettings() kafka.Settings { return n.kafka }
 
 // Ready says why the node is not ready for traffic, or nil.
@@ -369,6 +378,9 @@ func (n *Node) now() int64 { return time.Now().UnixMilli() }
 
 // holdBack says why no events may come in at the moment; empty when they may.
 func (n *Node) holdBack() string {
+	if err := n.host.Err(); err != nil { // it does not come back: look-ups go on, and somebody has to look at the disk
+		return "the log takes nothing more: " + err.Error()
+	}
 	var bytes int64
 	for _, m := range n.members {
 		m.mu.RLock()

@@ -16,6 +16,7 @@ const (
 	publishEntries = 2000
 	publishBytes   = 1 << 20
 	publishRetry   = time.Second
+	publishKeep    = 24 * time.Hour // brokers forget a position that has not been committed for 7 days
 	publishBlock   = 64 << 10 // entries are copied into blocks of this size
 )
 
@@ -39,6 +40,8 @@ func (p *publisher) run(ctx context.Context) {
 			select {
 			case <-ctx.Done():
 			case <-p.m.grew:
+			case <-time.After(publishKeep):
+				p.keep(ctx)
 			}
 			continue
 		}
@@ -95,6 +98,17 @@ func (p *publisher) publish(ctx context.Context) error {
 		if err != nil && !errors.Is(err, kafka.ErrMoved) {
 			return err
 		}
+	}
+}
+
+// keep commits the position of a quiet shard again, so that the brokers do not forget it.
+func (p *publisher) keep(ctx context.Context) {
+	if p.outlet == nil {
+		return
+	}
+	at := p.outlet.Position()
+	if _, err := p.outlet.Publish(ctx, at, at, nil); err != nil {
+		p.outlet = nil // opened again for the next activation: it finds out
 	}
 }
 

@@ -172,9 +172,21 @@ func (s *Settings) Check() error {
 	if len(s.Kafka.Inputs) == 0 {
 		bad("kafka.inputs: name at least one topic")
 	}
+	if s.Kafka.Activations == "" || s.Kafka.Dead == "" {
+		bad("kafka.activations, kafka.dead: name a topic each")
+	}
+	used := map[string]string{s.Kafka.Activations: "kafka.activations", s.Kafka.Dead: "kafka.dead"}
+	if s.Kafka.Activations == s.Kafka.Dead {
+		bad("kafka.activations, kafka.dead: they are the same topic")
+	}
 	for i, in := range s.Kafka.Inputs {
-		if in.Topic == "" {
-			bad("kafka.inputs[%d].topic: name a topic", i)
+		switch name := fmt.Sprintf("kafka.inputs[%d]", i); {
+		case in.Topic == "":
+			bad("%s.topic: name a topic", name)
+		case used[in.Topic] != "": // what goes out would come in again, or two decoders would read one topic
+			bad("%s.topic: %q is %s already", name, in.Topic, used[in.Topic])
+		default:
+			used[in.Topic] = name
 		}
 	}
 	if s.Kafka.Partitions < 1 {

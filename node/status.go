@@ -3,6 +3,7 @@ package node
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -237,13 +238,10 @@ func (n *Node) WaitIdle(ctx context.Context) error {
 		return nil
 	}
 	var ends map[kafka.Stream]int64
-	err := wait(func() (ok bool) { // it cannot say before it runs, nor while the brokers are away
-		var err error
-		ends, err = n.source.EndOffsets(ctx)
-		return err == nil
-	}, "Kafka does not say what it has")
+	var silent error // why Kafka does not say what it has: it is away, or the source has only just begun
+	err := wait(func() bool { ends, silent = n.source.EndOffsets(ctx); return silent == nil }, "Kafka does not say what it has")
 	if err != nil {
-		return err
+		return errors.Join(err, silent)
 	}
 	for stream, end := range ends {
 		err := wait(func() bool { n.intake.levelAll(); return n.applied(stream, end) }, fmt.Sprintf("%s has not been applied up to offset %d", stream, end))

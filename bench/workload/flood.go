@@ -62,16 +62,16 @@ type moment struct {
 	usage  process.Usage
 }
 
-// load measures with activations, which is what counts, and without.
+// load measures with the usual activations, which is what counts, and with all.
 func load(ctx context.Context, e *Env) error {
-	emitting, silent, err := e.cookbooks()
+	usual, loud, err := e.cookbooks()
 	if err != nil {
 		return err
 	}
-	if err := e.flood(ctx, emitting, "data", "", result.AtLeast(150_000)); err != nil {
+	if err := e.flood(ctx, usual, "data", "", result.AtLeast(150_000)); err != nil {
 		return err
 	}
-	return e.flood(ctx, silent, "again", "without activations, ", nil)
+	return e.flood(ctx, loud, "again", "all audiences activating, ", nil)
 }
 
 // flood: one producer in this process, as fast as it goes but no more than mostAhead. What counts is what dashi applied while it was under way, after a

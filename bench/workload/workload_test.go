@@ -31,25 +31,31 @@ func compileFile(t *testing.T, name string, change func([]byte) ([]byte, error))
 	return p
 }
 
-// The silent cookbook is the other one but for what it emits.
-func TestSilence(t *testing.T) {
-	loud, silent := compileFile(t, "../recipes/bench.yml", nil), compileFile(t, "../recipes/bench.yml", silence)
-	if len(loud.Attributes) != 10 || len(loud.Audiences) != 50 || len(silent.Attributes) != 10 || len(silent.Audiences) != 50 {
-		t.Fatalf("%d and %d attributes, %d and %d audiences", len(loud.Attributes), len(silent.Attributes), len(loud.Audiences), len(silent.Audiences))
+// The loud cookbook is the other one but for what it emits.
+func TestAmplify(t *testing.T) {
+	usual, loud := compileFile(t, "../recipes/bench.yml", nil), compileFile(t, "../recipes/bench.yml", amplify)
+	if len(usual.Attributes) != 10 || len(usual.Audiences) != 50 || len(loud.Attributes) != 10 || len(loud.Audiences) != 50 {
+		t.Fatalf("%d and %d attributes, %d and %d audiences", len(usual.Attributes), len(loud.Attributes), len(usual.Audiences), len(loud.Audiences))
 	}
-	names := map[string]bool{}
-	for _, a := range loud.Audiences {
+	names, emitting := map[string]bool{}, 0
+	for _, a := range usual.Audiences {
 		names[a.Name] = true
+		if a.Emit == audience.EmitBoth {
+			emitting++
+		}
 	}
-	for _, a := range silent.Audiences {
-		if a.Emit != audience.EmitNone || !names[a.Name] {
+	if emitting != 5 {
+		t.Errorf("%d audiences activate", emitting)
+	}
+	for _, a := range loud.Audiences {
+		if a.Emit != audience.EmitBoth || !names[a.Name] {
 			t.Errorf("%s emits %v", a.Name, a.Emit)
 		}
 	}
-	if _, err := silence([]byte("recipe: x\n")); err == nil {
-		t.Error("a recipe without audiences was silenced")
+	if _, err := amplify([]byte("recipe: x\n")); err == nil {
+		t.Error("a recipe without audiences was amplified")
 	}
-	if out, err := silence([]byte("audiences: {a: {when: b, description: d}}\n")); err != nil || !strings.Contains(string(out), "description: d") || !strings.Contains(string(out), "emit: none") {
+	if out, err := amplify([]byte("audiences: {a: {when: b, description: d}}\n")); err != nil || !strings.Contains(string(out), "description: d") || !strings.Contains(string(out), "emit: both") {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
