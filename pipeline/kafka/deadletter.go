@@ -85,6 +85,16 @@ func (d *DeadLetters) Put(ctx context.Context, letter DeadLetter) error {
 	return nil
 }
 
+// Write writes letters and returns when all of them are acknowledged, as Producer.Produce does: for those that do not come from a
+// stream, and whose sender waits for the answer.
+func (d *DeadLetters) Write(ctx context.Context, letters []DeadLetter) error {
+	messages := make([]Message, len(letters))
+	for i := range letters {
+		messages[i] = letters[i].message(time.Now())
+	}
+	return d.producer.Produce(ctx, "", messages)
+}
+
 func (d *DeadLetters) send(ctx context.Context, stream Stream, offset int64, m Message) error {
 	// The record's own context is the writer's: the caller's may end when Put returns.
 	return d.producer.send(ctx, d.ctx, "", m, func(err error) {
