@@ -148,10 +148,12 @@ func greet(out io.Writer, n *node.Node, demo float64) {
 	http := n.HTTPAddr()
 	fmt.Fprintf(out, `
   console   http://%s
-  look-ups  http://%s/v1/profiles/user_id:u7      redis://%s  (HGETALL user_id:u7)
-  kafka     %s
-
-`, http, http, n.RESPAddr(), n.KafkaSettings().Brokers[0])
+  look-ups  http://%s/v1/profiles/user_id:u7
+`, http, http)
+	if resp := n.RESPAddr(); resp != "" {
+		fmt.Fprintf(out, "            redis://%s  (HGETALL user_id:u7)\n", resp)
+	}
+	fmt.Fprintf(out, "  kafka     %s\n\n", n.KafkaSettings().Brokers[0])
 	if demo > 0 {
 		fmt.Fprintf(out, "  demo traffic at %.0f events a second. In another terminal:\n\n", demo)
 	} else {
