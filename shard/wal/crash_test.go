@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 
 	"dashi/shard/wal/vfs"
@@ -12,10 +13,10 @@ import (
 var errInjected = errors.New("injected")
 
 // failing makes operations fail from the n-th on, or only the n-th.
-func failing(fs vfs.FS, n int, once bool) (*vfs.Faulty, *int) {
-	count := new(int)
+func failing(fs vfs.FS, n int, once bool) (*vfs.Faulty, *atomic.Int64) {
+	count := new(atomic.Int64)
 	return vfs.NewFaulty(fs, func(op vfs.Op) error {
-		*count = op.N + 1
+		count.Store(int64(op.N) + 1)
 		if op.N == n || op.N > n && !once {
 			return errInjected
 		}
@@ -86,21 +87,21 @@ func recovered(t testing.TB, d *driver, mem *vfs.Mem, mode Mode, power bool, rng
 
 // TestCrashEverywhere stops a run at every disk operation, and cuts the power or kills the process there.
 func TestCrashEverywhere(t *testing.T) {
-	seeds := uint64(3)
-	if testing.Short() {
-		seeds = 1
+	seeds, operations := uint64(2), 80
+	if testing.Short() { // the race detector has nothing to find here
+		seeds, operations = 1, 30
 	}
 	for _, mode := range []Mode{Replicated, Fsync} {
 		for seed := range seeds {
 			faulty, count := failing(vfs.NewMem(), -2, true)
-			run(t, faulty, mode, seed, 80)
-			for n := range *count + 1 {
+			run(t, faulty, mode, seed, operations)
+			for n := range int(count.Load()) + 1 {
 				for _, power := range []bool{false, true} {
 					what := fmt.Sprintf("mode %v, seed %d, operation %d, power cut %v", mode, seed, n, power)
 					mem := vfs.NewMem()
 					faulty, _ := failing(mem, n, false)
 					rng := rand.New(rand.NewPCG(seed, uint64(n)))
-					d := run(t, faulty, mode, seed, 80)
+					d := run(t, faulty, mode, seed, operations)
 					if d == nil {
 						d = newDriver(t, seed, nil)
 					} else {
@@ -115,7 +116,11 @@ func TestCrashEverywhere(t *testing.T) {
 
 // TestCrashAgainAndAgain lets one log live through many crashes.
 func TestCrashAgainAndAgain(t *testing.T) {
-	for seed := range uint64(60) {
+	seeds := uint64(60)
+	if testing.Short() {
+		seeds = 8
+	}
+	for seed := range seeds {
 		rng := rand.New(rand.NewPCG(seed, 2))
 		mode := Mode(seed % 2)
 		mem := vfs.NewMem()
@@ -139,12 +144,12 @@ func TestCrashAgainAndAgain(t *testing.T) {
 func TestDiskFailsOnce(t *testing.T) {
 	for _, mode := range []Mode{Replicated, Fsync} {
 		faulty, count := failing(vfs.NewMem(), -2, true)
-		run(t, faulty, mode, 7, 80)
-		for n := range *count {
+		run(t, faulty, mode, 7, 60)
+		for n := range int(count.Load()) {
 			what := fmt.Sprintf("mode %v, operation %d", mode, n)
 			mem := vfs.NewMem()
 			faulty, _ := failing(mem, n, true)
-			d := run(t, faulty, mode, 7, 80)
+			d := run(t, faulty, mode, 7, 60)
 			if d == nil {
 				d = newDriver(t, 7, nil)
 			} else if failed := d.l.Err(); failed != nil {

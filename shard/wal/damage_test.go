@@ -72,9 +72,13 @@ func TestDamage(t *testing.T) {
 		t.Fatalf("only %d segments", len(all))
 	}
 	want := d.model.text()
+	stride := 1
+	if testing.Short() {
+		stride = 13
+	}
 	refused, unharmed := 0, 0
 	for _, name := range slices.Sorted(maps.Keys(all)) {
-		for i := range all[name] {
+		for i := 0; i < len(all[name]); i += stride {
 			damaged := maps.Clone(all)
 			damaged[name] = slices.Clone(all[name])
 			damaged[name][i] ^= 1 << (i % 8)

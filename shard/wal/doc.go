@@ -15,7 +15,7 @@
 //   - I2: a group's entries have consecutive indexes. What is recovered is a prefix of the log in the order in
 //     which it was appended: nothing in the middle is missing, nothing is there that was not appended.
 //   - I3: the log durable up to P never comes back shorter than P: Open refuses instead (ErrCorrupt). Every frame
-//     carries the P of its making, so damage is told from a torn tail.
+//     carries the P of its making, and Close writes a last one, so damage is told from a torn tail.
 //   - I4: frames of a segment's last life never count: the number of the segment is in every checksum.
 //   - I5: a segment begins with the state of every group, so an old one is needed for its entries only, and is
 //     recycled when no group has entries in it or in an older one.

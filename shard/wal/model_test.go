@@ -288,7 +288,7 @@ func openInline(fs vfs.FS, mode Mode) (*Log, error) {
 // TestModel compares a log with the model while nothing goes wrong.
 func TestModel(t *testing.T) {
 	for _, mode := range []Mode{Replicated, Fsync} {
-		for seed := range uint64(30) {
+		for seed := range uint64(15) {
 			mem := vfs.NewMem()
 			l, err := openInline(mem, mode)
 			must(t, err)
