@@ -26,7 +26,8 @@ func (o *outbox) full() bool { return o.bytes >= o.limit }
 func (o *outbox) open(key []byte) []byte {
 	n := len(o.chunks)
 	if n == 0 || len(o.chunks[n-1].buf) >= outboxChunkBytes {
-		o.chunks = append(o.chunks, outboxChunk{first: o.next})
+		// At its full size from the start: growing by doubling copied every entry once more.
+		o.chunks = append(o.chunks, outboxChunk{first: o.next, buf: make([]byte, 0, outboxChunkBytes+outboxChunkBytes/32)})
 		n++
 	}
 	return appendBytes(o.chunks[n-1].buf, key)
