@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -224,9 +225,12 @@ func lockDir(dir string) (*os.File, error) {
 // brokerLogger passes the broker's warnings on; it has no others that a person could act on.
 type brokerLogger struct{ log *slog.Logger }
 
+// slowTransaction begins a warning about every transaction that took more than 5 ms: on a busy laptop that is many of them, and no trouble.
+const slowTransaction = "txn: EndTxn slow"
+
 func (l brokerLogger) Logf(level kfake.LogLevel, format string, args ...any) {
 	to := slog.LevelDebug
-	if level <= kfake.LogLevelWarn {
+	if level <= kfake.LogLevelWarn && !strings.HasPrefix(format, slowTransaction) {
 		to = slog.LevelWarn
 	}
 	if l.log.Enabled(context.Background(), to) {
