@@ -271,7 +271,8 @@ func (n *node) outcome(st *status) outcome {
 }
 
 // replayWithKills kills the node at random moments of a replay, and restarts it each time. Every third time the replay is
-// killed with it, and the same command given again; every fourth time the node is killed once more while it starts.
+// killed with it; every fourth time the node is killed once more while it starts. A replay lives through what happens to the
+// node, unless it has not reached it yet; when it has ended, the same command is given again, as a person would.
 func replayWithKills(t *testing.T, args []string, events, kills int) outcome {
 	seed := uint64(time.Now().UnixNano())
 	if text := os.Getenv("DASHI_SEED"); text != "" {
@@ -292,14 +293,14 @@ func replayWithKills(t *testing.T, args []string, events, kills int) outcome {
 	replay := launch(t, n.env, args...)
 	for i, moment := range moments {
 		eventually(t, wait, fmt.Sprintf("kill %d, when %d events have been read", i+1, moment), func() error {
+			replay = goOn(t, n, replay, args)
 			if st := decode[status](t, n.ask(200, "GET", "/v1/status", "")); st.read() < moment {
 				return fmt.Errorf("%d read", st.read())
 			}
 			return nil
 		})
 		n.kill()
-		again := i%3 == 1 && replay.running()
-		if again {
+		if i%3 == 1 {
 			replay.kill()
 		}
 		if i%4 == 2 {
@@ -308,12 +309,25 @@ func replayWithKills(t *testing.T, args []string, events, kills int) outcome {
 			n.kill()
 		}
 		n.start()
-		if again {
-			replay = launch(t, n.env, args...)
-		}
 	}
+	replay = goOn(t, n, replay, args)
 	if code := replay.code(wait); code != 0 {
 		t.Fatalf("replay ended with code %d: %s", code, replay.stderr.String())
 	}
 	return n.outcome(n.idle())
+}
+
+// goOn gives the command again if the replay was killed, or found no node when it began.
+func goOn(t *testing.T, n *node, replay *process, args []string) *process {
+	t.Helper()
+	if replay.running() {
+		return replay
+	}
+	switch code := replay.code(0); {
+	case code == 0:
+		return replay
+	case code > 0 && !strings.Contains(replay.stderr.String(), "cannot get an answer at Kafka") && !strings.Contains(replay.stderr.String(), "cannot reach a node"):
+		t.Fatalf("replay ended with code %d: %s", code, replay.stderr.String())
+	}
+	return launch(t, n.env, args...)
 }
