@@ -388,7 +388,7 @@ func (n *Node) holdBack() string {
 		m.mu.RUnlock()
 		bytes += st.Bytes
 		if st.OutboxBytes > n.settings.Limits.OutboxBytes/2 {
-			return fmt.Sprintf("the outbox of shard %d holds %d MiB of activations that Kafka has not taken", m.id, st.OutboxBytes>>20)
+			return fmt.Sprintf("the outbox of shard %d holds %d KiB of activations that Kafka has not taken", m.id, st.OutboxBytes>>10)
 		}
 	}
 	if bytes > n.settings.Limits.MemoryBytes {

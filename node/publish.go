@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -17,7 +18,7 @@ const (
 	publishBytes   = 1 << 20
 	publishRetry   = time.Second
 	publishKeep    = 24 * time.Hour // brokers forget a position that has not been committed for 7 days
-	publishBlock   = 64 << 10 // entries are copied into blocks of this size
+	publishBlock   = 64 << 10       // entries are copied into blocks of this size
 )
 
 // publisher sends the outbox of one shard to Kafka, in order and once, and tells the shard what has been acknowledged. It
@@ -28,6 +29,30 @@ type publisher struct {
 	outlet  *kafka.Outlet
 	entries []kafka.Message
 	trouble atomic.Pointer[string]
+	waiting atomic.Int64 // since when Kafka has not answered, in Unix nanoseconds; 0 when nobody waits for it
+}
+
+// publishPatience is how long Kafka may take to answer before the status says so: an outlet tries again for as long as it takes.
+const publishPatience = 5 * time.Second
+
+// problem says what keeps activations from leaving; empty when nothing does.
+func (p *publisher) problem() string {
+	if text := p.trouble.Load(); text != nil {
+		return *text
+	}
+	if since := p.waiting.Load(); since != 0 {
+		if d := time.Since(time.Unix(0, since)); d > publishPatience {
+			return fmt.Sprintf("activations of shard %d wait: Kafka has not answered for %s", p.m.id, d.Round(time.Second))
+		}
+	}
+	return ""
+}
+
+// send publishes [from, to) and notes that Kafka is being waited for.
+func (p *publisher) send(ctx context.Context, from, to uint64, entries []kafka.Message) (uint64, error) {
+	p.waiting.Store(time.Now().UnixNano())
+	defer p.waiting.Store(0)
+	return p.outlet.Publish(ctx, from, to, entries)
 }
 
 // run publishes until ctx is done. The outlet reads its position from Kafka, so a node that takes the shard over, or
@@ -75,7 +100,7 @@ func (p *publisher) publish(ctx context.Context) error {
 		}
 		from := p.outlet.Position()
 		if from < first { // the brokers have forgotten: what is below first was acknowledged once
-			if _, err := p.outlet.Publish(ctx, from, first, nil); err != nil {
+			if _, err := p.send(ctx, from, first, nil); err != nil {
 				return err
 			}
 			continue
@@ -90,7 +115,7 @@ func (p *publisher) publish(ctx context.Context) error {
 			continue
 		}
 		to := p.collect(from)
-		at, err := p.outlet.Publish(ctx, from, to, p.entries)
+		at, err := p.send(ctx, from, to, p.entries)
 		if err == nil {
 			p.announce()
 			err = p.acknowledge(at)
@@ -107,7 +132,7 @@ func (p *publisher) keep(ctx context.Context) {
 		return
 	}
 	at := p.outlet.Position()
-	if _, err := p.outlet.Publish(ctx, at, at, nil); err != nil {
+	if _, err := p.send(ctx, at, at, nil); err != nil {
 		p.outlet = nil // opened again for the next activation: it finds out
 	}
 }
@@ -122,7 +147,9 @@ func (p *publisher) bounds() (first, next uint64) {
 
 // open fences whoever published for this shard before, and asks Kafka what it already has.
 func (p *publisher) open(ctx context.Context) error {
+	p.waiting.Store(time.Now().UnixNano())
 	outlet, position, err := p.n.outlets.Open(ctx, int(p.m.id))
+	p.waiting.Store(0)
 	if err != nil {
 		return err
 	}

@@ -157,8 +157,8 @@ func (n *Node) Status(hashes bool) *Status {
 		st.Trouble = append(st.Trouble, "input: "+err.Error())
 	}
 	for _, p := range n.publishers {
-		if text := p.trouble.Load(); text != nil {
-			st.Trouble = append(st.Trouble, *text)
+		if text := p.problem(); text != "" {
+			st.Trouble = append(st.Trouble, text)
 			break
 		}
 	}
