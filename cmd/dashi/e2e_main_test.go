@@ -147,6 +147,9 @@ func (p *process) kill() {
 // code waits for the end of the process and returns its exit code.
 func (p *process) code(within time.Duration) int {
 	p.t.Helper()
+	if !p.running() {
+		return p.cmd.ProcessState.ExitCode()
+	}
 	select {
 	case <-p.exited:
 	case <-time.After(within):
