@@ -19,6 +19,7 @@ type Group struct {
 	work    sync.Cond // pending is not empty, or the group closes
 	pending []proposal
 	asked   []chan error // who wants a snapshot
+	hurried bool         // the log wants one
 	closed  bool
 
 	applied  atomic.Uint64
@@ -38,6 +39,12 @@ type proposal struct {
 	entry []byte
 	done  func(index uint64, result any, err error)
 }
+
+// Types of records in the log.
+const (
+	typeEntry   = 0
+	typeNothing = 1 // only moves the index on, see Group.moveOn
+)
 
 // Limits of one append: enough to share a write, not so much that the first waits for the last.
 const (
@@ -62,9 +69,15 @@ func (g *Group) Durable() uint64 {
 	return min(max(g.host.log.SyncedIndex(g.id), g.snapped.Load()), g.applied.Load())
 }
 
-// Propose hands an entry to the group, which owns it until it calls done: once, on the group's goroutine, in the order of the calls. done
-// must not wait for anything. Propose blocks while Settings.Pending entries wait. After an error done is not called.
+// Propose hands an entry to the group, which owns it until it calls done: once, on the group's goroutine, in the order of the calls.
+// Propose blocks while Settings.Pending entries wait. After an error (ErrClosed, ErrTooLarge) done is not called.
+//
+// done must not wait for anything, so it must not call Propose either: a full group would wait for itself. It may start a
+// goroutine that does.
 func (g *Group) Propose(entry []byte, done func(index uint64, result any, err error)) error {
+	if most := g.host.log.MaxData(); len(entry) > most {
+		return fmt.Errorf("cannot propose %d bytes to group %d, at most %d: %w", len(entry), g.id, most, ErrTooLarge)
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for len(g.pending) >= g.host.settings.Pending && !g.closed {
@@ -82,7 +95,7 @@ func (g *Group) Propose(entry []byte, done func(index uint64, result any, err er
 func (g *Group) run() {
 	defer close(g.finished)
 	for {
-		asked, ok := g.take()
+		asked, hurried, ok := g.take()
 		if !ok {
 			return
 		}
@@ -92,19 +105,22 @@ func (g *Group) run() {
 		for _, c := range asked {
 			c <- g.snapshotNow()
 		}
-		if g.logged >= g.limit.Load() && !g.busy.Load() {
+		if hurried {
+			g.moveOn()
+		}
+		if (hurried || g.logged >= g.limit.Load()) && !g.busy.Load() {
 			g.snapshotSoon()
 		}
 	}
 }
 
 // take waits for work and moves a batch of proposals to g.batch. ok is false when the group is closed and nothing is left.
-func (g *Group) take() (asked []chan error, ok bool) {
+func (g *Group) take() (asked []chan error, hurried, ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for len(g.pending) == 0 && len(g.asked) == 0 {
+	for len(g.pending) == 0 && len(g.asked) == 0 && !g.hurried {
 		if g.closed {
-			return nil, false
+			return nil, false, false
 		}
 		g.work.Wait()
 	}
@@ -122,7 +138,28 @@ func (g *Group) take() (asked []chan error, ok bool) {
 	g.pending = g.pending[:left]
 	g.room.Broadcast()
 	asked, g.asked = g.asked, nil
-	return asked, true
+	hurried, g.hurried = g.hurried, false
+	return asked, hurried, true
+}
+
+// hurry asks for a snapshot because the log cannot go on without.
+func (g *Group) hurry() {
+	g.mu.Lock()
+	g.hurried = !g.closed
+	g.work.Signal()
+	g.mu.Unlock()
+}
+
+// moveOn makes sure that there is something to take a snapshot of. Of a group without new entries, those between the last two
+// snapshots hold back the log (I4); after another snapshot they do not.
+func (g *Group) moveOn() {
+	index := g.applied.Load()
+	if index != g.snapped.Load() {
+		return
+	}
+	if g.host.log.Append(g.id, []wal.Record{{Index: index + 1, Term: term, Commit: index, Type: typeNothing}}) == nil {
+		g.applied.Store(index + 1)
+	}
 }
 
 // commit appends the batch to the log, waits until that is acknowledged, and applies it.
@@ -160,8 +197,8 @@ func (g *Group) close() error {
 	g.mu.Unlock()
 	<-g.finished
 	g.writing.Wait()
-	if g.applied.Load() == g.snapped.Load() || g.host.log.Err() != nil {
-		return g.host.log.Err()
+	if g.applied.Load() == g.snapped.Load() || g.host.log.Err() != nil { // Host.Close returns that
+		return nil
 	}
 	return g.snapshotNow()
 }

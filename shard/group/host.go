@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"path/filepath"
 	"sync"
@@ -16,11 +17,11 @@ import (
 
 // FSM is a deterministic state machine: the same entries give the same state.
 type FSM interface {
-	// Apply applies one entry. The entry is not kept. What it returns is handed to done.
+	// Apply applies one entry. Indexes grow, not always by one. The entry is not kept. What it returns is handed to done.
 	Apply(index uint64, entry []byte) any
 	// Snapshot freezes the state between two Applies; it takes no longer than an Apply.
 	Snapshot() (Snapshot, error)
-	// Restore replaces the state by what Persist wrote.
+	// Restore replaces the state by what Persist wrote. After an error the state is as it was before.
 	Restore(r io.Reader) error
 }
 
@@ -32,7 +33,8 @@ type Snapshot interface {
 
 // Errors that callers test for.
 var (
-	ErrClosed = errors.New("group is closed")
+	ErrClosed   = errors.New("group is closed")
+	ErrTooLarge = errors.New("entry is too large for the log")
 )
 
 // Settings of a host. Zero fields have their defaults.
@@ -47,7 +49,7 @@ type Settings struct {
 	Pending int
 	Log     *slog.Logger // default: discards
 
-	segmentSize int64 // of the log; for tests
+	segmentSize int64 // of the log, default 64 MiB; for tests
 }
 
 // Host is the place of all groups of a node: one log, one store of snapshots.
@@ -57,9 +59,10 @@ type Host struct {
 	snapshots *snapshot.Store
 	mark      *wal.Mark
 
-	mu     sync.Mutex
-	groups map[uint32]*Group
-	closed bool
+	mu      sync.Mutex
+	groups  map[uint32]*Group // nil for one that is being opened
+	opening sync.WaitGroup
+	closed  bool
 
 	persisting chan struct{} // has room for one: the group that writes its snapshot
 	statsMu    sync.Mutex
@@ -88,20 +91,26 @@ func OpenHost(s Settings) (*Host, error) {
 	if s.Pending == 0 {
 		s.Pending = 64
 	}
+	if s.segmentSize == 0 {
+		s.segmentSize = 64 << 20
+	}
 	if s.Log == nil {
 		s.Log = slog.New(slog.DiscardHandler)
 	}
 	logDir := filepath.Join(s.Dir, "log")
 	names, err := s.FS.List(logDir)
-	log, openErr := wal.Open(logDir, wal.Options{FS: s.FS, Mode: s.Mode, SegmentSize: s.segmentSize, OnStall: func(op string, d time.Duration) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("cannot list %q: %w", logDir, err)
+	}
+	log, err := wal.Open(logDir, wal.Options{FS: s.FS, Mode: s.Mode, SegmentSize: s.segmentSize, OnStall: func(op string, d time.Duration) {
 		s.Log.Error("disk does not answer", "operation", op, "for", d.Round(time.Second))
 	}})
-	if openErr != nil {
-		return nil, openErr
+	if err != nil {
+		return nil, err
 	}
 	h := &Host{settings: s, log: log, groups: map[uint32]*Group{}, persisting: make(chan struct{}, 1)}
 	// The mark is read with the log's lock held: nobody else has the directory.
-	if h.mark, err = wal.Opened(s.FS, s.Dir, wal.BootID(), err != nil || len(names) == 0); err != nil {
+	if h.mark, err = wal.Opened(s.FS, s.Dir, wal.BootID(), len(names) == 0); err != nil {
 		return nil, errors.Join(err, log.Close())
 	}
 	if h.snapshots, err = snapshot.New(s.FS, filepath.Join(s.Dir, "snapshots")); err != nil {
@@ -128,6 +137,28 @@ func (h *Host) count(f func(*Stats)) {
 	h.statsMu.Unlock()
 }
 
+// hurry asks the group that holds back the log for a snapshot, if it holds back more than its share. A group that is
+// hardly used would otherwise keep what all the others have logged since its last entry.
+func (h *Host) hurry() {
+	s := h.log.Stats()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var share int64
+	for _, g := range h.groups {
+		if g != nil {
+			share += g.limit.Load()
+		}
+	}
+	// What lies between a group's last two snapshots stays (I4): with equal load that is twice everybody's limit. Twice
+	// that again is not equal, but for a few segments.
+	if int64(s.OldestSegments)*h.settings.segmentSize <= 4*share+4*h.settings.segmentSize {
+		return
+	}
+	if g := h.groups[s.OldestGroup]; g != nil {
+		g.hurry()
+	}
+}
+
 // Err is why the log takes nothing more; nil while it works.
 func (h *Host) Err() error { return h.log.Err() }
 
@@ -140,6 +171,9 @@ func (h *Host) Close() error {
 		return nil
 	}
 	h.closed = true
+	h.mu.Unlock()
+	h.opening.Wait() // from now on groups does not change
+	h.mu.Lock()
 	groups := make([]*Group, 0, len(h.groups))
 	for _, g := range h.groups {
 		groups = append(groups, g)

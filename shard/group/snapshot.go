@@ -16,20 +16,21 @@ func (g *Group) snapshotSoon() {
 		return // asked again after the next batch
 	}
 	frozen, err := g.fsm.Snapshot()
+	g.logged = 0 // after a failure as well: the next attempt is not at once
 	if err != nil {
 		<-g.host.persisting
 		g.failedSnapshot(err)
 		return
 	}
 	index := g.applied.Load()
-	g.logged = 0
 	g.busy.Store(true)
 	g.writing.Go(func() {
-		defer g.busy.Store(false)
-		defer func() { <-g.host.persisting }()
 		if err := g.persist(frozen, index); err != nil {
 			g.failedSnapshot(err)
 		}
+		<-g.host.persisting
+		g.busy.Store(false)
+		g.host.hurry()
 	})
 }
 
@@ -37,6 +38,7 @@ func (g *Group) snapshotSoon() {
 func (g *Group) snapshotNow() error {
 	g.writing.Wait()
 	g.host.persisting <- struct{}{}
+	defer g.host.hurry()
 	defer func() { <-g.host.persisting }()
 	frozen, err := g.fsm.Snapshot()
 	if err != nil {
@@ -88,55 +90,97 @@ func (g *Group) setThreshold(size int64) {
 
 // Open brings a state machine back: the newest snapshot that can be read, then the log after it. The group takes proposals when it returns.
 func (h *Host) Open(id uint32, fsm FSM) (*Group, error) {
+	if err := h.reserve(id); err != nil {
+		return nil, err
+	}
+	defer h.opening.Done()
 	g := &Group{id: id, host: h, fsm: fsm, finished: make(chan struct{})}
 	g.room.L, g.work.L = &g.mu, &g.mu
 	g.setThreshold(0)
-	if err := h.snapshots.Clean(id); err != nil {
-		return nil, err
-	}
-	if err := g.restore(); err != nil {
-		return nil, err
-	}
-	if err := g.replay(); err != nil {
-		return nil, err
-	}
+	err := g.recover()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.closed {
-		return nil, ErrClosed
-	}
-	if h.groups[id] != nil {
-		return nil, fmt.Errorf("group %d is open already", id)
+	if err != nil {
+		delete(h.groups, id)
+		return nil, err
 	}
 	h.groups[id] = g
 	go g.run()
 	return g, nil
 }
 
-// restore reads the newest good snapshot.
-func (g *Group) restore() error {
-	list, err := g.host.snapshots.List(g.id)
+// reserve notes that a group is being opened: nobody else opens it, and Close waits.
+func (h *Host) reserve(id uint32) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return ErrClosed
+	}
+	if _, there := h.groups[id]; there {
+		return fmt.Errorf("cannot open group %d: it is open already", id)
+	}
+	h.groups[id] = nil
+	h.opening.Add(1)
+	return nil
+}
+
+func (g *Group) recover() error {
+	if err := g.host.snapshots.Clean(g.id); err != nil {
+		return err
+	}
+	unreadable, err := g.restore()
 	if err != nil {
 		return err
 	}
-	for _, info := range list {
-		size, err := g.read(info)
-		if err == nil {
-			g.applied.Store(info.Index)
-			g.snapped.Store(info.Index)
-			g.setThreshold(size)
-			return nil
-		}
-		if !errors.Is(err, snapshot.ErrCorrupt) {
+	if err := g.replay(); err != nil {
+		return errors.Join(append([]error{err}, unreadable.errs...)...)
+	}
+	for _, info := range unreadable.infos { // only now that they are not needed; they must not push out good ones (I4)
+		if err := g.host.snapshots.Remove(info); err != nil {
 			return err
 		}
-		g.host.count(func(s *Stats) { s.SnapshotsCorrupt++ })
-		g.host.settings.Log.Error("snapshot cannot be read: trying the one before", "group", g.id, "index", info.Index, "error", err)
 	}
 	return nil
 }
 
-func (g *Group) read(info snapshot.Info) (size int64, err error) {
+// unreadable are snapshots that were passed over, and why.
+type unreadable struct {
+	infos []snapshot.Info
+	errs  []error
+}
+
+// restore reads the newest good snapshot.
+func (g *Group) restore() (bad unreadable, err error) {
+	list, err := g.host.snapshots.List(g.id)
+	if err != nil {
+		return bad, err
+	}
+	for i, info := range list {
+		size, err := g.read(info, i == len(list)-1)
+		if err == nil {
+			g.applied.Store(info.Index)
+			g.snapped.Store(info.Index)
+			g.setThreshold(size)
+			return bad, nil
+		}
+		if !errors.Is(err, snapshot.ErrCorrupt) {
+			return bad, err
+		}
+		bad.infos, bad.errs = append(bad.infos, info), append(bad.errs, err)
+		g.host.count(func(s *Stats) { s.SnapshotsCorrupt++ })
+		g.host.settings.Log.Error("snapshot cannot be read: trying the one before", "group", g.id, "index", info.Index, "error", err)
+	}
+	return bad, nil
+}
+
+// read restores a snapshot. The last one is checked as a whole before: should damage come to light when the state machine
+// has taken it, there is no other that would replace it.
+func (g *Group) read(info snapshot.Info, last bool) (size int64, err error) {
+	if last {
+		if err := g.verify(info); err != nil {
+			return 0, err
+		}
+	}
 	r, err := g.host.snapshots.Open(info)
 	if err != nil {
 		return 0, err
@@ -151,12 +195,21 @@ func (g *Group) read(info snapshot.Info) (size int64, err error) {
 	return r.Size(), r.Drain()
 }
 
+func (g *Group) verify(info snapshot.Info) error {
+	r, err := g.host.snapshots.Open(info)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	return r.Drain()
+}
+
 // replay applies the log after the snapshot.
 func (g *Group) replay() error {
 	first, last := g.host.log.Bounds(g.id)
 	index := g.applied.Load()
 	if last <= index { // the log lost its tail in a power cut, and the snapshot has it
-		if first > index+1 || last < index {
+		if last < index {
 			return g.host.log.Reset(g.id, index+1)
 		}
 		return nil
@@ -172,7 +225,9 @@ func (g *Group) replay() error {
 			return err
 		}
 		buf = b
-		g.fsm.Apply(index, record.Data)
+		if record.Type == typeEntry {
+			g.fsm.Apply(index, record.Data)
+		}
 		g.logged += int64(len(record.Data))
 		g.applied.Store(index)
 	}

@@ -7,7 +7,8 @@
 // names with Open. FORMAT.md has the bytes.
 //
 // Invariants:
-//   - I1: after Commit the snapshot survives a power cut, and the last Keep ones before it do too.
+//   - I1: after Commit the snapshot survives a power cut. Only the newest Keep are kept, so the caller removes one
+//     that has turned out to be unreadable (Remove): it must not take the place of a good one.
 //   - I2: a snapshot is there whole or not at all: it gets its name when its content is durable.
 //   - I3: a Reader never hands out a byte that was not written: every block is checked first. After io.EOF the
 //     whole file, its length included, has been checked.

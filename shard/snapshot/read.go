@@ -70,7 +70,7 @@ func (r *Reader) fill(b []byte, what string) error {
 		return r.corrupt("file ends within the " + what)
 	}
 	if n, err := r.file.ReadAt(b, r.at); err != nil && n < len(b) {
-		return fmt.Errorf("cannot read snapshot %q: %w", r.name, err)
+		return fmt.Errorf("%w: %w", r.corrupt("disk cannot read the "+what), err)
 	}
 	r.at += int64(len(b))
 	return nil

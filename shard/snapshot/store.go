@@ -13,7 +13,7 @@ import (
 	"dashi/shard/wal/vfs"
 )
 
-// ErrCorrupt says that a snapshot cannot be trusted.
+// ErrCorrupt says that a snapshot cannot be read, or cannot be trusted.
 var ErrCorrupt = errors.New("snapshot is corrupt")
 
 // Keep is the number of snapshots kept of each group: should the newest be unreadable, the one before it and the
@@ -86,6 +86,18 @@ func (s *Store) list(group uint32) (infos []Info, tmp []string, err error) {
 		return cmp.Or(cmp.Compare(b.Index, a.Index), cmp.Compare(b.Term, a.Term))
 	})
 	return infos, tmp, nil
+}
+
+// Remove deletes a snapshot.
+func (s *Store) Remove(info Info) error {
+	err := s.fs.Remove(s.path(info))
+	if err == nil {
+		err = s.fs.SyncDir(s.groupDir(info.Group))
+	}
+	if err != nil {
+		return fmt.Errorf("cannot delete snapshot %q: %w", s.path(info), err)
+	}
+	return nil
 }
 
 // Clean deletes what a crash left half written. It must not run while the group's snapshot is being written.

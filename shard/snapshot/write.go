@@ -144,12 +144,14 @@ func (w *Writer) Commit() error {
 		return w.err
 	}
 	w.done = true
-	if err := w.file.Close(); err != nil {
-		return fmt.Errorf("cannot close snapshot %q: %w", w.store.path(w.info), err)
-	}
 	name := w.store.path(w.info)
-	if err := w.store.fs.Rename(name+tmpSuffix, name); err != nil {
-		return fmt.Errorf("cannot rename snapshot %q: %w", name, err)
+	err := w.file.Close()
+	if err == nil {
+		err = w.store.fs.Rename(name+tmpSuffix, name)
+	}
+	if err != nil {
+		_ = w.store.fs.Remove(name + tmpSuffix) // else Clean does
+		return fmt.Errorf("cannot give snapshot %q its name: %w", name, err)
 	}
 	if err := w.store.fs.SyncDir(w.store.groupDir(w.info.Group)); err != nil {
 		return fmt.Errorf("cannot sync snapshot directory of group %d: %w", w.info.Group, err)
