@@ -353,6 +353,39 @@ func TestFullOutboxHoldsBack(t *testing.T) {
 	}
 }
 
+// While Kafka is away look-ups go on and the status says so; when it comes back everything goes on, once.
+func TestKafkaGoesAndComes(t *testing.T) {
+	dir := t.TempDir()
+	broker := func(addr string) *kafka.Broker {
+		b, err := kafka.OpenBroker(kafka.BrokerSettings{Addr: addr, Dir: dir, Partitions: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { b.Close() })
+		return b
+	}
+	b := broker("127.0.0.1:0")
+	settings := testSettings(t, t.TempDir())
+	settings.Kafka.Embedded.Listen, settings.Kafka.Brokers = "", []string{b.Addr()}
+	n := openNode(t, settings)
+	visit(t, n, "a", 10, "x")
+	waitIdle(t, n)
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "trouble", func() bool { return strings.Contains(strings.Join(n.Status(false).Trouble, " "), "input: ") })
+	if p := profileOf(n, "u3"); !strings.Contains(p, `"visits":1`) {
+		t.Errorf("profile %s", p)
+	}
+	broker(b.Addr())
+	visit(t, n, "b", 10, "x")
+	waitIdle(t, n)
+	until(t, "no trouble", func() bool { return len(n.Status(false).Trouble) == 0 })
+	if out := activations(t, n); len(out) != 20 {
+		t.Errorf("%d activations, want 20", len(out))
+	}
+}
+
 // What Open refuses, it says; and what it had opened is closed, so that the next try works.
 func TestOpenRefuses(t *testing.T) {
 	settings := testSettings(t, t.TempDir())

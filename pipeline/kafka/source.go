@@ -212,24 +212,35 @@ const (
 	logInterval   = 30 * time.Second // between log lines about the same trouble
 	topicInterval = 250 * time.Millisecond
 	watchInterval = 2 * time.Second // one small metadata request
+	watchTimeout  = 5 * time.Second // without an answer for so long the brokers are away
 )
 
 // watchTopics ends the session when a topic has another id than the streams that are read, or is gone: the client itself
-// waits for ever for the old one to come back.
+// waits for ever for the old one to come back. It also waits for brokers without a word, so this is what notices that they are away.
 func (s *Source) watchTopics(ctx context.Context, client *kgo.Client, stop context.CancelCauseFunc) {
 	admin := kadm.NewClient(client)
 	tick := time.NewTicker(watchInterval)
 	defer tick.Stop()
-	gone := 0
+	gone, away := 0, false
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		details, err := admin.ListTopics(ctx, s.settings.Topics...)
+		ask, cancel := context.WithTimeout(ctx, watchTimeout)
+		details, err := admin.ListTopics(ask, s.settings.Topics...)
+		cancel()
 		if err != nil {
+			if ctx.Err() == nil {
+				s.fail(s.settings.wrap(err, "list topics"))
+				away = true
+			}
 			continue
+		}
+		if away {
+			s.fail(nil)
+			away = false
 		}
 		missing := false
 		s.mu.Lock()
