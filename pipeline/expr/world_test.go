@@ -22,7 +22,7 @@ func (k fakeKind) HasSegment() bool     { return k.t == attribute.String }
 func (k fakeKind) FixedSize() int       { return 16 }
 
 func (k fakeKind) Update(fixed, seg []byte, in *attribute.Input, scratch []byte) []byte { return seg }
-func (k fakeKind) Merge(fixed, seg, of, os, scratch []byte) []byte                     { return seg }
+func (k fakeKind) Merge(fixed, seg, of, os, scratch []byte) []byte                      { return seg }
 
 func (k fakeKind) Num(fixed, seg []byte) (float64, bool) {
 	v := math.Float64frombits(binary.LittleEndian.Uint64(fixed[8:]))

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -135,6 +136,9 @@ func TestCrashEverywhere(t *testing.T) {
 					}
 					for id := range uint32(2) {
 						g, c := openGroup(t, h, id)
+						if names, _ := mem.List(fmt.Sprintf("data/snapshots/%d", id)); strings.Contains(fmt.Sprint(names), ".tmp") {
+							t.Fatalf("%s: left behind: %v", what, names)
+						}
 						f.survived(t, fmt.Sprintf("%s, time %d, group %d", what, again, id), g, c, int(id), mode, power)
 						next := uint64(len(c.numbers)) + 1
 						propose(t, g, next, next+2, 60)

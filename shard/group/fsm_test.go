@@ -3,7 +3,6 @@ package group
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -74,6 +73,7 @@ func (f *frozen) Persist(w io.Writer) error {
 	}
 	b := binary.LittleEndian.AppendUint64(nil, f.hash)
 	b = binary.LittleEndian.AppendUint64(b, f.index)
+	b = binary.LittleEndian.AppendUint64(b, uint64(len(f.numbers)))
 	for _, n := range f.numbers {
 		b = binary.LittleEndian.AppendUint64(b, n)
 	}
@@ -88,15 +88,16 @@ func (f *frozen) Release() {
 }
 
 func (c *chain) Restore(r io.Reader) error {
-	b, err := io.ReadAll(r)
-	if err != nil {
+	head := make([]byte, 24)
+	if _, err := io.ReadFull(r, head); err != nil {
 		return err
 	}
-	if len(b) < 16 || len(b)%8 != 0 {
-		return errors.New("not a chain")
+	b := make([]byte, 8*binary.LittleEndian.Uint64(head[16:]))
+	if _, err := io.ReadFull(r, b); err != nil { // and not up to the end of r
+		return err
 	}
-	c.hash, c.index, c.numbers = binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:]), nil
-	for b = b[16:]; len(b) > 0; b = b[8:] {
+	c.hash, c.index, c.numbers = binary.LittleEndian.Uint64(head), binary.LittleEndian.Uint64(head[8:]), nil
+	for ; len(b) > 0; b = b[8:] {
 		c.numbers = append(c.numbers, binary.LittleEndian.Uint64(b))
 	}
 	return nil
