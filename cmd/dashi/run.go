@@ -168,6 +168,9 @@ func greet(out io.Writer, n *node.Node, demo float64) {
 `)
 }
 
+// demoPatience is how long the end of the demo waits for Kafka.
+const demoPatience = 2 * time.Second
+
 // playDemo sends shop traffic to the node's input topic, as any producer would. In its first seconds it sends what
 // some minutes would bring, so that there is something to see at once.
 func playDemo(ctx context.Context, n *node.Node, rate float64, people int) error {
@@ -181,6 +184,10 @@ func playDemo(ctx context.Context, n *node.Node, rate float64, people int) error
 		return err
 	}
 	defer producer.Close()
+	// What is on its way when the node is told to stop still arrives, unless Kafka is stuck.
+	sending, giveUp := context.WithCancel(context.WithoutCancel(ctx))
+	defer giveUp()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(demoPatience, giveUp) })()
 	town := shop.New(uint64(os.Getpid())^uint64(time.Now().UnixNano()), people)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
@@ -189,16 +196,16 @@ func playDemo(ctx context.Context, n *node.Node, rate float64, people int) error
 	for {
 		now := time.Now()
 		due := int(now.Sub(start).Seconds()*rate + head*min(now.Sub(start).Seconds()/5, 1))
-		for ; sent < due; sent++ {
+		for ; sent < due && ctx.Err() == nil; sent++ {
 			m := town.Next(now)
-			err := producer.Send(ctx, "", kafka.Message{Key: append([]byte(nil), m.Key...), Value: append([]byte(nil), m.Value...)}, nil)
+			err := producer.Send(sending, "", kafka.Message{Key: append([]byte(nil), m.Key...), Value: append([]byte(nil), m.Value...)}, nil)
 			if err != nil {
 				return err
 			}
 		}
 		select {
 		case <-ctx.Done():
-			return nil
+			return producer.Flush(sending)
 		case <-tick.C:
 		}
 	}
