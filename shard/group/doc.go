@@ -12,7 +12,8 @@
 //	I1  Entries are applied in the order of the calls of Propose, each once, and only after the log has acknowledged them.
 //	I2  done is called once for every entry that Propose took, in order, after the entry was applied or will never be.
 //	I3  After a crash at any point, Open applies every entry that was acknowledged, from the snapshot on, in the same order.
-//	I4  The log is deleted up to a snapshot only when a newer one is durable, so one unreadable snapshot loses nothing.
+//	I4  The log is deleted up to a snapshot only when a newer one is durable, so one unreadable snapshot loses nothing. A group
+//	    that holds back the log of all others by that is made to take another snapshot (Host.hurry).
 //	I5  A panic of a state machine ends the process: a state that cannot apply an entry must not go on.
 //
 // Concurrency: the goroutine of a group (Group.run) is the only one that calls its FSM's Apply and Snapshot. Persist and Release run

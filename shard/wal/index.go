@@ -13,8 +13,6 @@ type location struct {
 	size    uint32 // of the data
 }
 
-func (l location) position() Position { return makePosition(l.segment, l.offset) }
-
 // end is the position after the frame.
 func (l location) end() Position {
 	return makePosition(l.segment, l.offset+uint32(frameSize(int(l.size))))

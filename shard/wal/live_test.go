@@ -320,3 +320,35 @@ func BenchmarkAppend(b *testing.B) {
 		}
 	}
 }
+
+// TestSubmitIsOnItsWay: what was submitted while another write hangs is written after that, though nobody waits for it.
+func TestSubmitIsOnItsWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var hang atomic.Bool
+		gate := make(chan struct{})
+		l := open(t, vfs.NewFaulty(vfs.NewMem(), func(op vfs.Op) error {
+			if op.Kind == vfs.OpWrite && hang.Load() {
+				<-gate
+			}
+			return nil
+		}), Options{SegmentSize: 1 << 20})
+		hang.Store(true)
+		var wg sync.WaitGroup
+		wg.Go(func() { must(t, l.Append(1, []Record{record(1, 1)})) })
+		synctest.Wait()
+		p, err := l.Submit(2, []Record{record(2, 1)})
+		must(t, err)
+		hang.Store(false)
+		close(gate)
+		wg.Wait()
+		synctest.Wait()
+		l.mu.Lock()
+		written := l.written
+		l.mu.Unlock()
+		if written < p {
+			t.Fatalf("written up to %v, submitted up to %v", written, p)
+		}
+		must(t, l.Wait(p))
+		closeLog(t, l)
+	})
+}

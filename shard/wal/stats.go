@@ -18,7 +18,7 @@ type Stats struct {
 	Segments, FreeSegments      int
 	DiskBytes                   int64 // of all segments
 	Groups                      int
-	TornBytes                   int64  // cut off the tail by Open
+	TornBytes                   int64  // cut off the tail by Open; in a recycled segment also what its last life left
 	ReplayedRecords             uint64 // frames read by Open
 	Unsynced                    bool   // something is written and not yet durable
 	OldestGroup, OldestSegments uint32 // the group with the oldest entry, and how many segments it alone may hold back
