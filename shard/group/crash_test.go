@@ -20,7 +20,7 @@ type life struct {
 	durable         [2]uint64 // the last of those that Durable said are
 }
 
-// runs proposes 60 entries to each of two groups, with snapshots on the way.
+// run proposes 40 entries to each of two groups, with snapshots on the way.
 func (f *life) run(t testing.TB, s Settings) (operationsFailed bool) {
 	h, err := OpenHost(s)
 	if err != nil {
@@ -43,7 +43,7 @@ func (f *life) run(t testing.TB, s Settings) (operationsFailed bool) {
 	}
 	var indexes [2][]uint64 // in the log, of the numbers: the group may log entries of its own
 	var failed atomic.Bool
-	for n := uint64(1); n <= 60 && !failed.Load(); n++ {
+	for n := uint64(1); n <= 40 && !failed.Load(); n++ {
 		for id, g := range groups {
 			answer := make(chan error, 1)
 			f.proposed[id] = n

@@ -108,6 +108,7 @@ func TestSnapshotWhileApplying(t *testing.T) {
 		propose(t, ga, 1, 30, 100)
 		propose(t, gb, 1, 30, 100)
 		propose(t, ga, 31, 60, 100)
+		synctest.Wait()
 		if persisting.Load() != 1 || len(snapshots(t, h, 1)) != 0 {
 			t.Fatalf("%d are persisting", persisting.Load())
 		}

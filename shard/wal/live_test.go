@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -118,7 +119,7 @@ func TestManyAtOnce(t *testing.T) {
 		mem := vfs.NewMem()
 		opts := Options{Mode: mode, SegmentSize: 16 << 10, MaxBuffer: 2 << 10, SyncInterval: time.Millisecond}
 		l := open(t, mem, opts)
-		const groups, entries = 16, 120
+		const groups, entries = 16, 150
 		var wg sync.WaitGroup
 		for g := uint32(1); g <= groups; g++ {
 			wg.Go(func() {
@@ -148,9 +149,10 @@ func TestManyAtOnce(t *testing.T) {
 			})
 			wg.Go(func() {
 				var buf []byte
-				for last := uint64(0); last < entries; {
-					var first uint64
-					if first, last = l.Bounds(g); last < first {
+				for range 100 {
+					first, last := l.Bounds(g)
+					if last < first {
+						runtime.Gosched()
 						continue
 					}
 					r, b, err := l.Read(g, last, buf)

@@ -287,8 +287,12 @@ func openInline(fs vfs.FS, mode Mode) (*Log, error) {
 
 // TestModel compares a log with the model while nothing goes wrong.
 func TestModel(t *testing.T) {
+	seeds := uint64(15)
+	if testing.Short() {
+		seeds = 2
+	}
 	for _, mode := range []Mode{Replicated, Fsync} {
-		for seed := range uint64(15) {
+		for seed := range seeds {
 			mem := vfs.NewMem()
 			l, err := openInline(mem, mode)
 			must(t, err)
