@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"sync"
 
 	"dashi/pipeline/expr"
@@ -91,15 +92,15 @@ func (n *Node) Members(audience int, from Cursor, fn func(*shard.View) bool) (ne
 	})
 }
 
-// Scan calls fn for the profiles for which the condition is true, like Members.
-func (n *Node) Scan(condition expr.Bool, from Cursor, fn func(*shard.View) bool) (next Cursor, more bool) {
+// Scan calls fn for the profiles for which the condition is true, like Members. It stops when ctx is done.
+func (n *Node) Scan(ctx context.Context, condition expr.Bool, from Cursor, fn func(*shard.View) bool) (next Cursor, more bool) {
 	return n.walk(from, func(s *shard.Shard, ordinal uint32, v *shard.View) (uint32, bool, bool) {
 		stopped := false
 		o, more := s.Scan(condition, ordinal, scanPage, v, func(v *shard.View) bool {
 			stopped = !fn(v)
 			return !stopped
 		})
-		return o, more, stopped
+		return o, more, stopped || ctx.Err() != nil
 	})
 }
 

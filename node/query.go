@@ -33,7 +33,7 @@ func (n *Node) Query(ctx context.Context, q httpapi.Query, fn func(*shard.View))
 	}
 	if q.Limit > 0 {
 		left := q.Limit
-		found.Next, found.More = n.Scan(x.Bool, q.From, func(v *shard.View) bool {
+		found.Next, found.More = n.Scan(ctx, x.Bool, q.From, func(v *shard.View) bool {
 			fn(v)
 			left--
 			return left > 0
@@ -43,9 +43,9 @@ func (n *Node) Query(ctx context.Context, q httpapi.Query, fn func(*shard.View))
 }
 
 func (n *Node) countByScan(ctx context.Context, condition expr.Bool) (total int64, err error) {
-	n.Scan(condition, Cursor{}, func(*shard.View) bool {
+	n.Scan(ctx, condition, Cursor{}, func(*shard.View) bool {
 		total++
-		return total&1023 != 0 || ctx.Err() == nil
+		return true
 	})
 	return total, ctx.Err()
 }

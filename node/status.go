@@ -79,6 +79,7 @@ type ActivationStatus struct {
 type KafkaStatus struct {
 	Brokers  []string       `json:"brokers"`
 	Inputs   []string       `json:"inputs"`
+	Dead     string         `json:"dead"` // topic of what could not be understood
 	Embedded bool           `json:"embedded"`
 	Streams  []StreamStatus `json:"streams"`
 }
@@ -135,6 +136,7 @@ func (n *Node) Status(hashes bool) *Status {
 		Memory: MemoryStatus{Limit: n.settings.Limits.MemoryBytes},
 		Kafka: KafkaStatus{
 			Brokers:  n.kafka.Brokers,
+			Dead:     n.settings.Kafka.Dead,
 			Embedded: n.broker != nil,
 		},
 		Activations: ActivationStatus{Published: n.metrics.published.Load()},

@@ -7,9 +7,11 @@ import (
 	"io"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 )
@@ -55,11 +57,11 @@ func getCommand() *cobra.Command {
 }
 
 func printProfile(out io.Writer, p *profileAnswer) {
-	fmt.Fprintf(out, "%s  (%d updates)\n", p.ID, p.Version)
+	fmt.Fprintf(out, "%s  (%d updates)\n", plain(p.ID), p.Version)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "\nidentifiers")
 	for _, id := range p.Identifiers {
-		fmt.Fprintf(w, "  %s:%s\tseen %s to %s\n", id.Namespace, id.Value, local(id.FirstSeen), local(id.LastSeen))
+		fmt.Fprintf(w, "  %s:%s\tseen %s to %s\n", id.Namespace, plain(id.Value), local(id.FirstSeen), local(id.LastSeen))
 	}
 	fmt.Fprintln(w, "\nattributes")
 	for _, name := range sortedKeys(p.Attributes) {
@@ -80,6 +82,16 @@ func printProfile(out io.Writer, p *profileAnswer) {
 		}
 	}
 	w.Flush()
+}
+
+// plain is s as it may be printed on a terminal: in quotes with escapes if there is anything in it that is not for the eye.
+func plain(s string) string {
+	for _, r := range s {
+		if !unicode.IsPrint(r) {
+			return strconv.Quote(s)
+		}
+	}
+	return s
 }
 
 func sortedKeys[V any](m map[string]V) []string {
@@ -154,7 +166,7 @@ func membersCommand() *cobra.Command {
 			if line.ID == "" { // the cursor to go on from
 				continue
 			}
-			fmt.Fprintf(cl.out, "%s\tsince %s\n", line.ID, local(line.Since))
+			fmt.Fprintf(cl.out, "%s\tsince %s\n", plain(line.ID), local(line.Since))
 		}
 	}
 	return c
@@ -181,7 +193,7 @@ func queryCommand() *cobra.Command {
 		}
 		fmt.Fprintf(cl.out, "%d profiles\n", answer.Count)
 		for _, p := range answer.Sample {
-			fmt.Fprintln(cl.out, " ", p.ID)
+			fmt.Fprintln(cl.out, " ", plain(p.ID))
 		}
 		return nil
 	}
@@ -223,7 +235,7 @@ func tailCommand() *cobra.Command {
 				At                                                   time.Time
 			}
 			if json.Unmarshal([]byte(data), &a) == nil {
-				fmt.Fprintf(cl.out, "%s  %-6s %-24s %s\n", a.At.Local().Format("15:04:05.000"), a.Transition, a.Activation, a.Profile)
+				fmt.Fprintf(cl.out, "%s  %-6s %-24s %s\n", a.At.Local().Format("15:04:05.000"), a.Transition, a.Activation, plain(a.Profile))
 			}
 		}
 		if c.Context().Err() != nil {

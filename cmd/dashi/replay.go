@@ -23,6 +23,7 @@ import (
 // replayOptions are the flags of replay.
 type replayOptions struct {
 	mapping, topic   string
+	dead             string
 	recipes, brokers []string
 	rate             float64
 	pace             float64
@@ -65,12 +66,14 @@ Rows that cannot be mapped go to the dead topic; rows without an identifier are 
 
 // replayTarget asks the node for what the flags leave open.
 func replayTarget(ctx context.Context, cl *client, o *replayOptions) ([]recipe.Source, error) {
+	o.dead = "dashi.dead"
 	if len(o.brokers) == 0 || o.topic == "" {
 		var st node.Status
 		if err := cl.fetch(ctx, "/v1/status", &st); err == nil {
 			if len(o.brokers) == 0 {
 				o.brokers = st.Kafka.Brokers
 			}
+			o.dead = st.Kafka.Dead
 			if o.topic == "" && len(st.Kafka.Inputs) > 0 {
 				o.topic = st.Kafka.Inputs[0]
 			}
@@ -127,7 +130,7 @@ func replay(c *cobra.Command, cl *client, path string, o replayOptions) error {
 		return err
 	}
 	defer producer.Close()
-	dead, err := kafka.NewDeadLetters(settings, "dashi.dead")
+	dead, err := kafka.NewDeadLetters(settings, o.dead)
 	if err != nil {
 		return err
 	}
@@ -226,12 +229,7 @@ func (r *replayer) row(ctx context.Context, n, line int64, row []string, err err
 		if bad != nil {
 			text = bad.text
 		}
-		letter := kafka.DeadLetter{Reason: "bad_row", Detail: fmt.Sprintf("%s line %d: %v", filepath.Base(r.in.file.Name()), line, err), Value: text}
-		if err := r.dead.Put(ctx, letter); err != nil {
-			return err
-		}
-		r.done(n, func(b *bookmark) { b.Bad++ }, nil)
-		return nil
+		return r.bury(ctx, n, line, text, err)
 	}
 	if err := r.wait(ctx, millis); err != nil {
 		return err
@@ -244,9 +242,23 @@ func (r *replayer) row(ctx context.Context, n, line int64, row []string, err err
 		return failed
 	}
 	key = append([]byte(nil), key...) // the producer reads it later, the binding writes over it with the next row
-	return r.producer.Send(ctx, "", kafka.Message{Key: key, Value: value}, func(err error) {
+	err = r.producer.Send(ctx, "", kafka.Message{Key: key, Value: value}, func(err error) {
 		r.done(n, func(b *bookmark) { b.Events++ }, err)
 	})
+	if errors.Is(err, kafka.ErrTooLarge) {
+		return r.bury(ctx, n, line, value, err)
+	}
+	return err
+}
+
+// bury sends row n to the dead topic, with why.
+func (r *replayer) bury(ctx context.Context, n, line int64, text []byte, why error) error {
+	letter := kafka.DeadLetter{Reason: "bad_row", Detail: fmt.Sprintf("%s line %d: %v", filepath.Base(r.in.file.Name()), line, why), Value: text}
+	if err := r.dead.Put(ctx, letter); err != nil {
+		return err
+	}
+	r.done(n, func(b *bookmark) { b.Bad++ }, nil)
+	return nil
 }
 
 // wait keeps to --rate or --pace.
