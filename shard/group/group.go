@@ -1,6 +1,7 @@
 package group
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -18,7 +19,8 @@ type Group struct {
 	room    sync.Cond // pending is shorter
 	work    sync.Cond // pending is not empty, or the group closes
 	pending []proposal
-	asked   []chan error // who wants a snapshot
+	bytes   int          // of the entries in pending
+	asked   []chan error // who wants a snapshot, and holds host.persisting for it
 	hurried bool         // the log wants one
 	closed  bool
 
@@ -32,12 +34,12 @@ type Group struct {
 	batch   []proposal
 	logged  int64          // bytes since the last snapshot was taken
 	writing sync.WaitGroup // the goroutine that persists
-	busy    atomic.Bool    // it is at work
 }
 
 type proposal struct {
-	entry []byte
-	done  func(index uint64, result any, err error)
+	entry   []byte
+	done    func(index uint64, result any, err error)
+	barrier bool // there is no entry, only done
 }
 
 // Types of records in the log.
@@ -70,7 +72,7 @@ func (g *Group) Durable() uint64 {
 }
 
 // Propose hands an entry to the group, which owns it until it calls done: once, on the group's goroutine, in the order of the calls.
-// Propose blocks while Settings.Pending entries wait. After an error (ErrClosed, ErrTooLarge) done is not called.
+// Propose blocks while Settings.Pending entries, or entries of Settings.PendingBytes, wait. After an error (ErrClosed, ErrTooLarge) done is not called.
 //
 // done must not wait for anything, so it must not call Propose either: a full group would wait for itself. It may start a
 // goroutine that does.
@@ -80,15 +82,42 @@ func (g *Group) Propose(entry []byte, done func(index uint64, result any, err er
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for len(g.pending) >= g.host.settings.Pending && !g.closed {
+	for g.full(len(entry)) && !g.closed {
 		g.room.Wait()
 	}
 	if g.closed {
 		return ErrClosed
 	}
-	g.pending = append(g.pending, proposal{entry, done})
+	g.pending = append(g.pending, proposal{entry: entry, done: done})
+	g.bytes += len(entry)
 	g.work.Signal()
 	return nil
+}
+
+// full says that an entry of this many bytes must wait. One fits always, whatever its size. mu is held.
+func (g *Group) full(size int) bool {
+	n := len(g.pending)
+	return n >= g.host.settings.Pending || n > 0 && g.bytes+size > g.host.settings.PendingBytes
+}
+
+// Barrier returns when everything that was proposed before has been applied: a read after it sees that. It logs nothing, and does not
+// wait for room. It fails with ErrClosed, with the error of ctx, or with that of a log that has failed.
+func (g *Group) Barrier(ctx context.Context) error {
+	c := make(chan error, 1)
+	g.mu.Lock()
+	if g.closed {
+		g.mu.Unlock()
+		return ErrClosed
+	}
+	g.pending = append(g.pending, proposal{barrier: true, done: func(_ uint64, _ any, err error) { c <- err }})
+	g.work.Signal()
+	g.mu.Unlock()
+	select {
+	case err := <-c:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // run is the group's goroutine.
@@ -103,12 +132,12 @@ func (g *Group) run() {
 			g.commit()
 		}
 		for _, c := range asked {
-			c <- g.snapshotNow()
+			g.freeze(func(err error) { c <- err })
 		}
 		if hurried {
 			g.moveOn()
 		}
-		if (hurried || g.logged >= g.limit.Load()) && !g.busy.Load() {
+		if hurried || g.logged >= g.limit.Load() {
 			g.snapshotSoon()
 		}
 	}
@@ -133,6 +162,7 @@ func (g *Group) take() (asked []chan error, hurried, ok bool) {
 		g.batch = append(g.batch, p)
 		bytes += len(p.entry)
 	}
+	g.bytes -= bytes
 	left := copy(g.pending, g.pending[len(g.batch):])
 	clear(g.pending[left:])
 	g.pending = g.pending[:left]
@@ -166,10 +196,16 @@ func (g *Group) moveOn() {
 func (g *Group) commit() {
 	index := g.applied.Load()
 	g.records = g.records[:0]
-	for i, p := range g.batch {
-		g.records = append(g.records, wal.Record{Index: index + 1 + uint64(i), Term: term, Commit: index, Data: p.entry})
+	for _, p := range g.batch {
+		if !p.barrier {
+			g.records = append(g.records, wal.Record{Index: index + 1 + uint64(len(g.records)), Term: term, Commit: index, Data: p.entry})
+		}
 	}
-	if err := g.host.log.Append(g.id, g.records); err != nil {
+	err := g.host.log.Err()
+	if len(g.records) > 0 {
+		err = g.host.log.Append(g.id, g.records)
+	}
+	if err != nil {
 		err = fmt.Errorf("cannot log entries of group %d: %w", g.id, err)
 		for _, p := range g.batch {
 			p.done(0, nil, err)
@@ -178,10 +214,13 @@ func (g *Group) commit() {
 	}
 	for i := range g.batch {
 		p := &g.batch[i]
-		index++
-		result := g.fsm.Apply(index, p.entry)
-		g.applied.Store(index)
-		g.logged += int64(len(p.entry))
+		var result any
+		if !p.barrier {
+			index++
+			result = g.fsm.Apply(index, p.entry)
+			g.applied.Store(index)
+			g.logged += int64(len(p.entry))
+		}
 		p.done(index, result, nil)
 		*p = proposal{}
 	}
@@ -200,15 +239,18 @@ func (g *Group) close() error {
 	if g.applied.Load() == g.snapped.Load() || g.host.log.Err() != nil { // Host.Close returns that
 		return nil
 	}
-	return g.snapshotNow()
+	return g.lastSnapshot()
 }
 
-// Snapshot takes a snapshot now and returns when it is durable.
+// Snapshot takes a snapshot and returns when it is durable. Entries are applied meanwhile; those proposed after the call may be in it or not.
+// It fails with ErrClosed when the group closes before its turn; closing takes a snapshot anyway.
 func (g *Group) Snapshot() error {
+	g.host.persisting <- struct{}{} // the caller waits for its turn, not the group
 	c := make(chan error, 1)
 	g.mu.Lock()
 	if g.closed {
 		g.mu.Unlock()
+		<-g.host.persisting
 		return ErrClosed
 	}
 	g.asked = append(g.asked, c)

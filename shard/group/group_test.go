@@ -1,6 +1,7 @@
 package group
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -126,7 +127,7 @@ func TestSnapshotWhileApplying(t *testing.T) {
 			t.Fatalf("%d are persisting", persisting.Load())
 		}
 		go func() { // others that want one meanwhile
-			if err := ga.Snapshot(); err != nil {
+			if err := ga.Snapshot(); !errors.Is(err, ErrClosed) { // its turn does not come any more
 				t.Error(err)
 			}
 		}()
@@ -423,4 +424,136 @@ func TestCloseAmongEverything(t *testing.T) {
 			t.Fatalf("%d taken, %d done", taken.Load(), done.Load())
 		}
 	}
+}
+
+// TestBarrier: it returns when everything before it is applied, and not before; it needs no room and logs nothing.
+func TestBarrier(t *testing.T) {
+	for _, mode := range []wal.Mode{wal.Replicated, wal.Fsync} {
+		synctest.Test(t, func(t *testing.T) {
+			s := settings(vfs.NewMem())
+			s.Mode, s.Pending = mode, 2
+			h := openHost(t, s)
+			gate := make(chan struct{})
+			c := &chain{apply: func(uint64) { <-gate }}
+			g, err := h.Open(1, c)
+			must(t, err)
+			done := func(uint64, any, error) {}
+			must(t, g.Propose(entry(1, 8), done))
+			synctest.Wait() // in hand
+			must(t, g.Propose(entry(2, 8), done))
+			must(t, g.Propose(entry(3, 8), done)) // full
+			passed := make(chan error, 1)
+			go func() { passed <- g.Barrier(t.Context()) }()
+			ctx, cancel := context.WithCancel(t.Context())
+			gaveUp := make(chan error, 1)
+			go func() { gaveUp <- g.Barrier(ctx) }()
+			synctest.Wait()
+			cancel()
+			if err := <-gaveUp; !errors.Is(err, context.Canceled) {
+				t.Fatal(err)
+			}
+			for range 2 {
+				gate <- struct{}{}
+				synctest.Wait()
+			}
+			if len(passed) > 0 {
+				t.Fatal("returned while an entry waited")
+			}
+			gate <- struct{}{}
+			must(t, <-passed)
+			c.check(t, 3)
+			records := h.Stats().Log.Records
+			must(t, g.Barrier(t.Context())) // with nothing to wait for
+			if g.Applied() != 3 || h.Stats().Log.Records != records {
+				t.Fatal("a barrier was logged")
+			}
+			must(t, h.Close())
+			if err := g.Barrier(t.Context()); !errors.Is(err, ErrClosed) {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+// TestPendingBytes: large entries wait for room by their size, and one always fits.
+func TestPendingBytes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := settings(vfs.NewMem())
+		s.PendingBytes, s.segmentSize = 1000, 64<<10
+		h := openHost(t, s)
+		gate := make(chan struct{})
+		g, err := h.Open(1, &chain{apply: func(uint64) { <-gate }})
+		must(t, err)
+		var taken atomic.Int64
+		done := func(uint64, any, error) {}
+		must(t, g.Propose(entry(1, 8), done))
+		synctest.Wait()                      // it is in hand
+		sizes := []int{600, 400, 8, 5000, 8} // 1000 together; no room; more than there ever is; none beside it
+		go func() {
+			for i, size := range sizes {
+				if err := g.Propose(entry(uint64(i)+2, size), done); err != nil {
+					t.Error(err)
+				}
+				taken.Add(1)
+			}
+		}()
+		f := func(want int64) {
+			t.Helper()
+			synctest.Wait()
+			if taken.Load() != want {
+				t.Fatalf("%d entries were taken, want %d", taken.Load(), want)
+			}
+		}
+		f(2)
+		gate <- struct{}{} // the first two come into hand
+		f(3)
+		gate <- struct{}{}
+		gate <- struct{}{} // the small one comes into hand
+		f(4)
+		gate <- struct{}{}
+		f(5)
+		close(gate)
+		must(t, h.Close())
+	})
+}
+
+// TestSnapshotOnDemand: who asks waits, the group does not, neither for its turn nor for the disk.
+func TestSnapshotOnDemand(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := openHost(t, settings(vfs.NewMem()))
+		gate := make(chan struct{})
+		var chains [2]*chain
+		var groups [2]*Group
+		answers := make(chan error, 2)
+		for i := range groups {
+			chains[i] = &chain{persist: func() { <-gate }}
+			var err error
+			groups[i], err = h.Open(uint32(i), chains[i])
+			must(t, err)
+			propose(t, groups[i], 1, 3, 20)
+			go func() { answers <- groups[i].Snapshot() }()
+			synctest.Wait()
+		}
+		for i, g := range groups { // one persists, one waits for its turn
+			propose(t, g, 4, 6, 20)
+			chains[i].check(t, 6)
+		}
+		if len(answers) != 0 {
+			t.Fatal("answered before it was durable")
+		}
+		close(gate)
+		must(t, <-answers)
+		must(t, <-answers)
+		if a, b := snapshots(t, h, 0), snapshots(t, h, 1); len(a) != 1 || len(b) != 1 {
+			t.Fatalf("snapshots: %v, %v", a, b)
+		}
+		chains[0].fails = errInjected
+		propose(t, groups[0], 7, 7, 20)
+		if err := groups[0].Snapshot(); !errors.Is(err, errInjected) {
+			t.Fatal(err)
+		}
+		chains[0].fails = nil
+		must(t, groups[0].Snapshot()) // the turn was given back
+		must(t, h.Close())
+	})
 }

@@ -47,7 +47,9 @@ type Settings struct {
 	SnapshotBytes int64
 	// Pending bounds the entries of a group that wait to be applied; Propose blocks beyond. Default 64.
 	Pending int
-	Log     *slog.Logger // default: discards
+	// PendingBytes bounds them too, but for one that waits alone. Default 8 MiB.
+	PendingBytes int
+	Log          *slog.Logger // default: discards
 
 	segmentSize int64 // of the log, default 64 MiB; for tests
 }
@@ -90,6 +92,9 @@ func OpenHost(s Settings) (*Host, error) {
 	}
 	if s.Pending == 0 {
 		s.Pending = 64
+	}
+	if s.PendingBytes == 0 {
+		s.PendingBytes = 8 << 20
 	}
 	if s.segmentSize == 0 {
 		s.segmentSize = 64 << 20

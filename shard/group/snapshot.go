@@ -8,43 +8,47 @@ import (
 	"dashi/shard/snapshot"
 )
 
-// snapshotSoon takes a snapshot and has it written next to the work, if no other group is writing one at the moment.
+// snapshotSoon takes a snapshot and has it written next to the work, if no group is writing one at the moment.
 func (g *Group) snapshotSoon() {
 	select {
 	case g.host.persisting <- struct{}{}:
 	default:
 		return // asked again after the next batch
 	}
+	g.freeze(func(err error) {
+		if err != nil {
+			g.failedSnapshot(err)
+		}
+	})
+}
+
+// freeze takes a snapshot, has it written next to the work, and calls end when it is durable or has failed. host.persisting is held
+// for it. It runs on the group's goroutine.
+func (g *Group) freeze(end func(error)) {
 	frozen, err := g.fsm.Snapshot()
 	g.logged = 0 // after a failure as well: the next attempt is not at once
 	if err != nil {
 		<-g.host.persisting
-		g.failedSnapshot(err)
+		end(err)
 		return
 	}
 	index := g.applied.Load()
-	g.busy.Store(true)
 	g.writing.Go(func() {
-		if err := g.persist(frozen, index); err != nil {
-			g.failedSnapshot(err)
-		}
+		err := g.persist(frozen, index)
 		<-g.host.persisting
-		g.busy.Store(false)
 		g.host.hurry()
+		end(err)
 	})
 }
 
-// snapshotNow takes a snapshot and writes it before it returns. It runs on the group's goroutine, or after that has ended.
-func (g *Group) snapshotNow() error {
-	g.writing.Wait()
+// lastSnapshot takes a snapshot and writes it before it returns. The group's goroutine has ended.
+func (g *Group) lastSnapshot() error {
 	g.host.persisting <- struct{}{}
-	defer g.host.hurry()
 	defer func() { <-g.host.persisting }()
 	frozen, err := g.fsm.Snapshot()
 	if err != nil {
 		return err
 	}
-	g.logged = 0
 	return g.persist(frozen, g.applied.Load())
 }
 

@@ -100,7 +100,10 @@ func TestMark(t *testing.T) {
 	f("boot-2", false, Dirty) // power cut
 	m := f("boot-2", false, Clean)
 	must(t, m.Closed())
-	f("boot-3", false, Clean) // closed in order
+	f("boot-3", false, Clean)    // closed in order
+	m = f("boot-3", true, Dirty) // somebody deleted the log
+	must(t, m.Closed())
+	f("boot-3", false, Clean)
 	f("", false, Dirty)
 	f("", false, Dirty) // a system without boot ids may have restarted
 	file, err := mem.Open("d/" + markName)

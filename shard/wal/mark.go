@@ -63,6 +63,8 @@ func Opened(fsys vfs.FS, dir, bootID string, fresh bool) (*Mark, error) {
 		m.Clean, m.Reason = Dirty, "the note of who had it open is unreadable"
 	case err != nil:
 		return nil, fmt.Errorf("cannot read mark in %q: %w", dir, err)
+	case fresh:
+		m.Clean, m.Reason = Dirty, "there was data, and it is missing"
 	case state == "closed":
 		m.Reason = "closed in order"
 	case boot == bootID && bootID != "":
