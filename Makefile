@@ -9,7 +9,7 @@ FUZZTIME ?= 5s
 DATA ?= data
 DEMO ?= 200
 
-.PHONY: help run build test race lint check bench fuzz e2e ci tools clean
+.PHONY: help run build test race lint check bench fuzz real-kafka ci tools clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,16 +35,19 @@ lint: ## format, vet, staticcheck, go.mod
 check: build ## the recipes of deploy/
 	bin/dashi check deploy/recipes
 
+real-kafka: ## the Kafka tests against Apache Kafka, whose jars Maven brings; says why when it cannot
+	DASHI_REAL_KAFKA=jars $(GO) test ./pipeline/kafka -run '^TestRealKafka$$' -count=1 -v
+
 fuzz: ## every fuzz target for FUZZTIME
 	@.ci/fuzz $(FUZZTIME)
 
-bench: build ## the benchmarks of issue 2, results to bench/results
+bench: build ## the benchmarks against their targets, results to bench/results
 	$(GO) run ./bench/cmd/measure
 
 tools: ## what tests need beyond Go, from the system's packages, where they can be had
 	@.ci/tools
 
-ci: tools lint check test race fuzz ## everything that must hold
+ci: tools lint check test real-kafka race fuzz ## everything that must hold
 	@echo "ci: all of it passed"
 
 clean: ## what was built, and the data of make run
