@@ -1,5 +1,6 @@
 // Package identity says what an identifier is: its canonical form, its hash, and which values are no
-// identifier at all. An identifier is namespace:value, as in user_id:42 or email:ada@example.com.
+// identifier at all; and what the rules are by which identifiers are one person (Rules). An identifier is
+// namespace:value, as in user_id:42 or email:ada@example.com.
 //
 // It is pure: functions of bytes, with no state that changes. It does not decide who is whom: links and
 // merges are the shard's, and which namespaces exist is the cookbook's.

@@ -26,18 +26,23 @@ type Option func(*options)
 
 type options struct {
 	region  string
-	blocked []string
+	blocked []*Pattern
+	hashed  bool
 }
 
 // Region is the ISO 3166 code of the country in which a phone number without country code is dialled.
 // Without it such numbers are no identifiers.
 func Region(code string) Option { return func(o *options) { o.region = code } }
 
-// Block adds values to the built-in list of blocked ones. They too are compared without regard to ASCII case,
-// both with what arrived (trimmed) and with its canonical form.
-func Block(values ...string) Option {
-	return func(o *options) { o.blocked = append(o.blocked, values...) }
+// Block adds to the built-in list of blocked values. The patterns are compared both with what arrived (trimmed) and
+// with its canonical form.
+func Block(patterns ...*Pattern) Option {
+	return func(o *options) { o.blocked = append(o.blocked, patterns...) }
 }
+
+// SHA256 keeps the SHA-256 of the canonical form, in lower-case hexadecimal, in place of the form itself. A value that is 64
+// hexadecimal digits counts as hashed already: sources that send the value and sources that send its hash meet.
+func SHA256() Option { return func(o *options) { o.hashed = true } }
 
 // Normaliser returns the named normaliser:
 //
@@ -72,31 +77,25 @@ func Normaliser(name string, opts ...Option) (Normalise, error) {
 	default:
 		return nil, fmt.Errorf("cannot make normaliser %q: %w", name, ErrNormaliser)
 	}
-	return guard(form, o.blocked), nil
+	blocked := &blocklist{}
+	for _, p := range o.blocked {
+		blocked.add(p)
+	}
+	if o.hashed {
+		form = hashing(form, blocked, o.blocked)
+	}
+	return guard(form, blocked), nil
 }
 
 // guard refuses blocked values around form.
-func guard(form Normalise, extra []string) Normalise {
-	refused := make([][]byte, 0, len(extra))
-	for _, v := range extra {
-		refused = append(refused, trimSpace([]byte(v)))
-	}
-	blocked := func(value []byte) bool {
-		value = trimSpace(value)
-		for _, r := range refused {
-			if equalFold(r, value) {
-				return true
-			}
-		}
-		return Blocked(value)
-	}
+func guard(form Normalise, blocked *blocklist) Normalise {
 	return func(dst, value []byte) ([]byte, bool) {
-		if blocked(value) {
+		if blocked.holds(value) {
 			return dst, false
 		}
 		out, ok := form(dst, value)
 		// What was not blocked is not blocked unchanged: spare the usual value the second look.
-		if !ok || !bytes.Equal(out[len(dst):], value) && blocked(out[len(dst):]) {
+		if !ok || !bytes.Equal(out[len(dst):], value) && blocked.holds(out[len(dst):]) {
 			return dst, false
 		}
 		return out, true

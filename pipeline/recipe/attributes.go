@@ -76,7 +76,7 @@ func (c *compiler) stored(i int, e *entry, kind string, a *Attribute) bool {
 }
 
 func (c *compiler) spec(e *entry, kind string, of expr.Type) attribute.Spec {
-	s := attribute.Spec{Kind: kind, Unique: content(e.node, "unique") == "true"}
+	s := attribute.Spec{Kind: kind, Unique: isTrue(value(e.node, "unique"))}
 	s.Limit, _ = strconv.Atoi(content(e.node, "limit"))
 	s.Top, _ = strconv.Atoi(content(e.node, "top"))
 	s.Precision, _ = strconv.Atoi(content(e.node, "precision"))

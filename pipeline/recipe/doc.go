@@ -16,7 +16,8 @@
 // guide with an example is deploy/recipes/README.md. In short:
 //
 //	recipe: NAME
-//	identity: {namespaces: [{name, from, normalise, region, blocked}]}   # strongest first
+//	identity: {max_identifiers, namespaces:                              # strongest first
+//	           [{name, from, normalise, region, hash, blocked, unique, limit: {count, period, excess}, shared}]}
 //	fields: {PATH: string|number|bool|time}                              # beyond the Segment spec
 //	purposes: {NAME: PATH | {from, on, granted, withdrawn}}
 //	attributes: {NAME: {kind, description, ...}}                         # on, where, each, value, by; or rules

@@ -166,20 +166,35 @@ var mappingShape = &shape{is: object, def: "mapping", doc: "How rows of a file b
 	{name: "context", doc: "Each as FIELD: CEL over row.", shape: &shape{is: mapOf, names: fieldPath, empty: true, of: expressionShape("CEL over row.")}},
 }}
 
+var limitShape = &shape{is: object, doc: "The most values of the namespace that come to one profile.", keys: []key{
+	{name: "count", doc: "How many: 3, for instance.", required: true, shape: &shape{is: integer, min: 1, max: identity.MostIdentifiers}},
+	{name: "period", doc: "Within any stretch of event time this long, such as 24h, 7d or 4w; ever (the default): altogether.", shape: textShape("ever, or a number and h, d or w.")},
+	{name: "excess", doc: "What happens to a value over the limit. refuse (the default, and the only way): it is not linked; the event counts for its strongest identifier; the refusal is counted and shown.",
+		shape: &shape{is: text, words: []string{"refuse"}}},
+}}
+
 var identityShape = &shape{is: object, doc: "Who an event is about.", keys: []key{
 	{name: "namespaces", doc: "Kinds of identifier, strongest first.", required: true, shape: &shape{is: listOf, of: &shape{is: object, doc: "One namespace.", keys: []key{
 		{name: "name", doc: "As in name:value.", required: true, shape: textShape("An identifier.")},
 		{name: "from", doc: "Where events hold it: paths, tried in order.", required: true, shape: oneOrMany(textShape("A path such as userId or traits.email."))},
-		{name: "normalise", doc: "How a value is brought to one form.", shape: &shape{is: text, words: identity.NormaliserNames()}},
+		{name: "normalise", doc: "How a value is brought to one form: exact (as it is), trim (the default), lower, email, phone (E.164).", shape: &shape{is: text, words: identity.NormaliserNames()}},
 		{name: "region", doc: "For phone: the country (ISO 3166, such as GB) of numbers without a country code.", shape: textShape("A country code.")},
-		{name: "blocked", doc: "Values that are nobody's identifier, besides those that are always blocked.", shape: oneOrMany(textShape("A value."))},
+		{name: "hash", doc: "Keep only the SHA-256 of the normalised value, in hexadecimal. A value that is one already is taken as it is.", shape: &shape{is: text, words: []string{"sha256"}}},
+		{name: "blocked", doc: "Values that are nobody's identifier, besides those that are always blocked: a value, a glob (*@test.example) or an RE2 expression between slashes (/^kiosk-[0-9]+$/). Case does not matter.",
+			shape: oneOrMany(textShape("A value, a glob or /an expression/."))},
+		{name: "unique", doc: "A profile has at most one value of it: people with different values never merge.", shape: &shape{is: boolean}},
+		{name: "limit", doc: "The most values of it that come to one profile.", shape: limitShape},
+		{name: "shared", doc: "Who keeps a value that was seen with people who must not merge: the first one (first, the default), the last one by event time (last_authenticated), or nobody (isolate).",
+			shape: &shape{is: text, words: identity.SharedNames[:]}},
 	}}}},
+	{name: "max_identifiers", doc: fmt.Sprintf("The most identifiers, of all namespaces, that one profile has; %d without it. A link beyond it is refused, counted and shown.", identity.DefaultMaxIdentifiers),
+		shape: &shape{is: integer, min: 2, max: identity.MostIdentifiers}},
 }}
 
 var recipeShape = &shape{is: object, doc: "One recipe of the cookbook.", keys: []key{
 	{name: "recipe", doc: "The name of this recipe.", required: true, shape: textShape("A short name.")},
 	describedKey,
-	{name: "identity", doc: "The kinds of identifier. At most one in a cookbook, or equal ones; without it user_id, email, phone, anonymous_id.", shape: identityShape},
+	{name: "identity", doc: "The kinds of identifier, and when they are one person. At most one in a cookbook, or equal ones; without it user_id (unique), email, phone, and anonymous_id (shared: last_authenticated).", shape: identityShape},
 	{name: "fields", doc: "Event fields that are not in the Segment spec, with their types.", shape: &shape{is: mapOf, names: anyName, empty: true,
 		of: &shape{is: text, doc: "The type.", words: []string{"string", "number", "bool", "time"}}}},
 	{name: "purposes", doc: "What people consent to.", shape: &shape{is: mapOf, names: identifier, empty: true, of: purposeShape}},
@@ -201,6 +216,7 @@ const (
 	maxPurposes    = 64
 	maxActivations = 1000
 	maxNamespaces  = 64
+	maxBlocked     = 10_000 // patterns of one namespace
 	maxTypes       = 4096
 	maxFields      = 1000
 	maxExpression  = expr.MaxSource // bytes

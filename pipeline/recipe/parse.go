@@ -170,3 +170,6 @@ func elements(n *yaml.Node) []*yaml.Node {
 	}
 	return []*yaml.Node{n}
 }
+
+// isTrue reads a boolean that the grammar has checked; nil is false. YAML writes true in three ways.
+func isTrue(n *yaml.Node) bool { return n != nil && strings.EqualFold(n.Value, "true") }

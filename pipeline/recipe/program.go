@@ -5,6 +5,7 @@ import (
 	"dashi/pipeline/audience"
 	"dashi/pipeline/event"
 	"dashi/pipeline/expr"
+	"dashi/pipeline/identity"
 )
 
 // Program is a compiled cookbook. It is immutable and may be shared between goroutines and shards.
@@ -15,7 +16,9 @@ type Program struct {
 	// Hash is the xxhash64 of the sources: two programs with the same hash are the same.
 	Hash uint64
 
-	Schema     *event.Schema
+	Schema *event.Schema
+	// Identity says which identifiers may be one person; one rule for each of Schema.Namespaces.
+	Identity   identity.Rules
 	Attributes []Attribute
 	// Rules are the updates, by Event.Type (so Rules[0] is for types that the cookbook does not name).
 	// Each list holds the rules for every event too, in recipe order.
