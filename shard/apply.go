@@ -174,7 +174,7 @@ func (a *applier) rule(rule *recipe.Rule, e *event.Event) {
 		return
 	}
 	in := &a.in
-	in.Op, in.By, in.Time, in.ID, in.Value = rule.Op, 1, e.Time, e.ID, event.Value{}
+	in.Op, in.By, in.Time, in.Now, in.ID, in.Value = rule.Op, 1, e.Time, env.Now, e.ID, event.Value{}
 	if rule.Value != nil {
 		in.Value = rule.Value(env)
 		if in.Value.Kind == event.Absent {
@@ -215,9 +215,9 @@ func (a *applier) rule(rule *recipe.Rule, e *event.Event) {
 			p.index.Touched(rule.Attribute, a.dirty)
 			return
 		}
-		before, had := at.Kind.Num(fixed, nil)
+		before, had := at.Kind.Num(fixed, nil, in.Now)
 		at.Kind.Update(fixed, nil, in, nil)
-		after, has := at.Kind.Num(fixed, nil)
+		after, has := at.Kind.Num(fixed, nil, in.Now)
 		p.index.Changed(rule.Attribute, before, had, after, has, a.dirty)
 		return
 	}
@@ -227,9 +227,9 @@ func (a *applier) rule(rule *recipe.Rule, e *event.Event) {
 	var members int
 	switch {
 	case numeric:
-		before, had = at.Kind.Num(fixed, segment)
+		before, had = at.Kind.Num(fixed, segment, in.Now)
 	case at.Type == attribute.Set:
-		members = at.Kind.Len(fixed, segment)
+		members = at.Kind.Len(fixed, segment, in.Now)
 	}
 	updated := at.Kind.Update(fixed, segment, in, a.segment[:0])
 	moved := !same(updated, segment)
@@ -243,11 +243,11 @@ func (a *applier) rule(rule *recipe.Rule, e *event.Event) {
 		return
 	}
 	if numeric {
-		after, has := at.Kind.Num(env.State.Fixed[at.Slot.Offset:], env.State.Segment(at.Slot.Segment))
+		after, has := at.Kind.Num(env.State.Fixed[at.Slot.Offset:], env.State.Segment(at.Slot.Segment), in.Now)
 		p.index.Changed(rule.Attribute, before, had, after, has, a.dirty)
 		return
 	}
-	if at.Type == attribute.Set && !moved && at.Kind.Len(fixed, segment) == members {
+	if at.Type == attribute.Set && !moved && at.Kind.Len(fixed, segment, in.Now) == members {
 		return // an element was seen again: nobody came or went, and conditions see nothing else of a set
 	}
 	p.index.Touched(rule.Attribute, a.dirty)

@@ -29,7 +29,6 @@ func TestNoAllocations(t *testing.T) {
 		s, o := foldAll(k, ins[:32]), foldAll(k, ins[32:])
 		fixed, seg := make([]byte, len(s.fixed)), make([]byte, len(s.seg))
 		scratch, dst := make([]byte, 0, 1<<16), make([]byte, 0, 1<<16)
-		keys := make([][]byte, 0, 8)
 		f := func(what string, fn func()) {
 			t.Helper()
 			if n := testing.AllocsPerRun(20, fn); n != 0 {
@@ -45,24 +44,14 @@ func TestNoAllocations(t *testing.T) {
 		})
 		f("Merge", func() { restore(); k.Merge(fixed, seg, o.fixed, o.seg, scratch) })
 		f("readers", func() {
-			k.Num(s.fixed, s.seg)
-			k.Str(s.fixed, s.seg)
-			k.Truth(s.fixed, s.seg)
-			k.Len(s.fixed, s.seg)
-			k.Find(s.fixed, s.seg, ins[3].Value.Str)
-			k.AppendJSON(dst, s.fixed, s.seg)
+			k.Num(s.fixed, s.seg, 0)
+			k.Str(s.fixed, s.seg, 0)
+			k.Truth(s.fixed, s.seg, 0)
+			k.Len(s.fixed, s.seg, 0)
+			k.Find(s.fixed, s.seg, ins[3].Value.Str, 0)
+			k.AppendJSON(dst, s.fixed, s.seg, 0)
 			Truncated(k, s.seg)
-			switch k.Type() {
-			case Tally:
-				Favourite(s.seg)
-				Top(keys, s.seg, 5)
-			case List:
-				Latest(s.seg)
-				for e := ListElements(s.seg); e.Next(); {
-				}
-			case Set:
-				for e := SetElements(s.seg); e.Next(); {
-				}
+			for e := k.Elements(s.fixed, s.seg, 0); e.Next(); {
 			}
 		})
 	}

@@ -29,7 +29,7 @@ func (avg) Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byte {
 	return nil
 }
 
-func (avg) Num(fixed, seg []byte) (float64, bool) {
+func (avg) Num(fixed, seg []byte, now int64) (float64, bool) {
 	n := get(fixed[16:])
 	if n == 0 {
 		return 0, false
@@ -41,4 +41,6 @@ func (avg) Num(fixed, seg []byte) (float64, bool) {
 	return s.over(n * micro), true
 }
 
-func (k avg) AppendJSON(dst, fixed, seg []byte) []byte { return appendNum(dst, k, fixed, seg) }
+func (k avg) AppendJSON(dst, fixed, seg []byte, now int64) []byte {
+	return appendNum(dst, k, fixed, seg, now)
+}

@@ -120,23 +120,24 @@ func BenchmarkMergeOverflow(b *testing.B) {
 }
 
 func BenchmarkRead(b *testing.B) {
-	tally := foldAll(mustNew(b, Spec{Kind: "tally"}), shuffled(20))
+	tallies := mustNew(b, Spec{Kind: "tally"})
+	tally := foldAll(tallies, shuffled(20))
 	b.Run("what=favourite/elements=20", func(b *testing.B) {
 		for b.Loop() {
-			Favourite(tally.seg)
+			tallies.Str(tally.fixed, tally.seg, 0)
 		}
 	})
 	set, k := foldAll(mustNew(b, Spec{Kind: "set"}), shuffled(20)), mustNew(b, Spec{Kind: "set"})
 	key := []byte("sku-007919")
 	b.Run("what=find/elements=20", func(b *testing.B) {
 		for b.Loop() {
-			k.Find(set.fixed, set.seg, key)
+			k.Find(set.fixed, set.seg, key, 0)
 		}
 	})
 	sums, s := foldAll(mustNew(b, Spec{Kind: "sum"}), []Input{{Value: number(1234.56)}}), mustNew(b, Spec{Kind: "sum"})
 	b.Run("what=sum", func(b *testing.B) {
 		for b.Loop() {
-			s.Num(sums.fixed, nil)
+			s.Num(sums.fixed, nil, 0)
 		}
 	})
 	buf := make([]byte, 0, 64)

@@ -23,16 +23,18 @@ func (count) Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byte {
 	return nil
 }
 
-func (count) Num(fixed, seg []byte) (float64, bool) {
+func (count) Num(fixed, seg []byte, now int64) (float64, bool) {
 	n := get(fixed)
 	return float64(n), n != 0
 }
 
-func (k count) AppendJSON(dst, fixed, seg []byte) []byte { return appendNum(dst, k, fixed, seg) }
+func (k count) AppendJSON(dst, fixed, seg []byte, now int64) []byte {
+	return appendNum(dst, k, fixed, seg, now)
+}
 
 // appendNum appends a number, or null when nothing has been seen.
-func appendNum(dst []byte, k Kind, fixed, seg []byte) []byte {
-	v, ok := k.Num(fixed, seg)
+func appendNum(dst []byte, k Kind, fixed, seg []byte, now int64) []byte {
+	v, ok := k.Num(fixed, seg, now)
 	if !ok {
 		return appendNull(dst)
 	}

@@ -232,9 +232,11 @@ func (k *distinct) mergeHashes(fixed, x, y, scratch []byte) []byte {
 	return out
 }
 
-func (*distinct) Num(fixed, seg []byte) (float64, bool) {
+func (*distinct) Num(fixed, seg []byte, now int64) (float64, bool) {
 	n := get(fixed)
 	return float64(n), n != 0
 }
 
-func (k *distinct) AppendJSON(dst, fixed, seg []byte) []byte { return appendNum(dst, k, fixed, seg) }
+func (k *distinct) AppendJSON(dst, fixed, seg []byte, now int64) []byte {
+	return appendNum(dst, k, fixed, seg, now)
+}

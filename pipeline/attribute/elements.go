@@ -1,8 +1,9 @@
 package attribute
 
-// Elements goes through the elements of a set, tally or list without allocating. It aliases the segment.
+// Elements goes through the elements of a set (in the order of the strings), a tally (in the order of its keys) or a
+// list (newest first) without allocating. It aliases the segment.
 //
-//	for e := attribute.SetElements(seg); e.Next(); {
+//	for e := kind.Elements(fixed, seg, now); e.Next(); {
 //		use(e.Value, e.Time)
 //	}
 type Elements struct {
@@ -13,21 +14,6 @@ type Elements struct {
 	t    table
 	i    int
 	kind Type
-}
-
-// SetElements goes through what is in a set, in the order of the strings.
-func SetElements(seg []byte) Elements {
-	return Elements{t: open(seg, setRow, maxRows), kind: Set}
-}
-
-// TallyElements goes through a tally in the order of its keys.
-func TallyElements(seg []byte) Elements {
-	return Elements{t: open(seg, tallyRow, maxRows), kind: Tally}
-}
-
-// ListElements goes through a list, newest first.
-func ListElements(seg []byte) Elements {
-	return Elements{t: open(seg, listRow, maxRows), kind: List}
 }
 
 // Next goes to the next element; before the first call there is none.

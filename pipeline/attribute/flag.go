@@ -23,13 +23,13 @@ func (flag) Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byte {
 	return nil
 }
 
-func (flag) Truth(fixed, seg []byte) (raised, seen bool) {
+func (flag) Truth(fixed, seg []byte, now int64) (raised, seen bool) {
 	s := get(fixed)
 	return s != 0 && s&1 == 0, s != 0
 }
 
-func (k flag) AppendJSON(dst, fixed, seg []byte) []byte {
-	raised, seen := k.Truth(fixed, seg)
+func (k flag) AppendJSON(dst, fixed, seg []byte, now int64) []byte {
+	raised, seen := k.Truth(fixed, seg, now)
 	if !seen {
 		return appendNull(dst)
 	}

@@ -62,21 +62,16 @@ func FuzzCorrupt(f *testing.F) {
 }
 
 func readAll(t *testing.T, k Kind, s *state) {
-	k.Num(s.fixed, s.seg)
-	k.Str(s.fixed, s.seg)
-	k.Truth(s.fixed, s.seg)
-	k.Len(s.fixed, s.seg)
-	k.Find(s.fixed, s.seg, []byte("item-3"))
+	k.Num(s.fixed, s.seg, 0)
+	k.Str(s.fixed, s.seg, 0)
+	k.Truth(s.fixed, s.seg, 0)
+	k.Len(s.fixed, s.seg, 0)
+	k.Find(s.fixed, s.seg, []byte("item-3"), 0)
 	Truncated(k, s.seg)
-	Favourite(s.seg)
-	Top(nil, s.seg, 3)
-	Latest(s.seg)
-	for _, over := range []func([]byte) Elements{SetElements, TallyElements, ListElements} {
-		for e := over(s.seg); e.Next(); {
-			_ = append([]byte(nil), e.Value...)
-		}
+	for e := k.Elements(s.fixed, s.seg, 0); e.Next(); {
+		_ = append([]byte(nil), e.Value...)
 	}
-	if out := k.AppendJSON(nil, s.fixed, s.seg); !json.Valid(out) {
+	if out := k.AppendJSON(nil, s.fixed, s.seg, 0); !json.Valid(out) {
 		t.Errorf("not JSON: %s", out)
 	}
 }

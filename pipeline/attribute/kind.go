@@ -31,6 +31,7 @@ type Input struct {
 	Value event.Value
 	By    float64   // weight, for tally; 1 by default
 	Time  int64     // event time, milliseconds
+	Now   int64     // the shard's clock when it is folded in, milliseconds; the state must not depend on it (I2)
 	ID    [2]uint64 // hash of the message id, or zero
 }
 
@@ -62,18 +63,32 @@ type Kind interface {
 	// Merge folds another state in, with the same rules for the result. other is not changed.
 	Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byte
 
-	// Num, Str and Truth read the state for expressions. Each is meaningful for its types only
-	// (Num: Number, and Time as milliseconds; Str: String; Truth: Bool); ok is false when nothing has been seen.
-	Num(fixed, seg []byte) (v float64, ok bool)
-	Str(fixed, seg []byte) (v []byte, ok bool)
-	Truth(fixed, seg []byte) (v, ok bool)
+	// The readers are told the instant now, in milliseconds: a window, a session or a sequence shows something
+	// else as time passes. Of kinds that are not Timed now is ignored.
+
+	// Num, Str and Truth read the state for expressions. Each is meaningful for its types only (Num: Number, and
+	// Time as milliseconds; Str: String, the favourite of a Tally and the newest of a List; Truth: Bool); ok is
+	// false when nothing has been seen.
+	Num(fixed, seg []byte, now int64) (v float64, ok bool)
+	Str(fixed, seg []byte, now int64) (v []byte, ok bool)
+	Truth(fixed, seg []byte, now int64) (v, ok bool)
 	// Len is the number of elements of a Set, Tally or List, and for others 0.
-	Len(fixed, seg []byte) int
+	Len(fixed, seg []byte, now int64) int
 	// Find reads element key of a Set (1 when it is in), Tally (its number) or List (1 when it is in).
-	Find(fixed, seg []byte, key []byte) (v float64, ok bool)
+	Find(fixed, seg, key []byte, now int64) (v float64, ok bool)
+	// Elements goes through a Set, Tally or List, and for others through nothing. It aliases seg.
+	Elements(fixed, seg []byte, now int64) Elements
 	// AppendJSON appends the value as people see it: number, string, RFC 3339 time, array or object.
 	// It appends null when nothing has been seen. Order of elements is fixed by the state.
-	AppendJSON(dst []byte, fixed, seg []byte) []byte
+	AppendJSON(dst, fixed, seg []byte, now int64) []byte
+}
+
+// Timed is a kind whose value changes as time passes, with no further input.
+type Timed interface {
+	Kind
+	// NextChange is the first instant after now at which a reader may give something else than at now if no
+	// further input comes; between the two every read gives the same. math.MaxInt64: never.
+	NextChange(fixed, seg []byte, now int64) int64
 }
 
 // State is the stored part of one profile, as slices of its record: the fixed slots of all attributes, and

@@ -113,35 +113,35 @@ func TestReaders(t *testing.T) {
 			t.Errorf("%+v: is %s of type %v", spec, k.Name(), k.Type())
 		}
 		s := newState(k)
-		if _, ok := k.Num(s.fixed, s.seg); ok {
+		if _, ok := k.Num(s.fixed, s.seg, 0); ok {
 			t.Errorf("%+v: Num of the zero state is ok", spec)
 		}
-		if _, ok := k.Str(s.fixed, s.seg); ok {
+		if _, ok := k.Str(s.fixed, s.seg, 0); ok {
 			t.Errorf("%+v: Str of the zero state is ok", spec)
 		}
-		if _, ok := k.Truth(s.fixed, s.seg); ok {
+		if _, ok := k.Truth(s.fixed, s.seg, 0); ok {
 			t.Errorf("%+v: Truth of the zero state is ok", spec)
 		}
-		if _, ok := k.Find(s.fixed, s.seg, in.Value.Str); ok || k.Len(s.fixed, s.seg) != 0 {
+		if _, ok := k.Find(s.fixed, s.seg, in.Value.Str, 0); ok || k.Len(s.fixed, s.seg, 0) != 0 {
 			t.Errorf("%+v: the zero state has elements", spec)
 		}
 		s.update(k, in, 64)
-		if v, ok := k.Num(s.fixed, s.seg); v != num || ok != (typ == Number || typ == Time) {
+		if v, ok := k.Num(s.fixed, s.seg, 0); v != num || ok != (typ == Number || typ == Time) {
 			t.Errorf("%+v: Num %v %v", spec, v, ok)
 		}
-		if v, ok := k.Str(s.fixed, s.seg); string(v) != str || ok != (typ == String) {
+		if v, ok := k.Str(s.fixed, s.seg, 0); string(v) != str || ok != (str != "") {
 			t.Errorf("%+v: Str %s %v", spec, v, ok)
 		}
-		if v, ok := k.Truth(s.fixed, s.seg); v != tru || ok != (typ == Bool) {
+		if v, ok := k.Truth(s.fixed, s.seg, 0); v != tru || ok != (typ == Bool) {
 			t.Errorf("%+v: Truth %v %v", spec, v, ok)
 		}
-		if n := k.Len(s.fixed, s.seg); n != length {
+		if n := k.Len(s.fixed, s.seg, 0); n != length {
 			t.Errorf("%+v: Len %d", spec, n)
 		}
-		if _, ok := k.Find(s.fixed, s.seg, in.Value.Str); ok != (length > 0) {
+		if _, ok := k.Find(s.fixed, s.seg, in.Value.Str, 0); ok != (length > 0) {
 			t.Errorf("%+v: Find %v", spec, ok)
 		}
-		if _, ok := k.Find(s.fixed, s.seg, []byte("nobody")); ok {
+		if _, ok := k.Find(s.fixed, s.seg, []byte("nobody"), 0); ok {
 			t.Errorf("%+v: found what is not there", spec)
 		}
 	}
@@ -158,51 +158,48 @@ func TestReaders(t *testing.T) {
 	f(Spec{Kind: "last_at"}, Time, at(0, number(7)), noon, "", false, 0)
 	f(Spec{Kind: "flag"}, Bool, at(0, number(7)), 0, "", true, 0)
 	f(Spec{Kind: "set"}, Set, at(0, text("x")), 0, "", false, 1)
-	f(Spec{Kind: "tally"}, Tally, at(0, text("x")), 0, "", false, 1)
-	f(Spec{Kind: "list"}, List, at(0, text("x")), 0, "", false, 1)
+	f(Spec{Kind: "tally"}, Tally, at(0, text("x")), 0, "x", false, 1)
+	f(Spec{Kind: "list"}, List, at(0, text("x")), 0, "x", false, 1)
 	f(Spec{Kind: "distinct"}, Number, at(0, text("x")), 1, "", false, 0)
 }
 
 func TestFavouriteTopLatest(t *testing.T) {
+	ins := []Input{weighted("tea", 2), weighted("soup", 5), weighted("rice", 2), weighted("fish", -1)}
 	k := mustNew(t, Spec{Kind: "tally"})
-	s := foldAll(k, []Input{weighted("tea", 2), weighted("soup", 5), weighted("rice", 2), weighted("fish", -1)})
-	if v, ok := Favourite(s.seg); !ok || string(v) != "soup" {
+	s := foldAll(k, ins)
+	if v, ok := k.Str(nil, s.seg, 0); !ok || string(v) != "soup" {
 		t.Errorf("favourite %s %v", v, ok)
 	}
 	f := func(n int, want string) {
 		t.Helper()
-		var words []string
-		for _, v := range Top(nil, s.seg, n) {
-			words = append(words, string(v))
-		}
-		if got := strings.Join(words, " "); got != want {
+		if got := s.json(mustNew(t, Spec{Kind: "tally", Top: n})); got != want {
 			t.Errorf("top %d: %s, want %s", n, got, want)
 		}
 	}
-	f(0, "")
-	f(-1, "")
-	f(2, "soup rice") // of the same number the smaller key
-	f(9, "soup rice tea fish")
-	if v, ok := k.Find(nil, s.seg, []byte("fish")); !ok || v != -1 {
+	f(2, `{"soup":5,"rice":2}`) // of the same number the smaller key
+	f(9, `{"soup":5,"rice":2,"tea":2,"fish":-1}`)
+	if v, ok := k.Find(nil, s.seg, []byte("fish"), 0); !ok || v != -1 {
 		t.Errorf("fish %v %v", v, ok)
 	}
-	if _, ok := Favourite(nil); ok {
+	if _, ok := k.Str(nil, nil, 0); ok {
 		t.Error("the zero state has a favourite")
 	}
-	if _, ok := Latest(nil); ok {
+	lists := mustNew(t, Spec{Kind: "list"})
+	if _, ok := lists.Str(nil, nil, 0); ok {
 		t.Error("the zero state has a latest")
 	}
-	l := foldAll(mustNew(t, Spec{Kind: "list"}), []Input{at(1, text("a")), at(3, text("c")), at(2, text("b"))})
-	if v, ok := Latest(l.seg); !ok || string(v) != "c" {
+	l := foldAll(lists, []Input{at(1, text("a")), at(3, text("c")), at(2, text("b"))})
+	if v, ok := lists.Str(nil, l.seg, 0); !ok || string(v) != "c" {
 		t.Errorf("latest %s %v", v, ok)
 	}
 }
 
 func TestElements(t *testing.T) {
-	f := func(spec Spec, over func([]byte) Elements, want string, ins ...Input) {
+	f := func(spec Spec, want string, ins ...Input) {
 		t.Helper()
 		var b strings.Builder
-		for e := over(foldAll(mustNew(t, spec), ins).seg); e.Next(); {
+		k := mustNew(t, spec)
+		for e := k.Elements(nil, foldAll(k, ins).seg, 0); e.Next(); {
 			b.Write(e.Value)
 			b.WriteByte(' ')
 			if e.Time != 0 {
@@ -216,8 +213,8 @@ func TestElements(t *testing.T) {
 		}
 	}
 	s := text
-	f(Spec{Kind: "set"}, SetElements, "")
-	f(Spec{Kind: "set"}, SetElements, "a 4 0,c 3 0,", at(3, s("c")), at(4, s("a")), at(2, s("b")), remove(3, s("b")))
-	f(Spec{Kind: "tally"}, TallyElements, "a  2,b  0.5,", weighted("b", 0.5), weighted("a", 2))
-	f(Spec{Kind: "list"}, ListElements, "c 3 0,b 2 0,", at(2, s("b")), at(3, s("c")))
+	f(Spec{Kind: "set"}, "")
+	f(Spec{Kind: "set"}, "a 4 0,c 3 0,", at(3, s("c")), at(4, s("a")), at(2, s("b")), remove(3, s("b")))
+	f(Spec{Kind: "tally"}, "a  2,b  0.5,", weighted("b", 0.5), weighted("a", 2))
+	f(Spec{Kind: "list"}, "c 3 0,b 2 0,", at(2, s("b")), at(3, s("c")))
 }

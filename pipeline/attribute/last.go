@@ -55,21 +55,21 @@ func (k *edge) join(fixed []byte, when, value uint64) {
 	}
 }
 
-func (k *edge) Num(fixed, seg []byte) (float64, bool) {
+func (k *edge) Num(fixed, seg []byte, now int64) (float64, bool) {
 	if get(fixed) == 0 || k.of == Bool {
 		return 0, false
 	}
 	return keyValue(get(fixed[8:])^k.flip, k.of), true
 }
 
-func (k *edge) Truth(fixed, seg []byte) (v, ok bool) {
+func (k *edge) Truth(fixed, seg []byte, now int64) (v, ok bool) {
 	if get(fixed) == 0 || k.of != Bool {
 		return false, false
 	}
 	return (get(fixed[8:])^k.flip)&1 == 1, true
 }
 
-func (k *edge) AppendJSON(dst, fixed, seg []byte) []byte {
+func (k *edge) AppendJSON(dst, fixed, seg []byte, now int64) []byte {
 	if get(fixed) == 0 {
 		return appendNull(dst)
 	}
@@ -121,14 +121,14 @@ func (k *edgeString) join(fixed, seg []byte, when uint64, value, scratch []byte)
 	return append(scratch[:0], value...)
 }
 
-func (*edgeString) Str(fixed, seg []byte) ([]byte, bool) {
+func (*edgeString) Str(fixed, seg []byte, now int64) ([]byte, bool) {
 	if get(fixed) == 0 {
 		return nil, false
 	}
 	return seg, true
 }
 
-func (*edgeString) AppendJSON(dst, fixed, seg []byte) []byte {
+func (*edgeString) AppendJSON(dst, fixed, seg []byte, now int64) []byte {
 	if get(fixed) == 0 {
 		return appendNull(dst)
 	}

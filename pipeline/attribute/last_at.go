@@ -39,7 +39,7 @@ func (k *moment) millis(fixed []byte) (ms int64, ok bool) {
 	return lateTime(key), key != 0
 }
 
-func (k *moment) Num(fixed, seg []byte) (float64, bool) {
+func (k *moment) Num(fixed, seg []byte, now int64) (float64, bool) {
 	ms, ok := k.millis(fixed)
 	if !ok {
 		return 0, false
@@ -47,7 +47,7 @@ func (k *moment) Num(fixed, seg []byte) (float64, bool) {
 	return float64(ms), true
 }
 
-func (k *moment) AppendJSON(dst, fixed, seg []byte) []byte {
+func (k *moment) AppendJSON(dst, fixed, seg []byte, now int64) []byte {
 	ms, ok := k.millis(fixed)
 	if !ok {
 		return appendNull(dst)

@@ -101,7 +101,7 @@ func TestTruncated(t *testing.T) {
 			if got, want := Truncated(k, a.seg), words > 20; got != want {
 				t.Errorf("%s of %d words: truncated %v", spec.Kind, words, got)
 			}
-			if n := k.Len(nil, a.seg); n != min(words, 20) {
+			if n := k.Len(nil, a.seg, 0); n != min(words, 20) {
 				t.Errorf("%s of %d words: Len %d", spec.Kind, words, n)
 			}
 		}
@@ -117,8 +117,8 @@ func TestTruncatedTallyIsExact(t *testing.T) {
 	ins := crowd(&c, 3000, 500)
 	small, big := mustNew(t, Spec{Kind: "tally", Limit: 50}), mustNew(t, Spec{Kind: "tally", Limit: 1000})
 	s, b := foldAll(small, ins), foldAll(big, ins)
-	for e := TallyElements(s.seg); e.Next(); {
-		if want, ok := big.Find(nil, b.seg, e.Value); !ok || e.Number != want {
+	for e := small.Elements(nil, s.seg, 0); e.Next(); {
+		if want, ok := big.Find(nil, b.seg, e.Value, 0); !ok || e.Number != want {
 			t.Errorf("%s: %v, want %v", e.Value, e.Number, want)
 		}
 	}
@@ -139,7 +139,7 @@ func TestDistinctError(t *testing.T) {
 			for i := 1; i <= 8<<precision; i++ {
 				out := k.Update(s.fixed, s.seg, &Input{Value: number(float64(run*10_000_000 + i))}, scratch)
 				s.seg = append(s.seg[:0], out...)
-				v, _ := k.Num(s.fixed, s.seg)
+				v, _ := k.Num(s.fixed, s.seg, 0)
 				if i <= exact && v != float64(i) {
 					t.Fatalf("precision %d: %v of %d", precision, v, i)
 				}
@@ -169,7 +169,7 @@ func TestEstimateEdges(t *testing.T) {
 	last := 0.0
 	for i := range 2000 {
 		s.update(k, at(0, number(float64(i))), 512)
-		v, _ := k.Num(s.fixed, s.seg)
+		v, _ := k.Num(s.fixed, s.seg, 0)
 		if v < last {
 			t.Fatalf("%v after %v", v, last)
 		}

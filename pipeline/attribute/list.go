@@ -99,16 +99,28 @@ func newer(x *table, i int, y *table, j int) bool {
 	return v > w || v == w && bytes.Compare(x.str(i), y.str(j)) > 0
 }
 
-func (*list) Num(fixed, seg []byte) (float64, bool) { return 0, false }
-func (*list) Str(fixed, seg []byte) ([]byte, bool)  { return nil, false }
-func (*list) Truth(fixed, seg []byte) (v, ok bool)  { return false, false }
+func (*list) Num(fixed, seg []byte, now int64) (float64, bool) { return 0, false }
+func (*list) Truth(fixed, seg []byte, now int64) (v, ok bool)  { return false, false }
 
-func (k *list) Len(fixed, seg []byte) int {
+// Str is the newest element.
+func (k *list) Str(fixed, seg []byte, now int64) ([]byte, bool) {
+	t := open(seg, listRow, k.limit)
+	if t.n == 0 {
+		return nil, false
+	}
+	return t.str(0), true
+}
+
+func (k *list) Elements(fixed, seg []byte, now int64) Elements {
+	return Elements{t: open(seg, listRow, k.limit), kind: List}
+}
+
+func (k *list) Len(fixed, seg []byte, now int64) int {
 	t := open(seg, listRow, k.limit)
 	return t.n
 }
 
-func (k *list) Find(fixed, seg, key []byte) (float64, bool) {
+func (k *list) Find(fixed, seg, key []byte, now int64) (float64, bool) {
 	t := open(seg, listRow, k.limit)
 	if t.find(key) < 0 {
 		return 0, false
@@ -116,7 +128,7 @@ func (k *list) Find(fixed, seg, key []byte) (float64, bool) {
 	return 1, true
 }
 
-func (k *list) AppendJSON(dst, fixed, seg []byte) []byte {
+func (k *list) AppendJSON(dst, fixed, seg []byte, now int64) []byte {
 	t := open(seg, listRow, k.limit)
 	if t.n == 0 {
 		return appendNull(dst)
@@ -129,13 +141,4 @@ func (k *list) AppendJSON(dst, fixed, seg []byte) []byte {
 		dst = AppendQuoted(dst, t.str(i))
 	}
 	return append(dst, ']')
-}
-
-// Latest is the newest element of a list. It aliases seg.
-func Latest(seg []byte) (value []byte, ok bool) {
-	t := open(seg, listRow, maxRows)
-	if t.n == 0 {
-		return nil, false
-	}
-	return t.str(0), true
 }

@@ -35,7 +35,7 @@ func (k *extreme) Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byte
 	return nil
 }
 
-func (k *extreme) Num(fixed, seg []byte) (float64, bool) {
+func (k *extreme) Num(fixed, seg []byte, now int64) (float64, bool) {
 	v := get(fixed)
 	if v == 0 {
 		return 0, false
@@ -43,7 +43,7 @@ func (k *extreme) Num(fixed, seg []byte) (float64, bool) {
 	return keyValue(v^k.flip, k.of), true
 }
 
-func (k *extreme) AppendJSON(dst, fixed, seg []byte) []byte {
+func (k *extreme) AppendJSON(dst, fixed, seg []byte, now int64) []byte {
 	v := get(fixed)
 	if v == 0 {
 		return appendNull(dst)

@@ -96,7 +96,7 @@ func (s *state) merge(k Kind, o *state, room int) {
 	s.keep(k, k.Merge(s.fixed, s.seg, o.fixed, o.seg, make([]byte, 0, room)))
 }
 
-func (s *state) json(k Kind) string { return string(k.AppendJSON(nil, s.fixed, s.seg)) }
+func (s *state) json(k Kind) string { return string(k.AppendJSON(nil, s.fixed, s.seg, 0)) }
 
 func foldAll(k Kind, inputs []Input) *state {
 	s := newState(k)

@@ -102,16 +102,20 @@ func (k *set) Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byte {
 	return b.finish(trunc, live)
 }
 
-func (*set) Num(fixed, seg []byte) (float64, bool) { return 0, false }
-func (*set) Str(fixed, seg []byte) ([]byte, bool)  { return nil, false }
-func (*set) Truth(fixed, seg []byte) (v, ok bool)  { return false, false }
+func (*set) Num(fixed, seg []byte, now int64) (float64, bool) { return 0, false }
+func (*set) Str(fixed, seg []byte, now int64) ([]byte, bool)  { return nil, false }
+func (*set) Truth(fixed, seg []byte, now int64) (v, ok bool)  { return false, false }
 
-func (k *set) Len(fixed, seg []byte) int {
+func (k *set) Elements(fixed, seg []byte, now int64) Elements {
+	return Elements{t: open(seg, setRow, k.limit), kind: Set}
+}
+
+func (k *set) Len(fixed, seg []byte, now int64) int {
 	t := open(seg, setRow, k.limit)
 	return min(int(t.aux()), t.n)
 }
 
-func (k *set) Find(fixed, seg, key []byte) (float64, bool) {
+func (k *set) Find(fixed, seg, key []byte, now int64) (float64, bool) {
 	t := open(seg, setRow, k.limit)
 	i, found := t.search(key)
 	if !found || in1(get(t.row(i))) == 0 {
@@ -120,7 +124,7 @@ func (k *set) Find(fixed, seg, key []byte) (float64, bool) {
 	return 1, true
 }
 
-func (k *set) AppendJSON(dst, fixed, seg []byte) []byte {
+func (k *set) AppendJSON(dst, fixed, seg []byte, now int64) []byte {
 	t := open(seg, setRow, k.limit)
 	if t.n == 0 {
 		return appendNull(dst)

@@ -43,7 +43,7 @@ func (sum) Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byte {
 	return nil
 }
 
-func (sum) Num(fixed, seg []byte) (float64, bool) {
+func (sum) Num(fixed, seg []byte, now int64) (float64, bool) {
 	s := load128(fixed)
 	if s == (int128{}) {
 		return 0, false
@@ -52,6 +52,8 @@ func (sum) Num(fixed, seg []byte) (float64, bool) {
 	return half.over(micro), true
 }
 
-func (k sum) AppendJSON(dst, fixed, seg []byte) []byte { return appendNum(dst, k, fixed, seg) }
+func (k sum) AppendJSON(dst, fixed, seg []byte, now int64) []byte {
+	return appendNum(dst, k, fixed, seg, now)
+}
 
 func floatOf(v *event.Value) float64 { return math.Float64frombits(v.Bits) }

@@ -112,16 +112,28 @@ func (k *tally) Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byte {
 	return b.finish(trunc, k.fence(&t))
 }
 
-func (*tally) Num(fixed, seg []byte) (float64, bool) { return 0, false }
-func (*tally) Str(fixed, seg []byte) ([]byte, bool)  { return nil, false }
-func (*tally) Truth(fixed, seg []byte) (v, ok bool)  { return false, false }
+func (*tally) Num(fixed, seg []byte, now int64) (float64, bool) { return 0, false }
+func (*tally) Truth(fixed, seg []byte, now int64) (v, ok bool)  { return false, false }
 
-func (k *tally) Len(fixed, seg []byte) int {
+// Str is the favourite: the key with the greatest number; of several the smallest key.
+func (k *tally) Str(fixed, seg []byte, now int64) ([]byte, bool) {
+	r := ranking{t: open(seg, tallyRow, k.limit)}
+	if !r.next() {
+		return nil, false
+	}
+	return r.t.str(r.row), true
+}
+
+func (k *tally) Elements(fixed, seg []byte, now int64) Elements {
+	return Elements{t: open(seg, tallyRow, k.limit), kind: Tally}
+}
+
+func (k *tally) Len(fixed, seg []byte, now int64) int {
 	t := open(seg, tallyRow, k.limit)
 	return t.n
 }
 
-func (k *tally) Find(fixed, seg, key []byte) (float64, bool) {
+func (k *tally) Find(fixed, seg, key []byte, now int64) (float64, bool) {
 	t := open(seg, tallyRow, k.limit)
 	i, found := t.search(key)
 	if !found {
@@ -130,7 +142,7 @@ func (k *tally) Find(fixed, seg, key []byte) (float64, bool) {
 	return loadTally(t.row(i)).over(micro), true
 }
 
-func (k *tally) AppendJSON(dst, fixed, seg []byte) []byte {
+func (k *tally) AppendJSON(dst, fixed, seg []byte, now int64) []byte {
 	t := open(seg, tallyRow, k.limit)
 	if t.n == 0 {
 		return appendNull(dst)
@@ -185,21 +197,4 @@ func (r *ranking) next() bool {
 	}
 	r.rank, r.row, r.number = r.rank+1, best, number
 	return true
-}
-
-// Favourite is the key of a tally with the greatest number; of several the smallest key. It aliases seg.
-func Favourite(seg []byte) (key []byte, ok bool) {
-	r := ranking{t: open(seg, tallyRow, maxRows)}
-	if !r.next() {
-		return nil, false
-	}
-	return r.t.str(r.row), true
-}
-
-// Top appends the keys of the n greatest numbers of a tally, in the order of Favourite. They alias seg.
-func Top(dst [][]byte, seg []byte, n int) [][]byte {
-	for r := (ranking{t: open(seg, tallyRow, maxRows)}); r.rank < n && r.next(); {
-		dst = append(dst, r.t.str(r.row))
-	}
-	return dst
 }

@@ -148,7 +148,7 @@ func numberWithConstant(operator string, a *node, c float64) Bool {
 	at := a.cell
 	return func(env *Env) Truth {
 		fixed, segment := at.state(env)
-		if x, ok := at.kind.Num(fixed, segment); ok && finite(x) {
+		if x, ok := at.kind.Num(fixed, segment, env.Now); ok && finite(x) {
 			return truthOf((x >= lo && x <= hi) == want)
 		}
 		return Absent

@@ -31,7 +31,10 @@ func (l *elements) length() Num {
 	switch {
 	case l.cell != nil:
 		at := l.cell
-		return func(env *Env) (float64, bool) { return float64(at.kind.Len(at.state(env))), true }
+		return func(env *Env) (float64, bool) {
+			fixed, segment := at.state(env)
+			return float64(at.kind.Len(fixed, segment, env.Now)), true
+		}
 	case l.written == nil:
 		return func(env *Env) (float64, bool) {
 			n := 0
@@ -97,7 +100,7 @@ func member(at *cell, tally bool, x Str) Bool {
 			return Absent
 		}
 		fixed, segment := at.state(env)
-		v, found := at.kind.Find(fixed, segment, key)
+		v, found := at.kind.Find(fixed, segment, key, env.Now)
 		return truthOf(found && (tally || v != 0))
 	}
 }
@@ -265,7 +268,7 @@ func (c *compiler) entry(operand ast.Expr, key *node) (*node, *stop) {
 			return 0, false
 		}
 		fixed, segment := at.state(env)
-		v, found := at.kind.Find(fixed, segment, name)
+		v, found := at.kind.Find(fixed, segment, name, env.Now)
 		if !found {
 			return 0, true
 		}
@@ -278,12 +281,5 @@ func (c *compiler) best(e ast.Expr, x *node, want attribute.Type, name string) (
 	if x.elements == nil || x.elements.of != want {
 		return nil, &stop{err: c.tree.fail(e, "`"+name+"` works on an attribute that is a "+want.String()+": `"+c.tree.text(e)+"`", "")}
 	}
-	at, first := x.elements.cell, attribute.Favourite
-	if want == attribute.List {
-		first = attribute.Latest
-	}
-	return &node{kind: StringType, s: func(env *Env) ([]byte, bool) {
-		_, segment := at.state(env)
-		return first(segment)
-	}}, nil
+	return &node{kind: StringType, s: x.elements.cell.str}, nil
 }

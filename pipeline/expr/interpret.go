@@ -170,19 +170,16 @@ func itemsReader(l *elements) reader {
 // attributeReader makes a list or a map of a set, list or tally.
 func attributeReader(l *elements) reader {
 	return func(env *Env) ref.Val {
-		_, segment := l.cell.state(env)
+		elements := l.cell.elements(env)
+		best := func() ref.Val { return optional(l.cell.str(env)) }
 		if l.of == attribute.Tally {
-			return newTallyValue(segment)
-		}
-		elements := attribute.SetElements(segment)
-		if l.of == attribute.List {
-			elements = attribute.ListElements(segment)
+			return newTallyValue(elements, best)
 		}
 		out := []ref.Val{}
 		for elements.Next() {
 			out = append(out, types.String(elements.Value))
 		}
-		return &listValue{Lister: types.NewRefValList(types.DefaultTypeAdapter, out), newest: func() ref.Val { return optional(attribute.Latest(segment)) }}
+		return &listValue{Lister: types.NewRefValList(types.DefaultTypeAdapter, out), newest: best}
 	}
 }
 

@@ -162,8 +162,18 @@ func (c *cell) state(env *Env) (fixed, segment []byte) {
 
 func (c *cell) num(env *Env) (float64, bool) {
 	fixed, segment := c.state(env)
-	v, ok := c.kind.Num(fixed, segment)
+	v, ok := c.kind.Num(fixed, segment, env.Now)
 	return v, ok && finite(v)
+}
+
+func (c *cell) str(env *Env) ([]byte, bool) {
+	fixed, segment := c.state(env)
+	return c.kind.Str(fixed, segment, env.Now)
+}
+
+func (c *cell) elements(env *Env) attribute.Elements {
+	fixed, segment := c.state(env)
+	return c.kind.Elements(fixed, segment, env.Now)
 }
 
 // readAttribute compiles an attribute, stored or derived.
@@ -180,11 +190,12 @@ func (c *compiler) readAttribute(n *node, a *AttributeRef) (*node, *stop) {
 		n.t, n.attr = milliseconds(at.num), 1+a.Index
 	case StringType:
 		c.coarse = append(c.coarse, a.Index)
-		n.s = func(env *Env) ([]byte, bool) { return at.kind.Str(at.state(env)) }
+		n.s = at.str
 	case BoolType:
 		c.coarse = append(c.coarse, a.Index)
 		n.b = func(env *Env) Truth {
-			v, ok := at.kind.Truth(at.state(env))
+			fixed, segment := at.state(env)
+			v, ok := at.kind.Truth(fixed, segment, env.Now)
 			if !ok {
 				return Absent
 			}

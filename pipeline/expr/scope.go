@@ -75,7 +75,8 @@ type FieldRef struct {
 type AttributeRef struct {
 	Index int // in the program's attributes
 	Type  attribute.Type
-	Kind  attribute.Kind // nil for a derived attribute
+	Kind  attribute.Kind  // nil for a derived attribute
+	Timed attribute.Timed // Kind when its value changes with no input; else nil
 	Slot  attribute.Slot
 
 	// A derived attribute (or bucket) has the one closure of its type: Num for Number and for Time as

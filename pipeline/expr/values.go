@@ -24,13 +24,13 @@ func (l *listValue) best() ref.Val { return l.newest() }
 type tallyValue struct {
 	keys    traits.Lister
 	numbers map[string]float64
-	segment []byte
+	top     func() ref.Val
 }
 
-func newTallyValue(segment []byte) *tallyValue {
-	t := &tallyValue{numbers: map[string]float64{}, segment: segment}
+func newTallyValue(e attribute.Elements, best func() ref.Val) *tallyValue {
+	t := &tallyValue{numbers: map[string]float64{}, top: best}
 	var keys []ref.Val
-	for e := attribute.TallyElements(segment); e.Next(); {
+	for e.Next() {
 		keys = append(keys, types.String(e.Value))
 		t.numbers[string(e.Value)] = e.Number
 	}
@@ -38,7 +38,7 @@ func newTallyValue(segment []byte) *tallyValue {
 	return t
 }
 
-func (t *tallyValue) best() ref.Val { return optional(attribute.Favourite(t.segment)) }
+func (t *tallyValue) best() ref.Val { return t.top() }
 
 func (t *tallyValue) Find(key ref.Val) (ref.Val, bool) {
 	name, ok := key.(types.String)

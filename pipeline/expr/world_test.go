@@ -24,18 +24,23 @@ func (k fakeKind) FixedSize() int       { return 16 }
 func (k fakeKind) Update(fixed, seg []byte, in *attribute.Input, scratch []byte) []byte { return seg }
 func (k fakeKind) Merge(fixed, seg, of, os, scratch []byte) []byte                      { return seg }
 
-func (k fakeKind) Num(fixed, seg []byte) (float64, bool) {
+func (k fakeKind) Num(fixed, seg []byte, now int64) (float64, bool) {
 	v := math.Float64frombits(binary.LittleEndian.Uint64(fixed[8:]))
 	return v, k.always || fixed[0] == 1
 }
 
-func (k fakeKind) Str(fixed, seg []byte) ([]byte, bool) { return seg, fixed[0] == 1 }
+func (k fakeKind) Str(fixed, seg []byte, now int64) ([]byte, bool) { return seg, fixed[0] == 1 }
 
-func (k fakeKind) Truth(fixed, seg []byte) (bool, bool) { return fixed[8] == 1, fixed[0] == 1 }
+func (k fakeKind) Truth(fixed, seg []byte, now int64) (bool, bool) {
+	return fixed[8] == 1, fixed[0] == 1
+}
 
-func (k fakeKind) Len(fixed, seg []byte) int                   { return 0 }
-func (k fakeKind) Find(fixed, seg, key []byte) (float64, bool) { return 0, false }
-func (k fakeKind) AppendJSON(dst, fixed, seg []byte) []byte    { return dst }
+func (k fakeKind) Len(fixed, seg []byte, now int64) int                   { return 0 }
+func (k fakeKind) Find(fixed, seg, key []byte, now int64) (float64, bool) { return 0, false }
+func (k fakeKind) Elements(fixed, seg []byte, now int64) attribute.Elements {
+	return attribute.Elements{}
+}
+func (k fakeKind) AppendJSON(dst, fixed, seg []byte, now int64) []byte { return dst }
 
 func realKind(name string) attribute.Kind {
 	k, err := attribute.New(attribute.Spec{Kind: name})

@@ -277,9 +277,10 @@ func (c *compiler) layOut() {
 				a.Slot.Segment = p.Segments
 				p.Segments++
 			}
+			a.Timed, _ = a.Kind.(attribute.Timed)
 			a.read()
 			a.Definition = c.definition(i, a)
-			c.scope.Attributes[a.Name] = expr.AttributeRef{Index: i, Type: a.Type, Kind: a.Kind, Slot: a.Slot}
+			c.scope.Attributes[a.Name] = expr.AttributeRef{Index: i, Type: a.Type, Kind: a.Kind, Timed: a.Timed, Slot: a.Slot}
 		}
 	}
 }

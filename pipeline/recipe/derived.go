@@ -172,12 +172,19 @@ func (a *Attribute) read() {
 	}
 	switch a.Type {
 	case attribute.Number, attribute.Time:
-		a.Num = func(env *expr.Env) (float64, bool) { return k.Num(parts(env)) }
+		a.Num = func(env *expr.Env) (float64, bool) {
+			fixed, seg := parts(env)
+			return k.Num(fixed, seg, env.Now)
+		}
 	case attribute.String:
-		a.Str = func(env *expr.Env) ([]byte, bool) { return k.Str(parts(env)) }
+		a.Str = func(env *expr.Env) ([]byte, bool) {
+			fixed, seg := parts(env)
+			return k.Str(fixed, seg, env.Now)
+		}
 	case attribute.Bool:
 		a.Truth = func(env *expr.Env) expr.Truth {
-			switch v, ok := k.Truth(parts(env)); {
+			fixed, seg := parts(env)
+			switch v, ok := k.Truth(fixed, seg, env.Now); {
 			case !ok:
 				return expr.Absent
 			case v:
@@ -196,7 +203,7 @@ func appendAttribute(dst []byte, a *Attribute, env *expr.Env) []byte {
 		if a.Slot.Segment >= 0 {
 			seg = env.State.Segment(a.Slot.Segment)
 		}
-		return a.Kind.AppendJSON(dst, fixed, seg)
+		return a.Kind.AppendJSON(dst, fixed, seg, env.Now)
 	}
 	switch a.Type {
 	case attribute.Number, attribute.Time:

@@ -50,6 +50,8 @@ type Attribute struct {
 	// Kind is nil for derived attributes and buckets, which have no state.
 	Kind attribute.Kind
 	Slot attribute.Slot
+	// Timed is Kind when its value changes with no input; else nil. A derived attribute is as timed as its Reads are.
+	Timed attribute.Timed
 	// Num, Str and Truth read the attribute, stored or not. Those that do not fit the type are nil.
 	Num   expr.Num
 	Str   expr.Str
