@@ -32,6 +32,7 @@ type applier struct {
 	in      attribute.Input
 	dirty   audience.Bits
 	flipped []int
+	draft   draft  // the segments, as the event makes them
 	segment []byte // scratch for kinds
 	since   []byte
 	before  []byte // values of watched attributes before the event
@@ -131,6 +132,7 @@ func (a *applier) event(e *event.Event, r *Result) {
 	}
 	a.env.Event, a.env.Now, a.env.Item, a.env.Scratch = e, s.now, 0, a.env.Scratch[:0]
 	p.env(&a.env, a.rec)
+	a.draft.begin()
 
 	watched := p.onChange[e.Type]
 	if len(watched) > 0 {
@@ -164,6 +166,14 @@ func (a *applier) event(e *event.Event, r *Result) {
 			a.act = activation.Activation{Subject: p.subjects[i], Type: e.Name}
 			a.emit(act.Requires, act.Include, e.Time)
 		}
+	}
+	a.keep()
+}
+
+// keep writes the segments that changed to the record, which may move it.
+func (a *applier) keep() {
+	if a.draft.open {
+		a.ref = a.s.table.SetSegments(a.ref, a.draft.dir, a.draft.data)
 	}
 }
 
@@ -237,13 +247,13 @@ func (a *applier) rule(rule *recipe.Rule, e *event.Event) {
 		if cap(updated) > cap(a.segment) {
 			a.segment = updated[:0]
 		}
-		a.setSegment(at.Slot.Segment, updated)
+		a.draft.set(&env.State, at.Slot.Segment, updated)
 	}
 	if !p.index.Read(rule.Attribute) {
 		return
 	}
 	if numeric {
-		after, has := at.Kind.Num(env.State.Fixed[at.Slot.Offset:], env.State.Segment(at.Slot.Segment), in.Now)
+		after, has := at.Kind.Num(fixed, env.State.Segment(at.Slot.Segment), in.Now)
 		p.index.Changed(rule.Attribute, before, had, after, has, a.dirty)
 		return
 	}
@@ -266,23 +276,11 @@ func same(a, b []byte) bool {
 	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
-// setSegment replaces a segment of the current record, which may move it.
-func (a *applier) setSegment(i int, b []byte) {
-	a.ref = a.s.table.SetSegment(a.ref, i, b)
-	a.rec = a.s.table.Edit(a.ref)
-	// The membership bits in env are ahead of the record's while an event is applied: they stay.
-	fixed := a.rec.Fixed()
-	p := a.s.program
-	a.env.State.Fixed = fixed[:p.FixedSize:p.FixedSize]
-	a.env.State.Dir, a.env.State.Data = a.rec.Dir(), a.rec.Data()
-	a.env.Consent = fixed[p.consentAt:p.membersAt:p.membersAt]
-}
-
 // join writes the membership bits of the flipped audiences to the record, their entry times and bitmaps.
 func (a *applier) join(at int64) {
 	p := a.s.program
 	fixed := a.rec.Fixed()
-	old := a.rec.Segment(p.since)
+	old := a.env.State.Segment(p.since)
 	a.since = a.since[:0]
 	for w := range p.words {
 		was := le64(fixed[p.membersAt+8*w:])
@@ -299,7 +297,7 @@ func (a *applier) join(at int64) {
 		}
 		binary.LittleEndian.PutUint64(fixed[p.membersAt+8*w:], is)
 	}
-	a.setSegment(p.since, a.since)
+	a.draft.set(&a.env.State, p.since, a.since)
 	ordinal := a.rec.Ordinal()
 	for _, i := range a.flipped {
 		if audience.Bits(a.env.Audiences).Has(i) {

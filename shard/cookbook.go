@@ -208,6 +208,7 @@ func (a *applier) adopt(m *move, old profile.Record) {
 	a.env.Event, a.env.Now, a.env.Item, a.env.Scratch = nil, s.now, 0, a.env.Scratch[:0]
 	a.adoptMembership(m, old)
 	p.env(&a.env, a.rec)
+	a.draft.begin()
 	p.index.All(a.dirty)
 	a.flipped = p.index.Evaluate(&a.env, a.dirty, a.flipped)
 	if len(a.flipped) == 0 {
@@ -219,6 +220,7 @@ func (a *applier) adopt(m *move, old profile.Record) {
 			a.transition(i, s.now)
 		}
 	}
+	a.keep()
 }
 
 // adoptMembership carries over the bits and entry times of audiences that both programs have.

@@ -17,12 +17,12 @@
 //	snapshots  the list of pages as of now; whoever then writes to such a page first copies it.
 //
 // What the caller does, in order: New or Read; then Find, and Insert when it is not there; Edit to change head
-// words and fixed bytes in place; SetSegment for segments, going on with the Ref that it returns; Delete; at the end Close.
+// words and fixed bytes in place; SetSegment or SetSegments for segments, going on with the Ref that it returns; Delete; at the end Close.
 //
 // Invariants:
 //
 //	I1  The hash finds, the key decides: two keys with one hash are two records.
-//	I2  A Ref is good until the record is deleted or a SetSegment on it returns another Ref. No call moves any
+//	I2  A Ref is good until the record is deleted or a SetSegment or SetSegments on it returns another Ref. No call moves any
 //	    other record.
 //	I3  An ordinal is the lowest free one at Insert, and belongs to the record until Delete. So it depends on the
 //	    history of inserts and deletes only, not on memory or on restores in between.
@@ -32,13 +32,13 @@
 //	I7  Hash depends on the layout and the content of the records only: not on ordinals, order or memory.
 //	I8  A corrupt stream is an error of Read, never a panic or a wrong table.
 //
-// Concurrency. One goroutine at a time writes (Insert, Edit, SetSegment, Delete, Snapshot, Close), and nobody
+// Concurrency. One goroutine at a time writes (Insert, Edit, SetSegment(s), Delete, Snapshot, Close), and nobody
 // reads meanwhile. Any number read at once (Find, Touch, Record, Each, ByOrdinal, Hash, Len, Bytes) while
 // nobody writes. The caller has a lock for that. Snapshot.WriteTo and Release alone need no lock: they may run on
 // any goroutine at any time; see Snapshot.
 //
 // A Record is a window on the pages. One from Record is good until the next write of any kind, one from Edit
-// until SetSegment or Delete of the same record or until the next Snapshot or Close.
+// until SetSegment(s) or Delete of the same record or until the next Snapshot or Close.
 //
 // Memory from a Memory may lie outside of Go's heap. Close gives it back; using a Record or a method after Close
 // is an error of the caller (methods panic, or see an empty table; a Record would read foreign memory). A table

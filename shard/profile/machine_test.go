@@ -2,6 +2,7 @@ package profile
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"flag"
 	"os"
@@ -116,6 +117,21 @@ func (m *machine) setSegment(t *rapid.T) {
 	}
 	w.segments[i] = b
 	w.ref = m.tab.SetSegment(w.ref, i, b)
+}
+
+// setSegments replaces all segments at once, those of an equal content too.
+func (m *machine) setSegments(t *rapid.T) {
+	w := m.any(t)
+	var dir, data []byte
+	for i := range w.segments {
+		if rapid.Bool().Draw(t, "change") {
+			n := rapid.OneOf(rapid.IntRange(0, 100), rapid.SampledFrom([]int{2000, maxSmall, 40_000})).Draw(t, "length")
+			w.segments[i] = bytes.Repeat([]byte{rapid.Byte().Draw(t, "byte")}, n)
+		}
+		data = append(data, w.segments[i]...)
+		dir = binary.LittleEndian.AppendUint32(dir, uint32(len(data)))
+	}
+	w.ref = m.tab.SetSegments(w.ref, dir, data)
 }
 
 func (m *machine) delete(t *rapid.T) {
@@ -235,7 +251,7 @@ func TestTableMachine(t *testing.T) {
 		m := &machine{mem: newGuard(t), want: oracle{}}
 		m.tab = New(layout, m.mem)
 		t.Repeat(map[string]func(*rapid.T){
-			"insert": m.insert, "insert2": m.insert, "edit": m.edit, "set": m.setSegment, "set2": m.setSegment, "delete": m.delete,
+			"insert": m.insert, "insert2": m.insert, "edit": m.edit, "set": m.setSegment, "set2": m.setSegment, "set all": m.setSegments, "delete": m.delete,
 			"snapshot": m.snapshot, "step": m.step, "release": m.release, "restore": m.restore,
 			"finish": func(t *rapid.T) {
 				if len(m.snapshots) == 0 {

@@ -88,7 +88,7 @@ func (r Record) Fixed() []byte {
 	return r.b[at:end:end]
 }
 
-// Dir is the directory of the segments: a little-endian uint32 each, where it ends in Data. Only SetSegment changes it.
+// Dir is the directory of the segments: a little-endian uint32 each, where it ends in Data. Only SetSegment and SetSegments change it.
 func (r Record) Dir() []byte {
 	at := r.dirAt()
 	end := at + 4*r.segments

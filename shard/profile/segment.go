@@ -35,21 +35,53 @@ func (t *Table) SetSegment(r Ref, i int, b []byte) Ref {
 	if length > MaxRecord {
 		panic(fmt.Sprintf("profile: BUG: a record of %d bytes, over the limit of %d", length, MaxRecord))
 	}
+	return t.put(loc, rec, length, change{i: i, b: b})
+}
+
+// SetSegments makes dir and data the segments of a record, all at once: what Record.Dir and Record.Data read afterwards. They must lie
+// elsewhere than in the record. Whoever changes several segments does it in a copy and writes it back once: the record then moves
+// once at most. Otherwise as SetSegment.
+func (t *Table) SetSegments(r Ref, dir, data []byte) Ref {
+	loc := uint32(r)
+	rec := t.Edit(r)
+	if overlaps(dir, rec.b) || overlaps(data, rec.b) {
+		panic("profile: BUG: SetSegments with parts of the same record")
+	}
+	if len(dir) != 4*rec.segments || len(dir) > 0 && int(binary.LittleEndian.Uint32(dir[len(dir)-4:])) != len(data) {
+		panic("profile: BUG: SetSegments with a directory that does not fit")
+	}
+	length := rec.dirAt() + len(dir) + len(data)
+	if length > MaxRecord {
+		panic(fmt.Sprintf("profile: BUG: a record of %d bytes, over the limit of %d", length, MaxRecord))
+	}
+	return t.put(loc, rec, length, change{all: true, dir: dir, data: data})
+}
+
+// change is what becomes of the segments of a record: one of them is b, or all of them are new, or none when i is negative.
+type change struct {
+	i         int
+	b         []byte
+	all       bool
+	dir, data []byte
+}
+
+// put changes the segments of a record, which is length bytes long then, and finds another place for it if it has to.
+func (t *Table) put(loc uint32, rec Record, length int, c change) Ref {
 	if length <= len(rec.b) {
-		rec.splice(rec.b, i, b)
+		rec.write(rec.b, c)
 		return t.shrink(loc, rec, length)
 	}
-	slack := (length - at) / 8
+	slack := (length - rec.dirAt() - 4*rec.segments) / 8
 	if have := unitsOf(rec.b); have != 0 && length <= maxSmall {
 		if s := t.slot(loc); t.grow(loc, s, toUnits(length), toUnits(min(length+slack, maxSmall))) {
-			rec.splice(t.record(s).b, i, b)
-			return r
+			rec.write(t.record(s).b, c)
+			return Ref(loc)
 		}
 	} else if have == 0 {
-		t.reblock(loc, rec, i, b, blockSize(length+slack))
-		return r
+		t.reblock(loc, rec, c, blockSize(length+slack))
+		return Ref(loc)
 	}
-	return t.move(loc, rec, i, b, t.place(length, slack))
+	return t.move(loc, rec, c, t.place(length, slack))
 }
 
 // shrink gives back what a record of length bytes no longer needs of its slot, if that is much.
@@ -61,18 +93,18 @@ func (t *Table) shrink(loc uint32, rec Record, length int) Ref {
 		return Ref(loc)
 	}
 	if length <= maxSmall/2 {
-		return t.move(loc, rec, -1, nil, t.place(length, 0))
+		return t.move(loc, rec, change{i: -1}, t.place(length, 0))
 	}
 	if n := max(blockSize(length), maxSmall+blockAlign); n <= len(rec.b)/2 {
-		t.reblock(loc, rec, -1, nil, n)
+		t.reblock(loc, rec, change{i: -1}, n)
 	}
 	return Ref(loc)
 }
 
-// move copies a record to another place, with b as segment i (none when negative), and frees its former one.
-func (t *Table) move(from uint32, rec Record, i int, b []byte, to uint32) Ref {
+// move copies a record to another place, changed, and frees its former one.
+func (t *Table) move(from uint32, rec Record, c change, to uint32) Ref {
 	s := t.slot(to)
-	rec.splice(t.record(s).b, i, b)
+	rec.write(t.record(s).b, c)
 	binary.LittleEndian.PutUint32(s[ordinalAt:], rec.Ordinal())
 	t.index.move(tagOf(rec.Hash()), from, to)
 	t.ordinals.move(rec.Ordinal(), to)
@@ -81,23 +113,35 @@ func (t *Table) move(from uint32, rec Record, i int, b []byte, to uint32) Ref {
 }
 
 // reblock gives a large record a block of n bytes, under its page number. Its page is the table's own already.
-func (t *Table) reblock(loc uint32, rec Record, i int, b []byte, n int) {
+func (t *Table) reblock(loc uint32, rec Record, c change, n int) {
 	page := loc >> unitBits
 	block := t.mem.Get(n)
 	copy(block, rec.b[:bodyAt])
-	rec.splice(block, i, b)
+	rec.write(block, c)
 	t.heap.held += n - len(rec.b)
 	t.heap.pages[page] = block
 	t.mem.Put(rec.b)
 }
 
-// splice writes the content of the record with b as segment i to dst, a slot that has room for it: its own, or another. i is
-// negative for the content as it is.
-func (r Record) splice(dst []byte, i int, b []byte) {
-	if i < 0 {
+// write writes the content of the record, changed, to dst, a slot that has room for it: its own, or another.
+func (r Record) write(dst []byte, c change) {
+	switch {
+	case c.all:
+		at := r.dirAt()
+		if &dst[0] != &r.b[0] {
+			copy(dst[bodyAt:], r.b[bodyAt:at])
+		}
+		copy(dst[at:], c.dir)
+		copy(dst[at+len(c.dir):], c.data)
+	case c.i < 0:
 		copy(dst[bodyAt:], r.body())
-		return
+	default:
+		r.splice(dst, c.i, c.b)
 	}
+}
+
+// splice is write with b as segment i.
+func (r Record) splice(dst []byte, i int, b []byte) {
 	start, end := r.bounds(i)
 	at := r.dirAt() + 4*r.segments
 	data := r.dataLen()
