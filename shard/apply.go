@@ -3,7 +3,6 @@ package shard
 import (
 	"bytes"
 	"encoding/binary"
-	"math"
 
 	"dashi/pipeline/activation"
 	"dashi/pipeline/attribute"
@@ -34,6 +33,7 @@ type applier struct {
 	flipped []int
 	draft   draft  // the segments, as the event makes them
 	segment []byte // scratch for kinds
+	text    []byte // a string before the update
 	since   []byte
 	before  []byte // values of watched attributes before the event
 	after   []byte
@@ -208,72 +208,7 @@ func (a *applier) rule(rule *recipe.Rule, e *event.Event) {
 		}
 		return
 	}
-	at := &p.Attributes[rule.Attribute]
-	if p.exact[rule.Attribute] && outOfRange(in) {
-		a.s.counters.OutOfRange++
-		return
-	}
-	fixed := env.State.Fixed[at.Slot.Offset:]
-	numeric := at.Type == attribute.Number || at.Type == attribute.Time
-	if at.Slot.Segment < 0 {
-		if !p.index.Read(rule.Attribute) {
-			at.Kind.Update(fixed, nil, in, nil)
-			return
-		}
-		if !numeric {
-			at.Kind.Update(fixed, nil, in, nil)
-			p.index.Touched(rule.Attribute, a.dirty)
-			return
-		}
-		before, had := at.Kind.Num(fixed, nil, in.Now)
-		at.Kind.Update(fixed, nil, in, nil)
-		after, has := at.Kind.Num(fixed, nil, in.Now)
-		p.index.Changed(rule.Attribute, before, had, after, has, a.dirty)
-		return
-	}
-	segment := env.State.Segment(at.Slot.Segment)
-	var before float64
-	var had bool
-	var members int
-	switch {
-	case numeric:
-		before, had = at.Kind.Num(fixed, segment, in.Now)
-	case at.Type == attribute.Set:
-		members = at.Kind.Len(fixed, segment, in.Now)
-	}
-	updated := at.Kind.Update(fixed, segment, in, a.segment[:0])
-	moved := !same(updated, segment)
-	if moved {
-		if cap(updated) > cap(a.segment) {
-			a.segment = updated[:0]
-		}
-		a.draft.set(&env.State, at.Slot.Segment, updated)
-	}
-	if !p.index.Read(rule.Attribute) {
-		return
-	}
-	if numeric {
-		after, has := at.Kind.Num(fixed, env.State.Segment(at.Slot.Segment), in.Now)
-		p.index.Changed(rule.Attribute, before, had, after, has, a.dirty)
-		return
-	}
-	if at.Type == attribute.Set && !moved && at.Kind.Len(fixed, segment, in.Now) == members {
-		return // an element was seen again: nobody came or went, and conditions see nothing else of a set
-	}
-	p.index.Touched(rule.Attribute, a.dirty)
-}
-
-// outOfRange says whether a kind that sums exactly passes over the input because a number is too large.
-func outOfRange(in *attribute.Input) bool {
-	if !attribute.InRange(in.By) {
-		return true
-	}
-	return in.Value.Kind == event.Number && !attribute.InRange(math.Float64frombits(in.Value.Bits))
-}
-
-// same says whether b is the very slice a, edited in place or not at all.
-func same(a, b []byte) bool {
-	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
+	a.fold(rule.Attribute, in)
 }
 
 // join writes the membership bits of the flipped audiences to the record, their entry times and bitmaps.

@@ -64,8 +64,7 @@ func (s *Shard) derive(p *recipe.Program) *program {
 		d.namespace = append(d.namespace, uint8(i))
 	}
 	for i := range p.Attributes {
-		k := p.Attributes[i].Kind
-		d.exact = append(d.exact, k != nil && (k.Name() == "sum" || k.Name() == "avg" || k.Name() == "tally"))
+		d.folds = append(d.folds, newFold(&p.Attributes[i], d.index.Read(i)))
 	}
 	for i := range p.Audiences {
 		name := p.Audiences[i].Name

@@ -95,7 +95,7 @@ type Shard struct {
 type program struct {
 	*recipe.Program
 	index *audience.Index
-	exact []bool // by attribute: whether it sums exactly, and so has a range
+	folds []fold // by attribute
 	// namespace maps the program's namespaces to the shard's.
 	namespace []uint8
 	consentAt int // offset of the consent words in the fixed part

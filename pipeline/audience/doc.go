@@ -8,7 +8,7 @@
 // It holds no state and does no I/O: membership bits belong to the profile's record, their owner is the shard.
 //
 // What the caller must do, in order, for one event on one profile: read the numbers before, update, call
-// Changed (numbers, times) or Touched (everything else) for each updated attribute and Consented for each
+// Changed (numbers, times), TouchedKey (one element of a set or tally) or Touched (everything else) for each updated attribute and Consented for each
 // purpose, then Evaluate once. For a new profile: start from All.
 //
 // Invariants:

@@ -20,6 +20,8 @@ type Index struct {
 type readers struct {
 	constants []float64 // ascending, each once
 	crossed   []Bits    // by constant: those that compare with it
+	keys      []string  // ascending, each once
+	keyed     []Bits    // by key: those that ask for it
 	touched   Bits      // those that read it in any other way; nil when none
 	any       Bits      // all of the above; nil when nobody reads it
 }
@@ -48,6 +50,16 @@ func NewIndex(definitions []Definition, attributes, purposes int) *Index {
 				r.crossed = slices.Insert(r.crossed, at, NewBits(n))
 			}
 			r.crossed[at].Set(i)
+			r.any = with(r.any, i, n)
+		}
+		for _, k := range d.Keys {
+			r := &x.attributes[k.Attribute]
+			at, found := slices.BinarySearch(r.keys, k.Key)
+			if !found {
+				r.keys = slices.Insert(r.keys, at, k.Key)
+				r.keyed = slices.Insert(r.keyed, at, NewBits(n))
+			}
+			r.keyed[at].Set(i)
 			r.any = with(r.any, i, n)
 		}
 		for _, a := range d.Reads {
@@ -105,9 +117,43 @@ func (x *Index) Changed(attribute int, before float64, had bool, after float64, 
 	if low > high {
 		low, high = high, low
 	}
-	first, _ := slices.BinarySearch(r.constants, low)
-	for i := first; i < len(r.constants) && r.constants[i] <= high; i++ {
+	for i := firstFrom(r.constants, low); i < len(r.constants) && r.constants[i] <= high; i++ {
 		dirty.Or(r.crossed[i])
+	}
+}
+
+// firstFrom is the index of the first constant that is low or more. slices.BinarySearch, which minds NaN at every step, took
+// longer than all else that Changed does.
+func firstFrom(constants []float64, low float64) int {
+	from, to := 0, len(constants)
+	for from < to {
+		if m := int(uint(from+to) >> 1); constants[m] < low {
+			from = m + 1
+		} else {
+			to = m
+		}
+	}
+	return from
+}
+
+// TouchedKey marks the audiences that may flip because one element of a set or tally came, went or has another number.
+func (x *Index) TouchedKey(attribute int, key []byte, dirty Bits) {
+	r := &x.attributes[attribute]
+	if r.touched != nil {
+		dirty.Or(r.touched)
+	}
+	from, to := 0, len(r.keys)
+	for from < to {
+		m := int(uint(from+to) >> 1)
+		switch k := r.keys[m]; {
+		case k == string(key):
+			dirty.Or(r.keyed[m])
+			return
+		case k < string(key):
+			from = m + 1
+		default:
+			to = m
+		}
 	}
 }
 

@@ -15,6 +15,7 @@ type world struct {
 	number  []float64
 	present []bool
 	other   []int // attributes that are not numbers
+	sets    []map[string]bool
 	granted []bool
 }
 
@@ -39,15 +40,18 @@ func truth(b bool) expr.Truth {
 const (
 	numbers  = 4
 	others   = 2
+	sets     = 2
 	purposes = 2
 )
+
+var elements = []string{"", "a", "b", "c", "d"}
 
 // draw makes a random definition that may read numbers, other attributes, purposes and audiences before it.
 func (w *world) draw(t *rapid.T, i int) Definition {
 	d := Definition{Name: fmt.Sprint("audience", i)}
 	var parts []expr.Bool
 	for range rapid.IntRange(1, 3).Draw(t, "parts") {
-		switch rapid.IntRange(0, 4).Draw(t, "kind") {
+		switch rapid.IntRange(0, 5).Draw(t, "kind") {
 		case 0, 1:
 			a := rapid.IntRange(0, numbers-1).Draw(t, "attribute")
 			c := float64(rapid.IntRange(-3, 3).Draw(t, "constant"))
@@ -59,6 +63,16 @@ func (w *world) draw(t *rapid.T, i int) Definition {
 			v := rapid.IntRange(0, 2).Draw(t, "value")
 			d.Reads = append(d.Reads, numbers+o)
 			parts = append(parts, func(*expr.Env) expr.Truth { return truth(w.other[o] == v) })
+		case 5:
+			s := rapid.IntRange(0, sets-1).Draw(t, "set")
+			k := rapid.SampledFrom(elements).Draw(t, "key")
+			if rapid.IntRange(0, 3).Draw(t, "whole") == 0 {
+				d.Reads = append(d.Reads, numbers+others+s)
+				parts = append(parts, func(*expr.Env) expr.Truth { return truth(len(w.sets[s]) > 1) })
+				break
+			}
+			d.Keys = append(d.Keys, Key{numbers + others + s, k})
+			parts = append(parts, func(*expr.Env) expr.Truth { return truth(w.sets[s][k]) })
 		case 3:
 			p := rapid.IntRange(0, purposes-1).Draw(t, "purpose")
 			d.Purposes = append(d.Purposes, p)
@@ -89,12 +103,12 @@ func (w *world) draw(t *rapid.T, i int) Definition {
 func TestFlipsAgainstFullEvaluation(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(1, 90).Draw(t, "audiences")
-		w := &world{number: make([]float64, numbers), present: make([]bool, numbers), other: make([]int, others), granted: make([]bool, purposes)}
+		w := &world{number: make([]float64, numbers), present: make([]bool, numbers), other: make([]int, others), sets: []map[string]bool{{}, {}}, granted: make([]bool, purposes)}
 		var defs []Definition
 		for i := range n {
 			defs = append(defs, w.draw(t, i))
 		}
-		x := NewIndex(defs, numbers+others, purposes)
+		x := NewIndex(defs, numbers+others+sets, purposes)
 		env := &expr.Env{Audiences: NewBits(n)}
 		full := &expr.Env{Audiences: NewBits(n)}
 		dirty := NewBits(n)
@@ -134,7 +148,7 @@ func TestFlipsAgainstFullEvaluation(t *testing.T) {
 
 // change changes one thing and tells the index.
 func (w *world) change(t *rapid.T, x *Index, dirty Bits) {
-	switch rapid.IntRange(0, 2).Draw(t, "change") {
+	switch rapid.IntRange(0, 3).Draw(t, "change") {
 	case 0:
 		a := rapid.IntRange(0, numbers-1).Draw(t, "attribute")
 		before, had := w.number[a], w.present[a]
@@ -145,6 +159,15 @@ func (w *world) change(t *rapid.T, x *Index, dirty Bits) {
 		o := rapid.IntRange(0, others-1).Draw(t, "other")
 		w.other[o] = rapid.IntRange(0, 2).Draw(t, "value")
 		x.Touched(numbers+o, dirty)
+	case 3:
+		s := rapid.IntRange(0, sets-1).Draw(t, "set")
+		k := rapid.SampledFrom(elements).Draw(t, "key")
+		if w.sets[s][k] {
+			delete(w.sets[s], k)
+		} else {
+			w.sets[s][k] = true
+		}
+		x.TouchedKey(numbers+others+s, []byte(k), dirty)
 	case 2:
 		p := rapid.IntRange(0, purposes-1).Draw(t, "purpose")
 		w.granted[p] = !w.granted[p]

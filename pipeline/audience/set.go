@@ -40,13 +40,21 @@ type Atom struct {
 	Constant  float64 // the number compared with
 }
 
+// Key is an element of a set, tally or list that an audience's condition asks for by name.
+type Key struct {
+	Attribute int
+	Key       string
+}
+
 // Definition is one audience, as the recipe gives it.
 type Definition struct {
 	Name        string
 	Description string
 	Condition   expr.Bool
-	// Atoms are the thresholds of the condition. An attribute that is read in any other way is in Reads.
+	// Atoms are the thresholds of the condition. An attribute that is read in any other way is in Keys or Reads.
 	Atoms []Atom
+	// Keys are the elements of which the condition asks whether they are in, or for their number.
+	Keys []Key
 	// Reads are attributes whose every change calls for an evaluation (sets, strings, derived, ...).
 	Reads []int
 	// Nested are the audiences that the condition reads: always of a smaller index than this one.

@@ -2,6 +2,8 @@ package expr
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -318,6 +320,45 @@ func TestAtoms(t *testing.T) {
 		}
 		if x.Bool(w.env(before)) != x.Bool(w.env(after)) {
 			t.Fatalf("%s: %s from %v to %v changed the outcome; atoms %v coarse %v", src, name, previous, now, x.Atoms, x.Coarse)
+		}
+	})
+}
+
+// TestKeysDecide: what is not in Keys of a set or tally changes nothing, unless it is Coarse.
+func TestKeysDecide(t *testing.T) {
+	w := newWorld()
+	rapid.Check(t, func(t *rapid.T) {
+		g := generator{t}
+		src := g.bool(3)
+		x, err := Compile(src, w.scope, BoolType)
+		if err != nil {
+			return
+		}
+		before := g.values()
+		before.noProfile = false
+		after := before
+		after.attrs = maps.Clone(before.attrs)
+		owned, _ := before.attrs["products_owned"].([]string)
+		tally, _ := before.attrs["interests"].(map[string]float64)
+		key := g.pick("P1", "P2", "a", "shoes", "hats", "new")
+		name, index := "products_owned", w.scope.Attributes["products_owned"].Index
+		if rapid.Bool().Draw(t, "tally") {
+			name, index = "interests", w.scope.Attributes["interests"].Index
+			changed := map[string]float64{key: 7}
+			for k, v := range tally {
+				if k != key {
+					changed[k] = v
+				}
+			}
+			after.attrs[name] = changed
+		} else {
+			after.attrs[name] = append(slices.DeleteFunc(slices.Clone(owned), func(s string) bool { return s == key }), key)
+		}
+		if slices.Contains(x.Coarse, index) || slices.Contains(x.Keys, Key{index, key}) {
+			return
+		}
+		if x.Bool(w.env(before)) != x.Bool(w.env(after)) {
+			t.Fatalf("%s: %q in %s changed the outcome; keys %v coarse %v", src, key, name, x.Keys, x.Coarse)
 		}
 	})
 }

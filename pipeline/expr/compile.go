@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -29,7 +30,9 @@ type Expr struct {
 	Attributes, Audiences, Purposes []int
 	// Atoms are the comparisons "number or time attribute OP constant", sorted, each once.
 	Atoms []Atom
-	// Coarse are the attributes that are read in any other way too; sorted. They have no atoms.
+	// Keys are the elements of sets, tallies and lists that are asked for by name, sorted, each once.
+	Keys []Key
+	// Coarse are the attributes that are read in any other way too; sorted. They have no atoms and no keys.
 	Coarse    []int
 	UsesNow   bool
 	UsesEvent bool
@@ -39,6 +42,12 @@ type Expr struct {
 type Atom struct {
 	Attribute int
 	Constant  float64 // for times, milliseconds
+}
+
+// Key is one element, of a constant name, of a stored set, tally or list: whether it is in, or its number.
+type Key struct {
+	Attribute int
+	Key       string
 }
 
 // Error says what is wrong with an expression, for the person who wrote it.
@@ -90,6 +99,7 @@ type compiler struct {
 	ast     *ast.AST
 	vars    []*variable
 	atoms   []Atom
+	keys    []Key
 	coarse  []int
 }
 
@@ -212,6 +222,15 @@ func (x *Expr) dependencies(c *compiler, all bool) {
 			x.Atoms = append(x.Atoms, a)
 		}
 	}
+	for _, k := range c.keys {
+		if _, ok := slices.BinarySearch(x.Coarse, k.Attribute); !ok {
+			x.Keys = append(x.Keys, k)
+		}
+	}
+	slices.SortFunc(x.Keys, func(a, b Key) int {
+		return cmp.Or(a.Attribute-b.Attribute, strings.Compare(a.Key, b.Key))
+	})
+	x.Keys = slices.Compact(x.Keys)
 	slices.SortFunc(x.Atoms, func(a, b Atom) int {
 		if a.Attribute != b.Attribute {
 			return a.Attribute - b.Attribute

@@ -38,6 +38,7 @@
 // For each attribute A of an Expr:
 //
 //   - A is in Coarse: evaluate whenever its state changes.
+//   - A is in Keys: evaluate when one of these elements comes, goes or has another number.
 //   - otherwise A has Atoms only: evaluate when the number went from absent to present or back, and when for
 //     one of its constants c the outcome of comparing it with c (less, equal, greater) is not what it was.
 //     For every other change the outcome stays.

@@ -71,7 +71,7 @@ func (c *compiler) in(e ast.Expr, args []ast.Expr) (*node, *stop) {
 	if s != nil {
 		return nil, s
 	}
-	list, s := c.expr(args[1])
+	list, s := c.keyed(args[1], x)
 	if s != nil {
 		return nil, s
 	}
@@ -90,6 +90,18 @@ func (c *compiler) in(e ast.Expr, args []ast.Expr) (*node, *stop) {
 		return nil, because(c.tree.text(e))
 	}
 	return n, nil
+}
+
+// keyed compiles a set, tally or list of which nothing but element key is asked. When the key is constant, no other element
+// matters.
+func (c *compiler) keyed(e ast.Expr, key *node) (*node, *stop) {
+	was := len(c.coarse)
+	n, s := c.expr(e)
+	if s == nil && key.constant && key.kind == StringType && n.elements != nil && n.elements.cell != nil && len(c.coarse) == was+1 {
+		c.keys = append(c.keys, Key{Attribute: c.coarse[was], Key: string(key.bytes)})
+		c.coarse = c.coarse[:was]
+	}
+	return n, s
 }
 
 // member asks an attribute for one element. A tally has every key that it has seen, whatever its number.
@@ -254,7 +266,7 @@ func equal(a, b *node) Bool {
 
 // entry compiles tally[key]: 0 for a key that is not there.
 func (c *compiler) entry(operand ast.Expr, key *node) (*node, *stop) {
-	t, s := c.expr(operand)
+	t, s := c.keyed(operand, key)
 	if s != nil {
 		return nil, s
 	}

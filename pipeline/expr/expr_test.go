@@ -3,6 +3,7 @@ package expr
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -287,7 +288,7 @@ func TestDependencies(t *testing.T) {
 			got += "event "
 		}
 		got += fmt.Sprint(x.Audiences, x.Purposes)
-		if !reflect.DeepEqual(x.Attributes, attributes) || !reflect.DeepEqual(x.Coarse, coarse) || !reflect.DeepEqual(x.Atoms, atoms) || got != flags {
+		if !reflect.DeepEqual(x.Attributes, attributes) || !slices.Equal(x.Coarse, coarse) || !reflect.DeepEqual(x.Atoms, atoms) || got != flags {
 			t.Errorf("%s: attributes %v coarse %v atoms %v %s", src, x.Attributes, x.Coarse, x.Atoms, got)
 		}
 	}
@@ -299,11 +300,29 @@ func TestDependencies(t *testing.T) {
 	f(`last_order < now`, []int{2}, []int{2}, nil, "now [] []")
 	f(`lifetime_value > 1 && lifetime_value + 1 > orders`, []int{0, 1}, []int{0, 1}, nil, "[] []")
 	f(`basket > 1 && orders > 3`, []int{0, 1}, []int{0, 1}, nil, "[] []")
-	f(`"P1" in products_owned && properties.total > 1`, []int{5}, []int{5}, nil, "event [] []")
+	f(`"P1" in products_owned && properties.total > 1`, []int{5}, nil, nil, "event [] []")
 	f(`known(lifetime_value) && orders >= 2`, []int{0, 1}, []int{0}, []Atom{{1, 2}}, "[] []")
 	f(`member`, []int{4}, []int{4}, nil, "[] []")
-	f(`interests["a"] > 1 && city == "x"`, []int{3, 6}, []int{3, 6}, nil, "[] []")
+	f(`interests["a"] > 1 && city == "x"`, []int{3, 6}, []int{3}, nil, "[] []")
+	f(`interests["a"] > 1 && size(interests) > 2`, []int{6}, []int{6}, nil, "[] []")
 	f(`lapsed || vip`, nil, nil, nil, "[0 70] []")
+}
+
+// TestKeys: elements that are asked for by a constant name, unless the whole is read too.
+func TestKeys(t *testing.T) {
+	w := newWorld()
+	f := func(src string, keys ...Key) {
+		t.Helper()
+		x, err := Compile(src, w.scope, BoolType)
+		if err != nil || !slices.Equal(x.Keys, keys) {
+			t.Errorf("%s: %v %v", src, x, err)
+		}
+	}
+	f(`"P2" in products_owned || !("P1" in products_owned) || "P2" in products_owned`, Key{5, "P1"}, Key{5, "P2"})
+	f(`interests["a"] > 1 && interests.b > interests["a"] && has(interests.c)`, Key{6, "a"}, Key{6, "b"}, Key{6, "c"})
+	f(`interests["a"] > 1 && favourite(interests) == "a"`)
+	f(`city in products_owned`)
+	f(`"P1" in products_owned && products_owned.exists(p, p == "P2")`)
 }
 
 // TestCost: a loop in a loop in a loop ends, absent.

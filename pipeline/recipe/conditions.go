@@ -186,6 +186,9 @@ func (c *compiler) audience(i int) {
 	for _, a := range x.Atoms {
 		d.Atoms = append(d.Atoms, audience.Atom{Attribute: a.Attribute, Constant: a.Constant})
 	}
+	for _, k := range x.Keys {
+		d.Keys = append(d.Keys, audience.Key{Attribute: k.Attribute, Key: k.Key})
+	}
 	if len(x.Attributes)+len(x.Audiences)+len(x.Purposes) == 0 {
 		c.warn(e.doc, n, "audience "+quote(e.name)+" reads nothing: everyone is in, or nobody", "")
 	}

@@ -1,0 +1,143 @@
+package shard
+
+import (
+	"bytes"
+	"math"
+	"slices"
+
+	"dashi/pipeline/attribute"
+	"dashi/pipeline/event"
+	"dashi/pipeline/recipe"
+)
+
+// flip is how an update finds out which audiences may flip.
+type flip uint8
+
+const (
+	flipNothing flip = iota // no audience reads the attribute
+	flipNumber              // its number before and after, against the constants that conditions compare with
+	flipText                // whether its string is another
+	flipTruth               // whether its truth is another
+	flipSet                 // one element, if any came or went
+	flipTally               // one key
+	flipAny                 // every update counts
+)
+
+// fold is what an update needs to know of a stored attribute, on one cache line.
+type fold struct {
+	kind    attribute.Kind
+	offset  int
+	segment int
+	flip    flip
+	exact   bool // it sums exactly, and so has a range
+}
+
+func newFold(a *recipe.Attribute, read bool) fold {
+	if a.Kind == nil {
+		return fold{}
+	}
+	name := a.Kind.Name()
+	f := fold{kind: a.Kind, offset: a.Slot.Offset, segment: a.Slot.Segment, flip: flipAny, exact: slices.Contains([]string{"sum", "avg", "tally"}, name)}
+	switch {
+	case !read:
+		f.flip = flipNothing
+	case a.Type == attribute.Number || a.Type == attribute.Time:
+		f.flip = flipNumber
+	case a.Type == attribute.Bool:
+		f.flip = flipTruth
+	case a.Type == attribute.String:
+		f.flip = flipText
+	case name == "set":
+		f.flip = flipSet
+	case name == "tally":
+		f.flip = flipTally
+	}
+	return f
+}
+
+// fold folds one occurrence into attribute i and marks the audiences that may flip.
+func (a *applier) fold(i int, in *attribute.Input) {
+	p, state := a.s.program, &a.env.State
+	f := &p.folds[i]
+	if f.exact && outOfRange(in) {
+		a.s.counters.OutOfRange++
+		return
+	}
+	fixed := state.Fixed[f.offset:]
+	var segment []byte
+	if f.segment >= 0 {
+		segment = state.Segment(f.segment)
+	}
+	switch f.flip {
+	case flipNothing:
+		a.update(f, fixed, segment, in)
+	case flipNumber:
+		before, had := f.kind.Num(fixed, segment, in.Now)
+		segment, _ = a.update(f, fixed, segment, in)
+		after, has := f.kind.Num(fixed, segment, in.Now)
+		p.index.Changed(i, before, had, after, has, a.dirty)
+	case flipTruth:
+		before, had := f.kind.Truth(fixed, segment, in.Now)
+		segment, _ = a.update(f, fixed, segment, in)
+		if after, has := f.kind.Truth(fixed, segment, in.Now); after != before || has != had {
+			p.index.Touched(i, a.dirty)
+		}
+	case flipText:
+		before, had := f.kind.Str(fixed, segment, in.Now)
+		a.text = append(a.text[:0], before...)
+		segment, _ = a.update(f, fixed, segment, in)
+		if after, has := f.kind.Str(fixed, segment, in.Now); has != had || !bytes.Equal(after, a.text) {
+			p.index.Touched(i, a.dirty)
+		}
+	case flipSet, flipTally:
+		before := f.kind.Len(fixed, segment, in.Now)
+		segment, longer := a.update(f, fixed, segment, in)
+		a.element(i, f, f.kind.Len(fixed, segment, in.Now)-before, longer, in.Value.Str)
+	default:
+		a.update(f, fixed, segment, in)
+		p.index.Touched(i, a.dirty)
+	}
+}
+
+// element marks the audiences that may flip because set or tally i was updated with element key: more elements are in it, and it was
+// built anew or else edited in place.
+func (a *applier) element(i int, f *fold, more int, anew bool, key []byte) {
+	index := a.s.program.index
+	switch {
+	case anew && more != 1: // it was full: another element went
+		index.Touched(i, a.dirty)
+	case f.flip == flipTally || more != 0:
+		index.TouchedKey(i, key, a.dirty)
+	}
+	// An element of a set was seen again: nobody came or went, and conditions see nothing else of a set.
+}
+
+// update folds the occurrence in, and returns the segment as it is now, and whether it was built anew.
+func (a *applier) update(f *fold, fixed, segment []byte, in *attribute.Input) (now []byte, anew bool) {
+	if f.segment < 0 {
+		f.kind.Update(fixed, nil, in, nil)
+		return nil, false
+	}
+	updated := f.kind.Update(fixed, segment, in, a.segment[:0])
+	if same(updated, segment) {
+		return segment, false
+	}
+	if cap(updated) > cap(a.segment) {
+		a.segment = updated[:0]
+	}
+	a.draft.set(&a.env.State, f.segment, updated)
+	return a.env.State.Segment(f.segment), true
+}
+
+// outOfRange says whether a kind that sums exactly passes over the input because a number is too large.
+func outOfRange(in *attribute.Input) bool {
+	if !attribute.InRange(in.By) {
+		return true
+	}
+	return in.Value.Kind == event.Number && !attribute.InRange(math.Float64frombits(in.Value.Bits))
+}
+
+// same says whether b is the very slice a, edited in place or not at all.
+func same(a, b []byte) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
+}
