@@ -47,10 +47,12 @@ func (f *life) run(t testing.TB, s Settings) (operationsFailed bool) {
 		for id, g := range groups {
 			answer := make(chan error, 1)
 			f.proposed[id] = n
-			must(t, g.Propose(entry(n, 60), func(index uint64, _ any, err error) {
+			if err := g.Propose(entry(n, 60), func(index uint64, _ any, err error) {
 				indexes[id] = append(indexes[id], index)
 				answer <- err
-			}))
+			}); err != nil {
+				answer <- err
+			}
 			if err := <-answer; err != nil {
 				if !errors.Is(err, errInjected) || !errors.Is(err, wal.ErrFailed) || h.Err() == nil {
 					t.Fatalf("done got %v, Err says %v", err, h.Err())
@@ -65,7 +67,9 @@ func (f *life) run(t testing.TB, s Settings) (operationsFailed bool) {
 	if failed.Load() {
 		for _, g := range groups { // nothing hangs, and everybody is told
 			answer := make(chan error, 1)
-			must(t, g.Propose(entry(99, 60), func(_ uint64, _ any, err error) { answer <- err }))
+			if err := g.Propose(entry(99, 60), func(_ uint64, _ any, err error) { answer <- err }); err != nil {
+				answer <- err
+			}
 			if err := <-answer; !errors.Is(err, errInjected) {
 				t.Fatalf("after the failure done got %v", err)
 			}

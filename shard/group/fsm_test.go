@@ -182,6 +182,14 @@ func snapshots(t testing.TB, h *Host, id uint32) (indexes []uint64) {
 	return indexes
 }
 
+// snapshotFile is the name of a group's newest snapshot, or of the one that many before it.
+func snapshotFile(t testing.TB, h *Host, id uint32, before int) string {
+	t.Helper()
+	list, err := h.snapshots.List(id)
+	must(t, err)
+	return fmt.Sprintf("data/snapshots/%d/%d-%d.snap", id, list[before].Term, list[before].Index)
+}
+
 // damage changes a byte in the middle of a file.
 func damage(t testing.TB, fs vfs.FS, name string) {
 	t.Helper()

@@ -1,78 +1,76 @@
 package group
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
 
-	"dashi/shard/wal"
+	"github.com/hashicorp/raft"
 )
 
-// Group is one state machine on the log. Here it has one replica, so it always leads.
+// Group is one replica of a state machine.
 type Group struct {
-	id   uint32
-	host *Host
-	fsm  FSM
+	id        uint32
+	host      *Host
+	fsm       FSM
+	raft      *raft.Raft
+	logs      *logStore
+	snapshots *snapshotStore
+	view      *lone
+	logger    *logger
 
 	mu      sync.Mutex
-	room    sync.Cond // pending is shorter
-	work    sync.Cond // pending is not empty, or the group closes
-	pending []proposal
-	bytes   int          // of the entries in pending
-	asked   []chan error // who wants a snapshot, and holds host.persisting for it
-	hurried bool         // the log wants one
+	room    sync.Cond // the queue is shorter
+	turn    sync.Cond // the head of the queue is another, or may be told its outcome, or the group closes
+	queue   queue
+	telling bool // a done is being called
 	closed  bool
+	asking  sync.WaitGroup // goroutines that wait for an answer of Raft; they are started with mu held
 
-	applied  atomic.Uint64
-	snapped  atomic.Uint64 // index of the newest durable snapshot
-	limit    atomic.Int64  // bytes logged after which the next snapshot is taken
-	finished chan struct{} // run has returned
+	applied atomic.Uint64
+	snapped atomic.Uint64 // index of the newest durable snapshot
+	limit   atomic.Int64  // bytes logged after which the next snapshot is taken
+	leading atomic.Uint64 // the term in which this replica leads and has applied everything from before
+	alone   atomic.Bool   // nobody else is a member, so nothing is replicated
 
-	// What follows belongs to run.
-	records []wal.Record
-	batch   []proposal
-	logged  int64          // bytes since the last snapshot was taken
-	writing sync.WaitGroup // the goroutine that persists
+	first   chan struct{} // closed when leading is set for the first time
+	watched chan struct{} // watch has returned
+
+	// What follows belongs to Raft's goroutine that applies.
+	results []any
+	logged  int64 // bytes since the last snapshot was taken
 }
 
-type proposal struct {
-	entry   []byte
-	done    func(index uint64, result any, err error)
-	barrier bool // there is no entry, only done
-}
-
-// Types of records in the log.
-const (
-	typeEntry   = 0
-	typeNothing = 1 // only moves the index on, see Group.moveOn
-)
-
-// Limits of one append: enough to share a write, not so much that the first waits for the last.
-const (
-	batchEntries = 64
-	batchBytes   = 4 << 20
-)
-
-// term is that of the only leader there is.
-const term = 1
+// maxPending bounds Settings.Pending. Raft's own queue has room for all of them, so handing one over never blocks.
+const maxPending = 256
 
 // ID is the group's number.
 func (g *Group) ID() uint32 { return g.id }
 
-// Leader says who leads the group: always this replica.
-func (g *Group) Leader() (term uint64, here bool) { return 1, true }
+// Leader says in which term this replica leads, if it does: here is true once it has applied everything that was committed before its term.
+func (g *Group) Leader() (term uint64, here bool) {
+	term = g.raft.CurrentTerm()
+	return term, g.raft.State() == raft.Leader && g.leading.Load() == term
+}
 
-// Applied is the index of the last entry that was applied.
+// Applied is the index of the last entry that was applied. Indexes of entries that are not the state machine's are passed over or not, so compare
+// it with others of Applied only.
 func (g *Group) Applied() uint64 { return g.applied.Load() }
 
-// Durable is the index up to which nothing is lost in a power cut: synced in the log, or in a durable snapshot.
+// Durable is the index up to which nothing is lost in a power cut of this node: synced in the log, or in a durable snapshot.
 func (g *Group) Durable() uint64 {
 	return min(max(g.host.log.SyncedIndex(g.id), g.snapped.Load()), g.applied.Load())
 }
 
-// Propose hands an entry to the group, which owns it until it calls done: once, on the group's goroutine, in the order of the calls.
-// Propose blocks while Settings.Pending entries, or entries of Settings.PendingBytes, wait. After an error (ErrClosed, ErrTooLarge) done is not called.
+// Propose hands an entry to the group, which owns it until it calls done: once, in the order of the calls, on a goroutine of the group. For an
+// entry that is applied that is right after Apply and before the next. Propose blocks while the outcome of Settings.Pending entries, or of entries of
+// Settings.PendingBytes, is open. After an error (ErrClosed, ErrTooLarge, ErrNotLeader, or that of a log that has failed) done is not called.
+//
+// An error that done gets is ErrNotLeader when the entry will never be applied, and ErrUnknown when it may be or may have been: then the proposer
+// must find out from the state, and must not simply repeat.
 //
 // done must not wait for anything, so it must not call Propose either: a full group would wait for itself. It may start a
 // goroutine that does.
@@ -88,20 +86,30 @@ func (g *Group) Propose(entry []byte, done func(index uint64, result any, err er
 	if g.closed {
 		return ErrClosed
 	}
-	g.pending = append(g.pending, proposal{entry: entry, done: done})
-	g.bytes += len(entry)
-	g.work.Signal()
+	if err := g.host.log.Err(); err != nil {
+		return fmt.Errorf("cannot log entries of group %d: %w", g.id, err)
+	}
+	if g.raft.State() != raft.Leader {
+		return g.notLeader()
+	}
+	p := &proposal{entry: entry, done: done}
+	if !g.alone.Load() { // others are sent it while the caller may have it back already
+		p.entry, p.tag[0] = bytes.Clone(entry), tagKept
+	}
+	p.future = g.raft.ApplyLog(raft.Log{Data: p.entry, Extensions: p.tag[:]}, 0)
+	g.queue.push(p)
+	g.turn.Broadcast()
 	return nil
 }
 
 // full says that an entry of this many bytes must wait. One fits always, whatever its size. mu is held.
 func (g *Group) full(size int) bool {
-	n := len(g.pending)
-	return n >= g.host.settings.Pending || n > 0 && g.bytes+size > g.host.settings.PendingBytes
+	n := g.queue.proposals
+	return n >= g.host.settings.Pending || n > 0 && g.queue.bytes+size > g.host.settings.PendingBytes
 }
 
-// Barrier returns when everything that was proposed before has been applied: a read after it sees that. It logs nothing, and does not
-// wait for room. It fails with ErrClosed, with the error of ctx, or with that of a log that has failed.
+// Barrier returns when the outcome of everything that was proposed here before is known: a read after it sees what was applied. It logs nothing, and
+// does not wait for room. It fails with ErrClosed, with the error of ctx, or with that of a log that has failed.
 func (g *Group) Barrier(ctx context.Context) error {
 	c := make(chan error, 1)
 	g.mu.Lock()
@@ -109,8 +117,8 @@ func (g *Group) Barrier(ctx context.Context) error {
 		g.mu.Unlock()
 		return ErrClosed
 	}
-	g.pending = append(g.pending, proposal{barrier: true, done: func(_ uint64, _ any, err error) { c <- err }})
-	g.work.Signal()
+	g.queue.push(&proposal{done: func(uint64, any, error) { c <- g.host.log.Err() }})
+	g.turn.Broadcast()
 	g.mu.Unlock()
 	select {
 	case err := <-c:
@@ -120,141 +128,122 @@ func (g *Group) Barrier(ctx context.Context) error {
 	}
 }
 
-// run is the group's goroutine.
-func (g *Group) run() {
-	defer close(g.finished)
-	for {
-		asked, hurried, ok := g.take()
-		if !ok {
-			return
+// apply applies a batch of committed entries. It runs on Raft's goroutine.
+func (g *Group) apply(logs []*raft.Log) []any {
+	for _, l := range logs {
+		if l.Type != raft.LogCommand { // the members, which logStore has seen already
+			g.applied.Store(l.Index)
+			continue
 		}
-		if len(g.batch) > 0 {
-			g.commit()
-		}
-		for _, c := range asked {
-			g.freeze(func(err error) { c <- err })
-		}
-		if hurried {
-			g.moveOn()
-		}
-		if hurried || g.logged >= g.limit.Load() {
-			g.snapshotSoon()
+		result := g.fsm.Apply(l.Index, l.Data)
+		g.applied.Store(l.Index)
+		g.logged += int64(len(l.Data))
+		if len(l.Extensions) > 0 {
+			g.succeeded(&l.Extensions[0], l.Index, result)
 		}
 	}
+	if g.logged >= g.limit.Load() {
+		g.snapshotSoon()
+	}
+	for len(g.results) < len(logs) {
+		g.results = append(g.results, nil)
+	}
+	return g.results[:len(logs)] // nobody asks for them
 }
 
-// take waits for work and moves a batch of proposals to g.batch. ok is false when the group is closed and nothing is left.
-func (g *Group) take() (asked []chan error, hurried, ok bool) {
+// succeeded calls the done of the proposal that has this tag. Those before it in the queue have failed, or their outcome would have been known before;
+// watch tells them first.
+func (g *Group) succeeded(tag *byte, index uint64, result any) {
 	g.mu.Lock()
-	defer g.mu.Unlock()
-	for len(g.pending) == 0 && len(g.asked) == 0 && !g.hurried {
-		if g.closed {
-			return nil, false, false
-		}
-		g.work.Wait()
+	for g.telling || g.queue.head() == nil || &g.queue.head().tag[0] != tag {
+		g.turn.Wait()
 	}
-	g.batch = g.batch[:0]
-	bytes := 0
-	for _, p := range g.pending {
-		if len(g.batch) == batchEntries || bytes > 0 && bytes+len(p.entry) > batchBytes {
-			break
-		}
-		g.batch = append(g.batch, p)
-		bytes += len(p.entry)
-	}
-	g.bytes -= bytes
-	left := copy(g.pending, g.pending[len(g.batch):])
-	clear(g.pending[left:])
-	g.pending = g.pending[:left]
-	g.room.Broadcast()
-	asked, g.asked = g.asked, nil
-	hurried, g.hurried = g.hurried, false
-	return asked, hurried, true
-}
-
-// hurry asks for a snapshot because the log cannot go on without.
-func (g *Group) hurry() {
-	g.mu.Lock()
-	g.hurried = !g.closed
-	g.work.Signal()
+	g.tell(index, result, nil)
 	g.mu.Unlock()
 }
 
-// moveOn makes sure that there is something to take a snapshot of. Of a group without new entries, those between the last two
-// snapshots hold back the log (I4); after another snapshot they do not.
-func (g *Group) moveOn() {
-	index := g.applied.Load()
-	if index != g.snapped.Load() {
-		return
-	}
-	if g.host.log.Append(g.id, []wal.Record{{Index: index + 1, Term: term, Commit: index, Type: typeNothing}}) == nil {
-		g.applied.Store(index + 1)
+// tell takes the head off the queue and calls its done. mu is held and released meanwhile, and telling was false.
+func (g *Group) tell(index uint64, result any, err error) {
+	p := g.queue.pop()
+	g.room.Broadcast()
+	g.telling = true
+	g.mu.Unlock()
+	p.done(index, result, err)
+	g.mu.Lock()
+	g.telling = false
+	g.turn.Broadcast()
+}
+
+// watch tells the proposals that are not applied here, and the barriers. Raft answers each proposal through a future that can only be waited for, so
+// watch waits for that of the head; the goroutine that applies does not wait for watch.
+func (g *Group) watch() {
+	defer close(g.watched)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for {
+		p := g.queue.head()
+		switch {
+		case p == nil && g.closed:
+			return
+		case p == nil || g.telling:
+			g.turn.Wait()
+		case p.future == nil:
+			g.tell(0, nil, nil)
+		default:
+			g.mu.Unlock()
+			err := p.future.Error()
+			g.mu.Lock()
+			for g.telling || err == nil && g.queue.head() == p {
+				g.turn.Wait()
+			}
+			if err != nil {
+				g.tell(0, nil, g.outcome(err))
+			}
+		}
 	}
 }
 
-// commit appends the batch to the log, waits until that is acknowledged, and applies it.
-func (g *Group) commit() {
-	index := g.applied.Load()
-	g.records = g.records[:0]
-	for _, p := range g.batch {
-		if !p.barrier {
-			g.records = append(g.records, wal.Record{Index: index + 1 + uint64(len(g.records)), Term: term, Commit: index, Data: p.entry})
+// outcome says in our words why a proposal was not applied here.
+func (g *Group) outcome(err error) error {
+	switch {
+	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrLeadershipTransferInProgress):
+		if logErr := g.host.log.Err(); logErr != nil {
+			return fmt.Errorf("cannot log entries of group %d: %w", g.id, logErr)
 		}
+		return g.notLeader()
+	default:
+		return fmt.Errorf("group %d: %w: %w", g.id, ErrUnknown, err)
 	}
-	err := g.host.log.Err()
-	if len(g.records) > 0 {
-		err = g.host.log.Append(g.id, g.records)
-	}
-	if err != nil {
-		err = fmt.Errorf("cannot log entries of group %d: %w", g.id, err)
-		for _, p := range g.batch {
-			p.done(0, nil, err)
-		}
-		return
-	}
-	for i := range g.batch {
-		p := &g.batch[i]
-		var result any
-		if !p.barrier {
-			index++
-			result = g.fsm.Apply(index, p.entry)
-			g.applied.Store(index)
-			g.logged += int64(len(p.entry))
-		}
-		p.done(index, result, nil)
-		*p = proposal{}
-	}
-	clear(g.records)
 }
 
-// close ends the group: what was proposed is applied, then a last snapshot is taken.
+func (g *Group) notLeader() error {
+	_, id := g.raft.LeaderWithID()
+	return &NotLeaderError{Group: g.id, Leader: string(id)}
+}
+
+// ask runs f, which waits for an answer of Raft, on a goroutine of its own, unless the group is closed: Raft does not answer after it was shut down.
+func (g *Group) ask(f func()) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return false
+	}
+	g.asking.Go(f)
+	return true
+}
+
+// close ends the group: the outcome of what was proposed is told, then a last snapshot is taken.
 func (g *Group) close() error {
 	g.mu.Lock()
 	g.closed = true
-	g.work.Signal()
+	g.turn.Broadcast()
 	g.room.Broadcast()
 	g.mu.Unlock()
-	<-g.finished
-	g.writing.Wait()
-	if g.applied.Load() == g.snapped.Load() || g.host.log.Err() != nil { // Host.Close returns that
-		return nil
-	}
-	return g.lastSnapshot()
+	<-g.watched
+	g.asking.Wait()
+	err := g.lastSnapshot()
+	return errors.Join(err, g.shutdown())
 }
 
-// Snapshot takes a snapshot and returns when it is durable. Entries are applied meanwhile; those proposed after the call may be in it or not.
-// It fails with ErrClosed when the group closes before its turn; closing takes a snapshot anyway.
-func (g *Group) Snapshot() error {
-	g.host.persisting <- struct{}{} // the caller waits for its turn, not the group
-	c := make(chan error, 1)
-	g.mu.Lock()
-	if g.closed {
-		g.mu.Unlock()
-		<-g.host.persisting
-		return ErrClosed
-	}
-	g.asked = append(g.asked, c)
-	g.work.Signal()
-	g.mu.Unlock()
-	return <-c
-}
+// shutdown ends Raft.
+func (g *Group) shutdown() error { return g.raft.Shutdown().Error() }

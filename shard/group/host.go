@@ -22,6 +22,7 @@ type FSM interface {
 	// Snapshot freezes the state between two Applies; it takes no longer than an Apply.
 	Snapshot() (Snapshot, error)
 	// Restore replaces the state by what Persist wrote. After an error the state is as it was before.
+	// A lagging replica is given the leader's, so it may be called at any time between two Applies.
 	Restore(r io.Reader) error
 }
 
@@ -31,12 +32,6 @@ type Snapshot interface {
 	Release()
 }
 
-// Errors that callers test for.
-var (
-	ErrClosed   = errors.New("group is closed")
-	ErrTooLarge = errors.New("entry is too large for the log")
-)
-
 // Settings of a host. Zero fields have their defaults.
 type Settings struct {
 	Dir  string
@@ -45,7 +40,9 @@ type Settings struct {
 	// SnapshotBytes is how much a group logs before it takes a snapshot, at least: it waits for twice the size of the last
 	// snapshot if that is more, so that large states are not written over and over. Default 16 MiB.
 	SnapshotBytes int64
-	// Pending bounds the entries of a group that wait to be applied; Propose blocks beyond. Default 64.
+	// ID is this node as a member of groups: "node/incarnation". Default "node/1".
+	ID string
+	// Pending bounds the entries of a group whose outcome is open; Propose blocks beyond. Default 64, at most 256.
 	Pending int
 	// PendingBytes bounds them too, but for one that waits alone. Default 8 MiB.
 	PendingBytes int
@@ -92,6 +89,10 @@ func OpenHost(s Settings) (*Host, error) {
 	}
 	if s.Pending == 0 {
 		s.Pending = 64
+	}
+	s.Pending = min(s.Pending, maxPending)
+	if s.ID == "" {
+		s.ID = "node/1"
 	}
 	if s.PendingBytes == 0 {
 		s.PendingBytes = 8 << 20

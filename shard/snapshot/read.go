@@ -150,8 +150,17 @@ func (r *Reader) Err() error {
 	return r.err
 }
 
+// Info says which snapshot this is.
+func (r *Reader) Info() Info { return r.info }
+
 // Size is the number of bytes of the file.
 func (r *Reader) Size() int64 { return r.size }
+
+// Length is the number of bytes of data in it, as the size of the file has it: all blocks but the last are full.
+func (r *Reader) Length() int64 {
+	blocks := max(0, r.size-headerSize-endSize)
+	return max(0, blocks-(blocks+MaxBlock+blockHead-1)/(MaxBlock+blockHead)*blockHead)
+}
 
 // Close closes the file.
 func (r *Reader) Close() error { return r.file.Close() }

@@ -5,14 +5,24 @@ import (
 	"slices"
 )
 
-// Set stores a small value of the group under a key: terms and votes. It is durable when Set returns, in every
-// mode; callers for different groups share the sync.
-func (l *Log) Set(group uint32, key string, value []byte) error {
-	if len(key) > MaxKey || len(value) > MaxValue {
-		return fmt.Errorf("cannot set %q of group %d to %d bytes: %w", key, group, len(value), ErrTooLarge)
+// Pair is a stable value and its key.
+type Pair struct {
+	Key   string
+	Value []byte
+}
+
+// Set stores a small value of the group under a key: terms and votes. More of them are stored in the same step: after
+// a crash all are there or none. They are durable when Set returns, in every mode; callers for different groups share
+// the sync.
+func (l *Log) Set(group uint32, key string, value []byte, more ...Pair) error {
+	pairs := append([]Pair{{key, value}}, more...)
+	for _, p := range pairs {
+		if len(p.Key) > MaxKey || len(p.Value) > MaxValue {
+			return fmt.Errorf("cannot set %q of group %d to %d bytes: %w", p.Key, group, len(p.Value), ErrTooLarge)
+		}
 	}
 	l.mu.Lock()
-	p, err := l.set(group, key, value)
+	p, err := l.set(group, pairs)
 	l.mu.Unlock()
 	if err != nil {
 		return err
@@ -20,12 +30,17 @@ func (l *Log) Set(group uint32, key string, value []byte) error {
 	return l.WaitSynced(p)
 }
 
-func (l *Log) set(group uint32, key string, value []byte) (Position, error) {
-	data := appendPair(nil, key, value)
+func (l *Log) set(group uint32, pairs []Pair) (Position, error) {
+	var data []byte
+	for _, p := range pairs {
+		data = appendPair(data, p.Key, p.Value)
+	}
 	if err := l.reserve(frameSize(len(data))); err != nil {
 		return 0, err
 	}
-	l.group(group).set(key, value)
+	for _, p := range pairs {
+		l.group(group).set(p.Key, p.Value)
+	}
 	l.add(&frame{kind: kindSet, group: group, data: data})
 	return l.submitted(true), l.err
 }
