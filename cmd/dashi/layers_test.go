@@ -90,7 +90,7 @@ func TestLayers(t *testing.T) {
 // The core is pure: the same entries give the same bytes, so it has no clock, goroutine, chance, log or I/O.
 func TestCoreIsPure(t *testing.T) {
 	pure := []string{"pipeline/event", "pipeline/recipe", "pipeline/identity", "pipeline/attribute", "pipeline/audience",
-		"pipeline/consent", "pipeline/activation", "pipeline/expr", "ring", "shard/profile"}
+		"pipeline/consent", "pipeline/activation", "pipeline/expr", "pipeline/zone", "ring", "shard/profile"}
 	impure := []string{"os", "net", "net/http", "log", "log/slog", "math/rand", "math/rand/v2", "crypto/rand", "io/fs", "os/exec"}
 	seen := 0
 	for _, p := range listPackages(t) {

@@ -50,7 +50,7 @@ func TestNoAllocations(t *testing.T) {
 			k.Len(s.fixed, s.seg, 0)
 			k.Find(s.fixed, s.seg, ins[3].Value.Str, 0)
 			k.AppendJSON(dst, s.fixed, s.seg, 0)
-			Truncated(k, s.seg)
+			Truncated(k, s.fixed, s.seg, 0)
 			for e := k.Elements(s.fixed, s.seg, 0); e.Next(); {
 			}
 		})

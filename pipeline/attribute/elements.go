@@ -11,13 +11,18 @@ type Elements struct {
 	Time   int64   // event time in milliseconds: of the list element, or when the set element was added last
 	Number float64 // of a tally key
 
-	t    table
-	i    int
-	kind Type
+	window shown // in place of t, for what a window shows
+	t      table
+	i      int
+	kind   Type
 }
 
 // Next goes to the next element; before the first call there is none.
 func (e *Elements) Next() bool {
+	if e.window.next() {
+		e.Value, e.Number = e.window.t.str(e.window.row), e.window.number.over(micro)
+		return true
+	}
 	for e.i < e.t.n {
 		i := e.i
 		e.i++

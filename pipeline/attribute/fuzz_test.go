@@ -2,6 +2,7 @@ package attribute
 
 import (
 	"encoding/json"
+	"math"
 	"slices"
 	"testing"
 )
@@ -62,17 +63,22 @@ func FuzzCorrupt(f *testing.F) {
 }
 
 func readAll(t *testing.T, k Kind, s *state) {
-	k.Num(s.fixed, s.seg, 0)
-	k.Str(s.fixed, s.seg, 0)
-	k.Truth(s.fixed, s.seg, 0)
-	k.Len(s.fixed, s.seg, 0)
-	k.Find(s.fixed, s.seg, []byte("item-3"), 0)
-	Truncated(k, s.seg)
-	for e := k.Elements(s.fixed, s.seg, 0); e.Next(); {
-		_ = append([]byte(nil), e.Value...)
-	}
-	if out := k.AppendJSON(nil, s.fixed, s.seg, 0); !json.Valid(out) {
-		t.Errorf("not JSON: %s", out)
+	for _, now := range []int64{0, noon, noon + 40*dayMs, math.MinInt64, math.MaxInt64} {
+		k.Num(s.fixed, s.seg, now)
+		k.Str(s.fixed, s.seg, now)
+		k.Truth(s.fixed, s.seg, now)
+		k.Len(s.fixed, s.seg, now)
+		k.Find(s.fixed, s.seg, []byte("item-3"), now)
+		Truncated(k, s.fixed, s.seg, now)
+		if timed, ok := k.(Timed); ok {
+			timed.NextChange(s.fixed, s.seg, now)
+		}
+		for e := k.Elements(s.fixed, s.seg, now); e.Next(); {
+			_ = append([]byte(nil), e.Value...)
+		}
+		if out := k.AppendJSON(nil, s.fixed, s.seg, now); !json.Valid(out) {
+			t.Errorf("not JSON: %s", out)
+		}
 	}
 }
 

@@ -19,6 +19,9 @@ func example(t *testing.T, spec Spec, words string, ins ...Input) string {
 	if spec.Limit != 0 {
 		name += fmt.Sprintf(" limit %d", spec.Limit)
 	}
+	if spec.Window != "" {
+		name += " " + spec.Window
+	}
 	return strings.TrimSpace(fmt.Sprintf("%-16s %-18s = %x|%x", name, words, s.fixed, s.seg))
 }
 
@@ -47,6 +50,12 @@ func TestFormat(t *testing.T) {
 		e(Spec{Kind: "tally"}, "soup*2 tea*-0.5", weighted("soup", 2), weighted("tea", -0.5)),
 		e(Spec{Kind: "tally", Limit: 1}, "soup*2 tea*-0.5", weighted("soup", 2), weighted("tea", -0.5)),
 		e(Spec{Kind: "list"}, "soup tea@1 soup", at(0, text("soup")), at(1, text("tea")), at(0, text("soup"))),
+		e(Spec{Kind: "count", Window: "30d"}, "x x@1d x@2d", at(0, text("x")), at(dayMs, text("x")), at(2*dayMs, text("x"))),
+		e(Spec{Kind: "sum", Window: "24h"}, "0.1 -2@1h", at(0, number(0.1)), at(hour, number(-2))),
+		e(Spec{Kind: "avg", Window: "this month", Zone: berlin}, "0.1 -2", at(0, number(0.1)), at(0, number(-2))),
+		e(Spec{Kind: "max", Window: "2w"}, "1@1d 3 2@2d", at(dayMs, number(1)), at(0, number(3)), at(2*dayMs, number(2))),
+		e(Spec{Kind: "distinct", Window: "2mo"}, "soup tea@1d soup@2d", at(0, text("soup")), at(dayMs, text("tea")), at(2*dayMs, text("soup"))),
+		e(Spec{Kind: "tally", Window: "7d"}, "soup*2 tea@1h soup@1h", weighted("soup", 2), late(weighted("tea", 1), hour), late(weighted("soup", 1), hour)),
 		e(Spec{Kind: "distinct"}, "soup 1 true", at(0, text("soup")), at(0, number(1)), at(0, truth(true))),
 	}
 	file, err := os.ReadFile("FORMAT.md")
@@ -59,4 +68,9 @@ func TestFormat(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("FORMAT.md says\n%s\n\nmade\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
+}
+
+func late(in Input, ms int64) Input {
+	in.Time += ms
+	return in
 }

@@ -98,7 +98,7 @@ func TestTruncated(t *testing.T) {
 			ins := crowd(&c, 400, words)
 			a, b := foldAll(k, ins[:200]), foldAll(k, ins[200:])
 			a.merge(k, b, 1000)
-			if got, want := Truncated(k, a.seg), words > 20; got != want {
+			if got, want := Truncated(k, a.fixed, a.seg, 0), words > 20; got != want {
 				t.Errorf("%s of %d words: truncated %v", spec.Kind, words, got)
 			}
 			if n := k.Len(nil, a.seg, 0); n != min(words, 20) {
@@ -106,7 +106,7 @@ func TestTruncated(t *testing.T) {
 			}
 		}
 	}
-	if k := mustNew(t, Spec{Kind: "list", Limit: 1}); Truncated(k, foldAll(k, []Input{at(0, text("a")), at(1, text("b"))}).seg) {
+	if k := mustNew(t, Spec{Kind: "list", Limit: 1}); Truncated(k, nil, foldAll(k, []Input{at(0, text("a")), at(1, text("b"))}).seg, 0) {
 		t.Error("a list is never truncated")
 	}
 }

@@ -73,12 +73,17 @@ func (x int128) add(y int128) int128 {
 	return int128{hi, lo}
 }
 
+func (x int128) negate() int128 {
+	lo, borrow := bits.Sub64(0, x.lo, 0)
+	hi, _ := bits.Sub64(0, x.hi, borrow)
+	return int128{hi, lo}
+}
+
 // over is x/d, correctly rounded. d must not be 0.
 func (x int128) over(d uint64) float64 {
 	if int64(x.hi) < 0 {
-		lo, borrow := bits.Sub64(0, x.lo, 0)
-		hi, _ := bits.Sub64(0, x.hi, borrow)
-		return -ratio(hi, lo, d)
+		x = x.negate()
+		return -ratio(x.hi, x.lo, d)
 	}
 	return ratio(x.hi, x.lo, d)
 }

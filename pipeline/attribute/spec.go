@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"dashi/pipeline/zone"
 )
 
 // Spec is a kind with its options, as a recipe gives them. Zero means the default.
@@ -13,7 +15,8 @@ type Spec struct {
 	// Of is the type of the values. min, max: Number (default) or Time. first, last: Number, String, Time
 	// or Bool, no default. distinct: any of these four, by default whatever comes. Others: not needed.
 	Of Type
-	// Limit bounds the elements of set (1,000 by default, at most 10,000), tally (256, 10,000) and list (50, 1,000).
+	// Limit bounds the elements of set (1,000 by default, at most 10,000), tally (256, 10,000) and list (50, 1,000); in a
+	// window the values of distinct (1,000, 10,000) and the keys of a tally, once for every bucket in which they came.
 	Limit int
 	// Top is for tally: AppendJSON shows only so many keys, greatest number first. 0: all, in order of the keys.
 	Top int
@@ -21,6 +24,10 @@ type Spec struct {
 	Unique bool
 	// Precision is for distinct: 2^Precision bytes and a standard error of 1.04/sqrt(2^Precision); 8 to 14, by default 11.
 	Precision int
+	// Window, "30d" or "this month", bounds count, sum, min, max, avg, distinct and tally to a stretch of time that ends
+	// now; see span. Bucket, "1d", is how finely it is cut; without it defaultBucket decides. Zone is nil for UTC.
+	Window, Bucket string
+	Zone           *zone.Zone
 	// Salt and Weights are for bucket; see NewBucket.
 	Salt    string
 	Weights []Weight
@@ -57,10 +64,42 @@ func New(spec Spec) (Kind, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot make attribute of kind %q: %w", spec.Kind, err)
 	}
-	return spec.build(), nil
+	k, err := spec.build()
+	if err != nil {
+		return nil, fmt.Errorf("cannot make attribute of kind %q: %w", spec.Kind, err)
+	}
+	return k, nil
 }
 
-func (s *Spec) build() Kind {
+// windows are the kinds that take a window.
+var windows = []string{"avg", "count", "distinct", "max", "min", "sum", "tally"}
+
+func (s *Spec) build() (Kind, error) {
+	if s.Window == "" {
+		return s.buildLifetime(), nil
+	}
+	p, err := newSpan(s.Window, s.Bucket, s.Zone)
+	if err != nil {
+		return nil, err
+	}
+	switch s.Kind {
+	case "count":
+		return &meter{span: p, counts: true}, nil
+	case "sum":
+		return &meter{span: p, sums: true}, nil
+	case "avg":
+		return &meter{span: p, counts: true, sums: true}, nil
+	case "min":
+		return &peak{extreme{of: s.Of, flip: ^uint64(0)}, p}, nil
+	case "max":
+		return &peak{extreme{of: s.Of}, p}, nil
+	case "tally":
+		return &shelf{span: p, limit: s.Limit, top: s.Top}, nil
+	}
+	return &several{distinct{of: s.Of}, p, s.Limit}, nil
+}
+
+func (s *Spec) buildLifetime() Kind {
 	switch s.Kind {
 	case "count":
 		return count{}
@@ -101,8 +140,18 @@ func (s *Spec) checkOptions() error {
 		return errors.New("it has no state; use NewBucket")
 	}
 	limits := map[string][2]int{"set": {DefaultSet, MaxSet}, "tally": {DefaultTally, MaxTally}, "list": {DefaultList, MaxList}}
+	if s.Window != "" && s.Kind == "distinct" {
+		limits["distinct"] = [2]int{DefaultSet, MaxSet}
+		if s.Precision != 0 {
+			return errors.New("with a window it has no precision, it is exact up to its limit; remove precision")
+		}
+	}
 	limit, limited := limits[s.Kind]
 	switch {
+	case s.Window != "" && !slices.Contains(windows, s.Kind):
+		return fmt.Errorf("it has no window; remove the option, or use one of %s", strings.Join(windows, ", "))
+	case s.Window == "" && s.Bucket != "":
+		return errors.New("it has a bucket and no window; say which window is cut into buckets")
 	case s.Limit != 0 && !limited:
 		return errors.New("it has no limit; remove the option, or use set, tally or list")
 	case s.Top != 0 && s.Kind != "tally":
@@ -195,12 +244,16 @@ func Accepts(k Kind, in Input) bool {
 	return ok && a.accepts(&in)
 }
 
-// Truncated says whether the limit of a set or tally has dropped elements; what is left is exact (see set.go
-// and tally.go), but not all. A list is the last n by definition and is never truncated.
-func Truncated(k Kind, seg []byte) bool {
-	switch k.(type) {
+// Truncated says whether a limit has dropped elements of what is read at an instant; what is left is exact (see set.go and
+// tally.go), but not all. In a window it says that it may have. A list is the last n by definition and is never truncated.
+func Truncated(k Kind, fixed, seg []byte, now int64) bool {
+	switch k := k.(type) {
 	case *set, *tally:
 		return len(seg) >= header && seg[1]&0x80 != 0
+	case interface {
+		truncated(fixed, seg []byte, now int64) bool
+	}:
+		return k.truncated(fixed, seg, now)
 	}
 	return false
 }

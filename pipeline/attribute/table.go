@@ -35,7 +35,7 @@ const (
 
 func tagOf(str []byte) byte { return byte(xxhash.Sum64(str)) }
 
-var zeroRow [16]byte
+var zeroRow [32]byte
 
 // open reads the header of seg; limit is the greatest number of rows there can rightly be.
 func open(seg []byte, width, limit int) table {

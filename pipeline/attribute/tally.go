@@ -69,14 +69,8 @@ func (k *tally) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 	return out
 }
 
-func loadTally(row []byte) int128 {
-	return int128{uint64(int64(int32(binary.LittleEndian.Uint32(row[8:])))), get(row)}
-}
-
-func putTally(row []byte, v int128) {
-	put(row, v.lo)
-	binary.LittleEndian.PutUint32(row[8:], uint32(v.hi))
-}
+func loadTally(row []byte) int128   { return get96(row) }
+func putTally(row []byte, v int128) { put96(row, v) }
 
 // lastByHash is the row with the greatest (hash, key), the first to be dropped, and its hash.
 func lastByHash(t *table) (at int, hash uint64) {
@@ -150,23 +144,23 @@ func (k *tally) AppendJSON(dst, fixed, seg []byte, now int64) []byte {
 	dst = append(dst, '{')
 	if k.top == 0 {
 		for i := range t.n {
-			dst = appendEntry(dst, &t, i)
+			dst = appendEntry(dst, t.str(i), loadTally(t.row(i)))
 		}
 	} else {
 		for r := (ranking{t: t}); r.rank < k.top && r.next(); {
-			dst = appendEntry(dst, &t, r.row)
+			dst = appendEntry(dst, t.str(r.row), r.number)
 		}
 	}
 	return append(dst, '}')
 }
 
-func appendEntry(dst []byte, t *table, i int) []byte {
+func appendEntry(dst, key []byte, number int128) []byte {
 	if dst[len(dst)-1] != '{' {
 		dst = append(dst, ',')
 	}
-	dst = AppendQuoted(dst, t.str(i))
+	dst = AppendQuoted(dst, key)
 	dst = append(dst, ':')
-	return AppendNumber(dst, loadTally(t.row(i)).over(micro))
+	return AppendNumber(dst, number.over(micro))
 }
 
 // ranking goes through the keys of a tally, greatest number first, those with the same number by key. Each

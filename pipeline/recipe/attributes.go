@@ -68,7 +68,13 @@ func (c *compiler) stored(i int, e *entry, kind string, a *Attribute) bool {
 	}
 	k, err := attribute.New(c.spec(e, kind, of))
 	if err != nil {
-		c.report(e.doc, value(e.node, "kind"), err.Error(), "")
+		at := value(e.node, "kind")
+		for _, name := range []string{"window", "bucket"} {
+			if n := value(e.node, name); n != nil {
+				at = n
+			}
+		}
+		c.report(e.doc, at, err.Error(), "")
 		return false
 	}
 	a.Kind, a.Type = k, k.Type()
@@ -80,6 +86,7 @@ func (c *compiler) spec(e *entry, kind string, of expr.Type) attribute.Spec {
 	s.Limit, _ = strconv.Atoi(content(e.node, "limit"))
 	s.Top, _ = strconv.Atoi(content(e.node, "top"))
 	s.Precision, _ = strconv.Atoi(content(e.node, "precision"))
+	s.Window, s.Bucket, s.Zone = content(e.node, "window"), content(e.node, "bucket"), c.zones[e.doc]
 	switch kind {
 	case "min", "max", "first", "last", "distinct":
 		s.Of = attributeType(of)
@@ -291,6 +298,9 @@ func (c *compiler) definition(i int, a *Attribute) uint64 {
 	h := xxhash.New()
 	h.WriteString("1 " + a.Kind.Name() + " " + strconv.Itoa(int(a.Type))) // 1: the version of this text
 	writeNode(h, e.node, true)
+	if z := c.zones[e.doc]; z != nil && content(e.node, "window") != "" {
+		h.WriteString(" zone " + z.Name())
+	}
 	return h.Sum64()
 }
 

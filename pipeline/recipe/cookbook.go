@@ -10,6 +10,7 @@ import (
 
 	"dashi/pipeline/event"
 	"dashi/pipeline/expr"
+	"dashi/pipeline/zone"
 )
 
 // entry is one declaration of a recipe: an attribute, an audience, ...
@@ -37,6 +38,7 @@ type compiler struct {
 	scope expr.Scope
 
 	rules []pendingRule
+	zones map[*document]*zone.Zone // of the files that have one
 	// building and done are for attributes and audiences that read each other, by name.
 	building []string
 	done     map[string]bool
@@ -54,7 +56,7 @@ type symbol struct {
 //
 // It is pure: the same sources give the same program everywhere. It keeps the texts of the sources.
 func Compile(sources []Source) (*Program, []Diagnostic) {
-	c := &compiler{builder: newSchemaBuilder(), names: map[string]*symbol{}, done: map[string]bool{}}
+	c := &compiler{builder: newSchemaBuilder(), names: map[string]*symbol{}, done: map[string]bool{}, zones: map[*document]*zone.Zone{}}
 	c.program = &Program{Sources: slices.Clone(sources), Mappings: map[string]*Mapping{}}
 	slices.SortStableFunc(c.program.Sources, func(a, b Source) int { return cmp.Compare(a.Name, b.Name) })
 	c.program.Hash = hashSources(c.program.Sources)
@@ -63,6 +65,7 @@ func Compile(sources []Source) (*Program, []Diagnostic) {
 	c.parseAll()
 	c.compileIdentity()
 	c.declareFields()
+	c.loadZones()
 	c.collect()
 	c.namePurposes()
 	c.compileStored()
@@ -242,6 +245,35 @@ func (c *compiler) declareFields() {
 		}
 	}
 	c.builder.seal()
+}
+
+// loadZones loads the time zones of the files.
+func (c *compiler) loadZones() {
+	for _, d := range c.docs {
+		n := value(d.root, "zone")
+		if n == nil || d.bad[n] {
+			continue
+		}
+		if z := c.zone(d, n); z != nil {
+			c.zones[d] = z
+		}
+	}
+}
+
+// zone loads the time zone at n.
+func (c *compiler) zone(d *document, n *yaml.Node) *zone.Zone {
+	z, err := zone.Load(n.Value)
+	if err != nil {
+		hint := closest(n.Value, zone.Names())
+		if hint == "" {
+			hint = "zones have names such as Europe/London or UTC"
+		} else {
+			hint = "did you mean " + quote(hint) + "?"
+		}
+		c.report(d, n, err.Error(), hint)
+		return nil
+	}
+	return z
 }
 
 // pathHint says what the path of a field looks like.

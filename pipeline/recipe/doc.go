@@ -19,8 +19,9 @@
 //	identity: {max_identifiers, namespaces:                              # strongest first
 //	           [{name, from, normalise, region, hash, blocked, unique, limit: {count, period, excess}, shared}]}
 //	fields: {PATH: string|number|bool|time}                              # beyond the Segment spec
+//	zone: NAME                                                           # of days, weeks and months in windows
 //	purposes: {NAME: PATH | {from, on, granted, withdrawn}}
-//	attributes: {NAME: {kind, description, ...}}                         # on, where, each, value, by; or rules
+//	attributes: {NAME: {kind, description, ...}}                         # on, where, each, value, by; or rules; window, bucket
 //	audiences: {NAME: CONDITION | {when, description, emit, requires}}
 //	activations: {NAME: {on: {enter|exit|change|event}, where, requires, include}}
 //	mappings: {NAME: {format, event, time, identifiers, anonymous, message_id, properties, traits, context}}
@@ -52,7 +53,6 @@
 // # Invariants
 //
 //	I1  The same sources, in any order, give the same Program on every machine: indices, offsets, hashes.
-//	    (A warning about a time zone that a machine does not know is the one thing that may differ.)
 //	I2  Program is nil if and only if a Diagnostic is an error; then the first one is.
 //	I3  No input makes Compile panic, loop or take more than a bounded time; limits have names in grammar.go.
 //	I4  An audience comes after all audiences that it reads; a derived attribute reads no ring.

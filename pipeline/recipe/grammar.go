@@ -9,8 +9,7 @@ import (
 )
 
 // The grammar of a recipe file, version 0. Everything that a file may hold is in this table: parsing,
-// hints, the JSON Schema and the guide in deploy/recipes follow it. Later issues add windows, sessions,
-// sequences, scores, places and tests as keys and variants here.
+// hints, the JSON Schema and the guide in deploy/recipes follow it.
 
 func textShape(doc string) *shape       { return &shape{is: text, doc: doc} }
 func expressionShape(doc string) *shape { return &shape{is: expression, doc: doc} }
@@ -65,6 +64,13 @@ func counted(extra ...key) []key {
 	return keys
 }
 
+// windowed adds the keys of a kind that can be bounded to a window.
+func windowed(keys []key) []key {
+	return append(keys,
+		key{name: "window", doc: "Only what lies in the last 15m, 24h, 30d, 2w or 3mo, or in this day, week, month or year; everything without it.", shape: textShape("A number of s, m, h, d, w or mo; or this day, this week, this month, this year.")},
+		key{name: "bucket", doc: "How finely the window is cut: an event leaves it with its bucket. Without it an hour for windows of a day to 7d, a day for longer ones, about a thirtieth for shorter ones.", shape: textShape("A number of s, m or h; 1d, 1w or 1mo.")})
+}
+
 // opposed are the keys of a kind with two operations.
 func opposed(up, upDoc, down, downDoc string, extra ...key) []key {
 	return []key{
@@ -79,12 +85,12 @@ var attributeShape = &shape{
 	keys: []key{describedKey},
 	tag:  "kind",
 	variants: []variant{
-		{"count", "How many events (or items, with each).", counted()},
-		{"sum", "The sum of a number.", append(counted(valueKey("The number that is added.")),
+		{"count", "How many events (or items, with each).", windowed(counted())},
+		{"sum", "The sum of a number.", append(windowed(counted(valueKey("The number that is added."))),
 			key{name: "minus", doc: "Updates that subtract their value, such as refunds.", shape: oneOrMany(ruleShape("An update that subtracts.", valueKey("The number that is subtracted.")))})},
-		{"min", "The smallest number seen.", counted(valueKey("The number."))},
-		{"max", "The largest number seen.", counted(valueKey("The number."))},
-		{"avg", "The mean of a number.", counted(valueKey("The number."))},
+		{"min", "The smallest number seen.", windowed(counted(valueKey("The number.")))},
+		{"max", "The largest number seen.", windowed(counted(valueKey("The number.")))},
+		{"avg", "The mean of a number.", windowed(counted(valueKey("The number.")))},
 		{"first", "The value of the earliest event.", counted(valueKey("A number, string, time or boolean."))},
 		{"last", "The value of the latest event.", counted(valueKey("A number, string, time or boolean."))},
 		{"first_at", "The time of the earliest event.", counted()},
@@ -93,11 +99,12 @@ var attributeShape = &shape{
 			opposed("raise", "Events that make it true.", "lower", "Events that make it false.")},
 		{"set", "The distinct strings that were added and not removed since.",
 			append(opposed("add", "Events that add their value.", "remove", "Events that remove their value.", valueKey("The string.")), limitKey(attribute.DefaultSet, attribute.MaxSet))},
-		{"distinct", "About how many distinct values there are (HyperLogLog), for sets too large to keep.", append(counted(valueKey("The value.")),
+		{"distinct", "About how many distinct values there are (HyperLogLog), for sets too large to keep. In a window it is exact, up to `limit`.", append(windowed(counted(valueKey("The value."))),
+			key{name: "limit", doc: fmt.Sprintf("With window: the most values that are told apart; %d without it.", attribute.DefaultSet), shape: &shape{is: integer, min: 1, max: attribute.MaxSet}},
 			key{name: "precision", doc: "2^precision bytes a profile at most; the standard error is 1.04 / sqrt of that. 11 (2.3 %) without it.",
 				shape: &shape{is: integer, min: attribute.MinPrecision, max: attribute.MaxPrecision}})},
 		{"tally", "A number for each string: how often, or how much by weight. The favourite is the largest.",
-			append(counted(valueKey("The string that is tallied."), byKey), limitKey(attribute.DefaultTally, attribute.MaxTally),
+			append(windowed(counted(valueKey("The string that is tallied."), byKey)), limitKey(attribute.DefaultTally, attribute.MaxTally),
 				key{name: "top", doc: "Show only so many, largest first.", shape: &shape{is: integer, min: 1, max: attribute.MaxTally}})},
 		{"list", "The last strings, newest first.", append(counted(valueKey("The string.")), limitKey(attribute.DefaultList, attribute.MaxList),
 			key{name: "unique", doc: "A string stands in it once, at its latest time.", shape: &shape{is: boolean}})},
@@ -194,6 +201,7 @@ var identityShape = &shape{is: object, doc: "Who an event is about.", keys: []ke
 var recipeShape = &shape{is: object, doc: "One recipe of the cookbook.", keys: []key{
 	{name: "recipe", doc: "The name of this recipe.", required: true, shape: textShape("A short name.")},
 	describedKey,
+	{name: "zone", doc: "The time zone of days, weeks, months and years in this recipe's windows; UTC without it.", shape: textShape("An IANA name such as Europe/London.")},
 	{name: "identity", doc: "The kinds of identifier, and when they are one person. At most one in a cookbook, or equal ones; without it user_id (unique), email, phone, and anonymous_id (shared: last_authenticated).", shape: identityShape},
 	{name: "fields", doc: "Event fields that are not in the Segment spec, with their types.", shape: &shape{is: mapOf, names: anyName, empty: true,
 		of: &shape{is: text, doc: "The type.", words: []string{"string", "number", "bool", "time"}}}},

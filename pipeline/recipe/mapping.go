@@ -29,7 +29,7 @@ type Mapping struct {
 	time       cell
 	layout     string // for time.ParseInLocation, or unix or unix_ms
 	zone       string
-	location   *time.Location // nil when this machine does not know the zone
+	location   *time.Location
 	messageID  messageID
 	message    cell
 	keys       []keyCell // strongest namespace first
@@ -99,9 +99,6 @@ type Binding struct {
 
 // Bind fixes the columns of the rows that are to come, in their order.
 func (m *Mapping) Bind(columns []string) (*Binding, error) {
-	if m.location == nil {
-		return nil, fmt.Errorf("cannot bind mapping %q: this machine does not know the time zone %q", m.Name, m.zone)
-	}
 	b := &Binding{m: m, names: slices.Clone(columns)}
 	for _, s := range m.slots {
 		name := m.Columns[s.column]

@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	_ "time/tzdata" // so that zones are known where the machine has no zone files
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
@@ -138,13 +137,7 @@ func (c *compiler) mappingTime(e *entry, m *Mapping) {
 		}
 		if z := value(n, "zone"); z != nil {
 			m.zone = z.Value
-			location, err := time.LoadLocation(z.Value)
-			if err != nil || z.Value == "Local" {
-				// A warning: whether a zone is known is up to the machine, and a cookbook must compile alike on all of them.
-				c.warn(e.doc, z, "unknown time zone "+quote(z.Value)+": the mapping cannot be used here", "zones have names such as Europe/London or UTC")
-				location = nil
-			}
-			m.location = location
+			m.location = c.zone(e.doc, z).Location()
 		}
 	}
 	if !isRow(from.Value) {

@@ -1,0 +1,214 @@
+package attribute
+
+import (
+	"math"
+	"slices"
+	"testing"
+	"time"
+
+	"dashi/pipeline/event"
+	"dashi/pipeline/zone"
+
+	"pgregory.net/rapid"
+)
+
+func mustZone(name string) *zone.Zone {
+	z, err := zone.Load(name)
+	if err != nil {
+		panic(err)
+	}
+	return z
+}
+
+var berlin, newYork = mustZone("Europe/Berlin"), mustZone("America/New_York")
+
+// timed are the kinds whose value depends on now.
+func timed() map[string]Spec {
+	return map[string]Spec{
+		"count/30d":          {Kind: "count", Window: "30d"},
+		"count/1h":           {Kind: "count", Window: "1h", Bucket: "5m"},
+		"count/24h":          {Kind: "count", Window: "24h"},
+		"count/3mo":          {Kind: "count", Window: "3mo", Zone: berlin},
+		"count/2w by week":   {Kind: "count", Window: "2w", Bucket: "1w", Zone: newYork},
+		"count/2mo by month": {Kind: "count", Window: "2mo", Bucket: "1mo", Zone: newYork},
+		"count/this month":   {Kind: "count", Window: "this month", Zone: berlin},
+		"sum/7d":             {Kind: "sum", Window: "7d"},
+		"sum/this day":       {Kind: "sum", Window: "this day", Zone: newYork},
+		"avg/3d":             {Kind: "avg", Window: "3d", Bucket: "1d", Zone: berlin},
+		"min/5d":             {Kind: "min", Of: Number, Window: "5d", Bucket: "1d"},
+		"max/48h":            {Kind: "max", Of: Number, Window: "48h", Bucket: "4h"},
+		"max/time 10d":       {Kind: "max", Of: Time, Window: "10d"},
+		"max/this week":      {Kind: "max", Of: Number, Window: "this week", Zone: berlin},
+		"distinct/9d":        {Kind: "distinct", Window: "9d"},
+		"distinct/this year": {Kind: "distinct", Window: "this year"},
+		"distinct/limit":     {Kind: "distinct", Window: "9d", Limit: 3},
+		"tally/4d":           {Kind: "tally", Window: "4d", Bucket: "12h"},
+		"tally/this week":    {Kind: "tally", Window: "this week", Top: 2},
+		"tally/limit":        {Kind: "tally", Window: "20d", Limit: 4},
+	}
+}
+
+// timedOracle is what a timed kind should show at an instant, from the whole history.
+func timedOracle(spec Spec, ins []Input, now int64) any {
+	var all, inside []Input
+	for _, in := range ins {
+		if in.Op == Add && in.Time >= 0 && goodTime(in.Time) {
+			all = append(all, in)
+			if inWindow(spec, in.Time, now) {
+				inside = append(inside, in)
+			}
+		}
+	}
+	life := lifetimeOracles[spec.Kind]
+	plainSpec := Spec{Kind: spec.Kind, Of: spec.Of}
+	if spec.Kind == "distinct" || spec.Kind == "tally" {
+		plainSpec.Limit = 0
+	}
+	v := life(plainSpec, inside)
+	if v != nil || life(plainSpec, all) == nil {
+		return v
+	}
+	switch spec.Kind {
+	case "count", "sum", "distinct":
+		return 0
+	case "tally":
+		return map[string]float64{}
+	}
+	return nil
+}
+
+var lifetimeOracles = map[string]func(Spec, []Input) any{"count": countOracle, "sum": sumOracle, "avg": sumOracle, "min": extremeOracle,
+	"max": extremeOracle, "distinct": distinctOracle, "tally": tallyOracle}
+
+// inWindow says with package time alone whether an input at t counts at now.
+func inWindow(spec Spec, t, now int64) bool {
+	where := location(spec)
+	a, b := time.UnixMilli(t).In(where), time.UnixMilli(now).In(where)
+	date := func(x time.Time) time.Time {
+		y, m, d := x.Date()
+		return time.Date(y, m, d, 0, 0, 0, 0, time.UTC)
+	}
+	monday := func(x time.Time) time.Time { return date(x).AddDate(0, 0, -int(x.Weekday()+6)%7) }
+	month := func(x time.Time) int { return 12*x.Year() + int(x.Month()) }
+	switch spec.Window {
+	case "this day":
+		return date(a) == date(b)
+	case "this week":
+		return monday(a) == monday(b)
+	case "this month":
+		return month(a) == month(b)
+	case "this year":
+		return a.Year() == b.Year()
+	}
+	w, _ := parseStretch(spec.Window)
+	// The widths of the short buckets, written out so that the oracle does not ask the code.
+	width := map[string]int64{"5m": 300_000, "4h": 14_400_000, "12h": 43_200_000}[spec.Bucket]
+	if spec.Window == "24h" || spec.Window == "7d" {
+		width = 3_600_000
+	}
+	if width > 0 {
+		return t-t%width > now-w.n*w.ms
+	}
+	switch {
+	case spec.Bucket == "1w":
+		return monday(a).After(monday(b).AddDate(0, 0, -7*int(w.n)))
+	case spec.Bucket == "1mo":
+		return month(a) > month(b)-int(w.n)
+	case w.unit == months:
+		y, m, d := b.Date()
+		since := time.Date(y, m-time.Month(w.n), d, 0, 0, 0, 0, time.UTC)
+		if since.Day() != d { // there is no such date: the last of the month before
+			since = time.Date(since.Year(), since.Month(), 0, 0, 0, 0, 0, time.UTC)
+		}
+		return date(a).After(since)
+	case w.unit == weeks:
+		w.n *= 7
+	}
+	return date(a).After(date(b).AddDate(0, 0, -int(w.n)))
+}
+
+// histories are inputs over some months, with numbers, words and times, late ones and clusters among them.
+func histories() *rapid.Generator[[]Input] {
+	march := time.Date(2024, 2, 20, 0, 0, 0, 0, time.UTC).UnixMilli()
+	return rapid.Custom(func(t *rapid.T) []Input {
+		reach := rapid.SampledFrom([]int64{hour, dayMs, 10 * dayMs, 80 * dayMs, 400 * dayMs}).Draw(t, "reach")
+		step := rapid.SampledFrom([]int64{1, minute, hour}).Draw(t, "step")
+		return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Input {
+			in := Input{By: 1, Time: march + rapid.Int64Range(0, reach/step).Draw(t, "time")*step}
+			switch rapid.IntRange(0, 9).Draw(t, "value") {
+			case 0, 1, 2, 3:
+				in.Value = number(rapid.SampledFrom([]float64{0, 1, -1, 2.5, 19.99, 0.1}).Draw(t, "number"))
+			case 4, 5, 6, 7:
+				in.Value = text(rapid.SampledFrom([]string{"a", "b", "c", "soup", ""}).Draw(t, "word"))
+				in.By = rapid.SampledFrom([]float64{1, 1, 2, -1, 0.5}).Draw(t, "by")
+			case 8:
+				in.Value = moments(in.Time - 5)
+			case 9:
+				in.Value = event.Value{Kind: event.Bool, Bits: 1}
+			}
+			return in
+		}), 0, 40).Draw(t, "inputs")
+	})
+}
+
+// I2 and the oracle at many instants; NextChange is never later than the true next change, and reads are constant until then.
+func TestTimedAgainstFullHistory(t *testing.T) {
+	for name, spec := range timed() {
+		t.Run(name, func(t *testing.T) {
+			k := mustNew(t, spec).(Timed)
+			rapid.Check(t, func(t *rapid.T) {
+				ins := histories().Draw(t, "history")
+				s := scatter(t, k, ins)
+				if want := foldAll(k, ins); !s.equal(want) {
+					t.Fatalf("I2: %x, want %x", s.seg, want.seg)
+				}
+				newest := int64(0)
+				for _, in := range ins {
+					newest = max(newest, in.Time)
+				}
+				now := newest + rapid.Int64Range(-ahead, 100*dayMs).Draw(t, "after")
+				for range 4 {
+					got := string(k.AppendJSON(nil, s.fixed, s.seg, now))
+					if want := toJSON(timedOracle(spec, ins, now)); got != want && spec.Limit == 0 && spec.Top == 0 {
+						t.Fatalf("at %d: %s, oracle says %s", now, got, want)
+					}
+					next := k.NextChange(s.fixed, s.seg, now)
+					if next <= now {
+						t.Fatalf("the next change after %d is at %d", now, next)
+					}
+					last := min(next-1, now+500*dayMs)
+					for _, at := range []int64{last, now + rapid.Int64Range(0, last-now).Draw(t, "between")} {
+						if then := string(k.AppendJSON(nil, s.fixed, s.seg, at)); then != got {
+							t.Fatalf("%s at %d, %s at %d, before the next change at %d", got, now, then, at, next)
+						}
+					}
+					if next == math.MaxInt64 {
+						break
+					}
+					now = next
+				}
+			})
+		})
+	}
+}
+
+// scatter folds the inputs in any order into several states that are merged.
+func scatter(t *rapid.T, k Kind, ins []Input) *state {
+	parts := []*state{newState(k), newState(k), newState(k)}
+	for _, i := range rapid.Permutation(indices(len(ins))).Draw(t, "order") {
+		parts[rapid.IntRange(0, 2).Draw(t, "part")].update(k, ins[i], rapid.IntRange(0, 300).Draw(t, "room"))
+	}
+	if rapid.Bool().Draw(t, "turned") {
+		slices.Reverse(parts)
+	}
+	parts[1].merge(k, parts[2], 50)
+	parts[0].merge(k, parts[1], 500)
+	return parts[0]
+}
+
+func location(spec Spec) *time.Location {
+	if spec.Zone == nil {
+		return time.UTC
+	}
+	return spec.Zone.Location()
+}

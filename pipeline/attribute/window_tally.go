@@ -1,0 +1,301 @@
+package attribute
+
+import (
+	"bytes"
+	"encoding/binary"
+)
+
+// shelf is tally in a window: a row, a cell, for every key and bucket in which it came. The limit keeps the cells of the
+// latest buckets, of the same bucket those of the greatest keys. That is exact, as in tally.go: cells only ever come, so
+// one that is kept was never dropped before. With fewer cells than the limit the tally is complete; see Truncated.
+//
+//	table row: bucket (6 bytes), number in micro-units (int96), end of the key; in the order of keys, then of buckets
+type shelf struct {
+	*span
+	limit, top int
+}
+
+const shelfRow = 22
+
+func (*shelf) Name() string     { return "tally" }
+func (*shelf) Type() Type       { return Tally }
+func (*shelf) FixedSize() int   { return 0 }
+func (*shelf) HasSegment() bool { return true }
+
+func (k *shelf) accepts(in *Input) bool {
+	_, ok := k.bucket(in.Time)
+	return ok && (&tally{}).accepts(in)
+}
+
+func (k *shelf) open(seg []byte) table { return open(seg, shelfRow, k.limit) }
+
+// cell is the row of a key and bucket, or that before which they belong.
+func (t *table) cell(key []byte, b int64) (row int, found bool) {
+	lo, hi := 0, t.n
+	if t.n <= tagRows {
+		if lo = t.find(key); lo >= 0 {
+			for lo < t.n && get48(t.row(lo)) < b && bytes.Equal(t.str(lo), key) {
+				lo++
+			}
+			return lo, lo < t.n && get48(t.row(lo)) == b && bytes.Equal(t.str(lo), key)
+		}
+		lo = 0
+	}
+	for lo < hi {
+		m := int(uint(lo+hi) >> 1)
+		c := bytes.Compare(t.str(m), key)
+		if c == 0 && get48(t.row(m)) == b {
+			return m, true
+		}
+		if c < 0 || c == 0 && get48(t.row(m)) < b {
+			lo = m + 1
+		} else {
+			hi = m
+		}
+	}
+	return lo, false
+}
+
+// extent are the least and the greatest bucket of a table, and the first row with the least.
+func (t *table) extent() (least, greatest int64, at int) {
+	least, greatest = never, -1
+	for i := range t.n {
+		b := get48(t.row(i))
+		if b < least {
+			least, at = b, i
+		}
+		greatest = max(greatest, b)
+	}
+	return least, greatest, at
+}
+
+func (k *shelf) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
+	if !k.accepts(in) {
+		return seg
+	}
+	b, _ := k.bucket(in.Time)
+	by := extend(toMicro(in.By))
+	t := k.open(seg)
+	at, found := t.cell(in.Value.Str, b)
+	if found {
+		row := t.row(at)
+		put96(row[6:], get96(row[6:]).add(by))
+		return seg
+	}
+	least, newest, first := t.extent()
+	drop := -1
+	switch {
+	case t.n > 0 && b < k.horizon(newest):
+		return seg
+	case t.n > 0 && b > newest:
+		if h := k.horizon(b); least < h {
+			kept := k.without(&t, h, scratch)
+			rest := k.open(kept)
+			at, _ = rest.cell(in.Value.Str, b)
+			// What is left has room for one more: the new table is written behind it.
+			out, row := rest.splice(kept[len(kept):], -1, at, in.Value.Str)
+			k.fill(out, row, b, by)
+			return out
+		}
+		fallthrough
+	case t.n >= k.limit:
+		if t.n >= k.limit {
+			if b < least || b == least && at <= first {
+				return seg
+			}
+			drop = first
+		}
+	}
+	out, row := t.splice(scratch, drop, at, in.Value.Str)
+	k.fill(out, row, b, by)
+	return out
+}
+
+func (k *shelf) fill(out []byte, row int, b int64, by int128) {
+	r := out[header+row*shelfRow:]
+	put48(r, b)
+	put96(r[6:], by)
+	putHeader(out, int(binary.LittleEndian.Uint16(out)), false, 0)
+}
+
+// without writes the rows from a horizon on.
+func (k *shelf) without(t *table, horizon int64, scratch []byte) []byte {
+	b := newBuilder(scratch, shelfRow, t.n, len(t.seg)-t.heap)
+	for i := range t.n {
+		if get48(t.row(i)) >= horizon {
+			b.add(t.row(i), t.str(i))
+		}
+	}
+	return b.finish(false, 0)
+}
+
+func (k *shelf) Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byte {
+	x, y := k.open(seg), k.open(otherSeg)
+	if y.n == 0 {
+		return seg
+	}
+	_, newest, _ := x.extent()
+	_, other, _ := y.extent()
+	horizon := k.horizon(max(newest, other))
+	out := newBuilder(scratch, shelfRow, x.n+y.n, len(x.seg)-x.heap+len(y.seg)-y.heap)
+	for i, j := 0, 0; i < x.n || j < y.n; {
+		c := 0
+		switch {
+		case i == x.n:
+			c = 1
+		case j == y.n:
+			c = -1
+		default:
+			if c = bytes.Compare(x.str(i), y.str(j)); c == 0 {
+				c = int(min(max(get48(x.row(i))-get48(y.row(j)), -1), 1))
+			}
+		}
+		from, at := &x, i
+		if c > 0 {
+			from, at = &y, j
+		}
+		if get48(from.row(at)) >= horizon {
+			row := out.add(from.row(at), from.str(at))
+			if c == 0 {
+				put96(row[6:], get96(row[6:]).add(get96(y.row(j)[6:])))
+			}
+		}
+		if c <= 0 {
+			i++
+		}
+		if c >= 0 {
+			j++
+		}
+	}
+	if out.n > k.limit {
+		out.keepGreatest(k.limit, false, func(t table, i int) uint64 { return uint64(get48(t.row(i))) })
+	}
+	return out.finish(false, 0)
+}
+
+// shown goes through the keys that have a cell in the window.
+type shown struct {
+	t           table
+	first, last int64
+	i           int // the next row
+	row         int // one of the key's
+	number      int128
+}
+
+func (k *shelf) shown(seg []byte, now int64) shown {
+	first, last := k.bounds(now)
+	return shown{t: k.open(seg), first: first, last: last}
+}
+
+func (s *shown) next() bool {
+	for s.i < s.t.n {
+		s.row, s.number = s.i, int128{}
+		key, any := s.t.str(s.i), false
+		for s.i < s.t.n && (s.i == s.row || bytes.Equal(s.t.str(s.i), key)) {
+			row := s.t.row(s.i)
+			if b := get48(row); b >= s.first && b <= s.last {
+				any = true
+				s.number = s.number.add(get96(row[6:]))
+			}
+			s.i++
+		}
+		if any {
+			return true
+		}
+	}
+	return false
+}
+
+func (*shelf) Num(fixed, seg []byte, now int64) (float64, bool) { return 0, false }
+func (*shelf) Truth(fixed, seg []byte, now int64) (v, ok bool)  { return false, false }
+
+// Str is the favourite, as of tally.
+func (k *shelf) Str(fixed, seg []byte, now int64) ([]byte, bool) {
+	best, number := -1, int128{}
+	s := k.shown(seg, now)
+	for s.next() {
+		if best < 0 || s.number.compare(number) > 0 {
+			best, number = s.row, s.number
+		}
+	}
+	if best < 0 {
+		return nil, false
+	}
+	return s.t.str(best), true
+}
+
+func (k *shelf) Len(fixed, seg []byte, now int64) int {
+	n := 0
+	for s := k.shown(seg, now); s.next(); {
+		n++
+	}
+	return n
+}
+
+func (k *shelf) Find(fixed, seg, key []byte, now int64) (float64, bool) {
+	s := k.shown(seg, now)
+	s.i, _ = s.t.cell(key, 0)
+	if s.i == s.t.n || !bytes.Equal(s.t.str(s.i), key) || !s.next() || !bytes.Equal(s.t.str(s.row), key) {
+		return 0, false
+	}
+	return s.number.over(micro), true
+}
+
+func (k *shelf) Elements(fixed, seg []byte, now int64) Elements {
+	return Elements{window: k.shown(seg, now), kind: Tally}
+}
+
+func (k *shelf) AppendJSON(dst, fixed, seg []byte, now int64) []byte {
+	if t := k.open(seg); t.n == 0 {
+		return appendNull(dst)
+	}
+	dst = append(dst, '{')
+	if k.top == 0 {
+		for s := k.shown(seg, now); s.next(); {
+			dst = appendEntry(dst, s.t.str(s.row), s.number)
+		}
+		return append(dst, '}')
+	}
+	rank, row, number := 0, 0, int128{}
+	for rank < k.top {
+		best, most := -1, int128{}
+		for s := k.shown(seg, now); s.next(); {
+			if rank > 0 {
+				if c := s.number.compare(number); c > 0 || c == 0 && s.row <= row {
+					continue // had its turn
+				}
+			}
+			if best < 0 || s.number.compare(most) > 0 {
+				best, most = s.row, s.number
+			}
+		}
+		if best < 0 {
+			break
+		}
+		rank, row, number = rank+1, best, most
+		t := k.open(seg)
+		dst = appendEntry(dst, t.str(best), most)
+	}
+	return append(dst, '}')
+}
+
+func (k *shelf) NextChange(fixed, seg []byte, now int64) int64 {
+	first, _ := k.bounds(now)
+	least, t := int64(never), k.open(seg)
+	for i := range t.n {
+		if b := get48(t.row(i)); b >= first {
+			least = min(least, b)
+		}
+	}
+	if least == never {
+		return never
+	}
+	return k.next(least, now)
+}
+
+func (k *shelf) truncated(fixed, seg []byte, now int64) bool {
+	t := k.open(seg)
+	least, _, _ := t.extent()
+	first, _ := k.bounds(now)
+	return t.n >= k.limit && least >= first
+}
