@@ -87,11 +87,20 @@ func replayTarget(ctx context.Context, cl *client, o *replayOptions) ([]recipe.S
 	if len(o.recipes) > 0 {
 		return node.ReadRecipes(o.recipes)
 	}
+	sources, err := cl.cookbook(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%w\n(or name the recipe files with --recipes)", err)
+	}
+	return sources, nil
+}
+
+// cookbook are the recipes in force on the node.
+func (c *client) cookbook(ctx context.Context) ([]recipe.Source, error) {
 	var answer struct {
 		Sources []struct{ Name, Text string }
 	}
-	if err := cl.fetch(ctx, "/v1/cookbook", &answer); err != nil {
-		return nil, fmt.Errorf("%w\n(or name the recipe files with --recipes)", err)
+	if err := c.fetch(ctx, "/v1/cookbook", &answer); err != nil {
+		return nil, err
 	}
 	var sources []recipe.Source
 	for _, s := range answer.Sources {

@@ -21,6 +21,7 @@ type rows struct {
 	read    atomic.Int64 // bytes of the file, compressed if it is
 	columns []string
 	next    func() ([]string, error) // the row is good until the next call
+	lines   *bufio.Reader            // of a JSONL file
 	line    int64
 }
 
@@ -62,8 +63,8 @@ func openRows(path, format string, delimiter rune, wanted []string) (*rows, erro
 		in = bufio.NewReaderSize(z, 1<<20)
 	}
 	if format == "jsonl" {
-		r.columns = wanted
-		r.next = r.jsonRow(in, wanted)
+		r.columns, r.lines = wanted, in
+		r.next = r.jsonRow(wanted)
 		return r, nil
 	}
 	c := csv.NewReader(in)
@@ -89,28 +90,36 @@ func openRows(path, format string, delimiter rune, wanted []string) (*rows, erro
 	return r, nil
 }
 
-func (r *rows) jsonRow(in *bufio.Reader, wanted []string) func() ([]string, error) {
+func (r *rows) jsonRow(wanted []string) func() ([]string, error) {
 	row := make([]string, len(wanted))
 	return func() ([]string, error) {
-		var line []byte
-		for {
-			part, err := in.ReadSlice('\n')
-			line = append(line, part...)
-			if len(line) > maxRow {
-				return nil, fmt.Errorf("line %d is longer than %d MiB", r.line+1, maxRow>>20)
-			}
-			if err == bufio.ErrBufferFull {
-				continue
-			}
-			if err != nil && (err != io.EOF || len(line) == 0) {
-				return nil, err
-			}
-			break
+		line, err := r.nextLine()
+		if err != nil {
+			return nil, err
 		}
 		if err := recipe.ParseRow(line, wanted, row); err != nil {
 			return nil, &badRow{line, err}
 		}
 		return row, nil
+	}
+}
+
+// nextLine returns the next line of a JSONL file; io.EOF at the end. It does not count it.
+func (r *rows) nextLine() ([]byte, error) {
+	var line []byte
+	for {
+		part, err := r.lines.ReadSlice('\n')
+		line = append(line, part...)
+		if len(line) > maxRow {
+			return nil, fmt.Errorf("line %d is longer than %d MiB", r.line+1, maxRow>>20)
+		}
+		if err == bufio.ErrBufferFull {
+			continue
+		}
+		if err != nil && (err != io.EOF || len(line) == 0) {
+			return nil, err
+		}
+		return line, nil
 	}
 }
 

@@ -17,13 +17,14 @@ import (
 // A customer number is one person, whatever else is said. Somebody who buys as a guest and registers later with the same
 // address or number is that customer. An address that two customers gave stays with the one who gave it first: a
 // slip of the keyboard must not take it away. A browser goes with whoever signed in on it last, since the next
-// visit there is most likely theirs.
+// visit there is most likely theirs. A match_id is what records of one person are linked by that have no identifier in common.
 const defaultIdentity = `
 namespaces:
   - {name: user_id, from: userId, unique: true}
   - {name: email, from: [traits.email, context.traits.email, properties.email], normalise: email}
   - {name: phone, from: [traits.phone, context.traits.phone, properties.phone], normalise: phone}
   - {name: anonymous_id, from: [anonymousId, previousId], shared: last_authenticated}
+  - {name: match_id, from: context.match_id}
 `
 
 // identifierRoots are the top-level keys that may hold an identifier.

@@ -138,3 +138,24 @@ func (x *scorer) pair(a, b int32) Pair {
 	l := x.weights.logit(p, x.m.rareOf(x.t, p, a))
 	return Pair{A: a, B: b, Weight: l / math.Ln2, Probability: probability(l), levels: p}
 }
+
+// Join makes people of pairs of n records, and lists the records of each who has more than one, in order.
+func Join(n int, pairs [][2]int32) [][]int32 {
+	g := newGroups(n)
+	for _, p := range pairs {
+		g.join(p[0], p[1])
+	}
+	var people [][]int32
+	for a := range int32(n) {
+		if g.find(a) != a || g.size[a] == 1 {
+			continue
+		}
+		members := []int32{a}
+		for b := g.next[a]; b != a; b = g.next[b] {
+			members = append(members, b)
+		}
+		slices.Sort(members)
+		people = append(people, members)
+	}
+	return people
+}

@@ -3,6 +3,7 @@ package match
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // field is one thing that records are compared by. Its values are kept once each.
@@ -23,7 +24,7 @@ func (f *field) put(record int, value string) {
 	}
 	i, ok := f.index[value]
 	if !ok {
-		i = int32(len(f.values))
+		i, value = int32(len(f.values)), strings.Clone(value) // it may be a piece of a whole row
 		f.index[value] = i
 		f.values = append(f.values, value)
 		f.count = append(f.count, 0)

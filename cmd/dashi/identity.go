@@ -1,0 +1,16 @@
+package main
+
+import "github.com/spf13/cobra"
+
+func identityCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "identity",
+		Short: "Find out who is whom in a file, before anything is applied",
+		Long: `Tools for identity that work on files and change nothing by themselves.
+
+match finds records of one person that share no key. What it finds becomes links only when you write or send them.`,
+		GroupID: "recipes",
+	}
+	c.AddCommand(identityMatchCommand())
+	return c
+}
