@@ -8,9 +8,10 @@ func identityCommand() *cobra.Command {
 		Short: "Find out who is whom in a file, before anything is applied",
 		Long: `Tools for identity that work on files and change nothing by themselves.
 
-match finds records of one person that share no key. What it finds becomes links only when you write or send them.`,
+match finds records of one person that share no key. What it finds becomes links only when you write or send them.
+simulate shows what the rules of a cookbook would make of a file of events.`,
 		GroupID: "recipes",
 	}
-	c.AddCommand(identityMatchCommand())
+	c.AddCommand(identityMatchCommand(), identitySimulateCommand())
 	return c
 }

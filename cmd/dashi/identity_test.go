@@ -203,3 +203,41 @@ not json
 		}
 	}
 }
+
+const simulatedEvents = `{"type":"identify","userId":"ada","anonymousId":"tablet","timestamp":"2026-01-01T10:00:00Z","traits":{"email":"ADA@a.example"}}
+{"type":"track","event":"Order Completed","userId":"bob","anonymousId":"tablet","timestamp":"2026-01-02T10:00:00Z"}
+{"type":"page","anonymousId":"tablet","timestamp":"2026-01-03T10:00:00Z"}
+{"type":"page"}
+{"type":"identify","anonymousId":"guest","timestamp":"2026-01-03T11:00:00Z","traits":{"email":"ada@a.example"}}
+`
+
+func TestIdentitySimulate(t *testing.T) {
+	dir := t.TempDir()
+	file, people, open := filepath.Join(dir, "events.jsonl"), filepath.Join(dir, "people.csv"), filepath.Join(dir, "open.yml")
+	if err := os.WriteFile(file, []byte(simulatedEvents), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	text, _ := mustDashi(t, "identity", "simulate", file, "--people", people)
+	for _, want := range []string{"4 events with 4 identifiers are 2 profiles", "1 lines are no events: no_identifier", "anonymous_id  1 refused",
+		"kept by: last_authenticated", "anonymous_id:tablet   2 people  kept by user_id:bob"} {
+		if !strings.Contains(strings.Join(strings.Fields(text), " "), strings.Join(strings.Fields(want), " ")) {
+			t.Errorf("%q is not in\n%s", want, text)
+		}
+	}
+	if b, err := os.ReadFile(people); err != nil || string(b) != "line,profile\n1,user_id:ada\n2,user_id:bob\n3,user_id:bob\n5,user_id:ada\n" {
+		t.Errorf("people: %v\n%s", err, b)
+	}
+	// The same events under rules that let everybody merge.
+	rules := "recipe: open\nidentity: {namespaces: [{name: user_id, from: userId}, {name: email, from: traits.email, normalise: email}, {name: device, from: anonymousId}]}\n"
+	if err := os.WriteFile(open, []byte(rules), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out, _ := mustDashi(t, "identity", "simulate", file, "--recipes", open, "-o", "json")
+	var report simulateReport
+	if err := json.Unmarshal([]byte(out), &report); err != nil {
+		t.Fatal(err)
+	}
+	if report.Profiles != 1 || len(report.Refused) > 0 || report.Rejected["no_identifier"] != 1 || len(report.Largest) != 1 || len(report.Largest[0].Identifiers) != 4 {
+		t.Errorf("%s", out)
+	}
+}
