@@ -19,6 +19,9 @@ func example(t *testing.T, spec Spec, words string, ins ...Input) string {
 	if spec.Limit != 0 {
 		name += fmt.Sprintf(" limit %d", spec.Limit)
 	}
+	if spec.Session != nil {
+		name += " of session"
+	}
 	if spec.Window != "" {
 		name += " " + spec.Window
 	}
@@ -56,6 +59,9 @@ func TestFormat(t *testing.T) {
 		e(Spec{Kind: "max", Window: "2w"}, "1@1d 3 2@2d", at(dayMs, number(1)), at(0, number(3)), at(2*dayMs, number(2))),
 		e(Spec{Kind: "distinct", Window: "2mo"}, "soup tea@1d soup@2d", at(0, text("soup")), at(dayMs, text("tea")), at(2*dayMs, text("soup"))),
 		e(Spec{Kind: "tally", Window: "7d"}, "soup*2 tea@1h soup@1h", weighted("soup", 2), late(weighted("tea", 1), hour), late(weighted("soup", 1), hour)),
+		e(Spec{Kind: "session_start", Session: &SessionSpec{}}, "x x@1h", at(0, text("x")), at(hour, text("x"))),
+		e(Spec{Kind: "last", Of: String, Session: &SessionSpec{}}, "soup tea@1h", at(0, text("soup")), at(hour, text("tea"))),
+		e(Spec{Kind: "count", Session: &SessionSpec{Gap: 2 * hour, Longest: 3 * hour}}, "x x@1h x@2h", at(0, text("x")), at(hour, text("x")), at(2*hour, text("x"))),
 		e(Spec{Kind: "distinct"}, "soup 1 true", at(0, text("soup")), at(0, number(1)), at(0, truth(true))),
 	}
 	file, err := os.ReadFile("FORMAT.md")

@@ -19,10 +19,12 @@ const (
 // Op is what an update does.
 type Op uint8
 
-// The operations. Add is the only one for most kinds; set has Add and Remove, flag Add (raise) and Remove (lower).
+// The operations. Add is the only one for most kinds; set has Add and Remove, flag Add (raise) and Remove (lower). Touch
+// is for what belongs to a session: there was an event, whatever its value.
 const (
 	Add Op = iota
 	Remove
+	Touch
 )
 
 // Input is one occurrence to fold into a state. Value aliases the event.

@@ -161,14 +161,15 @@ func momentOracle(spec Spec, ins []Input) any {
 			all = append(all, in.Time)
 		}
 	}
-	if all == nil {
+	n := max(spec.Nth, 1)
+	if len(all) < n {
 		return nil
 	}
 	slices.Sort(all)
 	if spec.Kind == "first_at" {
-		return time.UnixMilli(all[0]).UTC()
+		return time.UnixMilli(all[n-1]).UTC()
 	}
-	return time.UnixMilli(all[len(all)-1]).UTC()
+	return time.UnixMilli(all[len(all)-n]).UTC()
 }
 
 func flagOracle(_ Spec, ins []Input) any {

@@ -54,6 +54,8 @@ func lifetimes() map[string]variant {
 		"last/bool":       {Spec{Kind: "last", Of: Bool}, edgeOracle},
 		"first_at":        {Spec{Kind: "first_at"}, momentOracle},
 		"last_at":         {Spec{Kind: "last_at"}, momentOracle},
+		"first_at/nth=2":  {Spec{Kind: "first_at", Nth: 2}, momentOracle},
+		"last_at/nth=3":   {Spec{Kind: "last_at", Nth: 3}, momentOracle},
 		"flag":            {Spec{Kind: "flag"}, flagOracle},
 		"set":             {Spec{Kind: "set"}, setOracle},
 		"set/limit=1":     {Spec{Kind: "set", Limit: 1}, setOracle},

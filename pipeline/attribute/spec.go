@@ -24,10 +24,15 @@ type Spec struct {
 	Unique bool
 	// Precision is for distinct: 2^Precision bytes and a standard error of 1.04/sqrt(2^Precision); 8 to 14, by default 11.
 	Precision int
+	// Nth is for first_at and last_at: the time of the 2nd, 3rd, ... earliest or latest. 0 and 1: of the very first or last.
+	Nth int
 	// Window, "30d" or "this month", bounds count, sum, min, max, avg, distinct and tally to a stretch of time that ends
 	// now; see span. Bucket, "1d", is how finely it is cut; without it defaultBucket decides. Zone is nil for UTC.
 	Window, Bucket string
 	Zone           *zone.Zone
+	// Session, for kinds with one operation and for session_start, session_end, in_session and session_count, says what a
+	// session is. The former then show the value in the latest session. session_count needs a Window, of fixed length.
+	Session *SessionSpec
 	// Salt and Weights are for bucket; see NewBucket.
 	Salt    string
 	Weights []Weight
@@ -51,8 +56,8 @@ const MaxElement = 512
 // Kinds returns the words for kinds in recipes, in alphabetical order. "bucket" is among them although it has
 // no state and is made by NewBucket.
 func Kinds() []string {
-	return []string{"avg", "bucket", "count", "distinct", "first", "first_at", "flag", "last", "last_at",
-		"list", "max", "min", "set", "sum", "tally"}
+	return []string{"avg", "bucket", "count", "distinct", "first", "first_at", "flag", "in_session", "last", "last_at",
+		"list", "max", "min", "session_count", "session_end", "session_start", "set", "sum", "tally"}
 }
 
 // New returns the kind that spec describes. The error says what to change, in a recipe's words.
@@ -74,7 +79,38 @@ func New(spec Spec) (Kind, error) {
 // windows are the kinds that take a window.
 var windows = []string{"avg", "count", "distinct", "max", "min", "sum", "tally"}
 
+// ofSessions are the kinds about sessions themselves, inSessions those that can be bounded to one.
+var (
+	ofSessions = []string{"in_session", "session_count", "session_end", "session_start"}
+	inSessions = []string{"avg", "count", "distinct", "first", "first_at", "last", "last_at", "list", "max", "min", "sum", "tally"}
+)
+
+// buildSession makes a kind that has a Session.
+func (s *Spec) buildSession() (Kind, error) {
+	var keep, window int64
+	if s.Kind == "session_count" {
+		w, ok := parseStretch(s.Window)
+		if window = w.n * w.ms; !ok || window == 0 || window > maxTime {
+			return nil, fmt.Errorf("the window of a count of sessions is a number of s, m, h, d or w such as 30d; not %q", s.Window)
+		}
+		keep = window + ahead
+	}
+	p, err := newSessions(*s.Session, keep)
+	switch {
+	case err != nil:
+		return nil, err
+	case s.Kind == "session_count":
+		return &visits{sessions: p, window: window}, nil
+	case slices.Contains(ofSessions, s.Kind):
+		return &visit{sessions: p, what: s.Kind}, nil
+	}
+	return &scoped{s.buildLifetime(), p}, nil
+}
+
 func (s *Spec) build() (Kind, error) {
+	if s.Session != nil {
+		return s.buildSession()
+	}
 	if s.Window == "" {
 		return s.buildLifetime(), nil
 	}
@@ -105,10 +141,12 @@ func (s *Spec) buildLifetime() Kind {
 		return count{}
 	case "flag":
 		return flag{}
-	case "first_at":
-		return newFirstAt()
-	case "last_at":
-		return &moment{}
+	case "first_at", "last_at":
+		m := moment{first: s.Kind == "first_at"}
+		if s.Nth > 1 {
+			return &nth{m, s.Nth}
+		}
+		return &m
 	case "sum":
 		return sum{}
 	case "avg":
@@ -148,7 +186,17 @@ func (s *Spec) checkOptions() error {
 	}
 	limit, limited := limits[s.Kind]
 	switch {
-	case s.Window != "" && !slices.Contains(windows, s.Kind):
+	case s.Session == nil && slices.Contains(ofSessions, s.Kind):
+		return errors.New("it has no session; say of which sessions it is")
+	case s.Session != nil && !slices.Contains(ofSessions, s.Kind) && !slices.Contains(inSessions, s.Kind):
+		return fmt.Errorf("it has no session; remove the option, or use one of %s", strings.Join(inSessions, ", "))
+	case s.Kind == "session_count" && s.Window == "":
+		return errors.New("it has no window, as in `window: 30d`; a late event can join sessions, so all that are counted must be kept")
+	case s.Session != nil && s.Kind != "session_count" && (s.Window != "" || s.Bucket != ""):
+		return errors.New("it has a window and a session; it can be bounded by one of them")
+	case s.Kind == "session_count" && s.Bucket != "":
+		return errors.New("it has a bucket, but is exact; remove bucket")
+	case s.Window != "" && s.Kind != "session_count" && !slices.Contains(windows, s.Kind):
 		return fmt.Errorf("it has no window; remove the option, or use one of %s", strings.Join(windows, ", "))
 	case s.Window == "" && s.Bucket != "":
 		return errors.New("it has a bucket and no window; say which window is cut into buckets")
@@ -156,6 +204,10 @@ func (s *Spec) checkOptions() error {
 		return errors.New("it has no limit; remove the option, or use set, tally or list")
 	case s.Top != 0 && s.Kind != "tally":
 		return errors.New("it has no top; remove the option, or use tally")
+	case s.Nth != 0 && s.Kind != "first_at" && s.Kind != "last_at":
+		return errors.New("it has no nth; remove the option, or use first_at or last_at")
+	case s.Nth < 0 || s.Nth > MaxNth:
+		return fmt.Errorf("nth is %d; it must be 1 to %d", s.Nth, MaxNth)
 	case s.Top < 0:
 		return fmt.Errorf("top is %d; it must be 1 or more", s.Top)
 	case s.Unique && s.Kind != "list":

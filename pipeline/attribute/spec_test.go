@@ -46,6 +46,12 @@ func TestKinds(t *testing.T) {
 		if name == "first" || name == "last" {
 			spec.Of = String
 		}
+		if slices.Contains(ofSessions, name) {
+			spec.Session = &SessionSpec{}
+		}
+		if name == "session_count" {
+			spec.Window = "30d"
+		}
 		k := mustNew(t, spec)
 		if k.Name() != name || k.FixedSize()%8 != 0 {
 			t.Errorf("%s: name %s, fixed size %d", name, k.Name(), k.FixedSize())

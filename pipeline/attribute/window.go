@@ -80,6 +80,15 @@ func parseStretch(s string) (stretch, bool) {
 	return out, true
 }
 
+// ParseLength reads a length of time such as 30m or 2d, in milliseconds.
+func ParseLength(s string) (int64, error) {
+	w, ok := parseStretch(s)
+	if ms := w.n * w.ms; ok && ms > 0 {
+		return ms, nil
+	}
+	return 0, fmt.Errorf("a length of time is a number of s, m, h, d or w such as 30m, not %q", s)
+}
+
 // newSpan reads a window and the width of its buckets as recipes write them. bucket may be empty.
 func newSpan(window, bucket string, z *zone.Zone) (*span, error) {
 	if z == nil {

@@ -17,10 +17,12 @@ type pendingRule struct {
 	doc   *document
 	entry *entry // of its attribute; nil for a consent rule
 	where *yaml.Node
-	each  string
-	every bool // for every event type
-	types []int
-	rule  Rule
+	// session is set where only events of a session count.
+	session *session
+	each    string
+	every   bool // for every event type
+	types   []int
+	rule    Rule
 }
 
 // noValue are the kinds that only count events.
@@ -49,7 +51,15 @@ func (c *compiler) stored(i int, e *entry, kind string, a *Attribute) bool {
 	first := len(c.rules)
 	errorsBefore := c.errors
 	of := expr.AnyType
+	s := c.sessionOf(e)
+	if s != nil {
+		if s.entry.bad {
+			return false
+		}
+		c.touch(i, e, s)
+	}
 	switch kind {
+	case "in_session", "session_start", "session_end", "session_count":
 	case "flag":
 		c.addRules(i, e, kind, value(e.node, "raise"), attribute.Add, false, &of)
 		c.addRules(i, e, kind, value(e.node, "lower"), attribute.Remove, false, &of)
@@ -62,11 +72,16 @@ func (c *compiler) stored(i int, e *entry, kind string, a *Attribute) bool {
 			c.addRules(i, e, kind, value(e.node, "minus"), attribute.Add, true, &of)
 		}
 	}
+	if s != nil {
+		for r := first + 1; r < len(c.rules); r++ {
+			c.confine(&c.rules[r], s, e.key)
+		}
+	}
 	if c.errors > errorsBefore {
 		c.rules = c.rules[:first]
 		return false
 	}
-	k, err := attribute.New(c.spec(e, kind, of))
+	k, err := attribute.New(c.spec(e, kind, of, s))
 	if err != nil {
 		at := value(e.node, "kind")
 		for _, name := range []string{"window", "bucket"} {
@@ -81,11 +96,15 @@ func (c *compiler) stored(i int, e *entry, kind string, a *Attribute) bool {
 	return true
 }
 
-func (c *compiler) spec(e *entry, kind string, of expr.Type) attribute.Spec {
+func (c *compiler) spec(e *entry, kind string, of expr.Type, within *session) attribute.Spec {
 	s := attribute.Spec{Kind: kind, Unique: isTrue(value(e.node, "unique"))}
 	s.Limit, _ = strconv.Atoi(content(e.node, "limit"))
 	s.Top, _ = strconv.Atoi(content(e.node, "top"))
 	s.Precision, _ = strconv.Atoi(content(e.node, "precision"))
+	s.Nth, _ = strconv.Atoi(content(e.node, "nth"))
+	if within != nil {
+		s.Session = &within.spec
+	}
 	s.Window, s.Bucket, s.Zone = content(e.node, "window"), content(e.node, "bucket"), c.zones[e.doc]
 	switch kind {
 	case "min", "max", "first", "last", "distinct":
@@ -298,6 +317,9 @@ func (c *compiler) definition(i int, a *Attribute) uint64 {
 	h := xxhash.New()
 	h.WriteString("1 " + a.Kind.Name() + " " + strconv.Itoa(int(a.Type))) // 1: the version of this text
 	writeNode(h, e.node, true)
+	if s := c.sessionOf(e); s != nil {
+		writeNode(h, s.entry.node, true)
+	}
 	if z := c.zones[e.doc]; z != nil && content(e.node, "window") != "" {
 		h.WriteString(" zone " + z.Name())
 	}

@@ -16,6 +16,14 @@ import (
 func (c *compiler) compileWheres() {
 	for i := range c.rules {
 		r := &c.rules[i]
+		if r.session != nil && r.session.where != nil {
+			x := c.compile(r.session.entry.doc, r.session.where, "`where` of "+quote(r.session.entry.name), where{event: true}, expr.BoolType)
+			if x == nil {
+				r.session.where = nil // said once
+				continue
+			}
+			r.rule.Where = x.Bool
+		}
 		if r.where == nil {
 			continue
 		}
@@ -24,7 +32,7 @@ func (c *compiler) compileWheres() {
 		if x == nil {
 			continue
 		}
-		r.rule.Where = x.Bool
+		r.rule.Where = also(r.rule.Where, x.Bool)
 		if len(x.Attributes) > 0 {
 			c.warn(r.doc, r.where, "the "+what+" reads the profile: what it counts depends on the order in which events arrive",
 				"two replays of the same history in another order may differ; a condition on the event alone does not")

@@ -37,8 +37,9 @@ type compiler struct {
 	// scope is what conditions may name; it grows as attributes and audiences are compiled.
 	scope expr.Scope
 
-	rules []pendingRule
-	zones map[*document]*zone.Zone // of the files that have one
+	rules    []pendingRule
+	sessions []session
+	zones    map[*document]*zone.Zone // of the files that have one
 	// building and done are for attributes and audiences that read each other, by name.
 	building []string
 	done     map[string]bool
@@ -68,6 +69,7 @@ func Compile(sources []Source) (*Program, []Diagnostic) {
 	c.loadZones()
 	c.collect()
 	c.namePurposes()
+	c.compileSessions()
 	c.compileStored()
 	c.layOut()
 	c.compileReading()

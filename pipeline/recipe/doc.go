@@ -21,7 +21,8 @@
 //	fields: {PATH: string|number|bool|time}                              # beyond the Segment spec
 //	zone: NAME                                                           # of days, weeks and months in windows
 //	purposes: {NAME: PATH | {from, on, granted, withdrawn}}
-//	attributes: {NAME: {kind, description, ...}}                         # on, where, each, value, by; or rules; window, bucket
+//	sessions: {NAME: {on, where, gap, longest}}
+//	attributes: {NAME: {kind, description, ...}}                         # on, where, each, value, by; or rules; window, bucket; session
 //	audiences: {NAME: CONDITION | {when, description, emit, requires}}
 //	activations: {NAME: {on: {enter|exit|change|event}, where, requires, include}}
 //	mappings: {NAME: {format, event, time, identifiers, anonymous, message_id, properties, traits, context}}

@@ -64,11 +64,25 @@ func counted(extra ...key) []key {
 	return keys
 }
 
-// windowed adds the keys of a kind that can be bounded to a window.
+// windowed adds the keys of a kind that can be bounded to a window or to a session.
 func windowed(keys []key) []key {
-	return append(keys,
+	return append(keys, sessionKey,
 		key{name: "window", doc: "Only what lies in the last 15m, 24h, 30d, 2w or 3mo, or in this day, week, month or year; everything without it.", shape: textShape("A number of s, m, h, d, w or mo; or this day, this week, this month, this year.")},
 		key{name: "bucket", doc: "How finely the window is cut: an event leaves it with its bucket. Without it an hour for windows of a day to 7d, a day for longer ones, about a thirtieth for shorter ones.", shape: textShape("A number of s, m or h; 1d, 1w or 1mo.")})
+}
+
+// sessionKey bounds a kind to the latest session.
+var sessionKey = key{name: "session", doc: "Only what lies in the latest session, also after that has ended: the name of one under sessions.", shape: textShape("A name under sessions.")}
+
+func nthKey(doc string) key {
+	return key{name: "nth", doc: doc, shape: &shape{is: integer, min: 1, max: attribute.MaxNth}}
+}
+
+// ofSession are the keys of a kind about sessions themselves.
+func ofSession(extra ...key) []key {
+	k := sessionKey
+	k.doc, k.required = "Of which sessions: a name under sessions.", true
+	return append([]key{k}, extra...)
 }
 
 // opposed are the keys of a kind with two operations.
@@ -91,10 +105,15 @@ var attributeShape = &shape{
 		{"min", "The smallest number seen.", windowed(counted(valueKey("The number.")))},
 		{"max", "The largest number seen.", windowed(counted(valueKey("The number.")))},
 		{"avg", "The mean of a number.", windowed(counted(valueKey("The number.")))},
-		{"first", "The value of the earliest event.", counted(valueKey("A number, string, time or boolean."))},
-		{"last", "The value of the latest event.", counted(valueKey("A number, string, time or boolean."))},
-		{"first_at", "The time of the earliest event.", counted()},
-		{"last_at", "The time of the latest event.", counted()},
+		{"first", "The value of the earliest event.", append(counted(valueKey("A number, string, time or boolean.")), sessionKey)},
+		{"last", "The value of the latest event.", append(counted(valueKey("A number, string, time or boolean.")), sessionKey)},
+		{"first_at", "The time of the earliest event.", append(counted(), sessionKey, nthKey("Of the 2nd, 3rd, ... event instead; absent until there are so many."))},
+		{"last_at", "The time of the latest event.", append(counted(), sessionKey, nthKey("Of the 2nd, 3rd, ... latest event instead; absent until there are so many."))},
+		{"in_session", "Whether a session is going on.", ofSession()},
+		{"session_start", "When the latest session began.", ofSession()},
+		{"session_end", "The time of the last event of the latest session so far.", ofSession()},
+		{"session_count", "How many sessions began within the window, exactly.", ofSession(
+			key{name: "window", doc: "The last 24h, 30d, 4w, ...", required: true, shape: textShape("A number of s, m, h, d or w.")})},
 		{"flag", "True or false, as the latest of its events says; also called a badge.",
 			opposed("raise", "Events that make it true.", "lower", "Events that make it false.")},
 		{"set", "The distinct strings that were added and not removed since.",
@@ -106,7 +125,7 @@ var attributeShape = &shape{
 		{"tally", "A number for each string: how often, or how much by weight. The favourite is the largest.",
 			append(windowed(counted(valueKey("The string that is tallied."), byKey)), limitKey(attribute.DefaultTally, attribute.MaxTally),
 				key{name: "top", doc: "Show only so many, largest first.", shape: &shape{is: integer, min: 1, max: attribute.MaxTally}})},
-		{"list", "The last strings, newest first.", append(counted(valueKey("The string.")), limitKey(attribute.DefaultList, attribute.MaxList),
+		{"list", "The last strings, newest first.", append(counted(valueKey("The string.")), sessionKey, limitKey(attribute.DefaultList, attribute.MaxList),
 			key{name: "unique", doc: "A string stands in it once, at its latest time.", shape: &shape{is: boolean}})},
 		{"bucket", "One of several variants, chosen for good by a hash of the profile's identifier: an A/B test.", []key{
 			{name: "salt", doc: "Another salt makes another choice. Without it, the attribute's name.", shape: textShape("Any text.")},
@@ -118,6 +137,14 @@ var attributeShape = &shape{
 		}},
 	},
 }
+
+var sessionShape = &shape{is: object, def: "session", doc: "When events make one session.", keys: []key{
+	describedKey,
+	{name: "on", doc: "The events of the session: every event without it.", shape: onShape},
+	{name: "where", doc: "Only events for which this condition on the event holds, such as those of one source.", shape: expressionShape("A CEL condition.")},
+	{name: "gap", doc: "How long nothing must happen for the session to be over; 30m without it.", shape: textShape("A number of s, m, h or d.")},
+	{name: "longest", doc: "No session is longer; 12h without it.", shape: textShape("A number of s, m, h or d.")},
+}}
 
 var audienceShape = &shape{
 	is: expression, def: "audience",
@@ -206,6 +233,7 @@ var recipeShape = &shape{is: object, doc: "One recipe of the cookbook.", keys: [
 	{name: "fields", doc: "Event fields that are not in the Segment spec, with their types.", shape: &shape{is: mapOf, names: anyName, empty: true,
 		of: &shape{is: text, doc: "The type.", words: []string{"string", "number", "bool", "time"}}}},
 	{name: "purposes", doc: "What people consent to.", shape: &shape{is: mapOf, names: identifier, empty: true, of: purposeShape}},
+	{name: "sessions", doc: "Runs of activity, which attributes can be about.", shape: &shape{is: mapOf, names: identifier, empty: true, of: sessionShape}},
 	{name: "attributes", doc: "What is known about each person, computed from events.", shape: &shape{is: mapOf, names: identifier, empty: true, of: attributeShape}},
 	{name: "audiences", doc: "Named conditions; a profile is in or out.", shape: &shape{is: mapOf, names: identifier, empty: true, of: audienceShape}},
 	{name: "activations", doc: "Events that leave because something changed, besides the transitions of audiences.", shape: &shape{is: mapOf, names: identifier, empty: true, of: activationShape}},

@@ -1,4 +1,0 @@
-package attribute
-
-// newFirstAt is last_at with the order of time turned round.
-func newFirstAt() *moment { return &moment{first: true} }
