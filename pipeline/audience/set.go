@@ -51,6 +51,9 @@ type Definition struct {
 	Name        string
 	Description string
 	Condition   expr.Bool
+	// Next is the first instant after Env.Now at which the condition may change although nothing else does; see
+	// expr.Expr. nil: time changes nothing.
+	Next func(*expr.Env) int64
 	// Atoms are the thresholds of the condition. An attribute that is read in any other way is in Keys or Reads.
 	Atoms []Atom
 	// Keys are the elements of which the condition asks whether they are in, or for their number.

@@ -55,19 +55,23 @@ func (c *compiler) function(e ast.Expr, name string, x []*node) (*node, *stop) {
 		return nil, because(c.tree.text(e))
 	}
 	overload := ids[0]
-	n := &node{}
+	n := &node{timing: c.follow(e, x...)}
 	switch overload {
 	case "logical_not":
 		n.kind, n.b = BoolType, not(x[0].b)
 	case "add_double", "subtract_double", "multiply_double", "divide_double", "modulo_double", "min_double", "max_double":
 		n.kind, n.n = NumberType, twoNumbers(overload, x[0].n, x[1].n)
+		n.steps = stepping(overload, x[0], x[1])
 	case "negate_double", "abs_double", "floor_double", "round_double":
 		n.kind, n.n = NumberType, oneNumberOf(overload, x[0].n)
+		if fn := oneNumberFunction(overload); overload != "abs_double" {
+			n.steps = x[0].steps.then(fn)
+		}
 	case "add_timestamp_duration", "add_duration_timestamp", "add_duration_duration",
 		"subtract_timestamp_timestamp", "subtract_timestamp_duration", "subtract_duration_duration":
-		n.kind, n.t = instants(overload, x[0].t, x[1].t)
+		n.kind, n.t, n.timing = instants(overload, x[0], x[1])
 		if overload == "subtract_timestamp_timestamp" && x[0].now {
-			n.since = x[1].t
+			n.since, n.stirs = x[1].t, x[1].next != nil
 		}
 	case "add_string":
 		n.kind, n.s = StringType, concat(x[0].s, x[1].s)
@@ -76,7 +80,7 @@ func (c *compiler) function(e ast.Expr, name string, x []*node) (*node, *stop) {
 	case "contains_string", "starts_with_string", "ends_with_string":
 		n.kind, n.b = BoolType, twoStrings(name, x[0].s, x[1].s)
 	case "double_to_string", "bool_to_string", "timestamp_to_string", "string_to_string":
-		return printed(x[0]), nil
+		return printed(x[0], n.timing), nil
 	default:
 		return c.special(e, name, x)
 	}
@@ -96,9 +100,9 @@ func (c *compiler) special(e ast.Expr, name string, x []*node) (*node, *stop) {
 		if n == nil {
 			return nil, because(c.tree.text(e))
 		}
-		return &node{kind: BoolType, b: n}, nil
+		return &node{kind: BoolType, b: n, timing: whenKnown(x[0])}, nil
 	case "matches":
-		return foldConstant(&node{kind: BoolType, b: matches(x[0].s, x[1].bytes)}, x[0]), nil
+		return foldConstant(&node{kind: BoolType, b: matches(x[0].s, x[1].bytes), timing: c.follow(e, x[0])}, x[0]), nil
 	case "favourite":
 		return c.best(e, x[0], attribute.Tally, name)
 	case "latest":
@@ -110,7 +114,7 @@ func (c *compiler) special(e ast.Expr, name string, x []*node) (*node, *stop) {
 }
 
 func (c *compiler) size(e ast.Expr, x *node) (*node, *stop) {
-	n := &node{kind: NumberType}
+	n := &node{kind: NumberType, timing: c.follow(e, x)}
 	switch {
 	case x.kind == StringType:
 		n.n = func(env *Env) (float64, bool) {
@@ -166,7 +170,7 @@ func (c *compiler) coalesce(args []ast.Expr) (*node, *stop) {
 	if s != nil {
 		return nil, s
 	}
-	n := &node{kind: x.kind}
+	n := &node{kind: x.kind, timing: fallback(x, y)}
 	switch x.kind {
 	case BoolType:
 		n.b = func(env *Env) Truth {

@@ -25,13 +25,13 @@ func (c *compiler) compare(e ast.Expr, operator string, args []ast.Expr) (*node,
 	n := &node{kind: BoolType}
 	switch a.kind {
 	case NumberType:
-		n.b = compareNumbers(operator, a, b)
+		n.b, n.timing = compareNumbers(operator, a, b), c.numberTiming(e, operator, a, b)
 	case TimeType, DurationType:
-		n.b = compareTimes(operator, a, b)
+		n.b, n.timing = compareTimes(operator, a, b), crossing(operator, a, b)
 	case StringType:
-		n.b = compareStrings(operator, a, b)
+		n.b, n.timing = compareStrings(operator, a, b), c.follow(e, a, b)
 	case BoolType:
-		n.b = sameTruth(a.b, b.b, operator == operators.Equals)
+		n.b, n.timing = sameTruth(a.b, b.b, operator == operators.Equals), c.follow(e, a, b)
 	}
 	return foldConstant(n, a, b), nil
 }
@@ -89,6 +89,23 @@ func compareTimes(operator string, a, b *node) Bool {
 	return ordered(operator, a.t, b.t)
 }
 
+// numberTiming is the timing of a comparison of numbers. With a constant it changes less often than the number does.
+func (c *compiler) numberTiming(e ast.Expr, operator string, a, b *node) timing {
+	if a.constant {
+		operator, a, b = mirrored(operator), b, a
+	}
+	if b.constant && (a.steps != nil || a.calendar != nil) {
+		lo, hi, _ := numberInterval(operator, b.number)
+		if a.steps != nil {
+			return a.steps.within(lo, hi)
+		}
+		if a.refused == nil {
+			return a.calendar.within(lo, hi)
+		}
+	}
+	return c.follow(e, a, b)
+}
+
 func ordered[T float64 | int64](operator string, a, b func(*Env) (T, bool)) Bool {
 	holds := relation[T](operator)
 	return func(env *Env) Truth {
@@ -140,8 +157,7 @@ func interval[T float64 | int64](operator string, c, lowest, below, above, highe
 
 // numberWithConstant compares a number. One that is an attribute is read without a call in between.
 func numberWithConstant(operator string, a *node, c float64) Bool {
-	inf := math.Inf(1)
-	lo, hi, want := interval(operator, c, -inf, math.Nextafter(c, -inf), math.Nextafter(c, inf), inf)
+	lo, hi, want := numberInterval(operator, c)
 	if a.cell == nil {
 		return within(a.n, lo, hi, want)
 	}
@@ -153,6 +169,11 @@ func numberWithConstant(operator string, a *node, c float64) Bool {
 		}
 		return Absent
 	}
+}
+
+func numberInterval(operator string, c float64) (lo, hi float64, want bool) {
+	inf := math.Inf(1)
+	return interval(operator, c, -inf, math.Nextafter(c, -inf), math.Nextafter(c, inf), inf)
 }
 
 // timeWithConstant compares a time or a duration. now - x, of which most conditions about time are made, is

@@ -36,7 +36,19 @@ type Expr struct {
 	Coarse    []int
 	UsesNow   bool
 	UsesEvent bool
+
+	// Next gives the first instant after Env.Now at which the outcome of a condition may change although nothing else
+	// does, in milliseconds, Never for none within a hundred years. Until then the outcome stays. It may be too early, but not
+	// too late. nil: time changes nothing. It does not allocate, but where the expression is interpreted.
+	Next func(*Env) int64
+	// Unscheduled says why Next cannot be relied on: nobody can be woken for every change. Nil: it can.
+	Unscheduled *Error
+	// Clock is for the AttributeRef of a derived attribute.
+	Clock Clock
 }
+
+// Clock is how the value of an expression changes with time.
+type Clock struct{ n *node }
 
 // Atom is a comparison of a stored number or time attribute with a constant.
 type Atom struct {
@@ -85,8 +97,13 @@ func Compile(src string, scope *Scope, want Type) (*Expr, *Error) {
 			return nil, err
 		}
 		x.Interpreted, x.Why = true, stop.why
+		root.timing = c.interpretedTiming(stop.why)
 	}
 	x.take(root)
+	x.Next, x.Unscheduled, x.Clock = root.schedule(), root.refused, Clock{root}
+	if root.moves && x.Unscheduled == nil && root.kind == BoolType {
+		panic("BUG: a condition moves")
+	}
 	x.dependencies(c, stop != nil)
 	return x, nil
 }

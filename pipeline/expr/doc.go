@@ -31,7 +31,7 @@
 //	I6  Absent is CEL's error: it spreads, but for false && absent, true || absent, known and coalesce.
 //	    Sets, tallies and lists are never absent, they are empty; known says whether they have elements.
 //	I7  The outcome can change only if something in Attributes, Audiences or Purposes changes, or the event
-//	    (UsesEvent), or now (UsesNow).
+//	    (UsesEvent), or when an instant that Next gave has come.
 //
 // # When to evaluate again
 //
@@ -43,6 +43,7 @@
 //     one of its constants c the outcome of comparing it with c (less, equal, greater) is not what it was.
 //     For every other change the outcome stays.
 //
-// With UsesNow the outcome may change as time passes too, and the caller decides when to look. Atoms never
-// depend on now: an attribute that is compared with a moving value is Coarse.
+// With Next the outcome may change as time passes too: at that instant it is evaluated again, with Now set to the
+// instant. Next is good until the expression had to be evaluated again for one of the reasons above. Atoms never
+// depend on now: an attribute that is compared with a moving value, or whose own value changes with time, is Coarse.
 package expr

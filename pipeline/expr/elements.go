@@ -76,14 +76,14 @@ func (c *compiler) in(e ast.Expr, args []ast.Expr) (*node, *stop) {
 		return nil, s
 	}
 	l := list.elements
-	n := &node{kind: BoolType}
+	n := &node{kind: BoolType, timing: c.follow(e, x, list)}
 	switch {
 	case l == nil:
 		return nil, because(c.tree.text(args[1]))
 	case l.cell != nil && x.kind == StringType:
 		n.b = member(l.cell, l.of == attribute.Tally, x.s)
 	case l.written != nil:
-		return inWritten(x, l.written), nil
+		return c.inWritten(e, x, l.written), nil
 	case x.elements == nil && x.kind != DurationType:
 		n.b = inItems(x, l)
 	default:
@@ -158,11 +158,11 @@ func anyItem[T any](x func(*Env) (T, bool), l *elements, read func(*event.Value)
 
 // inWritten looks through a list that is written out. All constants: a look-up; otherwise every element is
 // evaluated, and one that is absent makes the outcome absent, as in CEL.
-func inWritten(x *node, list []*node) *node {
-	n := &node{kind: BoolType}
+func (c *compiler) inWritten(e ast.Expr, x *node, list []*node) *node {
+	n := &node{kind: BoolType, timing: c.writtenTiming(e, x, list)}
 	constant := true
-	for _, e := range list {
-		constant = constant && e.constant
+	for _, o := range list {
+		constant = constant && o.constant
 	}
 	switch {
 	case constant && x.kind == StringType:
@@ -173,6 +173,18 @@ func inWritten(x *node, list []*node) *node {
 		n.b = inClosures(x, list)
 	}
 	return foldConstant(n, append([]*node{x}, list...)...)
+}
+
+// writtenTiming is the timing of x in [...]: for times and durations that of the comparisons with each.
+func (c *compiler) writtenTiming(e ast.Expr, x *node, list []*node) timing {
+	if x.kind != TimeType && x.kind != DurationType {
+		return c.follow(e, append([]*node{x}, list...)...)
+	}
+	var tests []*node
+	for _, o := range list {
+		tests = append(tests, &node{kind: BoolType, timing: crossing(equals, x, o)})
+	}
+	return c.follow(e, tests...)
 }
 
 // fewStrings is up to how many strings one after another are compared faster than hashed.
@@ -230,8 +242,8 @@ func inNumbers(x Num, list []*node) Bool {
 
 func inClosures(x *node, list []*node) Bool {
 	tests := make([]Bool, len(list))
-	for i, e := range list {
-		tests[i] = equal(x, e)
+	for i, o := range list {
+		tests[i] = equal(x, o)
 	}
 	here := presence(x)
 	return func(env *Env) Truth {
@@ -274,7 +286,7 @@ func (c *compiler) entry(operand ast.Expr, key *node) (*node, *stop) {
 		return nil, because("an element of " + c.tree.text(operand))
 	}
 	at, k := t.elements.cell, key.s
-	return &node{kind: NumberType, n: func(env *Env) (float64, bool) {
+	return &node{kind: NumberType, timing: c.follow(operand, t, key), n: func(env *Env) (float64, bool) {
 		name, ok := k(env)
 		if !ok {
 			return 0, false
@@ -293,5 +305,5 @@ func (c *compiler) best(e ast.Expr, x *node, want attribute.Type, name string) (
 	if x.elements == nil || x.elements.of != want {
 		return nil, &stop{err: c.tree.fail(e, "`"+name+"` works on an attribute that is a "+want.String()+": `"+c.tree.text(e)+"`", "")}
 	}
-	return &node{kind: StringType, s: x.elements.cell.str}, nil
+	return &node{kind: StringType, s: x.elements.cell.str, timing: x.timing}, nil
 }

@@ -108,6 +108,12 @@ func (c *compiler) logical(e ast.Expr, operator string) (*node, *stop) {
 	} else {
 		n.b = or(list)
 	}
+	settles := False
+	if operator == operators.LogicalOr {
+		settles = True
+	}
+	n.timing = c.follow(e, nodes...)
+	n.next = nextLogical(nodes, settles)
 	return foldConstant(n, nodes...), nil
 }
 
@@ -125,7 +131,7 @@ func (c *compiler) choose(args []ast.Expr) (*node, *stop) {
 	if s != nil {
 		return nil, s
 	}
-	n := &node{kind: x.kind}
+	n := &node{kind: x.kind, timing: choice(on, x, y)}
 	switch n.kind {
 	case BoolType:
 		n.b = func(env *Env) Truth {

@@ -30,10 +30,18 @@ type node struct {
 	// cell is set where the node is nothing but a stored number, now where it is the variable now, and since
 	// where it is now minus a time: comparisons read these without calls in between.
 	cell  *cell
+	// stirs: that time may become another without an event.
 	now   bool
 	since Time
+	stirs bool
 	// elements is set for sets, tallies and lists, which have no closure of their own.
 	elements *elements
+
+	timing
+	// steps and calendar are set for numbers that are whole units of a moving duration, or a part of a moving time: a
+	// comparison with a constant then changes less often than the number.
+	steps    *steps
+	calendar *calendarPart
 }
 
 // stop ends the compilation: err refuses the expression, why hands it to the interpreter.
@@ -91,7 +99,11 @@ func (c *compiler) operand(e ast.Expr) (*node, *stop) {
 	case ast.IdentKind:
 		for i, v := range c.vars {
 			if variableName(i) == e.AsIdent() {
-				return c.read(v)
+				n, s := c.read(v)
+				if s == nil && n.refused != nil { // of a derived attribute: say it at the place that reads it
+					n.refused = c.tree.fail(e, n.refused.Message, n.refused.Hint)
+				}
+				return n, s
 			}
 		}
 		return nil, because("the variable " + e.AsIdent() + " of a loop")

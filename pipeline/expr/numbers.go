@@ -72,18 +72,20 @@ func applyTwo(a, b Num, fn func(x, y float64) float64) Num {
 	}
 }
 
-func oneNumberOf(overload string, a Num) Num {
-	var fn func(float64) float64
+func oneNumberFunction(overload string) func(float64) float64 {
 	switch overload {
 	case "negate_double":
-		fn = func(x float64) float64 { return -x }
+		return func(x float64) float64 { return -x }
 	case "abs_double":
-		fn = math.Abs
+		return math.Abs
 	case "floor_double":
-		fn = math.Floor
-	default:
-		fn = math.Round
+		return math.Floor
 	}
+	return math.Round
+}
+
+func oneNumberOf(overload string, a Num) Num {
+	fn := oneNumberFunction(overload)
 	return func(env *Env) (float64, bool) {
 		x, ok := a(env)
 		return fn(x), ok
@@ -91,25 +93,26 @@ func oneNumberOf(overload string, a Num) Num {
 }
 
 // instants compiles + and - on times and durations.
-func instants(overload string, a, b Time) (Type, Time) {
-	kind, sign, fits := TimeType, int64(1), inTime
+func instants(overload string, x, y *node) (Type, Time, timing) {
+	kind, sign, lo, hi := TimeType, int64(1), int64(minTime), int64(maxTime)
 	switch overload {
 	case "add_duration_duration", "subtract_duration_duration", "subtract_timestamp_timestamp":
-		kind, fits = DurationType, inDuration
+		kind, lo, hi = DurationType, -maxDuration, maxDuration
 	}
 	switch overload {
 	case "subtract_timestamp_timestamp", "subtract_timestamp_duration", "subtract_duration_duration":
 		sign = -1
 	}
+	a, b := x.t, y.t
 	return kind, func(env *Env) (int64, bool) {
-		x, ok := a(env)
+		v, ok := a(env)
 		if !ok {
 			return 0, false
 		}
-		y, ok := b(env)
-		v := x + sign*y
-		return v, ok && fits(v)
-	}
+		w, ok := b(env)
+		v += sign * w
+		return v, ok && v >= lo && v <= hi
+	}, movingSum(x, y, sign, lo, hi)
 }
 
 // clockPart compiles getHours and its like.
@@ -121,6 +124,10 @@ func (c *compiler) clockPart(e ast.Expr, name string, operands []*node) (*node, 
 		for _, u := range durationUnits {
 			if u.name == name {
 				unit := u.unit
+				n.timing = c.unitTiming(e, name, on, unit)
+				if on.moves && on.refused == nil {
+					n.steps = &steps{on, func(ms int64) float64 { return float64(ms / unit) }}
+				}
 				n.n = func(env *Env) (float64, bool) {
 					ms, ok := on.t(env)
 					return float64(ms / unit), ok
@@ -139,6 +146,10 @@ func (c *compiler) clockPart(e ast.Expr, name string, operands []*node) (*node, 
 		if offset, err = parseZone(string(zone.bytes)); err != nil {
 			return nil, because("a zone that is none: " + c.tree.text(e))
 		}
+	}
+	n.timing = c.partTiming(e, p, on, offset)
+	if on.moves {
+		n.calendar = &calendarPart{on, p, offset}
 	}
 	n.n = func(env *Env) (float64, bool) {
 		ms, ok := on.t(env)

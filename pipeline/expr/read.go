@@ -13,7 +13,7 @@ func (c *compiler) read(v *variable) (*node, *stop) {
 	n := &node{kind: v.kind}
 	switch v.source {
 	case fromNow:
-		n.now = true
+		n.now, n.timing = true, nowTiming()
 		n.t = func(env *Env) (int64, bool) { return env.Now, inTime(env.Now) }
 	case fromTime:
 		n.t = func(env *Env) (int64, bool) {
@@ -180,9 +180,20 @@ func (c *cell) elements(env *Env) attribute.Elements {
 func (c *compiler) readAttribute(n *node, a *AttributeRef) (*node, *stop) {
 	if a.Kind == nil {
 		c.coarse = append(c.coarse, a.Reads...)
+		if o := a.Clock.n; o != nil {
+			n.timing, n.steps, n.calendar = o.timing, o.steps, o.calendar
+		}
 		return derived(n, a), nil
 	}
 	at := newCell(a)
+	if timed := a.Timed; timed != nil {
+		// Its next change may become another one while its value stays: no atom says when to evaluate again.
+		c.coarse = append(c.coarse, a.Index)
+		n.next = still(func(env *Env) int64 {
+			fixed, segment := at.state(env)
+			return timed.NextChange(fixed, segment, env.Now)
+		})
+	}
 	switch n.kind {
 	case NumberType:
 		n.n, n.attr, n.cell = at.num, 1+a.Index, at

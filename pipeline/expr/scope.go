@@ -88,4 +88,5 @@ type AttributeRef struct {
 	Audiences []int
 	Purposes  []int
 	UsesNow   bool
+	Clock     Clock // of the expression that computes it
 }

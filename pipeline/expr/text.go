@@ -74,8 +74,8 @@ func lower(a Str) Str {
 }
 
 // printed compiles string(x).
-func printed(x *node) *node {
-	n := &node{kind: StringType}
+func printed(x *node, when timing) *node {
+	n := &node{kind: StringType, timing: when}
 	switch x.kind {
 	case StringType:
 		return x

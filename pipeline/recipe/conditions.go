@@ -183,13 +183,13 @@ func (c *compiler) audience(i int) {
 		return
 	}
 	s.bad = true
-	x := c.compile(e.doc, n, "audience "+quote(e.name), where{attributes: true, all: true}, expr.BoolType)
+	x := c.compile(e.doc, n, "audience "+quote(e.name), where{attributes: true, all: true, clock: true, wakes: true}, expr.BoolType)
 	requires, good := c.purposesAt(e, value(e.node, "requires"))
 	if x == nil || !good {
 		return
 	}
 	s.bad = false
-	d := audience.Definition{Name: e.name, Description: content(e.node, "description"), Condition: x.Bool,
+	d := audience.Definition{Name: e.name, Description: content(e.node, "description"), Condition: x.Bool, Next: x.Next,
 		Reads: x.Coarse, Nested: x.Audiences, Purposes: x.Purposes, Emit: emits[content(e.node, "emit")], Requires: requires}
 	for _, a := range x.Atoms {
 		d.Atoms = append(d.Atoms, audience.Atom{Attribute: a.Attribute, Constant: a.Constant})
@@ -197,7 +197,7 @@ func (c *compiler) audience(i int) {
 	for _, k := range x.Keys {
 		d.Keys = append(d.Keys, audience.Key{Attribute: k.Attribute, Key: k.Key})
 	}
-	if len(x.Attributes)+len(x.Audiences)+len(x.Purposes) == 0 {
+	if len(x.Attributes)+len(x.Audiences)+len(x.Purposes) == 0 && !x.UsesNow {
 		c.warn(e.doc, n, "audience "+quote(e.name)+" reads nothing: everyone is in, or nobody", "")
 	}
 	c.scope.Audiences[e.name] = len(c.program.Audiences)

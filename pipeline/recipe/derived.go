@@ -122,7 +122,7 @@ func (c *compiler) derived(i int) {
 		return
 	}
 	s.bad = false
-	a.Reads = x.Attributes
+	a.Reads, a.Clock = x.Attributes, x.Clock
 	h := xxhash.New()
 	h.WriteString("1 derived " + strconv.Quote(strings.TrimSpace(n.Value)))
 	for _, name := range reads {
@@ -130,7 +130,7 @@ func (c *compiler) derived(i int) {
 	}
 	a.Definition = h.Sum64()
 	c.scope.Attributes[a.Name] = expr.AttributeRef{Index: i, Type: a.Type, Num: a.Num, Str: a.Str, Truth: a.Truth,
-		Reads: x.Attributes, Audiences: x.Audiences, Purposes: x.Purposes, UsesNow: x.UsesNow}
+		Reads: x.Attributes, Audiences: x.Audiences, Purposes: x.Purposes, UsesNow: x.UsesNow, Clock: x.Clock}
 }
 
 func durationHint(t expr.Type) string {

@@ -37,8 +37,8 @@
 //     order in which events arrive, and fragments could not be merged.
 //   - where of a rule: attributes too. That has the same fault, so it is a warning.
 //   - derived: attributes, and now, because it is computed when it is looked at.
-//   - audiences: attributes, audiences, consent. Not now: somebody would have to wake when the condition changes with
-//     no event, which is scheduled by a later version. nowHint is the one place that says so.
+//   - audiences: attributes, audiences, consent, and now, where it can be computed when the condition changes with no
+//     event: somebody is woken then (expr.Expr, Next). Where it cannot, the condition is refused with what to write instead.
 //   - where of an activation: all of these, now as well, and the event when an event triggers it.
 //
 // # Decisions

@@ -16,7 +16,8 @@ type where struct {
 	each       string // the array whose elements are item
 	attributes bool
 	all        bool // audiences and consent too
-	clock      bool // now is allowed: nobody has to wake up for it
+	clock      bool // now is allowed
+	wakes      bool // somebody is woken when the outcome changes with time, so it must be known when
 }
 
 // compile compiles the expression at n. What names it in messages. It reports what is wrong, except that
@@ -50,22 +51,17 @@ func (c *compiler) compile(d *document, n *yaml.Node, what string, w where, want
 		return nil
 	}
 	if x.UsesNow && !w.clock {
-		c.report(d, n, "the "+what+" depends on `now`", nowHint(w))
+		c.report(d, n, "the "+what+" depends on `now`", "use `time`, the event's own time: now differs from one delivery to the next")
+		return nil
+	}
+	if w.wakes && x.Unscheduled != nil {
+		c.reportExpression(d, n, what, r, x.Unscheduled)
 		return nil
 	}
 	if x.Interpreted {
 		c.warn(d, n, "the "+what+" is run by the interpreter, which is some ten times slower: "+x.Why, "")
 	}
 	return x
-}
-
-// nowHint says what to write in place of now. A condition on now must wake by itself when its truth changes with no
-// event; the engine does not schedule that yet, and without it people would leave audiences late or never.
-func nowHint(w where) string {
-	if w.event {
-		return "use `time`, the event's own time: now differs from one delivery to the next"
-	}
-	return "its truth changes as time passes, with no event, and this version cannot schedule that yet; compare with a fixed time, as in last_order > timestamp(\"2026-01-01\")"
 }
 
 // refuseName says why an attribute or audience cannot be read here; "" when it can.

@@ -56,6 +56,8 @@ type Attribute struct {
 	Num   expr.Num
 	Str   expr.Str
 	Truth expr.Bool
+	// Clock says when a derived attribute changes with time.
+	Clock expr.Clock
 	// Reads are the stored attributes a derived one depends on, through others too.
 	Reads []int
 	// Definition is a hash of the kind, options and rules: a new cookbook keeps the state of an

@@ -10,7 +10,7 @@ func (p *Program) Condition(source string) (*expr.Expr, *expr.Error) {
 		a := &p.Attributes[i]
 		ref := expr.AttributeRef{Index: i, Type: a.Type, Kind: a.Kind, Slot: a.Slot, Reads: a.Reads}
 		if a.Kind == nil {
-			ref.Num, ref.Str, ref.Truth = a.Num, a.Str, a.Truth
+			ref.Num, ref.Str, ref.Truth, ref.Clock = a.Num, a.Str, a.Truth, a.Clock
 		}
 		scope.Attributes[a.Name] = ref
 	}

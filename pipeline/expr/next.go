@@ -1,0 +1,198 @@
+package expr
+
+import (
+	"math"
+
+	"cel.dev/cel-go/common/ast"
+)
+
+// Never is the instant of what does not happen.
+const Never int64 = math.MaxInt64
+
+// horizon is how far ahead a change is looked for, in milliseconds: a hundred years. What lies beyond, such as the
+// end of the calendar or of what a duration can hold, is never.
+const horizon = 36525 * 86400_000
+
+// timing says how a value changes as the clock goes on and nothing else happens. The zero timing: not at all.
+type timing struct {
+	// next is nil when the value depends on the clock in no way. It gives the first instant after env.Now from
+	// which on the value may be another (or there, or gone). Until then it stays, or, for times and durations, moves by
+	// slope milliseconds a millisecond, exactly. next may be too early, never too late.
+	next change
+	// moves: the slope may be other than 0.
+	moves bool
+	// refused says why nobody can be woken when the value changes: too often, or it is not known when.
+	refused *Error
+}
+
+type change func(env *Env) (until, slope int64)
+
+// at is next of a value that may depend on nothing.
+func (t *timing) at(env *Env) (until, slope int64) {
+	if t.next == nil {
+		return Never, 0
+	}
+	return t.next(env)
+}
+
+// still is the change of a value that does not move.
+func still(next func(env *Env) int64) change {
+	return func(env *Env) (int64, int64) { return next(env), 0 }
+}
+
+// follow is the timing of a value that is computed from operands in a way that knows nothing of moving ones: it changes
+// when one of them does.
+func (c *compiler) follow(e ast.Expr, operands ...*node) timing {
+	var t timing
+	var list []change
+	for _, o := range operands {
+		if t.refused == nil {
+			t.refused = o.refused
+		}
+		if o.moves && t.refused == nil {
+			t.refused = c.tree.fail(e, "`"+c.tree.text(e)+"` changes every millisecond: nobody can be woken for that",
+				"compare `now` with a time, as in now - last_order > duration(\"30d\"), or take a part of it, as in now.getHours(\"+09:00\")")
+		}
+		if o.next != nil {
+			list = append(list, o.next)
+		}
+	}
+	t.next = earliest(list)
+	return t
+}
+
+// interpretedTiming is the timing of an expression that the interpreter runs: it changes when one of the things that it reads does.
+func (c *compiler) interpretedTiming(why string) timing {
+	root := c.ast.Expr()
+	var read []*node
+	for _, v := range c.vars {
+		n, stop := (&compiler{tree: c.tree, vars: c.vars}).read(v)
+		if stop != nil {
+			continue // the interpreter has refused it already
+		}
+		if n.moves {
+			return timing{refused: c.tree.fail(root, "it cannot be computed when `"+c.tree.text(root)+"` changes: it is run by the interpreter ("+why+") and reads `now`",
+				"compare `now` outside of loops and lists, as in now - last_order > duration(\"30d\")")}
+		}
+		read = append(read, n)
+	}
+	return c.follow(root, read...)
+}
+
+func earliest(list []change) change {
+	switch len(list) {
+	case 0:
+		return nil
+	case 1:
+		next := list[0]
+		return still(func(env *Env) int64 { until, _ := next(env); return until })
+	}
+	return still(func(env *Env) int64 {
+		first := Never
+		for _, next := range list {
+			until, _ := next(env)
+			first = min(first, until)
+		}
+		return first
+	})
+}
+
+// schedule is what the caller of Compile gets: the next change of the whole, nil when time changes nothing.
+func (t *timing) schedule() func(*Env) int64 {
+	if t.next == nil {
+		return nil
+	}
+	next := t.next
+	return func(env *Env) int64 {
+		until, _ := next(env)
+		if until > env.Now+horizon {
+			return Never
+		}
+		return max(until, env.Now+1)
+	}
+}
+
+// nextLogical is the next change of && (settles is False) or || (True). A term that settles the outcome does so for as
+// long as it stays, whatever the others do; without one, every change counts.
+func nextLogical(nodes []*node, settles Truth) change {
+	timed := false
+	for _, n := range nodes {
+		timed = timed || n.next != nil
+	}
+	if !timed {
+		return nil
+	}
+	return still(func(env *Env) int64 {
+		first, settled := Never, int64(math.MinInt64)
+		for _, n := range nodes {
+			until, _ := n.at(env)
+			if n.b(env) == settles {
+				settled = max(settled, until)
+			}
+			first = min(first, until)
+			if settled == Never {
+				return Never
+			}
+		}
+		if settled > math.MinInt64 {
+			return settled
+		}
+		return first
+	})
+}
+
+// choice is the timing of on ? x : y.
+func choice(on, x, y *node) timing {
+	t := timing{moves: x.moves || y.moves}
+	for _, o := range []*node{on, x, y} {
+		if t.refused == nil {
+			t.refused = o.refused
+		}
+	}
+	if on.next == nil && x.next == nil && y.next == nil {
+		return t
+	}
+	t.next = func(env *Env) (int64, int64) {
+		until, _ := on.at(env)
+		switch on.b(env) {
+		case True:
+			next, slope := x.at(env)
+			return min(until, next), slope
+		case False:
+			next, slope := y.at(env)
+			return min(until, next), slope
+		}
+		return until, 0
+	}
+	return t
+}
+
+// fallback is the timing of coalesce(x, y).
+func fallback(x, y *node) timing {
+	t := timing{moves: x.moves || y.moves, refused: x.refused}
+	if t.refused == nil {
+		t.refused = y.refused
+	}
+	if x.next == nil && y.next == nil {
+		return t
+	}
+	here := presence(x)
+	t.next = func(env *Env) (int64, int64) {
+		until, slope := x.at(env)
+		if here(env) == True {
+			return until, slope
+		}
+		next, slope := y.at(env)
+		return min(until, next), slope
+	}
+	return t
+}
+
+// whenKnown is the timing of known(x): a value that moves stays where it is.
+func whenKnown(x *node) timing {
+	t := timing{refused: x.refused}
+	if next := x.next; next != nil {
+		t.next = still(func(env *Env) int64 { until, _ := next(env); return until })
+	}
+	return t
+}
