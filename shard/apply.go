@@ -114,7 +114,14 @@ func (a *applier) event(e *event.Event, r *Result) {
 
 	ns := p.namespace[e.Identifiers[0].Namespace]
 	value := e.Identifiers[0].Value
+	if s.byEvents {
+		s.now = max(s.now, e.Time)
+	}
 	ref, found := s.table.Find(e.Hash, ns, value)
+	if found && s.first <= s.now {
+		a.catchUp(ref)
+		ref, found = s.table.Find(e.Hash, ns, value) // it may have moved
+	}
 	if !found {
 		ref = s.table.Insert(e.Hash, ns, value)
 		p.index.All(a.dirty)
@@ -151,12 +158,11 @@ func (a *applier) event(e *event.Event, r *Result) {
 		}
 		a.env.Item = 0
 	}
-	a.flipped = p.index.Evaluate(&a.env, a.dirty, a.flipped)
-	if len(a.flipped) > 0 {
-		a.join(e.Time)
-		for _, i := range a.flipped {
-			a.transition(i, e.Time)
-		}
+	var next int64
+	a.flipped, next = p.index.Evaluate(&a.env, a.dirty, a.flipped)
+	a.flip(e.Time)
+	if next != expr.Never {
+		s.wakeBy(a.rec.Ordinal(), next)
 	}
 	if len(watched) > 0 {
 		a.changed(watched, e.Time)
@@ -174,6 +180,17 @@ func (a *applier) event(e *event.Event, r *Result) {
 func (a *applier) keep() {
 	if a.draft.open {
 		a.ref = a.s.table.SetSegments(a.ref, a.draft.dir, a.draft.data)
+	}
+}
+
+// flip writes down who entered and left at an instant, and emits what follows.
+func (a *applier) flip(at int64) {
+	if len(a.flipped) == 0 {
+		return
+	}
+	a.join(at)
+	for _, i := range a.flipped {
+		a.transition(i, at)
 	}
 }
 
@@ -303,7 +320,7 @@ func (a *applier) emit(requires, include []int, at int64) {
 	a.act.Identifiers = a.ids[:]
 	a.act.Sequence = a.rec.Sequence()
 	a.act.Cookbook = p.Hash
-	a.act.EventTime, a.act.At = at, s.now
+	a.act.EventTime, a.act.At = at, a.env.Now
 	if a.include = include; len(include) > 0 {
 		a.act.Attributes = a.attrs
 	}

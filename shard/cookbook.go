@@ -7,8 +7,10 @@ import (
 	"dashi/pipeline/activation"
 	"dashi/pipeline/attribute"
 	"dashi/pipeline/audience"
+	"dashi/pipeline/expr"
 	"dashi/pipeline/recipe"
 	"dashi/shard/profile"
+	"dashi/shard/timer"
 
 	"github.com/RoaringBitmap/roaring/v2"
 )
@@ -36,6 +38,7 @@ func (s *Shard) applyCookbook(body []byte, r *Result) {
 		return
 	}
 	before := s.outbox.next
+	s.wakeAll() // what was due under the old cookbook happens under it
 	s.migrate(s.derive(compiled))
 	r.Activations = int(s.outbox.next - before)
 }
@@ -121,6 +124,7 @@ func (s *Shard) migrate(next *program) {
 	s.program = next
 	s.table = profile.New(next.layout(), s.settings.Memory)
 	s.members, s.everyone = emptyMembers(len(next.Audiences)), roaring.New()
+	s.timers, s.first = timer.At(s.now), expr.Never
 	s.apply.use(next)
 	if last == nil {
 		return
@@ -209,7 +213,11 @@ func (a *applier) adopt(m *move, old profile.Record) {
 	p.env(&a.env, a.rec)
 	a.draft.begin()
 	p.index.All(a.dirty)
-	a.flipped = p.index.Evaluate(&a.env, a.dirty, a.flipped)
+	var next int64
+	a.flipped, next = p.index.Evaluate(&a.env, a.dirty, a.flipped)
+	if next != expr.Never {
+		s.wakeBy(a.rec.Ordinal(), next)
+	}
 	if len(a.flipped) == 0 {
 		return
 	}

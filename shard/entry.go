@@ -15,6 +15,7 @@ const (
 	kindTick     = 2
 	kindAck      = 3
 	kindCookbook = 4
+	kindClock    = 5
 )
 
 const (
@@ -80,6 +81,18 @@ func AppendAck(dst []byte, now int64, position uint64) []byte {
 	dst = append(dst, kindAck)
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(now))
 	return binary.LittleEndian.AppendUint64(dst, position)
+}
+
+// AppendClock appends the entry that says what the clock is, and moves it on to an instant. byEvents: the latest event time; else
+// the greatest stamp. See applyClock.
+func AppendClock(dst []byte, now int64, byEvents bool, to int64) []byte {
+	dst = append(dst, kindClock)
+	dst = binary.LittleEndian.AppendUint64(dst, uint64(now))
+	mode := byte(0)
+	if byEvents {
+		mode = 1
+	}
+	return binary.LittleEndian.AppendUint64(append(dst, mode), uint64(to))
 }
 
 // AppendCookbook appends the entry that puts a cookbook in force.

@@ -9,6 +9,7 @@ import (
 	"dashi/pipeline/expr"
 	"dashi/pipeline/recipe"
 	"dashi/shard/profile"
+	"dashi/shard/timer"
 
 	"github.com/RoaringBitmap/roaring/v2"
 )
@@ -71,6 +72,7 @@ type Counters struct {
 	OutOfRange  uint64 // numbers too large for exact sums
 	Corrupt     uint64 // packed events that could not be read back: a bug or a broken disk
 	Shortened   uint64 // activations that left without their attributes: see MaxActivation
+	Woken       uint64 // profiles that a timer woke
 }
 
 // Shard is the state. See the package comment for who may call what when.
@@ -78,9 +80,12 @@ type Shard struct {
 	settings Settings
 	now      int64
 	marks    map[Stream]int64 // never ranged over for output without sorting
+	byEvents bool             // the clock follows event times, not the stamps of entries
 	counters Counters
 	outbox   outbox
 	recent   recent
+	timers   *timer.Queue // when profiles wake, by ordinal
+	first    int64        // no timer is due before
 
 	program    *program
 	namespaces []string // the names behind profile.Record.Namespace, in order of first use
@@ -119,6 +124,8 @@ func New(settings Settings) *Shard {
 		outbox:   outbox{limit: settings.OutboxBytes},
 		recent:   newRecent(settings.RecentMillis, settings.RecentIDs),
 		everyone: roaring.New(),
+		timers:   &timer.Queue{},
+		first:    expr.Never,
 	}
 	s.apply.init(s)
 	return s
@@ -131,6 +138,7 @@ func (s *Shard) Close() {
 		s.table.Close()
 	}
 	s.table, s.program, s.namespaces, s.members, s.everyone = nil, nil, nil, nil, roaring.New()
+	s.timers, s.first = &timer.Queue{}, expr.Never
 }
 
 // Apply applies one entry. It never fails: what is wrong with an entry is in the result.
@@ -141,7 +149,10 @@ func (s *Shard) Apply(entry []byte) *Result {
 		return r.refuse("entry of %d bytes", len(entry))
 	}
 	now, body := int64(binary.LittleEndian.Uint64(entry[1:])), entry[entryHead:]
-	s.now = max(s.now, now)
+	if !s.byEvents {
+		s.now = max(s.now, min(now, maxNow))
+	}
+	s.wake()
 	s.recent.expire(s.now)
 	switch entry[0] {
 	case kindBatch:
@@ -154,6 +165,8 @@ func (s *Shard) Apply(entry []byte) *Result {
 		s.outbox.ack(binary.LittleEndian.Uint64(body))
 	case kindCookbook:
 		s.applyCookbook(body, r)
+	case kindClock:
+		s.applyClock(body, r)
 	default:
 		return r.refuse("entry of unknown kind %d", entry[0])
 	}
@@ -201,6 +214,9 @@ func (s *Shard) applyBatch(body []byte, r *Result) {
 	}
 	before := s.outbox.next
 	s.apply.events(body, prev, last, mark, r)
+	if s.byEvents {
+		s.wake()
+	}
 	s.marks[stream] = last
 	r.Mark = last
 	r.Activations = int(s.outbox.next - before)

@@ -14,13 +14,14 @@ import (
 	"dashi/pipeline/expr"
 	"dashi/pipeline/recipe"
 	"dashi/shard/profile"
+	"dashi/shard/timer"
 
 	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/cespare/xxhash/v2"
 )
 
-// Version 2 has one counter more.
-const snapshotVersion = 2
+// Version 2 has one counter more, version 3 another one, and timers.
+const snapshotVersion = 3
 
 var snapshotMagic = []byte("DASHISHARD")
 
@@ -29,12 +30,13 @@ type Snapshot struct {
 	head   []byte // everything small
 	outbox outbox
 	recent frozenRecent
+	timers *timer.Frozen
 	table  *profile.Snapshot // nil before the first cookbook
 }
 
 // Snapshot freezes the state: it takes microseconds, whatever the number of profiles. Release it.
 func (s *Shard) Snapshot() *Snapshot {
-	snap := &Snapshot{head: s.appendHead(nil), outbox: s.outbox.freeze(), recent: s.recent.freeze()}
+	snap := &Snapshot{head: s.appendHead(nil), outbox: s.outbox.freeze(), recent: s.recent.freeze(), timers: s.timers.Freeze()}
 	if s.table != nil {
 		snap.table = s.table.Snapshot()
 	}
@@ -52,6 +54,9 @@ func (n *Snapshot) Release() {
 // appendHead appends everything but the outbox, the message ids and the table. FORMAT.md has the bytes.
 func (s *Shard) appendHead(dst []byte) []byte {
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(s.now))
+	if dst = append(dst, 0); s.byEvents {
+		dst[len(dst)-1] = 1
+	}
 	dst = s.appendMarks(dst)
 	for _, c := range s.counters.all() {
 		dst = binary.LittleEndian.AppendUint64(dst, *c)
@@ -68,7 +73,7 @@ func (s *Shard) appendHead(dst []byte) []byte {
 
 // all lists the counters in the order in which they are stored: append only.
 func (c *Counters) all() []*uint64 {
-	return []*uint64{&c.Events, &c.Repeated, &c.Activations, &c.Withheld, &c.OutOfRange, &c.Corrupt, &c.Shortened}
+	return []*uint64{&c.Events, &c.Repeated, &c.Activations, &c.Withheld, &c.OutOfRange, &c.Corrupt, &c.Shortened, &c.Woken}
 }
 
 func (s *Shard) appendMarks(dst []byte) []byte {
@@ -90,7 +95,7 @@ func (s *Shard) appendMarks(dst []byte) []byte {
 
 // WriteTo writes the snapshot: magic, version, length and checksum of the small part, the small part, the table.
 func (n *Snapshot) WriteTo(w io.Writer) (int64, error) {
-	body := n.recent.append(n.outbox.append(n.head))
+	body := n.timers.Append(n.recent.append(n.outbox.append(n.head)))
 	buf := append([]byte(nil), snapshotMagic...)
 	buf = append(buf, snapshotVersion)
 	buf = binary.LittleEndian.AppendUint64(buf, uint64(len(body)))
@@ -124,11 +129,14 @@ func Restore(r io.Reader, settings Settings) (*Shard, error) {
 		return nil, errors.New("cannot restore shard: checksum of the snapshot does not match")
 	}
 	s := New(settings)
-	hasTable, err := s.restoreBody(buf.Bytes(), version)
+	hasTable, timers, err := s.restoreBody(buf.Bytes(), version)
 	if err != nil {
 		return nil, fmt.Errorf("cannot restore shard: %w", err)
 	}
 	if !hasTable {
+		if _, rest, err := timer.Restore(timers, 0); timers != nil && (err != nil || len(rest) > 0) {
+			return nil, errors.New("cannot restore shard: timers without profiles")
+		}
 		return s, nil
 	}
 	if s.table, err = profile.Read(in, settings.Memory); err != nil {
@@ -139,18 +147,54 @@ func Restore(r io.Reader, settings Settings) (*Shard, error) {
 		return nil, errors.New("cannot restore shard: its records do not have the shape of its cookbook; was the snapshot written by another version?")
 	}
 	s.fillMembers()
+	if err := s.restoreTimers(timers); err != nil {
+		s.Close()
+		return nil, fmt.Errorf("cannot restore shard: %w", err)
+	}
 	return s, nil
 }
 
-func (s *Shard) restoreBody(src []byte, version byte) (hasTable bool, err error) {
+// restoreTimers reads the timers, each of which has a profile. Before version 3 there were none: no condition depended on time.
+func (s *Shard) restoreTimers(src []byte) error {
+	if src == nil {
+		s.timers = timer.At(s.now)
+		return nil
+	}
+	q, rest, err := timer.Restore(src, s.table.Ordinals())
+	if err != nil {
+		return err
+	}
+	if len(rest) > 0 {
+		return fmt.Errorf("%d bytes too many", len(rest))
+	}
+	timed := 0
+	s.table.Each(func(_ profile.Ref, rec profile.Record) bool {
+		if q.Due(rec.Ordinal()) != timer.Never {
+			timed++
+		}
+		return true
+	})
+	if timed != q.Len() {
+		return fmt.Errorf("%d of %d timers have no profile", q.Len()-timed, q.Len())
+	}
+	s.timers, s.first = q, q.Next()
+	return nil
+}
+
+func (s *Shard) restoreBody(src []byte, version byte) (hasTable bool, timers []byte, err error) {
 	if len(src) < 8 {
-		return false, errShort
+		return false, nil, errShort
 	}
 	s.now = int64(le64(src))
-	src = src[8:]
+	if src = src[8:]; version >= 3 {
+		if len(src) == 0 || src[0] > 1 {
+			return false, nil, errShort
+		}
+		s.byEvents, src = src[0] == 1, src[1:]
+	}
 	n, k := binary.Uvarint(src)
 	if k <= 0 || n > uint64(len(src))/28 {
-		return false, errShort
+		return false, nil, errShort
 	}
 	src = src[k:]
 	for range n {
@@ -161,53 +205,56 @@ func (s *Shard) restoreBody(src []byte, version byte) (hasTable bool, err error)
 		src = src[28:]
 	}
 	counters := s.counters.all()
-	if version == 1 {
-		counters = counters[:6]
+	if version < 3 {
+		counters = counters[:5+version]
 	}
 	for _, c := range counters {
 		if len(src) < 8 {
-			return false, errShort
+			return false, nil, errShort
 		}
 		*c = le64(src)
 		src = src[8:]
 	}
 	if n, k = binary.Uvarint(src); k <= 0 || n > 256 {
-		return false, errShort
+		return false, nil, errShort
 	}
 	src = src[k:]
 	for range n {
 		var name []byte
 		if name, src, err = readBytes(src); err != nil {
-			return false, err
+			return false, nil, err
 		}
 		s.namespaces = append(s.namespaces, string(name))
 	}
 	if len(src) == 0 {
-		return false, errShort
+		return false, nil, errShort
 	}
 	hasTable, src = src[0] == 1, src[1:]
 	if hasTable {
 		var sources []recipe.Source
 		if sources, src, err = readSources(src); err != nil {
-			return false, err
+			return false, nil, err
 		}
 		compiled, diagnostics := recipe.Compile(sources)
 		if compiled == nil {
-			return false, fmt.Errorf("its cookbook does not compile with this version: %v", diagnostics)
+			return false, nil, fmt.Errorf("its cookbook does not compile with this version: %v", diagnostics)
 		}
 		s.program = s.derive(compiled)
 		s.apply.use(s.program)
 	}
 	if src, err = s.outbox.restore(src); err != nil {
-		return false, err
+		return false, nil, err
 	}
 	if src, err = s.recent.restore(src); err != nil {
-		return false, err
+		return false, nil, err
+	}
+	if version >= 3 {
+		return hasTable, src, nil
 	}
 	if len(src) > 0 {
-		return false, fmt.Errorf("%d bytes too many", len(src))
+		return false, nil, fmt.Errorf("%d bytes too many", len(src))
 	}
-	return hasTable, nil
+	return hasTable, nil, nil
 }
 
 // fillMembers makes the bitmaps out of the membership bits of the records.
@@ -243,14 +290,14 @@ func (s *Shard) Hash() uint64 {
 // Fingerprint covers all of the state: replicas that have applied the same entries have the same (I1).
 func (s *Shard) Fingerprint() uint64 {
 	recent := s.recent.freeze()
-	b := recent.append(s.outbox.append(s.appendHead(nil)))
+	b := s.timers.Freeze().Append(recent.append(s.outbox.append(s.appendHead(nil))))
 	if s.table != nil {
 		b = binary.LittleEndian.AppendUint64(b, s.table.Hash())
 	}
 	return xxhash.Sum64(b)
 }
 
-// check is I6.
+// check is I6 and I8.
 func (s *Shard) check() error {
 	if s.program == nil {
 		return nil
@@ -263,6 +310,14 @@ func (s *Shard) check() error {
 		return fmt.Errorf("%d ordinals for %d profiles", n, s.table.Len())
 	}
 	s.table.Each(func(_ profile.Ref, rec profile.Record) bool {
+		due := s.timers.Due(rec.Ordinal())
+		if due <= s.now {
+			return true // it has not woken yet
+		}
+		if later := checkClock(p, &env, rec, s.now, due); later != nil {
+			err = later
+			return false
+		}
 		p.env(&env, rec)
 		env.Now = s.now
 		members := 0
@@ -285,3 +340,21 @@ func (s *Shard) check() error {
 	})
 	return err
 }
+
+// checkClock says whether a condition changes before the profile wakes.
+func checkClock(p *program, env *expr.Env, rec profile.Record, now, due int64) error {
+	p.env(env, rec)
+	for _, at := range []int64{due - 1, now + (min(due, now+checkAhead)-now)/2} {
+		env.Now = min(at, now+checkAhead)
+		for i := range p.Audiences {
+			in := audience.Bits(env.Audiences).Has(i)
+			if want := p.Audiences[i].Condition(env) == expr.True; in != want {
+				return fmt.Errorf("profile %q: audience %q is %v at %d, and %v at %d, but it wakes at %d", rec.Key(), p.Audiences[i].Name, in, now, want, env.Now, due)
+			}
+		}
+	}
+	return nil
+}
+
+// checkAhead is how far ahead check looks where nothing is due: conditions are scheduled for a hundred years.
+const checkAhead = 99 * 365 * 86400_000

@@ -15,5 +15,6 @@
 //
 //	I1  after Evaluate the membership bits equal those of evaluating every audience, in index order.
 //	I2  an audience is evaluated at most once for one event, after all audiences that it reads.
+//	    That holds until the instant that Evaluate gave, at which the Timed ones have to be evaluated again.
 //	I3  nothing here allocates after NewIndex.
 package audience

@@ -14,6 +14,8 @@ type Index struct {
 	purposes    []Bits
 	dependents  []Bits // by audience: those that read it
 	all         Bits
+	timed       Bits // those that change with time
+	times       bool // there are such
 }
 
 // readers are the audiences that read one attribute.
@@ -36,9 +38,14 @@ func NewIndex(definitions []Definition, attributes, purposes int) *Index {
 		purposes:    make([]Bits, purposes),
 		dependents:  make([]Bits, n),
 		all:         NewBits(n),
+		timed:       NewBits(n),
 	}
 	for i := range definitions {
 		x.all.Set(i)
+		if definitions[i].Next != nil {
+			x.timed.Set(i)
+			x.times = true
+		}
 		x.dependents[i] = NewBits(n)
 	}
 	for i, d := range definitions {
@@ -96,6 +103,12 @@ func (x *Index) Read(attribute int) bool { return x.attributes[attribute].any !=
 
 // All marks every audience.
 func (x *Index) All(dirty Bits) { copy(dirty, x.all) }
+
+// Timed marks the audiences whose conditions change with time alone, and says whether there are any.
+func (x *Index) Timed(dirty Bits) bool {
+	copy(dirty, x.timed)
+	return x.times
+}
 
 // Changed marks the audiences that may flip because a number went from before to after; had and has say
 // whether there was a number before and after.
@@ -173,15 +186,20 @@ func (x *Index) Consented(purpose int, dirty Bits) {
 
 // Evaluate evaluates the marked audiences and those that read one that flipped, in index order. It flips
 // the membership bits in env.Audiences, writes the indices of flipped audiences to flipped[:0] and returns
-// it, and leaves dirty empty.
-func (x *Index) Evaluate(env *expr.Env, dirty Bits, flipped []int) []int {
-	flipped = flipped[:0]
+// it, and leaves dirty empty. next is the first instant after env.Now at which one of the evaluated conditions may
+// change although nothing else does: they have to be evaluated again then.
+func (x *Index) Evaluate(env *expr.Env, dirty Bits, flips []int) (flipped []int, next int64) {
+	flipped, next = flips[:0], expr.Never
 	member := Bits(env.Audiences)
 	for w := range dirty {
 		for dirty[w] != 0 {
 			i := w<<6 + bits.TrailingZeros64(dirty[w])
 			dirty[w] &= dirty[w] - 1
-			in := x.definitions[i].Condition(env) == expr.True
+			d := &x.definitions[i]
+			in := d.Condition(env) == expr.True
+			if d.Next != nil {
+				next = min(next, d.Next(env))
+			}
 			if in == member.Has(i) {
 				continue
 			}
@@ -194,5 +212,5 @@ func (x *Index) Evaluate(env *expr.Env, dirty Bits, flipped []int) []int {
 			dirty.Or(x.dependents[i]) // all of a larger index: none is passed by
 		}
 	}
-	return flipped
+	return flipped, next
 }

@@ -115,7 +115,7 @@ func TestFlipsAgainstFullEvaluation(t *testing.T) {
 		x.All(dirty)
 		var flipped []int
 		for range rapid.IntRange(1, 20).Draw(t, "events") {
-			flipped = x.Evaluate(env, dirty, flipped)
+			flipped, _ = x.Evaluate(env, dirty, flipped)
 			before := slices.Clone(full.Audiences)
 			for i, d := range defs {
 				if d.Condition(full) == expr.True {
@@ -191,7 +191,7 @@ func TestEvaluateDoesNotAllocate(t *testing.T) {
 		before := w.number[0]
 		w.number[0] = 1500 - before
 		x.Changed(0, before, true, w.number[0], true, dirty)
-		flipped = x.Evaluate(env, dirty, flipped)
+		flipped, _ = x.Evaluate(env, dirty, flipped)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
@@ -210,7 +210,7 @@ func BenchmarkStep(b *testing.B) {
 					w.number[0] = 0
 				}
 				x.Changed(0, before, true, w.number[0], true, dirty)
-				flipped = x.Evaluate(env, dirty, flipped)
+				flipped, _ = x.Evaluate(env, dirty, flipped)
 			}
 		})
 	}

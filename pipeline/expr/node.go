@@ -29,7 +29,7 @@ type node struct {
 	attr int
 	// cell is set where the node is nothing but a stored number, now where it is the variable now, and since
 	// where it is now minus a time: comparisons read these without calls in between.
-	cell  *cell
+	cell *cell
 	// stirs: that time may become another without an event.
 	now   bool
 	since Time

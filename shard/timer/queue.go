@@ -258,3 +258,10 @@ func (q *Queue) edit(ordinal uint32) []byte {
 	at := ordinal % pageSize * timerSize
 	return q.pages[i][at : at+timerSize : at+timerSize]
 }
+
+// At makes an empty queue that stands at an instant: nothing before it will be set.
+func At(now int64) *Queue {
+	q := &Queue{}
+	q.position = uint64(max(min(now, late)-early, 0))
+	return q
+}

@@ -1,0 +1,131 @@
+package shard
+
+import (
+	"encoding/binary"
+	"math"
+
+	"dashi/pipeline/expr"
+	"dashi/shard/profile"
+	"dashi/shard/timer"
+)
+
+// Time. A profile has one timer: an instant before which no condition on it changes by time alone. When it is due the profile
+// wakes: with the clock set to that very instant every audience that depends on time is evaluated, whoever entered or left did so
+// at that instant, and the next one is set. An event moves a timer to an earlier instant only. A later one would be right
+// more often than not (each order puts off "no order for 30 days"), but then every event would cost a write to the
+// queue; so the timer stays where it is, finds nothing to do when it is due, and goes on to where it should be.
+//
+// The clock may move past many timers at once, and a million of them must not keep look-ups waiting. So an entry wakes
+// profiles for about a millisecond, and the next one goes on. Nothing overtakes: an event for a profile whose own timers are
+// due fires these first, each at its instant. Profiles do not read each other, so that is all the order there is to keep.
+
+// wakeSteps is how much of the queue one entry works off: about 1,000 profiles, of a microsecond each.
+const wakeSteps = 1000 * timer.FireSteps
+
+// maxNow is the end of the year 9999, where times end: a clock beyond is not believed. minNow is before the first of them.
+const (
+	minNow = -62167219200000 - 1
+	maxNow = 253402300799999
+)
+
+// wake fires timers that are due, first to last, for as long as one entry may.
+func (s *Shard) wake() {
+	if s.first > s.now {
+		return
+	}
+	s.wakeFor(wakeSteps, false)
+}
+
+// wakeAll fires all timers that are due.
+func (s *Shard) wakeAll() {
+	for s.first <= s.now {
+		s.wakeFor(math.MaxInt, true)
+	}
+}
+
+// wakeFor fires timers for so many steps. When the outbox is full it stops: acknowledgements are entries, and go on with it.
+func (s *Shard) wakeFor(steps int, full bool) {
+	for full || !s.outbox.full() {
+		ordinal, due, ok := s.timers.Pop(s.now, &steps)
+		if !ok {
+			break
+		}
+		ref, ok := s.table.ByOrdinal(ordinal)
+		if !ok {
+			panic("BUG: a timer has no record")
+		}
+		s.apply.fire(ref, due)
+	}
+	s.first = s.timers.Next()
+}
+
+// wakeBy makes sure that a profile wakes at an instant, or before.
+func (s *Shard) wakeBy(ordinal uint32, at int64) {
+	if at >= s.timers.Due(ordinal) {
+		return
+	}
+	s.timers.Set(ordinal, at)
+	s.first = min(s.first, at)
+}
+
+// catchUp fires the timers of one profile that are due, each at its instant: an event is about to be applied.
+func (a *applier) catchUp(ref profile.Ref) {
+	s := a.s
+	ordinal := s.table.Record(ref).Ordinal()
+	for {
+		due := s.timers.Due(ordinal)
+		if due > s.now {
+			return
+		}
+		s.timers.Clear(ordinal)
+		ref, _ = s.table.ByOrdinal(ordinal)
+		a.fire(ref, due)
+	}
+}
+
+// fire wakes a profile at an instant.
+func (a *applier) fire(ref profile.Ref, at int64) {
+	s, p := a.s, a.s.program
+	s.counters.Woken++
+	a.ref, a.rec = ref, s.table.Edit(ref)
+	a.env.Event, a.env.Now, a.env.Item, a.env.Scratch = nil, at, 0, a.env.Scratch[:0]
+	p.env(&a.env, a.rec)
+	p.index.Timed(a.dirty)
+	var next int64
+	a.flipped, next = p.index.Evaluate(&a.env, a.dirty, a.flipped)
+	a.flip(at)
+	if next != expr.Never {
+		s.timers.Set(a.rec.Ordinal(), next)
+	}
+}
+
+// applyClock says what the clock is. Its kind can be chosen only while there are no profiles: a clock of stamps has passed all of
+// history, and the clock never goes back (I4).
+func (s *Shard) applyClock(body []byte, r *Result) {
+	if len(body) != 9 || body[0] > 1 {
+		r.refuse("clock entry of %d bytes is damaged", len(body))
+		return
+	}
+	byEvents, to := body[0] == 1, int64(binary.LittleEndian.Uint64(body[1:]))
+	if byEvents != s.byEvents {
+		if s.table != nil && s.table.Len() > 0 {
+			r.refuse("the clock cannot be changed any more: there are profiles")
+			return
+		}
+		if s.byEvents = byEvents; byEvents {
+			s.now = minNow
+		}
+		s.timers = timer.At(s.now)
+	}
+	s.now = max(s.now, min(to, maxNow))
+	s.wake()
+}
+
+// Wake is the instant at which the shard needs an entry although nothing else happens, because timers are due; at or before Now: at
+// once. It may be too early for anything to happen. While the outbox is full it is Never: acknowledgements are entries.
+func (s *Shard) Wake() int64 {
+	if s.outbox.full() {
+		return expr.Never
+	}
+	return s.first
+}
