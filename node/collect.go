@@ -36,6 +36,9 @@ var help = []struct {
 	{"dashi_outbox_bytes", "Memory of the outbox.", []string{"shard"}},
 	{"dashi_recent_ids", "Message ids remembered.", []string{"shard"}},
 	{"dashi_recent_window_seconds", "How far back every message id is remembered.", []string{"shard"}},
+	{"dashi_timers", "Profiles that wake at an instant.", []string{"shard"}},
+	{"dashi_timers_late_seconds", "By how much the first timer that is due is late.", []string{"shard"}},
+	{"dashi_timers_fired_total", "Profiles that have woken, since the data directory was made.", nil},
 	{"dashi_numbers_out_of_range_total", "Numbers too large for exact sums, which changed nothing.", nil},
 	{"dashi_activations_made_total", "Activations put into the outboxes.", nil},
 	{"dashi_activations_withheld_total", "Activations that a missing consent stopped.", nil},
@@ -126,7 +129,7 @@ func (c *collector) collectDoors(counter func(string, uint64, ...string), gauge 
 }
 
 func (c *collector) collectShards(counter func(string, uint64, ...string), gauge func(string, float64, ...string)) {
-	var events, repeated, made, withheld, shortened, outOfRange uint64
+	var events, repeated, made, withheld, shortened, outOfRange, woken uint64
 	for _, m := range c.n.members {
 		m.mu.RLock()
 		s := m.shard.Stats()
@@ -137,12 +140,15 @@ func (c *collector) collectShards(counter func(string, uint64, ...string), gauge
 		withheld += s.Withheld
 		shortened += s.Shortened
 		outOfRange += s.OutOfRange
+		woken += s.Woken
 		label := itoa(int(m.id))
 		gauge("dashi_profiles", float64(s.Profiles), label)
 		gauge("dashi_profile_bytes", float64(s.Bytes), label)
 		gauge("dashi_outbox_entries", float64(s.OutboxEntries), label)
 		gauge("dashi_outbox_bytes", float64(s.OutboxBytes), label)
 		gauge("dashi_recent_ids", float64(s.RecentIDs), label)
+		gauge("dashi_timers", float64(s.Timers), label)
+		gauge("dashi_timers_late_seconds", float64(s.Late)/1000, label)
 		window := float64(c.n.settings.Limits.RecentTime.Seconds())
 		if s.RecentSince > 0 {
 			window = min(window, float64(s.Now-s.RecentSince)/1000)
@@ -151,6 +157,7 @@ func (c *collector) collectShards(counter func(string, uint64, ...string), gauge
 	}
 	counter("dashi_events_applied_total", events)
 	counter("dashi_events_repeated_total", repeated)
+	counter("dashi_timers_fired_total", woken)
 	counter("dashi_activations_made_total", made)
 	counter("dashi_activations_withheld_total", withheld)
 	counter("dashi_activations_shortened_total", shortened)

@@ -38,6 +38,7 @@ func (n *Node) Lookup(namespace, value []byte, fn func(*shard.View)) bool {
 		}
 		hash := identity.Hash(ns.Name, value)
 		m := n.members[ring.Shard(hash, len(n.members))]
+		l.view.At = n.now()
 		m.mu.RLock()
 		defer m.mu.RUnlock()
 		if !m.shard.Lookup(namespace, value, hash, &l.view) {
@@ -108,6 +109,7 @@ func (n *Node) Scan(ctx context.Context, condition expr.Bool, from Cursor, fn fu
 func (n *Node) walk(c Cursor, page func(*shard.Shard, uint32, *shard.View) (next uint32, more, stopped bool)) (Cursor, bool) {
 	l := looks.Get().(*look)
 	defer looks.Put(l)
+	l.view.At = n.now()
 	for c.Shard < len(n.members) {
 		m := n.members[c.Shard]
 		m.mu.RLock()

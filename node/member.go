@@ -3,6 +3,7 @@ package node
 import (
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"dashi/shard"
 	"dashi/shard/group"
@@ -21,17 +22,25 @@ type member struct {
 
 	group *group.Group
 	grew  chan struct{} // has one token when the outbox may have grown
+
+	due     atomic.Int64  // shard.Wake after the last entry
+	ticking atomic.Bool   // a tick is on its way
+	sooner  chan struct{} // of all members: has one token when somebody's due may have come closer
 }
 
-func newMember(id uint32, settings shard.Settings) *member {
-	return &member{id: id, settings: settings, shard: shard.New(settings), grew: make(chan struct{}, 1)}
+func newMember(id uint32, settings shard.Settings, sooner chan struct{}) *member {
+	m := &member{id: id, settings: settings, shard: shard.New(settings), grew: make(chan struct{}, 1), sooner: sooner}
+	m.due.Store(m.shard.Wake())
+	return m
 }
 
 // Apply, Snapshot and Restore make it a group.FSM.
 func (m *member) Apply(_ uint64, entry []byte) any {
 	m.mu.Lock()
 	r := m.shard.Apply(entry)
+	due := m.shard.Wake()
 	m.mu.Unlock()
+	m.setDue(due)
 	if r.Activations > 0 {
 		m.wake()
 	}
@@ -69,6 +78,7 @@ func (m *member) Restore(r io.Reader) error {
 	old := m.shard
 	m.shard = restored
 	m.mu.Unlock()
+	m.setDue(restored.Wake())
 	old.Close()
 	return nil
 }

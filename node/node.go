@@ -31,7 +31,8 @@ type Node struct {
 
 	cookbook atomic.Pointer[cookbook]
 	host     *group.Host
-	members  []*member // by shard
+	members  []*member     // by shard
+	sooner   chan struct{} // see member
 	hub      *hub
 	metrics  *measures
 
@@ -80,6 +81,7 @@ func Open(ctx context.Context, settings Settings, o Options) (n *Node, err error
 		version:  o.Version,
 		log:      o.Log,
 		started:  time.Now(),
+		sooner:   make(chan struct{}, 1),
 		hub:      newHub(),
 		metrics:  newMeasures(),
 		failed:   make(chan error, 8),
@@ -106,6 +108,10 @@ func Open(ctx context.Context, settings Settings, o Options) (n *Node, err error
 	}
 	// The cookbook, on every shard.
 	if err := n.openCookbook(o.Recipes); err != nil {
+		return n, err
+	}
+	// The clock that the shards follow.
+	if err := n.openClock(); err != nil {
 		return n, err
 	}
 	// Kafka: the embedded broker or a real one, then everything that writes.
@@ -139,7 +145,7 @@ func (n *Node) openShards() error {
 			RecentMillis: n.settings.Limits.RecentTime.Milliseconds(),
 			RecentIDs:    n.settings.Limits.RecentIDs,
 			Memory:       memory,
-		})
+		}, n.sooner)
 		if m.group, err = host.Open(m.id, m); err != nil {
 			return fmt.Errorf("cannot open shard %d: %w", i, err)
 		}
@@ -311,6 +317,7 @@ func (n *Node) start(ctx context.Context) {
 			}
 		}
 	})
+	n.movers.Go(func() { n.keepTime(ctx) })
 	n.movers.Go(func() { n.metrics.run(ctx, n) })
 }
 

@@ -20,6 +20,8 @@ type Settings struct {
 	// Shards is fixed when the data directory is made.
 	Shards  int      `yaml:"shards"`
 	Recipes []string `yaml:"recipes"`
+	// Clock is wall, or event: time passes with the times of events, as for a replay of history.
+	Clock string `yaml:"clock"`
 
 	HTTP   HTTPSettings  `yaml:"http"`
 	RESP   RESPSettings  `yaml:"resp"`
@@ -109,6 +111,7 @@ func DefaultSettings() Settings {
 		Cluster: "dashi",
 		Data:    "data",
 		Shards:  16,
+		Clock:   "wall",
 		HTTP:    HTTPSettings{Listen: "127.0.0.1:7070"},
 		RESP:    RESPSettings{Listen: "127.0.0.1:6380"},
 		Kafka: KafkaSettings{
@@ -157,6 +160,9 @@ func (s *Settings) Check() error {
 	}
 	if s.Shards < 1 || s.Shards > 4096 {
 		bad("shards: %d is not between 1 and 4096", s.Shards)
+	}
+	if s.Clock != "wall" && s.Clock != "event" {
+		bad("clock: %q is neither wall nor event", s.Clock)
 	}
 	for name, addr := range map[string]string{"http.listen": s.HTTP.Listen, "resp.listen": s.RESP.Listen, "kafka.embedded.listen": s.Kafka.Embedded.Listen} {
 		if addr == "" && name != "http.listen" {

@@ -24,6 +24,7 @@ type Status struct {
 	Recovery string    `json:"recovery,omitempty"`
 
 	Cookbook    CookbookStatus   `json:"cookbook"`
+	Clock       ClockStatus      `json:"clock"`
 	Events      EventStatus      `json:"events"`
 	Profiles    int              `json:"profiles"`
 	Memory      MemoryStatus     `json:"memory"`
@@ -40,6 +41,16 @@ type CookbookStatus struct {
 	Recipes    []string `json:"recipes"`
 	Attributes int      `json:"attributes"`
 	Audiences  int      `json:"audiences"`
+}
+
+// ClockStatus says what time it is for the shards, and what waits for it.
+type ClockStatus struct {
+	Follows    string    `json:"follows"` // wall, or event: the times of events
+	Now        time.Time `json:"now"`     // the latest of all shards: with clock wall, of their last entries
+	Timers     int       `json:"timers"`  // profiles that wake at an instant
+	TimerBytes int64     `json:"timer_bytes"`
+	Woken      uint64    `json:"woken"`        // profiles that have woken since the data directory was made
+	Late       float64   `json:"late_seconds"` // by how much the first of them is late
 }
 
 // EventStatus counts events.
@@ -148,6 +159,7 @@ func (n *Node) Status(hashes bool) *Status {
 		st.Kafka.Inputs = append(st.Kafka.Inputs, in.Topic)
 	}
 	n.shardStatus(st, hashes)
+	n.clockStatus(st)
 	n.streamStatus(st)
 	n.logStatus(st)
 	st.Latency, st.Events.PerSecond = n.metrics.lastMinute()
@@ -250,6 +262,9 @@ func (n *Node) WaitIdle(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+	}
+	if err := wait(n.awake, "timers are due"); err != nil {
+		return err
 	}
 	for _, p := range n.publishers {
 		_, next := p.bounds()

@@ -114,12 +114,13 @@ func (a *applier) event(e *event.Event, r *Result) {
 
 	ns := p.namespace[e.Identifiers[0].Namespace]
 	value := e.Identifiers[0].Value
-	if s.byEvents {
-		s.now = max(s.now, e.Time)
-	}
+	now := s.now
 	ref, found := s.table.Find(e.Hash, ns, value)
-	if found && s.first <= s.now {
-		a.catchUp(ref)
+	if s.byEvents {
+		now = a.eventClock(e, ref, found)
+	}
+	if found && s.first <= now {
+		a.catchUp(ref, now)
 		ref, found = s.table.Find(e.Hash, ns, value) // it may have moved
 	}
 	if !found {
@@ -137,7 +138,7 @@ func (a *applier) event(e *event.Event, r *Result) {
 	if last := a.rec.Last(); !found || e.Time > last {
 		a.rec.SetLast(e.Time)
 	}
-	a.env.Event, a.env.Now, a.env.Item, a.env.Scratch = e, s.now, 0, a.env.Scratch[:0]
+	a.env.Event, a.env.Now, a.env.Item, a.env.Scratch = e, now, 0, a.env.Scratch[:0]
 	p.env(&a.env, a.rec)
 	a.draft.begin()
 

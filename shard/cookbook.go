@@ -37,10 +37,8 @@ func (s *Shard) applyCookbook(body []byte, r *Result) {
 	if s.program != nil && s.program.Hash == compiled.Hash {
 		return
 	}
-	before := s.outbox.next
 	s.wakeAll() // what was due under the old cookbook happens under it
 	s.migrate(s.derive(compiled))
-	r.Activations = int(s.outbox.next - before)
 }
 
 // derive computes what the shard needs besides the program itself, and gives new namespaces their numbers.

@@ -19,5 +19,8 @@
 //	I4  the clock never goes back: now is the greatest stamp seen.
 //	I5  the outbox is in the state until acknowledged; positions are dense and never reused. When it is full,
 //	    batches are answered Full and change nothing.
-//	I6  membership bits, their bitmaps and what evaluating every audience gives are the same between Applies.
+//	I6  membership bits, their bitmaps and what evaluating every audience gives are the same between Applies, but for
+//	    profiles whose timer is due: see wake.go.
+//	I7  until a profile's timer is due no condition on it changes by time alone. It fires with the clock at its own instant,
+//	    before any event that comes after it is applied to the profile; one entry fires a bounded number.
 package shard

@@ -29,7 +29,7 @@ func (s *Shard) view(rec profile.Record, v *View) {
 		v.Env.Audiences = make([]uint64, p.words)
 	}
 	v.Env.Audiences = v.Env.Audiences[:p.words]
-	v.Env.Event, v.Env.Now, v.Env.Item, v.Env.Scratch = nil, s.now, 0, v.Env.Scratch[:0]
+	v.Env.Event, v.Env.Now, v.Env.Item, v.Env.Scratch = nil, s.clockFor(v.At, rec), 0, v.Env.Scratch[:0]
 	p.env(&v.Env, rec)
 	v.Version = rec.Version()
 	v.since = rec.Segment(p.since)
@@ -114,18 +114,26 @@ type Stats struct {
 	RecentIDs     int   // message ids held
 	RecentBytes   int64 // memory they take
 	RecentSince   int64 // shard time since which all of them are held, 0: since the beginning
+	ByEvents      bool  // the clock follows event times
+	Timers        int   // profiles that will wake
+	TimerBytes    int64
+	Late          int64 // by how many milliseconds the first timer that is due is late
 }
 
 // Stats returns the figures of this moment.
 func (s *Shard) Stats() Stats {
 	st := Stats{
 		Counters:      s.counters,
-		Now:           s.now,
+		Now:           s.Now(),
 		OutboxEntries: s.outbox.next - s.outbox.first,
 		OutboxBytes:   s.outbox.bytes,
 		OutboxFirst:   s.outbox.first,
 		OutboxNext:    s.outbox.next,
 		RecentSince:   s.recent.since,
+		ByEvents:      s.byEvents,
+		Timers:        s.timers.Len(),
+		TimerBytes:    s.timers.Bytes(),
+		Late:          s.now - min(s.first, s.now),
 	}
 	st.RecentIDs, st.RecentBytes = s.recent.held()
 	if s.table != nil {

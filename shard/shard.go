@@ -80,7 +80,8 @@ type Shard struct {
 	settings Settings
 	now      int64
 	marks    map[Stream]int64 // never ranged over for output without sorting
-	byEvents bool             // the clock follows event times, not the stamps of entries
+	byEvents bool             // every profile's clock follows its events; now is what it is moved to by entries alone
+	latest   int64            // with byEvents: the latest event time
 	counters Counters
 	outbox   outbox
 	recent   recent
@@ -144,9 +145,16 @@ func (s *Shard) Close() {
 // Apply applies one entry. It never fails: what is wrong with an entry is in the result.
 // The entry is not kept.
 func (s *Shard) Apply(entry []byte) *Result {
-	r := &Result{}
+	r, before := &Result{}, s.outbox.next
+	s.applyEntry(entry, r)
+	r.Activations = int(s.outbox.next - before)
+	return r
+}
+
+func (s *Shard) applyEntry(entry []byte, r *Result) {
 	if len(entry) < entryHead {
-		return r.refuse("entry of %d bytes", len(entry))
+		r.refuse("entry of %d bytes", len(entry))
+		return
 	}
 	now, body := int64(binary.LittleEndian.Uint64(entry[1:])), entry[entryHead:]
 	if !s.byEvents {
@@ -160,7 +168,8 @@ func (s *Shard) Apply(entry []byte) *Result {
 	case kindTick:
 	case kindAck:
 		if len(body) != 8 {
-			return r.refuse("acknowledgement of %d bytes", len(body))
+			r.refuse("acknowledgement of %d bytes", len(body))
+			return
 		}
 		s.outbox.ack(binary.LittleEndian.Uint64(body))
 	case kindCookbook:
@@ -168,14 +177,12 @@ func (s *Shard) Apply(entry []byte) *Result {
 	case kindClock:
 		s.applyClock(body, r)
 	default:
-		return r.refuse("entry of unknown kind %d", entry[0])
+		r.refuse("entry of unknown kind %d", entry[0])
 	}
-	return r
 }
 
-func (r *Result) refuse(format string, args ...any) *Result {
+func (r *Result) refuse(format string, args ...any) {
 	r.Outcome, r.Detail = Refused, fmt.Sprintf(format, args...)
-	return r
 }
 
 // applyBatch is I2.
@@ -212,14 +219,9 @@ func (s *Shard) applyBatch(body []byte, r *Result) {
 		r.Outcome = Full
 		return
 	}
-	before := s.outbox.next
 	s.apply.events(body, prev, last, mark, r)
-	if s.byEvents {
-		s.wake()
-	}
 	s.marks[stream] = last
 	r.Mark = last
-	r.Activations = int(s.outbox.next - before)
 }
 
 // Mark is the offset up to which everything of the stream has been applied; -1 for none.
@@ -230,8 +232,13 @@ func (s *Shard) Mark(stream Stream) int64 {
 	return -1
 }
 
-// Now is the shard's clock, in milliseconds.
-func (s *Shard) Now() int64 { return s.now }
+// Now is the shard's clock, in milliseconds; with a clock of event times, the latest of these.
+func (s *Shard) Now() int64 {
+	if s.byEvents {
+		return max(s.now, s.latest)
+	}
+	return s.now
+}
 
 // Program is the cookbook in force; nil before the first.
 func (s *Shard) Program() *recipe.Program {

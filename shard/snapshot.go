@@ -54,8 +54,10 @@ func (n *Snapshot) Release() {
 // appendHead appends everything but the outbox, the message ids and the table. FORMAT.md has the bytes.
 func (s *Shard) appendHead(dst []byte) []byte {
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(s.now))
-	if dst = append(dst, 0); s.byEvents {
-		dst[len(dst)-1] = 1
+	if s.byEvents {
+		dst = binary.LittleEndian.AppendUint64(append(dst, 1), uint64(s.latest))
+	} else {
+		dst = append(dst, 0)
 	}
 	dst = s.appendMarks(dst)
 	for _, c := range s.counters.all() {
@@ -190,7 +192,12 @@ func (s *Shard) restoreBody(src []byte, version byte) (hasTable bool, timers []b
 		if len(src) == 0 || src[0] > 1 {
 			return false, nil, errShort
 		}
-		s.byEvents, src = src[0] == 1, src[1:]
+		if s.byEvents, src = src[0] == 1, src[1:]; s.byEvents {
+			if len(src) < 8 {
+				return false, nil, errShort
+			}
+			s.latest, src = int64(le64(src)), src[8:]
+		}
 	}
 	n, k := binary.Uvarint(src)
 	if k <= 0 || n > uint64(len(src))/28 {
@@ -297,7 +304,7 @@ func (s *Shard) Fingerprint() uint64 {
 	return xxhash.Sum64(b)
 }
 
-// check is I6 and I8.
+// check is I6 and I7.
 func (s *Shard) check() error {
 	if s.program == nil {
 		return nil
@@ -311,15 +318,16 @@ func (s *Shard) check() error {
 	}
 	s.table.Each(func(_ profile.Ref, rec profile.Record) bool {
 		due := s.timers.Due(rec.Ordinal())
-		if due <= s.now {
+		now := s.clockFor(s.now, rec)
+		if due <= now {
 			return true // it has not woken yet
 		}
-		if later := checkClock(p, &env, rec, s.now, due); later != nil {
+		if later := checkClock(p, &env, rec, now, due); later != nil {
 			err = later
 			return false
 		}
 		p.env(&env, rec)
-		env.Now = s.now
+		env.Now = now
 		members := 0
 		for i := range p.Audiences {
 			in := audience.Bits(env.Audiences).Has(i)

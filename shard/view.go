@@ -12,8 +12,11 @@ import (
 // View is one profile as a reader sees it. It aliases the shard's pages: it is good only inside the
 // callback that received it, while the caller holds the shard for reading.
 type View struct {
-	Program     *recipe.Program
-	Env         expr.Env // State, Consent, Audiences, Hash and Now of the profile
+	Program *recipe.Program
+	Env     expr.Env // State, Consent, Audiences, Hash and Now of the profile
+	// At is set by the reader: its clock, in milliseconds. Attributes that change with time are shown as of then, or as of the last
+	// entry if that is later.
+	At          int64
 	Identifiers []Identifier
 	Version     uint64 // updates of the profile so far
 	since       []byte // little-endian int64 per audience the profile is in, in index order

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math"
 
+	"dashi/pipeline/event"
 	"dashi/pipeline/expr"
 	"dashi/shard/profile"
 	"dashi/shard/timer"
@@ -68,13 +69,13 @@ func (s *Shard) wakeBy(ordinal uint32, at int64) {
 	s.first = min(s.first, at)
 }
 
-// catchUp fires the timers of one profile that are due, each at its instant: an event is about to be applied.
-func (a *applier) catchUp(ref profile.Ref) {
+// catchUp fires the timers of one profile that are due at now, each at its instant: an event is about to be applied.
+func (a *applier) catchUp(ref profile.Ref, now int64) {
 	s := a.s
 	ordinal := s.table.Record(ref).Ordinal()
 	for {
 		due := s.timers.Due(ordinal)
-		if due > s.now {
+		if due > now {
 			return
 		}
 		s.timers.Clear(ordinal)
@@ -90,6 +91,7 @@ func (a *applier) fire(ref profile.Ref, at int64) {
 	a.ref, a.rec = ref, s.table.Edit(ref)
 	a.env.Event, a.env.Now, a.env.Item, a.env.Scratch = nil, at, 0, a.env.Scratch[:0]
 	p.env(&a.env, a.rec)
+	a.draft.begin()
 	p.index.Timed(a.dirty)
 	var next int64
 	a.flipped, next = p.index.Evaluate(&a.env, a.dirty, a.flipped)
@@ -97,6 +99,20 @@ func (a *applier) fire(ref profile.Ref, at int64) {
 	if next != expr.Never {
 		s.timers.Set(a.rec.Ordinal(), next)
 	}
+	a.keep()
+}
+
+// eventClock is the instant at which an event is applied when the clock follows event times: each profile lives by its own
+// events, and by what the whole shard is moved to at the end. One clock for the shard, the latest event time of all, would
+// not do: a shard reads many partitions, one is ahead by months, and the people of the others would lapse before their orders are read.
+func (a *applier) eventClock(e *event.Event, ref profile.Ref, found bool) int64 {
+	s := a.s
+	s.latest = max(s.latest, e.Time)
+	now := max(s.now, e.Time)
+	if found {
+		now = max(now, s.table.Record(ref).Last())
+	}
+	return now
 }
 
 // applyClock says what the clock is. Its kind can be chosen only while there are no profiles: a clock of stamps has passed all of
@@ -113,7 +129,7 @@ func (s *Shard) applyClock(body []byte, r *Result) {
 			return
 		}
 		if s.byEvents = byEvents; byEvents {
-			s.now = minNow
+			s.now, s.latest = minNow, minNow
 		}
 		s.timers = timer.At(s.now)
 	}
@@ -121,11 +137,26 @@ func (s *Shard) applyClock(body []byte, r *Result) {
 	s.wake()
 }
 
-// Wake is the instant at which the shard needs an entry although nothing else happens, because timers are due; at or before Now: at
-// once. It may be too early for anything to happen. While the outbox is full it is Never: acknowledgements are entries.
+// Wake is the instant at which the shard needs an entry although nothing else happens, because timers are due; MinInt64: at
+// once. It may be too early for anything to happen. It is Never while the
+// outbox is full, because acknowledgements are entries, and with a clock of event times, because events are.
 func (s *Shard) Wake() int64 {
-	if s.outbox.full() {
+	switch {
+	case s.outbox.full() || s.first > s.now && s.byEvents:
 		return expr.Never
+	case s.first <= s.now:
+		return math.MinInt64
 	}
 	return s.first
+}
+
+// ByEvents says whether the clock follows the times of events rather than the stamps of entries.
+func (s *Shard) ByEvents() bool { return s.byEvents }
+
+// clockFor is the instant at which a reader with a clock of its own sees a profile: between entries its own goes on.
+func (s *Shard) clockFor(at int64, rec profile.Record) int64 {
+	if s.byEvents {
+		return max(s.now, rec.Last())
+	}
+	return max(s.now, min(at, maxNow))
 }

@@ -30,6 +30,7 @@ type replayOptions struct {
 	limit            int64
 	restart          bool
 	quiet            bool
+	clock            string
 }
 
 func replayCommand() *cobra.Command {
@@ -41,7 +42,11 @@ func replayCommand() *cobra.Command {
 default of the cookbook of the running node, otherwise of the files that --recipes names.
 
 A replay that was interrupted goes on after the last row that Kafka has acknowledged when the same command is given again.
-Rows that cannot be mapped go to the dead topic; rows without an identifier are counted, if the mapping says so.`,
+Rows that cannot be mapped go to the dead topic; rows without an identifier are counted, if the mapping says so.
+
+With --clock event the node lives through the history: each profile's clock follows its events, so that who entered or left
+an audience in between did so at that instant, and at the end all profiles are brought to the time of the last event.
+The node must have an empty data directory, or have been told so before.`,
 		Example: "  dashi replay online_retail.csv.gz --map online_retail\n" +
 			"  dashi replay clicks.jsonl --map clicks --recipes my.yml --kafka 127.0.0.1:9092 --rate 1000",
 		GroupID: "recipes",
@@ -57,6 +62,7 @@ Rows that cannot be mapped go to the dead topic; rows without an identifier are 
 	f.Int64Var(&o.limit, "limit", 0, "stop after so many rows; 0 for all")
 	f.BoolVar(&o.restart, "restart", false, "begin with the first row, even if an earlier replay was interrupted")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "no progress bar")
+	f.StringVar(&o.clock, "clock", "wall", "what time follows: wall, or event, the times of the events")
 	_ = c.MarkFlagRequired("map")
 	cl := addClientFlags(c)
 	c.GroupID = "recipes"
@@ -111,6 +117,14 @@ func (c *client) cookbook(ctx context.Context) ([]recipe.Source, error) {
 
 func replay(c *cobra.Command, cl *client, path string, o replayOptions) error {
 	ctx := c.Context()
+	if o.clock != "wall" && o.clock != "event" {
+		return fmt.Errorf("unknown clock %q: wall or event", o.clock)
+	}
+	if o.clock == "event" {
+		if err := cl.followEvents(ctx); err != nil {
+			return err
+		}
+	}
 	sources, err := replayTarget(ctx, cl, &o)
 	if err != nil {
 		return err
@@ -155,6 +169,9 @@ func replay(c *cobra.Command, cl *client, path string, o replayOptions) error {
 	if saveErr := r.save(err == nil); err == nil {
 		err = saveErr
 	}
+	if err == nil && o.clock == "event" {
+		err = cl.endOfHistory(ctx)
+	}
 	if cl.json() {
 		_ = json.NewEncoder(cl.out).Encode(r.report())
 	} else {
@@ -164,6 +181,30 @@ func replay(c *cobra.Command, cl *client, path string, o replayOptions) error {
 		return fmt.Errorf("interrupted after row %d: give the same command again to go on", r.mark.Rows)
 	}
 	return err
+}
+
+// followEvents makes the node's clock follow event times.
+func (c *client) followEvents(ctx context.Context) error {
+	rc, err := c.open(ctx, "PUT", "/v1/clock", map[string]string{"follows": "event"})
+	if err != nil {
+		return err
+	}
+	return rc.Close()
+}
+
+// endOfHistory waits until all that is in Kafka has been applied, and then moves every profile's clock to the latest event time of all.
+func (c *client) endOfHistory(ctx context.Context) error {
+	rc, err := c.open(ctx, "GET", "/v1/status?wait=idle&timeout=10m", nil)
+	if err != nil {
+		return fmt.Errorf("cannot wait for the end of the replay: %w", err)
+	}
+	if err := errors.Join(rc.Close(), c.followEvents(ctx)); err != nil {
+		return err
+	}
+	if rc, err = c.open(ctx, "GET", "/v1/status?wait=idle&timeout=10m", nil); err != nil {
+		return fmt.Errorf("cannot wait for the timers at the end of the replay: %w", err)
+	}
+	return rc.Close()
 }
 
 // replayer is one run of replay.

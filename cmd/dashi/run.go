@@ -50,6 +50,7 @@ func serveCommand() *cobra.Command {
 func devCommand() *cobra.Command {
 	var (
 		data, http, resp, broker, level string
+		clock                           string
 		recipes                         []string
 		demo                            float64
 		people, shards                  int
@@ -74,6 +75,7 @@ keeps the profiles, the log and the broker's topics: stop it, start it again, an
 	f.IntVar(&people, "people", 20_000, "people in the demo")
 	f.BoolVar(&debug, "debug", false, "serve the profiles of the Go runtime at /debug/pprof/")
 	f.IntVar(&shards, "shards", 16, "shards, fixed when the data directory is made")
+	f.StringVar(&clock, "clock", "wall", "what time follows: wall, or event, the times of the events")
 	f.StringVar(&level, "log", "warn", "debug, info, warn or error")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		log, err := newLog(c.ErrOrStderr(), level)
@@ -82,7 +84,7 @@ keeps the profiles, the log and the broker's topics: stop it, start it again, an
 		}
 		s := node.DefaultSettings()
 		s.Data, s.HTTP.Listen, s.RESP.Listen, s.Kafka.Embedded.Listen = data, http, resp, broker
-		s.Recipes, s.Shards, s.HTTP.Debug = recipes, shards, debug
+		s.Recipes, s.Shards, s.HTTP.Debug, s.Clock = recipes, shards, debug, clock
 		o := node.Options{Version: version, Log: log}
 		if len(recipes) == 0 {
 			if o.Recipes, err = builtInRecipes(); err != nil {

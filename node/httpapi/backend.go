@@ -38,6 +38,9 @@ type Backend interface {
 
 	// Cookbook is the set of recipes in force.
 	Cookbook() Cookbook
+	// SetClock makes time follow the times of events, or the time of day again, and brings all shards to the latest instant that one of
+	// them has, or to if that is later: milliseconds. The error is ErrClockFixed when there are profiles already.
+	SetClock(byEvents bool, to int64) (now int64, err error)
 	// Status is what GET /v1/status answers, to be marshalled by encoding/json.
 	// With hashes the state hash of every shard is computed too, which reads every profile.
 	Status(hashes bool) any
@@ -58,6 +61,9 @@ type Message struct {
 
 // ErrBusy is wrapped by Produce when too much is under way: the client is told to come back in a second.
 var ErrBusy = errors.New("too many events are under way")
+
+// ErrClockFixed says that the clock cannot follow anything else any more.
+var ErrClockFixed = errors.New("there are profiles already, and the clock never goes back")
 
 // Audience is one line of GET /v1/audiences.
 type Audience struct {

@@ -20,9 +20,10 @@ import (
 
 // fake is a node with profiles in a map and Kafka in a slice.
 type fake struct {
-	program  *recipe.Program
-	profiles map[string]*shard.View
-	order    []*shard.View
+	clockFixed, byEvents bool
+	program              *recipe.Program
+	profiles             map[string]*shard.View
+	order                []*shard.View
 
 	mu       sync.Mutex
 	produced []Message
@@ -199,6 +200,13 @@ func (f *fake) WaitIdle(ctx context.Context) error {
 		return f.idle
 	}
 	return nil
+}
+func (f *fake) SetClock(byEvents bool, to int64) (int64, error) {
+	if f.clockFixed {
+		return 0, ErrClockFixed
+	}
+	f.byEvents = byEvents
+	return max(to, 1_000), nil
 }
 func (f *fake) Ready() error { return f.unready }
 

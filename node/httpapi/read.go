@@ -23,6 +23,7 @@ func (a *API) routeReads(mux *http.ServeMux) {
 	mux.HandleFunc("GET /v1/activations/stream", a.stream)
 	mux.HandleFunc("GET /v1/cookbook", func(w http.ResponseWriter, r *http.Request) { answer(w, r, a.backend.Cookbook()) })
 	mux.HandleFunc("GET /v1/status", a.status)
+	mux.HandleFunc("PUT /v1/clock", a.setClock)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { send(w, r, []byte("{\"ok\":true}\n")) })
 	mux.HandleFunc("GET /readyz", a.ready)
 }

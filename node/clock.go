@@ -1,0 +1,149 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"dashi/node/httpapi"
+	"dashi/shard"
+)
+
+// longestSleep bounds how long keepTime sleeps: the time of day may be set while it does.
+const longestSleep = time.Second
+
+// keepTime proposes an entry to a shard when one of its timers is due and no other entry has come by then: a shard that nothing
+// is due in logs nothing.
+func (n *Node) keepTime(ctx context.Context) {
+	sleep := time.NewTimer(0)
+	defer sleep.Stop()
+	for {
+		now := n.now()
+		first := n.keepTimeOnce(now)
+		sleep.Reset(time.Duration(max(first-now, 1)) * time.Millisecond)
+		select {
+		case <-ctx.Done():
+			return
+		case <-sleep.C:
+		case <-n.sooner:
+		}
+	}
+}
+
+// keepTimeOnce proposes what is due at now, and says when to look again.
+func (n *Node) keepTimeOnce(now int64) (next int64) {
+	next = now + longestSleep.Milliseconds()
+	for _, m := range n.members {
+		if m.ticking.Load() {
+			continue // its end calls
+		}
+		if due := m.due.Load(); due > now {
+			next = min(next, due)
+		} else {
+			m.tick(now)
+		}
+	}
+	return next
+}
+
+// tick proposes an entry that does nothing but move the clock.
+func (m *member) tick(now int64) {
+	m.ticking.Store(true)
+	err := m.group.Propose(shard.AppendTick(nil, now), func(uint64, any, error) {
+		m.ticking.Store(false)
+		m.call()
+	})
+	if err != nil { // the node closes, or the log has failed, which holdBack reports
+		m.ticking.Store(false)
+	}
+}
+
+// setDue notes when the shard needs an entry.
+func (m *member) setDue(due int64) {
+	if was := m.due.Swap(due); due < was {
+		m.call()
+	}
+}
+
+// call makes keepTime look again.
+func (m *member) call() {
+	select {
+	case m.sooner <- struct{}{}:
+	default:
+	}
+}
+
+// openClock makes the shards follow event times, if the settings say so. The other way round it does nothing: `dashi replay
+// --clock event` sets the clock of a node whose settings do not.
+func (n *Node) openClock() error {
+	if n.settings.Clock != "event" {
+		return nil
+	}
+	_, err := n.SetClock(true, math.MinInt64)
+	if err != nil {
+		return fmt.Errorf("cannot follow event times (clock: event): %w", err)
+	}
+	return nil
+}
+
+// SetClock makes all shards follow event times, or the time of day, and brings them to the same instant: the latest that one of them
+// has, or to if that is later.
+func (n *Node) SetClock(byEvents bool, to int64) (now int64, err error) {
+	for _, m := range n.members {
+		m.mu.RLock()
+		same, profiles := m.shard.ByEvents() == byEvents, m.shard.Stats().Profiles
+		if same {
+			to = max(to, m.shard.Now())
+		}
+		m.mu.RUnlock()
+		if !same && profiles > 0 {
+			return 0, httpapi.ErrClockFixed
+		}
+	}
+	for _, m := range n.members {
+		r, err := m.propose(shard.AppendClock(nil, n.now(), byEvents, to))
+		if err != nil {
+			return 0, err
+		}
+		if r.Outcome != shard.Accepted {
+			return 0, httpapi.ErrClockFixed
+		}
+	}
+	return to, nil
+}
+
+// awake says whether no timer of any shard is due.
+func (n *Node) awake() bool {
+	for _, m := range n.members {
+		m.mu.RLock()
+		late := m.shard.Wake() == math.MinInt64
+		m.mu.RUnlock()
+		if late {
+			return false
+		}
+	}
+	return true
+}
+
+// clockStatus fills in what the status says of time.
+func (n *Node) clockStatus(st *Status) {
+	st.Clock.Follows = "wall"
+	now := int64(math.MinInt64)
+	for _, m := range n.members {
+		m.mu.RLock()
+		s := m.shard.Stats()
+		m.mu.RUnlock()
+		if s.ByEvents {
+			st.Clock.Follows = "event"
+		}
+		st.Clock.Timers += s.Timers
+		st.Clock.TimerBytes += s.TimerBytes
+		st.Clock.Woken += s.Woken
+		st.Clock.Late = max(st.Clock.Late, float64(s.Late)/1000)
+		now = max(now, s.Now)
+	}
+	if now > math.MinInt64 {
+		st.Clock.Now = time.UnixMilli(now).UTC()
+	}
+}
