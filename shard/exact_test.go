@@ -128,7 +128,7 @@ func drawRule(t *rapid.T, before []string, depth int) rule {
 		}
 	}
 	op := rapid.SampledFrom(relations).Draw(t, "op")
-	switch kind := rapid.IntRange(0, 6).Draw(t, "rule"); {
+	switch kind := rapid.IntRange(0, 9).Draw(t, "rule"); {
 	case kind == 0 && len(before) > 0:
 		name := rapid.SampledFrom(before).Draw(t, "nested")
 		return rule{"(" + name + ")", func(p *past) maybe { return maybeOf(p.in[name]) }}
@@ -145,6 +145,30 @@ func drawRule(t *rapid.T, before []string, depth int) rule {
 				return absent
 			}
 			return related(op, int64(k-n))
+		}}
+	case kind == 4:
+		n := rapid.IntRange(0, 3).Draw(t, "n")
+		return rule{fmt.Sprintf("(rush %s %d)", op, n), func(p *past) maybe {
+			k := 0
+			for range inWindow(p, "Order Completed", 20*second, 10*second) {
+				k++
+			}
+			if _, ever := latest("Order Completed")(p); !ever {
+				return absent
+			}
+			return related(op, int64(k-n))
+		}}
+	case kind == 5:
+		n := rapid.IntRange(0, 9).Draw(t, "n")
+		return rule{fmt.Sprintf("(dearest %s %d)", op, n), func(p *past) maybe {
+			most := -1
+			for _, d := range inWindow(p, "Order Completed", 40*second, 20*second) {
+				most = max(most, d.total)
+			}
+			if most < 0 {
+				return absent
+			}
+			return related(op, int64(most-n))
 		}}
 	case kind == 2:
 		n := rapid.IntRange(0, 2).Draw(t, "n")
@@ -183,6 +207,16 @@ func drawRule(t *rapid.T, before []string, depth int) rule {
 	}}
 }
 
+// inWindow lists what lies in the last so many milliseconds: an event counts as long as the beginning of its bucket does.
+func inWindow(p *past, what string, window, bucket int64) (in []deed) {
+	for _, d := range p.deeds {
+		if d.what == what && p.now-d.at/bucket*bucket < window {
+			in = append(in, d)
+		}
+	}
+	return in
+}
+
 // book is a cookbook of random audiences.
 type book struct {
 	names []string
@@ -206,6 +240,8 @@ attributes:
   orders: {kind: count, on: Order Completed}
   last_order: {kind: last_at, on: Order Completed}
   last_cart: {kind: last_at, on: Product Added}
+  rush: {kind: count, on: Order Completed, window: 20s, bucket: 10s}
+  dearest: {kind: max, on: Order Completed, value: properties.total, window: 40s, bucket: 20s}
   minutes: {kind: derived, value: (now - last_cart).getMinutes()}
 audiences:
 `)
@@ -346,7 +382,7 @@ func drawHistory(t *rapid.T, late bool) []deed {
 	now := begin
 	for range rapid.IntRange(1, 14).Draw(t, "events") {
 		now += rapid.Int64Range(0, 30).Draw(t, "wait") * second
-		d := deed{who: rapid.IntRange(1, 3).Draw(t, "who"), now: now, at: now, what: rapid.SampledFrom([]string{"Order Completed", "Product Added", "page"}).Draw(t, "what")}
+		d := deed{who: rapid.IntRange(1, 3).Draw(t, "who"), now: now, at: now, total: rapid.IntRange(0, 9).Draw(t, "total"), what: rapid.SampledFrom([]string{"Order Completed", "Order Completed", "Product Added", "Visit"}).Draw(t, "what")}
 		if late && rapid.IntRange(0, 4).Draw(t, "late") == 0 {
 			d.at -= rapid.Int64Range(1, 50).Draw(t, "by") * second
 		}

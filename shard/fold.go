@@ -41,6 +41,7 @@ func newFold(a *recipe.Attribute, read bool) fold {
 	switch {
 	case !read:
 		f.flip = flipNothing
+	case a.Timed != nil: // its next change by time may be another one while its value stays
 	case a.Type == attribute.Number || a.Type == attribute.Time:
 		f.flip = flipNumber
 	case a.Type == attribute.Bool:
