@@ -186,7 +186,7 @@ func TestMergeOfSections(t *testing.T) {
 
 func TestEmptyCookbook(t *testing.T) {
 	p, found := Compile(nil)
-	if p == nil || len(found) > 0 || len(p.Rules) != 1 || len(p.Schema.Namespaces) != 5 {
+	if p == nil || len(found) > 0 || len(p.Rules) != 1 || len(p.Schema.Namespaces) != 6 {
 		t.Fatalf("%+v %v", p, found)
 	}
 }

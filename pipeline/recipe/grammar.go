@@ -229,7 +229,7 @@ var recipeShape = &shape{is: object, doc: "One recipe of the cookbook.", keys: [
 	{name: "recipe", doc: "The name of this recipe.", required: true, shape: textShape("A short name.")},
 	describedKey,
 	{name: "zone", doc: "The time zone of days, weeks, months and years in this recipe's windows; UTC without it.", shape: textShape("An IANA name such as Europe/London.")},
-	{name: "identity", doc: "The kinds of identifier, and when they are one person. At most one in a cookbook, or equal ones; without it user_id (unique), email, phone, anonymous_id (shared: last_authenticated) and match_id.", shape: identityShape},
+	{name: "identity", doc: "The kinds of identifier, and when they are one person. At most one in a cookbook, or equal ones; without it user_id (unique), crm_id, email, phone, anonymous_id (shared: last_authenticated) and match_id.", shape: identityShape},
 	{name: "fields", doc: "Event fields that are not in the Segment spec, with their types.", shape: &shape{is: mapOf, names: anyName, empty: true,
 		of: &shape{is: text, doc: "The type.", words: []string{"string", "number", "bool", "time"}}}},
 	{name: "purposes", doc: "What people consent to.", shape: &shape{is: mapOf, names: identifier, empty: true, of: purposeShape}},

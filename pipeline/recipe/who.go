@@ -14,13 +14,14 @@ import (
 
 // defaultIdentity holds when no recipe has an identity. It is what a shop expects:
 //
-// A customer number is one person, whatever else is said. Somebody who buys as a guest and registers later with the same
+// A user id is one person, whatever else is said. A CRM is not as tidy: two of its numbers may be one customer. Somebody who buys as a guest and registers later with the same
 // address or number is that customer. An address that two customers gave stays with the one who gave it first: a
 // slip of the keyboard must not take it away. A browser goes with whoever signed in on it last, since the next
 // visit there is most likely theirs. A match_id is what records of one person are linked by that have no identifier in common.
 const defaultIdentity = `
 namespaces:
   - {name: user_id, from: userId, unique: true}
+  - {name: crm_id, from: [traits.crm_id, context.traits.crm_id, properties.crm_id]}
   - {name: email, from: [traits.email, context.traits.email, properties.email], normalise: email}
   - {name: phone, from: [traits.phone, context.traits.phone, properties.phone], normalise: phone}
   - {name: anonymous_id, from: [anonymousId, previousId], shared: last_authenticated}

@@ -14,7 +14,7 @@ func TestDefaultIdentity(t *testing.T) {
 		t.Fatal(found)
 	}
 	want := identity.Rules{MaxIdentifiers: identity.DefaultMaxIdentifiers, Namespaces: []identity.Rule{
-		{Name: "user_id", Unique: true, Limit: 1}, {Name: "email"}, {Name: "phone"},
+		{Name: "user_id", Unique: true, Limit: 1}, {Name: "crm_id"}, {Name: "email"}, {Name: "phone"},
 		{Name: "anonymous_id", Shared: identity.LastAuthenticated}, {Name: "match_id"}}}
 	if !reflect.DeepEqual(p.Identity, want) {
 		t.Errorf("got %+v", p.Identity)
