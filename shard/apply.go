@@ -202,8 +202,10 @@ func (a *applier) rule(rule *recipe.Rule, e *event.Event) {
 		return
 	}
 	in := &a.in
-	in.Op, in.By, in.Time, in.Now, in.ID, in.Value = rule.Op, 1, e.Time, env.Now, e.ID, event.Value{}
-	if rule.Value != nil {
+	in.Op, in.By, in.Time, in.Now, in.ID = rule.Op, 1, e.Time, env.Now, e.ID
+	if rule.Value == nil {
+		in.Value = event.Value{}
+	} else {
 		in.Value = rule.Value(env)
 		if in.Value.Kind == event.Absent {
 			return

@@ -16,7 +16,8 @@ type recent struct {
 	next   uint64         // position of the next id
 	table  []uint64       // tag in the high half, low bits of the position in the low one; 0 is free
 	used   int
-	since  int64 // shard time of the newest id forgotten; 0: none was
+	warmed uint64 // keeps the touching loads alive
+	since  int64  // shard time of the newest id forgotten; 0: none was
 }
 
 const recentChunkIDs = 256
@@ -118,8 +119,12 @@ func (r *recent) expire(now int64) {
 // drop forgets the oldest chunk.
 func (r *recent) drop() {
 	n := min(recentChunkIDs, int(r.next-r.base))
-	for i := range n {
-		r.remove(r.chunks[0].ids[i], r.base+uint64(i))
+	ids := r.chunks[0].ids[:n]
+	for i := range ids { // the lines of all first, so that the misses overlap
+		r.warmed += r.touch(ids[i])
+	}
+	for i := range ids {
+		r.remove(ids[i], r.base+uint64(i))
 	}
 	r.since = r.chunks[0].last
 	r.chunks[0] = nil
