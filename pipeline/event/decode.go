@@ -13,12 +13,14 @@ type Decoder struct {
 	schema *Schema
 	limits Limits
 	names  typeTable
+	// matters says by type of event whether a fault does; nil when all do.
+	matters []interest
 
 	// Of the message being read.
-	seen  []uint8 // by node: 1 when its key has stood already
-	slots []token
-	first *Rejected // the first value that is not as it should be
-	tok   token
+	seen   []uint8 // by node: 1 when its key has stood already
+	slots  []token
+	faults []fault // what is not as it should be, in the order of the message
+	tok    token
 
 	open    []byte  // scratch of skip
 	keyText []byte  // scratch of key
@@ -29,7 +31,7 @@ type Decoder struct {
 func NewDecoder(s *Schema, l Limits) *Decoder {
 	t := compile(s)
 	return &Decoder{
-		trie: *t, atlas: *newAtlas(t), schema: s, limits: l, names: newTypeTable(s.Types),
+		trie: *t, atlas: *newAtlas(t), schema: s, limits: l, names: newTypeTable(s.Types), matters: t.interests(s),
 		seen: make([]uint8, len(t.nodes)), slots: make([]token, len(t.slotPaths)),
 	}
 }
@@ -58,7 +60,7 @@ func (d *Decoder) begin(src []byte, e *Event) *Rejected {
 	for i := range d.slots {
 		d.slots[i].kind = tokNull
 	}
-	d.first = nil
+	d.faults = d.faults[:0]
 	if d.missed > maxMissed {
 		d.forget()
 	}

@@ -18,7 +18,8 @@
 //	    limits, never on what the Decoder has seen before.
 //	I3  Keys match exactly, case and all, after their escapes are resolved. A key that leads to anything that is read
 //	    may stand once in its object.
-//	I4  Accepted means: every Value has the kind of its field or is Absent, Number is finite, String is UTF-8, there
+//	I4  What is wrong with a field or array that Schema.Reads does not name for the type of the event rejects nothing: it is
+//	    Absent, or empty. Accepted means: every Value has the kind of its field or is Absent, Number is finite, String is UTF-8, there
 //	    is at least one identifier, Time is within bounds. Rejected means *Rejected, and the Event is not to be used.
 //	I5  Unpack(AppendPacked(e)) is e, to the byte of every field. No input makes Decode, DecodeMsgpack or Unpack panic.
 //	I6  In steady state Decode, AppendPacked and Unpack do not allocate; rejecting may.

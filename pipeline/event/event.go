@@ -88,7 +88,13 @@ type Schema struct {
 	Fields     []Field     // what it reads
 	Arrays     [][]string  // paths of the arrays it goes through, without the "[]"
 	Namespaces []Namespace // strongest first, at most 64
+	// Reads says by Event.Type what is read of events of that type: what is wrong with anything else is passed over, and it
+	// is Absent. Nil: everything is read of every type.
+	Reads []Reads
 }
+
+// Reads are the indexes of fields and of arrays that are gone through.
+type Reads struct{ Fields, Arrays []int }
 
 // Limits bound one event. Beyond them it is rejected with a Reason, never cut.
 type Limits struct {

@@ -8,10 +8,13 @@ import (
 
 // finish makes the head of the event from the slots.
 func (d *Decoder) finish(fallbackMillis int64, e *Event) *Rejected {
-	if d.first != nil {
-		return d.first
+	r := d.eventType(e)
+	if len(d.faults) > 0 {
+		if f := d.fault(r != nil, e); f != nil {
+			return f
+		}
 	}
-	if r := d.eventType(e); r != nil {
+	if r != nil {
 		return r
 	}
 	if r := d.messageID(e); r != nil {

@@ -34,6 +34,7 @@ const (
 	badUTF8          //
 	tooLong          // over Limits.StringBytes
 	infinite         // a number beyond float64
+	tooMany          // over Limits.Items
 )
 
 var wanted = [...]string{Bool: "bool", Number: "number", String: "string", Time: "RFC 3339 or unix time"}
@@ -47,6 +48,8 @@ func (d *Decoder) explain(p problem, path, want string, t *token) *Rejected {
 		return &Rejected{Malformed, path + ": not UTF-8: " + quote(t.text)}
 	case tooLong:
 		return &Rejected{TooLarge, fmt.Sprintf("%s: more than %d bytes", path, d.limits.StringBytes)}
+	case tooMany:
+		return &Rejected{TooMany, fmt.Sprintf("%s: more than %d elements", path, d.limits.Items)}
 	case infinite:
 		return &Rejected{WrongType, fmt.Sprintf("%s: want finite number, got %s", path, quote(t.text))}
 	}

@@ -1,7 +1,6 @@
 package event
 
 import (
-	"fmt"
 	"math"
 	"strconv"
 	"unicode/utf8"
@@ -38,7 +37,7 @@ func (k tokenKind) String() string { return tokenNames[k] }
 // enter marks node n, of which the key has just been read. It may stand once.
 func (d *Decoder) enter(n int32) {
 	if d.seen[n] != 0 {
-		d.note(&Rejected{DuplicateKey, d.nodes[n].path + ": stands twice"})
+		d.reject(&Rejected{DuplicateKey, d.nodes[n].path + ": stands twice"})
 	}
 	d.seen[n] = 1
 }
@@ -50,16 +49,17 @@ func (d *Decoder) scalar(n int32, t *token, e *Event) {
 	if nd.field >= 0 {
 		v := &e.Values[nd.field]
 		if p := d.set(v, nd.kind, t, e); p != fine {
-			d.note(d.explain(p, nd.path, wanted[nd.kind], t))
+			d.blame(n, nd.field, p, wanted[nd.kind], t)
 		}
 		if !nd.object && nd.array == 0 {
 			return
 		}
 	}
-	d.scalarTargets(nd, t, e)
+	d.scalarTargets(n, t, e)
 }
 
-func (d *Decoder) scalarTargets(nd *node, t *token, e *Event) {
+func (d *Decoder) scalarTargets(n int32, t *token, e *Event) {
+	nd := &d.nodes[n]
 	for _, to := range nd.targets {
 		var v *Value
 		switch to.use {
@@ -73,13 +73,13 @@ func (d *Decoder) scalarTargets(nd *node, t *token, e *Event) {
 			v = &items[len(items)-1]
 		}
 		if p := d.set(v, to.kind, t, e); p != fine {
-			d.note(d.explain(p, nd.path, wanted[to.kind], t))
+			d.blame(n, to.index, p, wanted[to.kind], t)
 		}
 	}
 	if t.kind != tokNull && nd.array > 0 {
-		d.note(d.explain(badType, nd.path, "array", t))
+		d.blame(n, everything, badType, "array", t)
 	} else if t.kind != tokNull && nd.object {
-		d.note(d.explain(badType, nd.path, "object", t))
+		d.blame(n, everything, badType, "object", t)
 	}
 }
 
@@ -89,33 +89,33 @@ func (d *Decoder) container(n int32, kind tokenKind) (inside bool) {
 	nd := &d.nodes[n]
 	t := token{kind: kind}
 	if nd.field >= 0 {
-		d.note(d.explain(badType, nd.path, wanted[nd.kind], &t))
+		d.blame(n, nd.field, badType, wanted[nd.kind], &t)
 	}
 	for _, to := range nd.targets {
 		if to.use == useSlot {
 			d.slots[to.index] = t
 			continue
 		}
-		d.note(d.explain(badType, nd.path, wanted[to.kind], &t))
+		d.blame(n, to.index, badType, wanted[to.kind], &t)
 	}
 	switch {
 	case kind == tokObject && nd.array > 0:
-		d.note(d.explain(badType, nd.path, "array", &t))
+		d.blame(n, everything, badType, "array", &t)
 		return false
 	case kind == tokArray && nd.object:
-		d.note(d.explain(badType, nd.path, "object", &t))
+		d.blame(n, everything, badType, "object", &t)
 		return false
 	}
 	return nd.object || nd.array > 0 && kind == tokArray
 }
 
 // item begins the next element of array a: one Absent value per repeated field. One element too many takes the place
-// of the last, since the message is lost anyway.
+// of the last: either the message is lost anyway, or the array is emptied.
 func (d *Decoder) item(a int32, e *Event) {
 	n := d.arrayNodes[a]
 	clear(d.seen[n:d.nodes[n].end])
 	if e.Lens[a] >= d.limits.Items {
-		d.note(&Rejected{TooMany, fmt.Sprintf("%s: more than %d elements", d.nodes[n].path, d.limits.Items)})
+		d.blame(n, a, tooMany, "", &token{})
 		if e.Lens[a] > 0 {
 			return
 		}
@@ -123,14 +123,6 @@ func (d *Decoder) item(a int32, e *Event) {
 	e.Lens[a]++
 	for _, f := range d.arrays[a] {
 		e.Items[f] = append(e.Items[f], Value{})
-	}
-}
-
-// note keeps the first thing that is wrong with the content; the message is still read to its end, because
-// whether it is JSON at all comes first.
-func (d *Decoder) note(r *Rejected) {
-	if d.first == nil {
-		d.first = r
 	}
 }
 

@@ -28,6 +28,8 @@ type Expr struct {
 	// Attributes, Audiences and Purposes are everything that is read, derived attributes expanded into
 	// what they read; sorted, each once.
 	Attributes, Audiences, Purposes []int
+	// Fields are the fields of the event that are read, items too; sorted, each once.
+	Fields []int
 	// Atoms are the comparisons "number or time attribute OP constant", sorted, each once.
 	Atoms []Atom
 	// Keys are the elements of sets, tallies and lists that are asked for by name, sorted, each once.
@@ -215,8 +217,11 @@ func (x *Expr) dependencies(c *compiler, all bool) {
 		switch v.source {
 		case fromNow:
 			x.UsesNow = true
-		case fromTime, fromType, fromField, fromItem, fromList:
+		case fromTime, fromType:
 			x.UsesEvent = true
+		case fromField, fromItem, fromList:
+			x.UsesEvent = true
+			x.Fields = append(x.Fields, v.index)
 		case fromAudience:
 			x.Audiences = append(x.Audiences, v.index)
 		case fromPurpose:
@@ -228,7 +233,7 @@ func (x *Expr) dependencies(c *compiler, all bool) {
 			x.Attributes = append(x.Attributes, v.attr.stored()...)
 		}
 	}
-	x.Attributes, x.Audiences, x.Purposes = set(x.Attributes), set(x.Audiences), set(x.Purposes)
+	x.Attributes, x.Audiences, x.Purposes, x.Fields = set(x.Attributes), set(x.Audiences), set(x.Purposes), set(x.Fields)
 	if all {
 		x.Coarse = slices.Clone(x.Attributes)
 		return

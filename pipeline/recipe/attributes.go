@@ -174,7 +174,7 @@ func (c *compiler) addRule(i int, e *entry, kind string, n *yaml.Node, op attrib
 		if x == nil || !c.fitsKind(e, kind, v, x, of) {
 			return
 		}
-		p.rule.Value = x.Any
+		p.rule.Value, p.rule.Fields = x.Any, append(p.rule.Fields, x.Fields...)
 		if negate {
 			p.rule.Value = negated(x.Any)
 		}
@@ -184,7 +184,7 @@ func (c *compiler) addRule(i int, e *entry, kind string, n *yaml.Node, op attrib
 		if x == nil {
 			return
 		}
-		p.rule.By = x.Num
+		p.rule.By, p.rule.Fields = x.Num, append(p.rule.Fields, x.Fields...)
 	}
 	c.rules = append(c.rules, p)
 }

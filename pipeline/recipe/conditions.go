@@ -22,7 +22,7 @@ func (c *compiler) compileWheres() {
 				r.session.where = nil // said once
 				continue
 			}
-			r.rule.Where = x.Bool
+			r.rule.Where, r.rule.Fields = x.Bool, append(r.rule.Fields, x.Fields...)
 		}
 		if r.where == nil {
 			continue
@@ -32,7 +32,7 @@ func (c *compiler) compileWheres() {
 		if x == nil {
 			continue
 		}
-		r.rule.Where = also(r.rule.Where, x.Bool)
+		r.rule.Where, r.rule.Fields = also(r.rule.Where, x.Bool), append(r.rule.Fields, x.Fields...)
 		if len(x.Attributes) > 0 {
 			c.warn(r.doc, r.where, "the "+what+" reads the profile: what it counts depends on the order in which events arrive",
 				"two replays of the same history in another order may differ; a condition on the event alone does not")
@@ -103,7 +103,7 @@ func (c *compiler) consentFrom(i int, e *entry, from, on *yaml.Node) {
 		return
 	}
 	ref, _ := c.builder.field(from.Value)
-	p := pendingRule{doc: e.doc, every: true, rule: Rule{Attribute: -1, Purpose: i,
+	p := pendingRule{doc: e.doc, every: true, rule: Rule{Attribute: -1, Purpose: i, Fields: []int{ref.Index},
 		Value: func(env *expr.Env) event.Value { return env.Event.Values[ref.Index] }}}
 	if on != nil {
 		p.every, p.types = c.on(e.doc, on)
@@ -136,7 +136,7 @@ func (c *compiler) consentOn(i int, e *entry, word string, n *yaml.Node, granted
 			if x == nil {
 				continue
 			}
-			p.rule.Where = x.Bool
+			p.rule.Where, p.rule.Fields = x.Bool, x.Fields
 		}
 		c.rules = append(c.rules, p)
 	}
@@ -274,7 +274,7 @@ func (c *compiler) activation(e *entry) {
 		if x == nil {
 			return
 		}
-		a.Where = x.Bool
+		a.Where, a.Fields = x.Bool, x.Fields
 	}
 	if good {
 		c.program.Activations = append(c.program.Activations, a)

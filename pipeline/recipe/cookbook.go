@@ -310,4 +310,28 @@ func (c *compiler) finish() {
 			p.Rules[t] = append(p.Rules[t], r.rule)
 		}
 	}
+	p.Schema.Reads = make([]event.Reads, len(p.Rules))
+	for t := range p.Rules {
+		p.Schema.Reads[t] = p.reads(t)
+	}
+}
+
+// reads is what rules and activations read of the events of type t.
+func (p *Program) reads(t int) event.Reads {
+	var r event.Reads
+	for i := range p.Rules[t] {
+		rule := &p.Rules[t][i]
+		r.Fields = append(r.Fields, rule.Fields...)
+		if rule.Array > 0 {
+			r.Arrays = append(r.Arrays, rule.Array-1)
+		}
+	}
+	for i := range p.Activations {
+		if a := &p.Activations[i]; a.Trigger == OnEvent && (a.Type == t || a.Type < 0) {
+			r.Fields = append(r.Fields, a.Fields...)
+		}
+	}
+	slices.Sort(r.Fields)
+	r.Fields = slices.Compact(r.Fields)
+	return r
 }

@@ -77,6 +77,7 @@ type Rule struct {
 	Array     int       // 1 + index in Schema.Arrays: once per element; 0: once
 	Value     expr.Any  // nil for kinds that need none. For a consent rule: a Bool, Absent changes nothing
 	By        expr.Num  // nil: 1
+	Fields    []int     // fields of the event that all of these read
 }
 
 // Trigger is what makes an activation.
@@ -98,6 +99,7 @@ type Activation struct {
 	Attribute int       // for OnChange
 	Type      int       // for OnEvent: Event.Type; -1 for every event
 	Where     expr.Bool // nil: always
+	Fields    []int     // fields of the event that Where reads
 	Requires  []int     // purposes that must be granted
 	Include   []int     // attributes in the payload, under "attributes"
 }
