@@ -40,6 +40,7 @@ type applier struct {
 	ends    []int
 
 	act     activation.Activation
+	texts   activation.Texts
 	ids     [1]activation.Identifier
 	key     []byte
 	include []int
@@ -321,7 +322,7 @@ func (a *applier) emit(requires, include []int, at int64) {
 	a.rec.SetSequence(a.rec.Sequence() + 1)
 	a.ids[0] = activation.Identifier{Namespace: s.namespaces[a.rec.Namespace()], Value: a.rec.Key()}
 	a.act.Identifiers = a.ids[:]
-	a.act.Sequence = a.rec.Sequence()
+	a.act.Sequence, a.act.Texts = a.rec.Sequence(), &a.texts
 	a.act.Cookbook = p.Hash
 	a.act.EventTime, a.act.At = at, a.env.Now
 	if a.include = include; len(include) > 0 {

@@ -59,6 +59,8 @@ type Activation struct {
 	Cookbook    uint64
 	EventTime   int64 // of the event that caused it, milliseconds
 	At          int64 // the shard's clock, milliseconds
+	// Texts is kept from one activation to the next; nil writes everything anew.
+	Texts *Texts
 	// Attributes appends the members of the "attributes" object, without braces; nil leaves it out.
 	Attributes func(dst []byte) []byte
 }
@@ -116,6 +118,30 @@ func (a *Activation) AppendJSON(dst []byte) []byte {
 		dst = append(dst, `,"type":`...)
 		dst = attribute.AppendQuoted(dst, a.Type)
 	}
+	dst = a.appendWhen(dst)
+	if a.Attributes != nil {
+		dst = append(dst, `,"attributes":{`...)
+		dst = a.Attributes(dst)
+		dst = append(dst, '}')
+	}
+	return append(dst, '}')
+}
+
+// Texts is what the last activation says of when and by which cookbook: those of one event say the same, and to write it anew
+// was half of the work of an activation.
+type Texts struct {
+	eventTime, at int64
+	cookbook      uint64
+	text          []byte // from "cookbook" to the quote after "at"; empty before the first
+}
+
+// appendWhen appends from "cookbook" to "at".
+func (a *Activation) appendWhen(dst []byte) []byte {
+	t := a.Texts
+	if t != nil && len(t.text) > 0 && t.eventTime == a.EventTime && t.at == a.At && t.cookbook == a.Cookbook {
+		return append(dst, t.text...)
+	}
+	begin := len(dst)
 	dst = append(dst, `,"cookbook":"`...)
 	dst = appendHex(dst, a.Cookbook)
 	dst = append(dst, `","event_time":"`...)
@@ -123,12 +149,11 @@ func (a *Activation) AppendJSON(dst []byte) []byte {
 	dst = append(dst, `","at":"`...)
 	dst = attribute.AppendTime(dst, a.At)
 	dst = append(dst, '"')
-	if a.Attributes != nil {
-		dst = append(dst, `,"attributes":{`...)
-		dst = a.Attributes(dst)
-		dst = append(dst, '}')
+	if t != nil {
+		t.text = append(t.text[:0], dst[begin:]...)
+		t.eventTime, t.at, t.cookbook = a.EventTime, a.At, a.Cookbook
 	}
-	return append(dst, '}')
+	return dst
 }
 
 // Head reads the id and the name that listeners choose by, the audience or else the activation, out of what AppendJSON wrote. The

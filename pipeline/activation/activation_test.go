@@ -2,6 +2,7 @@ package activation
 
 import (
 	"encoding/json"
+	"fmt"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -71,6 +72,39 @@ func TestIDIsStable(t *testing.T) {
 		if string(a.AppendID(nil)) == string(c.AppendID(nil)) {
 			t.Error("two activations have one id")
 		}
+	}
+}
+
+// TestTexts: what is kept from one activation to the next is never of another instant or cookbook.
+func TestTexts(t *testing.T) {
+	var texts Texts
+	rapid.Check(t, func(t *rapid.T) {
+		a := Activation{Subject: NewSubject("vip", "vip", Enter), Identifiers: []Identifier{{"user_id", []byte("u1")}},
+			Cookbook: rapid.Uint64Range(0, 2).Draw(t, "cookbook"), EventTime: rapid.Int64Range(0, 2).Draw(t, "event"), At: rapid.Int64Range(0, 2).Draw(t, "at")}
+		want := a.AppendJSON(nil)
+		a.Texts = &texts
+		if got := a.AppendJSON(nil); string(got) != string(want) {
+			t.Fatalf("%s\nwant %s", got, want)
+		}
+	})
+}
+
+// BenchmarkAppendJSON is three activations of each event.
+func BenchmarkAppendJSON(b *testing.B) {
+	for _, kept := range []bool{false, true} {
+		b.Run(fmt.Sprintf("kept=%v", kept), func(b *testing.B) {
+			a := Activation{Subject: NewSubject("vip", "vip", Enter), Identifiers: []Identifier{{"user_id", []byte("u000000000042")}}, Cookbook: 7, At: 1_790_000_000_456}
+			if kept {
+				a.Texts = new(Texts)
+			}
+			var dst []byte
+			b.ReportAllocs()
+			for b.Loop() {
+				a.EventTime = 1_790_000_000_000 + int64(a.Sequence/3)
+				a.Sequence++
+				dst = a.AppendJSON(dst[:0])
+			}
+		})
 	}
 }
 
