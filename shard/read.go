@@ -152,3 +152,10 @@ func (s *Shard) Marks(fn func(Stream, int64)) {
 // Check evaluates every audience of every profile and returns the first disagreement with the membership bits and the
 // bitmaps (I6): the oracle of tests, and of whoever suspects a fault. It takes its time.
 func (s *Shard) Check() error { return s.check() }
+
+// Touch reads the memory that look-ups with these hashes will need, so that the cache misses of many overlap.
+func (s *Shard) Touch(hashes []uint64) {
+	if s.table != nil {
+		s.table.Touch(hashes)
+	}
+}

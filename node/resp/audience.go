@@ -55,6 +55,9 @@ func (s *Session) visitSize(v *shard.View) {
 	}
 }
 
+// sizeWork is what the size of an audience costs, which asks every shard, in look-ups.
+const sizeWork = 16
+
 func (s *Session) scard() {
 	rest, one, ok := s.setKey(s.args[1])
 	if !ok {
@@ -64,6 +67,7 @@ func (s *Session) scard() {
 		n := int64(0)
 		if i, ok := s.shared.backend.AudienceIndex(rest); ok {
 			n = s.shared.backend.AudienceSize(i)
+			s.work -= sizeWork
 		}
 		s.out = appendInt(s.out, n)
 		return
@@ -83,11 +87,25 @@ func (s *Session) sismember() {
 
 func (s *Session) smismember() {
 	rest, one, ok := s.setKey(s.args[1])
-	if !ok || !s.areKeys(rest, one, s.args[2:]) {
+	if !ok {
 		return
 	}
-	s.out = appendHead(s.out, '*', len(s.args)-2)
-	for _, m := range s.args[2:] {
+	if s.at == 0 {
+		if !s.areKeys(rest, one, s.args[2:]) {
+			return
+		}
+		s.out = appendHead(s.out, '*', len(s.args)-2)
+		s.at = 2
+	}
+	members := s.args[s.at:]
+	for i, m := range members {
+		if s.spent() {
+			s.pause(s.at + i)
+			return
+		}
+		if one && i%aheadKeys == 0 {
+			s.touchKeys(members[i:min(i+aheadKeys, len(members))])
+		}
 		s.out = appendInt(s.out, s.member(rest, one, m))
 	}
 }

@@ -11,6 +11,9 @@ type Backend interface {
 	// Lookup calls fn with the profile of namespace:value, under the read lock of its shard, and says whether
 	// there is one. The value is as the client wrote it; the backend normalises it as the namespace says.
 	Lookup(namespace, value []byte, fn func(*shard.View)) bool
+	// Touch reads the memory that look-ups of these keys will need, so that the cache misses of many overlap. A key is
+	// namespace:value; those that are not one, or of which there is no profile, do no harm.
+	Touch(keys [][]byte)
 	// FieldIndex is the index of an attribute in the present program.
 	FieldIndex(name []byte) (index int, ok bool)
 	// AudienceIndex is the index of an audience in the present program.

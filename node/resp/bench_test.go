@@ -49,7 +49,7 @@ func BenchmarkPeers(b *testing.B) {
 	}
 	node := newFake(12)
 	node.full("email", "ada@example.com", 0, 2)
-	_, addr := start(b, node, "", Limits{})
+	_, addr := start(b, 0, node, "", Limits{})
 	_, own, _ := net.SplitHostPort(addr)
 	peer, pid := startRedis(b, node)
 	loads := map[string]func(b *testing.B, port string, depth int, command []string) float64{"redis-benchmark": rate, "bytes": byteRate}

@@ -6,7 +6,9 @@ type command struct {
 	arity int // with the name; negative: at least
 	run   func(*Session)
 	keys  [3]int // first, last, step, as COMMAND tells them; zeros: no keys
-	open  bool   // works before the password was given
+	// single is the argument that names the one profile that the command reads; 0 for other commands.
+	single int
+	open   bool // works before the password was given
 	// listening: a RESP2 connection that subscribes may still say it.
 	listening bool
 }
@@ -16,15 +18,15 @@ var one = [3]int{1, 1, 1}
 // commandList is in the order in which COMMAND lists it.
 func commandList() []command {
 	return []command{
-		{name: "hgetall", arity: 2, run: (*Session).hgetall, keys: one},
-		{name: "hget", arity: 3, run: (*Session).hget, keys: one},
-		{name: "hmget", arity: -3, run: (*Session).hmget, keys: one},
-		{name: "hexists", arity: 3, run: (*Session).hexists, keys: one},
-		{name: "hlen", arity: 2, run: (*Session).hlen, keys: one},
+		{name: "hgetall", arity: 2, run: (*Session).hgetall, keys: one, single: 1},
+		{name: "hget", arity: 3, run: (*Session).hget, keys: one, single: 1},
+		{name: "hmget", arity: -3, run: (*Session).hmget, keys: one, single: 1},
+		{name: "hexists", arity: 3, run: (*Session).hexists, keys: one, single: 1},
+		{name: "hlen", arity: 2, run: (*Session).hlen, keys: one, single: 1},
 		{name: "exists", arity: -2, run: (*Session).exists, keys: [3]int{1, -1, 1}},
-		{name: "type", arity: 2, run: (*Session).typeCommand, keys: one},
-		{name: "smembers", arity: 2, run: (*Session).smembers, keys: one},
-		{name: "sismember", arity: 3, run: (*Session).sismember, keys: one},
+		{name: "type", arity: 2, run: (*Session).typeCommand, keys: one, single: 1},
+		{name: "smembers", arity: 2, run: (*Session).smembers, keys: one, single: 1},
+		{name: "sismember", arity: 3, run: (*Session).sismember, keys: one, single: 2},
 		{name: "smismember", arity: -3, run: (*Session).smismember, keys: one},
 		{name: "scard", arity: 2, run: (*Session).scard, keys: one},
 		{name: "subscribe", arity: -2, run: (*Session).subscribe, listening: true},

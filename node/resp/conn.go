@@ -3,7 +3,6 @@ package resp
 import (
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -11,38 +10,19 @@ import (
 const (
 	readBytes  = 4 << 10  // at first
 	keepBytes  = 64 << 10 // at most, between two batches
-	pushBytes  = 64 << 10 // written at once by the goroutine of a subscriber
+	pushBytes  = 64 << 10 // of activations, written at once
 	batchBytes = 16 << 10 // the read buffer of a connection that pipelines
 )
 
-// conn is one client: a goroutine that reads, answers and writes.
+// conn carries a client over any net.Conn: a goroutine that reads, answers and writes, and one that pushes.
 type conn struct {
-	server  *Server
-	net     net.Conn
-	session *Session
-	since   time.Time // when it was accepted
+	*client
+	net net.Conn
 
-	mu  sync.Mutex // over Handle and write, so that pushes fall between answers
-	out []byte
-
-	// beat changes with everything the connection does; its lowest bit is set while a write is under way. The sweep
-	// compares it with the last one it saw: no clock is read and no timer is set for a command.
-	beat     atomic.Uint64
-	trusted  atomic.Bool
-	lastBeat uint64    // of the sweep
-	beatAt   time.Time // of the sweep
-	closed   atomic.Bool
-
-	channels atomic.Pointer[channels]
-	queue    chan message
-	stop     func()
-	done     chan struct{} // closed when the connection ends
-}
-
-// message is one activation on its way to a subscriber.
-type message struct {
-	name    string
-	payload []byte
+	mu   sync.Mutex // over Handle and write, so that pushes fall between answers
+	out  []byte
+	woke chan struct{} // has a token when there is something in the queue
+	done chan struct{} // closed when the connection ends
 }
 
 func (c *conn) serve() {
@@ -103,9 +83,7 @@ func (c *conn) answer(in []byte) (used int, ok bool) {
 			c.out = nil
 		}
 		if next != Again {
-			if c.session.trusted != c.trusted.Load() {
-				c.trusted.Store(c.session.trusted)
-			}
+			c.noteTrust()
 			c.beat.Add(2)
 			return used, next == More
 		}
@@ -121,38 +99,21 @@ func (c *conn) write(b []byte) bool {
 	return err == nil
 }
 
-// listen is called by the session, inside Handle.
-func (c *conn) listen(ch *channels) {
-	before := c.channels.Swap(ch)
-	switch {
-	case before == nil && ch != nil:
-		c.server.shared.subscriberCount.Add(1)
-		if c.queue == nil {
-			c.queue = make(chan message, c.server.shared.limits.Queue)
-			c.server.running.Add(1)
-			go c.push()
-		}
-		c.stop = c.server.shared.backend.Subscribe("", c.deliver)
-	case before != nil && ch == nil:
-		c.server.shared.subscriberCount.Add(-1)
-		c.stop()
-		c.stop = nil
+func (c *conn) subscribed() {
+	c.server.running.Add(1)
+	go c.push()
+}
+
+func (c *conn) notify() {
+	select {
+	case c.woke <- struct{}{}:
+	default:
 	}
 }
 
-// deliver is called by whoever publishes and never waits (I7).
-func (c *conn) deliver(_, name string, payload []byte) {
-	if !c.channels.Load().wants(name) {
-		return
-	}
-	select {
-	case c.queue <- message{name, payload}:
-	default:
-		if c.kill() {
-			c.server.shared.dropped.Add(1)
-		}
-	}
-}
+func (c *conn) finish() { c.net.SetReadDeadline(time.Unix(1, 0)) }
+
+func (c *conn) cut() { c.net.Close() }
 
 // push writes what deliver queued, many at once when many wait.
 func (c *conn) push() {
@@ -162,9 +123,11 @@ func (c *conn) push() {
 		select {
 		case <-c.done:
 			return
-		case m := <-c.queue:
+		case <-c.woke:
+		}
+		for len(c.queue) > 0 {
 			var ok bool
-			if buf, ok = c.pushBatch(buf[:0], m); !ok {
+			if buf, ok = c.pushBatch(buf[:0]); !ok {
 				c.kill()
 				return
 			}
@@ -175,33 +138,11 @@ func (c *conn) push() {
 	}
 }
 
-func (c *conn) pushBatch(buf []byte, m message) ([]byte, bool) {
+func (c *conn) pushBatch(buf []byte) ([]byte, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	ch, resp3 := c.session.channels, c.session.resp3
-	buf = appendMessage(buf, resp3, ch, m)
-	n := uint64(1)
-	for len(buf) < pushBytes {
-		select {
-		case m = <-c.queue:
-			buf = appendMessage(buf, resp3, ch, m)
-			n++
-			continue
-		default:
-		}
-		break
-	}
-	c.server.shared.pushed.Add(n)
+	buf = c.appendQueued(buf)
 	return buf, len(buf) == 0 || c.write(buf)
-}
-
-// kill closes the connection from outside; true the first time.
-func (c *conn) kill() bool {
-	if c.closed.Swap(true) {
-		return false
-	}
-	c.net.Close()
-	return true
 }
 
 func (c *conn) end() {
@@ -212,5 +153,5 @@ func (c *conn) end() {
 	}
 	c.mu.Unlock()
 	close(c.done)
-	c.server.forget(c)
+	c.server.forget(c.client)
 }

@@ -15,12 +15,16 @@
 // What the caller does, in order: NewServer, Serve with one or more listeners (a TLS listener works), Shutdown or Close.
 //
 // The parts, from the inside out: a parser finds commands in a byte slice and resumes where it stopped; a Session answers
-// whole pipelines from a byte slice into a byte slice and knows nothing of connections; a conn is one goroutine that reads,
-// calls Session.Handle and writes once. An event loop over epoll will drive Sessions in place of conns; TLS stays here.
+// whole pipelines from a byte slice into a byte slice and knows nothing of connections; a client is a Session with its
+// subscriptions. What carries its bytes is
+//
+//   - a socket in a loop, for plain TCP on Linux: one goroutine reads from all sockets that are ready, has the memory of
+//     all look-ups in that read ahead, and answers each socket with one write. One loop for two cores, unless Settings say otherwise;
+//   - a conn for all else (TLS, other systems): a goroutine that reads, calls Session.Handle and writes.
 //
 // Invariants:
 //
-//	I1  One read, one Handle, one write: all complete commands of what was read are answered together, in order.
+//	I1  One read, one Handle, one write: the complete commands of what was read are answered together, in order, as far as I8 allows.
 //	I2  Nothing is allocated for a length that a client only announced; buffers grow by what has arrived.
 //	I3  Every buffer, count and wait is bounded by a field of Limits; a connection that exceeds one is closed or refused
 //	    with an error, and counted in Stats.
@@ -29,7 +33,10 @@
 //	I6  A cookbook may change between naming an attribute and reading it: an index is used only after its name was
 //	    compared in the View's own Program.
 //	I7  Delivering an activation never waits for a subscriber: one whose queue is full is disconnected and counted.
+//	I8  One Handle does a bounded amount of work, then returns Again: a command with many keys takes several, and nothing
+//	    else is written to its client in between. A socket that does not take its answers is not read from until it has.
 //
-// Ownership: a Session belongs to the goroutine that calls Handle. A conn's mutex is held over Handle and write, and by the
-// goroutine that writes activations, so pushes fall between answers. The Backend is called from all of them at once.
+// Ownership: a Session belongs to the goroutine that calls Handle. A loop's goroutine owns its sockets, and closes them. A conn's mutex is
+// held over Handle and write, and by the goroutine that writes activations, so pushes fall between answers. The
+// Backend is called from all of them at once; a look-up that waits holds up every socket of its loop.
 package resp

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,6 +23,8 @@ type fake struct {
 	profiles map[string]map[string]*shard.View
 	fields   map[string]int
 	indices  map[string]int
+
+	touched atomic.Int64
 
 	subMu sync.Mutex
 	subs  map[int]func(id, name string, payload []byte)
@@ -111,6 +114,9 @@ func (f *fake) Lookup(namespace, value []byte, fn func(*shard.View)) bool {
 	}
 	return ok
 }
+
+// Touch notes how much was read ahead.
+func (f *fake) Touch(keys [][]byte) { f.touched.Add(int64(len(keys))) }
 
 func (f *fake) FieldIndex(name []byte) (int, bool) { i, ok := f.fields[string(name)]; return i, ok }
 

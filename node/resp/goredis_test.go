@@ -11,12 +11,14 @@ import (
 )
 
 // go-redis, unmodified, with both protocols, with and without a password.
-func TestGoRedis(t *testing.T) {
+func TestGoRedis(t *testing.T) { bothWays(t, testGoRedis) }
+
+func testGoRedis(t *testing.T, w way) {
 	for _, password := range []string{"", "s3cret"} {
 		for _, protocol := range []int{2, 3} {
 			t.Run(fmt.Sprintf("protocol=%d,password=%v", protocol, password != ""), func(t *testing.T) {
 				b := shop()
-				_, addr := start(t, b, password, Limits{})
+				_, addr := start(t, w, b, password, Limits{})
 				ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 				defer cancel()
 				c := redis.NewClient(&redis.Options{Addr: addr, Password: password, Protocol: protocol, ClientName: "dashi-test"})

@@ -47,13 +47,15 @@ func npm(t *testing.T) string {
 	return filepath.Join(dir, "node_modules")
 }
 
-func TestNodeClients(t *testing.T) {
+func TestNodeClients(t *testing.T) { bothWays(t, testNodeClients) }
+
+func testNodeClients(t *testing.T, w way) {
 	modules := npm(t)
 	for _, script := range []string{"ioredis.cjs", "noderedis.cjs"} {
 		for _, password := range []string{"", "s3cret"} {
 			t.Run(fmt.Sprintf("%s,password=%v", script, password != ""), func(t *testing.T) {
 				b := shop()
-				_, addr := start(t, b, password, Limits{})
+				_, addr := start(t, w, b, password, Limits{})
 				_, port, _ := net.SplitHostPort(addr)
 				ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 				defer cancel()

@@ -32,6 +32,7 @@ func (s *Session) lookup(key []byte, fn func(*shard.View)) (found, ok bool) {
 		s.badKey(key)
 		return false, false
 	}
+	s.work--
 	if s.shared.backend.Lookup(namespace, value, fn) {
 		s.tally.hits++
 		return true, true
@@ -98,19 +99,38 @@ func (s *Session) visitField(v *shard.View) {
 	}
 }
 
+// hmget reads up to fieldStep fields under one hold of the profile. One that asks for more, or for more than
+// Limits.OutputBytes, may see the profile change in between.
 func (s *Session) hmget() {
 	s.fields = s.args[2:]
+	if s.at > 0 {
+		if found, _ := s.lookup(s.args[1], s.onFields); !found {
+			s.nulls(len(s.fields) - s.at)
+		}
+		return
+	}
 	if found, ok := s.lookupHash(s.args[1], s.onFields); ok && !found {
 		s.out = appendHead(s.out, '*', len(s.fields))
-		for range s.fields {
-			s.null()
-		}
+		s.nulls(len(s.fields))
+	}
+}
+
+func (s *Session) nulls(n int) {
+	for range n {
+		s.null()
 	}
 }
 
 func (s *Session) visitFields(v *shard.View) {
-	s.out = appendHead(s.out, '*', len(s.fields))
-	for _, name := range s.fields {
+	from := s.at
+	if from == 0 {
+		s.out = appendHead(s.out, '*', len(s.fields))
+	}
+	for k, name := range s.fields[from:] {
+		if k == fieldStep || k > 0 && len(s.out) >= s.limit {
+			s.pause(from + k)
+			return
+		}
 		i, ok := s.fieldOf(v, name)
 		if ok {
 			s.out, ok = appendField(s.out, v, i)
@@ -171,17 +191,27 @@ func (s *Session) visitCount(v *shard.View) {
 }
 
 func (s *Session) exists() {
-	n := int64(0)
-	for _, key := range s.args[1:] {
+	if s.at == 0 {
+		s.at, s.total = 1, 0
+	}
+	keys := s.args[s.at:]
+	for i, key := range keys {
+		if s.spent() {
+			s.pause(s.at + i)
+			return
+		}
+		if i%aheadKeys == 0 {
+			s.touchKeys(keys[i:min(i+aheadKeys, len(keys))])
+		}
 		kind, ok := s.typeOf(key)
 		if !ok {
 			return
 		}
 		if kind != "none" {
-			n++
+			s.total++
 		}
 	}
-	s.out = appendInt(s.out, n)
+	s.out = appendInt(s.out, s.total)
 }
 
 func (s *Session) typeCommand() {
@@ -207,8 +237,11 @@ func (s *Session) typeOf(key []byte) (kind string, ok bool) {
 			}
 		}
 	} else if name, ok := bytes.CutPrefix(key, []byte(audiencePrefix)); ok {
-		if i, ok := s.shared.backend.AudienceIndex(name); ok && s.shared.backend.AudienceSize(i) > 0 {
-			return "set", true
+		if i, ok := s.shared.backend.AudienceIndex(name); ok {
+			s.work -= sizeWork
+			if s.shared.backend.AudienceSize(i) > 0 {
+				return "set", true
+			}
 		}
 	}
 	return "none", true

@@ -2,101 +2,165 @@ package resp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
+	"os"
 	"sync"
+	"syscall"
 	"time"
 )
 
 // Server answers RESP clients on its listeners.
 type Server struct {
-	shared *shared
+	shared   *shared
+	settings Settings
 
 	mu        sync.Mutex
-	conns     map[*conn]struct{}
+	clients   map[*client]struct{}
+	loops     []*loop
 	listeners map[net.Listener]struct{}
 	nextID    int64
+	sweeping  bool
 	closing   bool
-	stopSweep chan struct{}
-	running   sync.WaitGroup // goroutines of connections, and the sweep
+	stop      chan struct{}  // closed by Shutdown
+	running   sync.WaitGroup // clients, loops, goroutines that push, and the sweep
 }
 
 // Settings of a server.
 type Settings struct {
 	Password string // empty: everyone is let in
 	Limits   Limits // zero fields have their defaults
+	// Loops is how many event loops there are; 0: one for two cores. Negative: every connection has a goroutine, as those of
+	// listeners that are not plain TCP have anyway, and all of them where there is no epoll.
+	Loops int
 }
 
 // NewServer answers from b.
 func NewServer(settings Settings, b Backend) *Server {
 	return &Server{
 		shared:    newShared(b, settings.Password, settings.Limits),
-		conns:     make(map[*conn]struct{}),
+		settings:  settings,
+		clients:   make(map[*client]struct{}),
 		listeners: make(map[net.Listener]struct{}),
+		stop:      make(chan struct{}),
 	}
 }
 
 // Serve accepts connections of l until Shutdown or Close, and then returns nil; or until l fails. It closes l.
 func (s *Server) Serve(l net.Listener) error {
 	defer l.Close()
-	s.mu.Lock()
-	if s.closing {
-		s.mu.Unlock()
-		return nil
+	if started, err := s.begin(l); !started {
+		return err
 	}
-	s.listeners[l] = struct{}{}
-	if s.stopSweep == nil {
-		s.stopSweep = make(chan struct{})
-		s.running.Add(1)
-		go s.sweepEvery(s.shared.limits.sweepInterval(), s.stopSweep)
-	}
-	s.mu.Unlock()
 	for {
 		nc, err := l.Accept()
-		if err != nil {
+		switch {
+		case err == nil:
+			s.accept(nc)
+		case isPassing(err):
+			s.pause()
+		default:
 			s.mu.Lock()
+			defer s.mu.Unlock()
 			delete(s.listeners, l)
-			closing := s.closing
-			s.mu.Unlock()
-			if closing {
+			if s.closing {
 				return nil
-			}
-			if ne, ok := err.(net.Error); ok && ne.Timeout() {
-				continue
 			}
 			return fmt.Errorf("cannot accept on %q: %w", l.Addr(), err)
 		}
-		s.accept(nc)
 	}
 }
 
-func (s *Server) accept(nc net.Conn) {
-	s.shared.accepted.Add(1)
+// begin makes l known and starts what all connections need; false after Shutdown.
+func (s *Server) begin(l net.Listener) (started bool, err error) {
 	s.mu.Lock()
-	if s.closing || len(s.conns) >= s.shared.limits.Connections {
-		s.mu.Unlock()
-		s.shared.refused.Add(1)
-		nc.SetWriteDeadline(time.Now().Add(time.Second))
-		nc.Write([]byte("-ERR max number of clients reached\r\n"))
-		nc.Close()
+	defer s.mu.Unlock()
+	if s.closing {
+		return false, nil
+	}
+	if err := s.openLoops(); err != nil {
+		return false, err
+	}
+	if !s.sweeping {
+		s.sweeping = true
+		s.running.Add(1)
+		go s.sweepEvery(s.shared.limits.sweepInterval())
+	}
+	s.listeners[l] = struct{}{}
+	return true, nil
+}
+
+// isPassing says whether accepting may work again: a client that has gone already, or no file descriptor left.
+func isPassing(err error) bool {
+	for _, passing := range []error{os.ErrDeadlineExceeded, syscall.ECONNABORTED, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EINTR} {
+		if errors.Is(err, passing) {
+			return true
+		}
+	}
+	return false
+}
+
+// acceptPause is how long accepting rests when it cannot work: the client waits in the kernel.
+const acceptPause = 10 * time.Millisecond
+
+func (s *Server) pause() {
+	select {
+	case <-s.stop:
+	case <-time.After(acceptPause):
+	}
+}
+
+const tooMany = "-ERR max number of clients reached\r\n"
+
+func refuse(nc net.Conn) {
+	nc.SetWriteDeadline(time.Now().Add(time.Second))
+	nc.Write([]byte(tooMany))
+	nc.Close()
+}
+
+// accept gives a connection to a loop, or else a goroutine.
+func (s *Server) accept(nc net.Conn) {
+	if s.intoLoop(nc) {
 		return
 	}
-	s.nextID++
-	c := &conn{server: s, net: nc, since: time.Now(), done: make(chan struct{})}
-	c.beatAt = c.since
-	c.session = newSession(s.shared, s.nextID, nc.RemoteAddr().String())
-	c.session.feed = c
-	c.trusted.Store(c.session.trusted)
-	s.conns[c] = struct{}{}
-	s.running.Add(1)
-	s.mu.Unlock()
-	s.shared.connections.Add(1)
-	go c.serve()
+	carry := &conn{net: nc, woke: make(chan struct{}, 1), done: make(chan struct{})}
+	c := s.enter(carry, nc.RemoteAddr().String(), func(c *client) { carry.client = c })
+	if c == nil {
+		refuse(nc)
+		return
+	}
+	go carry.serve()
 }
 
-func (s *Server) forget(c *conn) {
+// enter makes a client, if there is room for one, and calls ready with it under the server's mutex.
+func (s *Server) enter(carry carrier, remote string, ready func(*client)) *client {
+	s.shared.accepted.Add(1)
 	s.mu.Lock()
-	delete(s.conns, c)
+	defer s.mu.Unlock()
+	if s.closing || len(s.clients) >= s.shared.limits.Connections {
+		s.shared.refused.Add(1)
+		return nil
+	}
+	s.nextID++
+	c := &client{server: s, carrier: carry, since: time.Now()}
+	c.beatAt = c.since
+	c.session = newSession(s.shared, s.nextID, remote)
+	c.session.feed = c
+	c.trusted.Store(c.session.trusted)
+	s.clients[c] = struct{}{}
+	s.running.Add(1)
+	s.shared.connections.Add(1)
+	ready(c)
+	return c
+}
+
+func (s *Server) forget(c *client) {
+	s.mu.Lock()
+	delete(s.clients, c)
+	if c.loop != nil {
+		c.loop.clients--
+	}
 	s.mu.Unlock()
 	s.shared.connections.Add(-1)
 	s.running.Done()
@@ -111,15 +175,16 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	if !s.closing {
 		s.closing = true
-		if s.stopSweep != nil {
-			close(s.stopSweep)
+		close(s.stop)
+		for l := range s.listeners {
+			l.Close()
 		}
-	}
-	for l := range s.listeners {
-		l.Close()
-	}
-	for c := range s.conns {
-		c.net.SetReadDeadline(time.Unix(1, 0))
+		for c := range s.clients {
+			c.carrier.finish()
+		}
+		for _, l := range s.loops {
+			l.end()
+		}
 	}
 	s.mu.Unlock()
 	finished := make(chan struct{})
@@ -133,7 +198,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	s.mu.Lock()
-	for c := range s.conns {
+	for c := range s.clients {
 		c.kill()
 	}
 	s.mu.Unlock()
@@ -157,13 +222,13 @@ func (l *Limits) sweepInterval() time.Duration {
 	return max(min(l.Idle, l.Anonymous, l.Write)/8, 10*time.Millisecond)
 }
 
-func (s *Server) sweepEvery(d time.Duration, stop chan struct{}) {
+func (s *Server) sweepEvery(d time.Duration) {
 	defer s.running.Done()
 	t := time.NewTicker(d)
 	defer t.Stop()
 	for {
 		select {
-		case <-stop:
+		case <-s.stop:
 			return
 		case now := <-t.C:
 			s.sweep(now)
@@ -176,7 +241,7 @@ func (s *Server) sweep(now time.Time) {
 	l := &s.shared.limits
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for c := range s.conns {
+	for c := range s.clients {
 		beat := c.beat.Load()
 		if beat != c.lastBeat {
 			c.lastBeat, c.beatAt = beat, now

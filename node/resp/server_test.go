@@ -29,14 +29,37 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
+// A way is how connections are carried: all that is true of a server is true in both.
+type way int
+
+const (
+	inLoops      way = 2
+	inGoroutines way = -1
+)
+
+// bothWays runs a test in event loops, where there are such, and with a goroutine a connection.
+func bothWays(t *testing.T, test func(t *testing.T, w way)) {
+	t.Run("goroutines", func(t *testing.T) { test(t, inGoroutines) })
+	t.Run("loops", func(t *testing.T) {
+		if runtime.GOOS != "linux" {
+			t.Skip("event loops are for Linux")
+		}
+		test(t, inLoops)
+	})
+}
+
+func newServer(w way, b Backend, password string, limits Limits) *Server {
+	return NewServer(Settings{Password: password, Limits: limits, Loops: int(w)}, b)
+}
+
 // start serves b on a port of its own and shuts down when the test ends.
-func start(t testing.TB, b Backend, password string, limits Limits) (*Server, string) {
+func start(t testing.TB, w way, b Backend, password string, limits Limits) (*Server, string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := NewServer(Settings{password, limits}, b)
+	s := newServer(w, b, password, limits)
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(l) }()
 	t.Cleanup(func() {
@@ -93,8 +116,10 @@ func (l *line) wantEnd() {
 	}
 }
 
-func TestServerPipelines(t *testing.T) {
-	s, addr := start(t, shop(), "", Limits{})
+func TestServerPipelines(t *testing.T) { bothWays(t, testServerPipelines) }
+
+func testServerPipelines(t *testing.T, w way) {
+	s, addr := start(t, w, shop(), "", Limits{})
 	c := dial(t, addr)
 	one, answer := wire("SISMEMBER", "audience:vip", "email:ada@example.com"), ":1\r\n"
 	go c.send(strings.Repeat(one, 20_000)) // more than any buffer
@@ -111,8 +136,10 @@ func TestServerPipelines(t *testing.T) {
 	}
 }
 
-func TestServerProtocolError(t *testing.T) {
-	s, addr := start(t, shop(), "", Limits{})
+func TestServerProtocolError(t *testing.T) { bothWays(t, testServerProtocolError) }
+
+func testServerProtocolError(t *testing.T, w way) {
+	s, addr := start(t, w, shop(), "", Limits{})
 	c := dial(t, addr)
 	c.send("PING\r\n*3\r\n$99999999\r\n")
 	c.want("+PONG\r\n-ERR Protocol error: invalid bulk length\r\n")
@@ -122,8 +149,10 @@ func TestServerProtocolError(t *testing.T) {
 	}
 }
 
-func TestTooManyConnections(t *testing.T) {
-	s, addr := start(t, shop(), "", Limits{Connections: 2})
+func TestTooManyConnections(t *testing.T) { bothWays(t, testTooManyConnections) }
+
+func testTooManyConnections(t *testing.T, w way) {
+	s, addr := start(t, w, shop(), "", Limits{Connections: 2})
 	a, b := dial(t, addr), dial(t, addr)
 	for _, c := range []*line{a, b} {
 		c.send("PING\r\n")
@@ -142,21 +171,23 @@ func TestTooManyConnections(t *testing.T) {
 	}
 }
 
-// Time is given to sweep, so nothing here waits for a real limit.
 // settle waits until no connection is in the middle of an answer: a client has its bytes a moment before the server has noted that.
 func settle(s *Server) {
 	for busy := true; busy; runtime.Gosched() {
 		busy = false
 		s.mu.Lock()
-		for c := range s.conns {
+		for c := range s.clients {
 			busy = busy || c.beat.Load()&1 == 1
 		}
 		s.mu.Unlock()
 	}
 }
 
-func TestSweep(t *testing.T) {
-	s, addr := start(t, shop(), "pw", Limits{Idle: time.Hour, Anonymous: time.Minute, Write: time.Hour})
+// Time is given to sweep, so nothing here waits for a real limit.
+func TestSweep(t *testing.T) { bothWays(t, testSweep) }
+
+func testSweep(t *testing.T, w way) {
+	s, addr := start(t, w, shop(), "pw", Limits{Idle: time.Hour, Anonymous: time.Minute, Write: time.Hour})
 	now := time.Now()
 	idle, stranger, listener := dial(t, addr), dial(t, addr), dial(t, addr)
 	idle.send(wire("AUTH", "pw"))
@@ -192,10 +223,12 @@ func TestSweep(t *testing.T) {
 }
 
 // A client that asks and never reads is closed once its write has waited too long.
-func TestUnreadAnswers(t *testing.T) {
+func TestUnreadAnswers(t *testing.T) { bothWays(t, testUnreadAnswers) }
+
+func testUnreadAnswers(t *testing.T, w way) {
 	b := newFake(200)
 	b.full("email", "ada@example.com")
-	s, addr := start(t, b, "", Limits{Write: time.Minute})
+	s, addr := start(t, w, b, "", Limits{Write: time.Minute})
 	c := dial(t, addr)
 	go func() {
 		one := []byte(strings.Repeat(wire("HGETALL", "email:ada@example.com"), 100))
@@ -210,7 +243,7 @@ func TestUnreadAnswers(t *testing.T) {
 	until(t, "a write that waits", func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		for c := range s.conns {
+		for c := range s.clients {
 			beat := c.beat.Load()
 			stuck := beat&1 == 1 && beat == last
 			last = beat
@@ -229,9 +262,11 @@ func TestUnreadAnswers(t *testing.T) {
 	}
 }
 
-func TestSubscribe(t *testing.T) {
+func TestSubscribe(t *testing.T) { bothWays(t, testSubscribe) }
+
+func testSubscribe(t *testing.T, w way) {
 	b := shop()
-	s, addr := start(t, b, "", Limits{})
+	s, addr := start(t, w, b, "", Limits{})
 	c := dial(t, addr)
 	c.send(wire("SUBSCRIBE", "activations.vip", "activations"))
 	c.want("*3\r\n" + bulk("subscribe") + bulk("activations.vip") + ":1\r\n*3\r\n" + bulk("subscribe") + bulk("activations") + ":2\r\n")
@@ -258,9 +293,11 @@ func TestSubscribe(t *testing.T) {
 	}
 }
 
-func TestSubscribeRESP3(t *testing.T) {
+func TestSubscribeRESP3(t *testing.T) { bothWays(t, testSubscribeRESP3) }
+
+func testSubscribeRESP3(t *testing.T, w way) {
 	b := shop()
-	_, addr := start(t, b, "", Limits{})
+	_, addr := start(t, w, b, "", Limits{})
 	c := dial(t, addr)
 	c.send(wire("HELLO", "3"))
 	hello, _ := c.r.Peek(4)
@@ -280,9 +317,11 @@ func TestSubscribeRESP3(t *testing.T) {
 }
 
 // I7: a subscriber that does not read is disconnected, and publishing goes on meanwhile.
-func TestSlowSubscriber(t *testing.T) {
+func TestSlowSubscriber(t *testing.T) { bothWays(t, testSlowSubscriber) }
+
+func testSlowSubscriber(t *testing.T, w way) {
 	b := shop()
-	s, addr := start(t, b, "", Limits{Queue: 8})
+	s, addr := start(t, w, b, "", Limits{Queue: 8})
 	c := dial(t, addr)
 	c.send(wire("SUBSCRIBE", "activations"))
 	until(t, "a subscriber", func() bool { return b.subscribers() == 1 })
@@ -299,14 +338,16 @@ func TestSlowSubscriber(t *testing.T) {
 	}
 }
 
-func TestShutdownCutsTheStuck(t *testing.T) {
+func TestShutdownCutsTheStuck(t *testing.T) { bothWays(t, testShutdownCutsTheStuck) }
+
+func testShutdownCutsTheStuck(t *testing.T, w way) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	b := newFake(200)
 	b.full("email", "ada@example.com")
-	s := NewServer(Settings{}, b)
+	s := newServer(w, b, "", Limits{})
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(l) }()
 	c := dial(t, l.Addr().String())
@@ -332,9 +373,11 @@ func TestShutdownCutsTheStuck(t *testing.T) {
 	}
 }
 
-func TestManyClients(t *testing.T) {
+func TestManyClients(t *testing.T) { bothWays(t, testManyClients) }
+
+func testManyClients(t *testing.T, w way) {
 	b := shop()
-	_, addr := start(t, b, "", Limits{})
+	_, addr := start(t, w, b, "", Limits{})
 	errs := make(chan error, 20)
 	for i := range 20 {
 		go func() {
@@ -365,4 +408,148 @@ func TestManyClients(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// I8: whoever asks for much, or does not read the answers, does not keep the others waiting.
+func TestGreedyClients(t *testing.T) { bothWays(t, testGreedyClients) }
+
+func testGreedyClients(t *testing.T, w way) {
+	b := newFake(200)
+	b.full("email", "ada@example.com")
+	s, addr := start(t, w, b, "", Limits{})
+	exists := []string{"EXISTS"}
+	for range 5000 {
+		exists = append(exists, "email:ada@example.com")
+	}
+	stop := make(chan struct{})
+	defer close(stop)
+	greedy := func(commands string, read bool) {
+		c := dial(t, addr)
+		if read {
+			go io.Copy(io.Discard, c)
+		}
+		go func() {
+			for {
+				if _, err := io.WriteString(c, commands); err != nil {
+					return
+				}
+				select {
+				case <-stop:
+					return
+				default:
+				}
+			}
+		}()
+	}
+	greedy(wire(exists...), true)
+	greedy(strings.Repeat(wire("HGETALL", "email:ada@example.com"), 100), true)
+	greedy(strings.Repeat(wire("HGETALL", "email:ada@example.com"), 100), false)
+	until(t, "much work", func() bool { return s.Stats().BytesOut > 1<<20 })
+	c := dial(t, addr)
+	for i := range 50 {
+		word := fmt.Sprint(i)
+		c.send(wire("ECHO", word) + wire("HGET", "email:ada@example.com", "f1"))
+		c.want(bulk(word) + bulk("text of attribute 1"))
+	}
+}
+
+// An activation never falls into an answer, however many turns that takes.
+func TestPushBetweenAnswers(t *testing.T) { bothWays(t, testPushBetweenAnswers) }
+
+func testPushBetweenAnswers(t *testing.T, w way) {
+	b := shop()
+	_, addr := start(t, w, b, "", Limits{Queue: 100_000})
+	c := dial(t, addr)
+	c.send(wire("HELLO", "3") + wire("SUBSCRIBE", "activations"))
+	until(t, "a subscriber", func() bool { return b.subscribers() == 1 })
+	for line := ""; line != "activations\r\n"; {
+		line, _ = c.r.ReadString('\n')
+	}
+	c.want(":1\r\n")
+	words := []string{"SMISMEMBER", "audience:vip"}
+	for range 4000 {
+		words = append(words, "user_id:bob")
+	}
+	answer := "*4000\r\n" + strings.Repeat(":0\r\n", 4000)
+	message := ">3\r\n" + bulk("message") + bulk("activations") + bulk("{}")
+	const rounds = 20
+	go func() {
+		for range rounds {
+			c.send(wire(words...))
+			for range 50 {
+				b.publish("1", "vip", "{}")
+			}
+		}
+	}()
+	for answers, messages := 0, 0; answers < rounds || messages < 50*rounds; {
+		if kind, _ := c.r.Peek(1); string(kind) == ">" {
+			c.want(message)
+			messages++
+		} else {
+			c.want(answer)
+			answers++
+		}
+	}
+}
+
+// A command may come byte by byte, and the buffers that it needed are given back.
+func TestSlowWriter(t *testing.T) { bothWays(t, testSlowWriter) }
+
+func testSlowWriter(t *testing.T, w way) {
+	_, addr := start(t, w, shop(), "", Limits{})
+	c := dial(t, addr)
+	for _, b := range []byte(wire("HGET", "user_id:bob", "f0") + wire("PING")) {
+		c.send(string(b))
+	}
+	c.want(bulk("3.25") + "+PONG\r\n")
+	long := strings.Repeat("y", 60<<10)
+	for range 3 {
+		c.send("*2\r\n$4\r\nECHO\r\n$61440\r\n" + long[:30<<10])
+		c.send(long[30<<10:] + "\r\n" + wire("PING"))
+		c.want(bulk(long) + "+PONG\r\n")
+	}
+}
+
+// Half a connection: a client that says all it has to say and closes its side still gets every answer.
+func TestHalfClosed(t *testing.T) { bothWays(t, testHalfClosed) }
+
+func testHalfClosed(t *testing.T, w way) {
+	b := newFake(200)
+	b.full("email", "ada@example.com")
+	_, addr := start(t, w, b, "", Limits{})
+	c := dial(t, addr)
+	const n = 500
+	c.send(strings.Repeat(wire("HGETALL", "email:ada@example.com"), n) + wire("ECHO", "the end"))
+	c.Conn.(*net.TCPConn).CloseWrite()
+	all, err := io.ReadAll(c.r)
+	if err != nil || !strings.HasSuffix(string(all), bulk("the end")) || strings.Count(string(all), "*400\r\n") != n {
+		t.Errorf("%d bytes, %v", len(all), err)
+	}
+}
+
+// Every file descriptor is closed: those of clients that left and of those that were there to the end.
+func TestFilesAreClosed(t *testing.T) { bothWays(t, testFilesAreClosed) }
+
+func testFilesAreClosed(t *testing.T, w way) {
+	open := func() int {
+		files, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Skip(err)
+		}
+		return len(files)
+	}
+	before := open()
+	t.Run("serve", func(t *testing.T) {
+		s, addr := start(t, w, shop(), "", Limits{})
+		for i := range 20 {
+			c := dial(t, addr)
+			c.send("PING\r\n")
+			c.want("+PONG\r\n")
+			if i%2 == 0 {
+				c.Close()
+			}
+		}
+		until(t, "half of them to have left", func() bool { return s.Stats().Connections == 10 })
+	})
+	until(t, "no more files than before", func() bool { return open() <= before })
 }

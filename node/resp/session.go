@@ -14,7 +14,7 @@ type Next uint8
 // The answers of Handle.
 const (
 	More  Next = iota // everything complete was answered: write, then read more
-	Again             // the output is full: write, then call Handle with the rest
+	Again             // there is more to do: write, then call Handle with the rest
 	Close             // write, then close
 )
 
@@ -25,10 +25,24 @@ type Session struct {
 	remote string
 	feed   feed // where subscriptions go; nil when the session has no connection to push on
 
-	parser parser
-	args   [][]byte
-	in     []byte // what Handle was given
-	out    []byte // what it will return
+	parser   parser
+	ready    []request // found by ahead; those before next are answered
+	next     int
+	spans    []span // arguments of ready, relative to the start of each command
+	nextSpan int    // of ready[next]
+	parsed   int    // bytes of ready[next:]
+	fault    protocolError
+	keys     [][]byte // scratch of touch
+
+	args  [][]byte
+	out   []byte // what Handle will return
+	limit int    // length of out at which Handle returns
+	work  int    // what this Handle may still do, in look-ups
+
+	// A command with many keys may take several Handles: at is the argument that it goes on with, 0 for a fresh one.
+	at     int
+	paused bool
+	total  int64 // of EXISTS so far
 
 	resp3    bool
 	trusted  bool // gave the password, or needs none
@@ -69,32 +83,36 @@ func newSession(sh *shared, id int64, remote string) *Session {
 // the rest must be given again, at the start, with more behind it or (after Again) as it is.
 // It keeps neither slice.
 func (s *Session) Handle(in, out []byte) (used int, answers []byte, next Next) {
-	s.out, s.in = out, in
-	limit := len(out) + s.shared.limits.OutputBytes
+	s.out, s.limit, s.work = out, len(out)+s.shared.limits.OutputBytes, turnWork
 	next = More
-	for used < len(in) {
-		n, fault := s.parser.next(in[used:], s.bounds())
-		if fault != "" {
-			s.fail("ERR Protocol error: " + string(fault))
-			next, used = Close, len(in)
-			break
+	for next == More {
+		if s.next == len(s.ready) {
+			if s.ahead(in[used:]); len(s.ready) == 0 {
+				break
+			}
+			s.touch(in[used:])
 		}
-		if n == 0 {
-			break
-		}
-		s.run(in[used : used+n])
-		used += n
-		if s.closing {
-			next = Close
-			break
-		}
-		if len(s.out) >= limit {
+		r := &s.ready[s.next]
+		if !s.run(r, in[used:used+r.size]) {
 			next = Again
 			break
 		}
+		used += r.size
+		s.parsed -= r.size
+		s.nextSpan += r.spans
+		s.next++
+		switch {
+		case s.closing:
+			next = Close
+		case s.spent():
+			next = Again
+		}
 	}
-	answers = s.out
-	s.out, s.in = nil, nil
+	if next == More && s.fault != "" {
+		s.fail("ERR Protocol error: " + string(s.fault))
+		next, used = Close, len(in)
+	}
+	answers, s.out = s.out, nil
 	s.shared.count(&s.tally)
 	return used, answers, next
 }
@@ -106,37 +124,45 @@ func (s *Session) bounds() *bounds {
 	return &s.shared.anonymous
 }
 
-// run answers one command.
-func (s *Session) run(raw []byte) {
-	spans := s.parser.spans
-	if len(spans) == 0 {
-		return
+// run answers one command, or a part of it: then it is not done.
+func (s *Session) run(r *request, raw []byte) (done bool) {
+	if r.spans == 0 {
+		return true
 	}
 	args := s.args[:0]
-	for _, sp := range spans {
+	for _, sp := range s.spans[s.nextSpan : s.nextSpan+r.spans] {
 		args = append(args, raw[sp.from:sp.to])
 	}
 	s.args = args
-	s.tally.commands++
-	var upper [maxName]byte
-	c, ok := s.shared.commandTable[string(upperCase(upper[:0], args[0]))]
-	if !ok {
-		s.unknown(args[0])
-		return
+	s.work--
+	if s.paused {
+		s.paused = false
+	} else {
+		s.at = 0
+		s.tally.commands++
+		if !s.may(r.command) {
+			return true
+		}
 	}
-	if c.arity > 0 && len(args) != c.arity || len(args) < -c.arity {
+	r.command.run(s)
+	return !s.paused
+}
+
+// may says whether the command is one and is allowed now; otherwise the error was answered.
+func (s *Session) may(c *command) bool {
+	switch {
+	case c == nil:
+		s.unknown(s.args[0])
+	case c.arity > 0 && len(s.args) != c.arity || len(s.args) < -c.arity:
 		s.wrongArity(c.name)
-		return
-	}
-	if !s.trusted && !c.open {
+	case !s.trusted && !c.open:
 		s.fail("NOAUTH Authentication required.")
-		return
-	}
-	if s.channels != nil && !s.resp3 && !c.listening {
+	case s.channels != nil && !s.resp3 && !c.listening:
 		s.fail("ERR Can't execute '" + c.name + "': only SUBSCRIBE / UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context")
-		return
+	default:
+		return true
 	}
-	c.run(s)
+	return false
 }
 
 // maxName is longer than every command's name; a longer word is no command.

@@ -15,9 +15,11 @@ func tool(t *testing.T, name string) string {
 	return path
 }
 
-func TestRedisCLI(t *testing.T) {
+func TestRedisCLI(t *testing.T) { bothWays(t, testRedisCLI) }
+
+func testRedisCLI(t *testing.T, w way) {
 	cli := tool(t, "redis-cli")
-	_, addr := start(t, shop(), "s3cret", Limits{})
+	_, addr := start(t, w, shop(), "s3cret", Limits{})
 	_, port, _ := net.SplitHostPort(addr)
 	f := func(want string, args ...string) {
 		t.Helper()
@@ -33,9 +35,11 @@ func TestRedisCLI(t *testing.T) {
 	f("READONLY 'SET': dashi takes no writes over RESP; events come in over Kafka or HTTP", "SET", "a", "b")
 }
 
-func TestRedisBenchmark(t *testing.T) {
+func TestRedisBenchmark(t *testing.T) { bothWays(t, testRedisBenchmark) }
+
+func testRedisBenchmark(t *testing.T, w way) {
 	bench := tool(t, "redis-benchmark")
-	s, addr := start(t, shop(), "", Limits{})
+	s, addr := start(t, w, shop(), "", Limits{})
 	_, port, _ := net.SplitHostPort(addr)
 	out, err := exec.Command(bench, "-p", port, "-n", "2000", "-c", "20", "-P", "16", "-q", "HGETALL", "user_id:bob").CombinedOutput()
 	if err != nil || strings.Contains(strings.ToLower(string(out)), "error") {

@@ -1,0 +1,108 @@
+package resp
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// client is one connection as the server sees it, whatever carries it.
+type client struct {
+	server  *Server
+	session *Session
+	carrier carrier
+	loop    *loop     // of a socket
+	since   time.Time // when it was accepted
+
+	// beat changes with everything the connection does; its lowest bit is set while a write waits. The sweep
+	// compares it with the last one it saw: no clock is read and no timer is set for a command.
+	beat     atomic.Uint64
+	trusted  atomic.Bool
+	lastBeat uint64    // of the sweep
+	beatAt   time.Time // of the sweep
+	closed   atomic.Bool
+
+	channels atomic.Pointer[channels]
+	queue    chan message
+	stop     func()
+}
+
+// carrier moves the bytes of a client: a conn with a goroutine of its own, or a socket in an event loop. Its methods are
+// called from any goroutine and do not wait.
+type carrier interface {
+	subscribed() // the client has a queue now; called once
+	notify()     // there is a message in the queue
+	finish()     // end once the batch under way is answered
+	cut()        // end now; called once
+}
+
+// message is one activation on its way to a subscriber.
+type message struct {
+	name    string
+	payload []byte
+}
+
+// listen is called by the session, inside Handle, and when the connection ends.
+func (c *client) listen(ch *channels) {
+	before := c.channels.Swap(ch)
+	switch {
+	case before == nil && ch != nil:
+		c.server.shared.subscriberCount.Add(1)
+		if c.queue == nil {
+			c.queue = make(chan message, c.server.shared.limits.Queue)
+			c.carrier.subscribed()
+		}
+		c.stop = c.server.shared.backend.Subscribe("", c.deliver)
+	case before != nil && ch == nil:
+		c.server.shared.subscriberCount.Add(-1)
+		c.stop()
+		c.stop = nil
+	}
+}
+
+// deliver is called by whoever publishes and never waits (I7).
+func (c *client) deliver(_, name string, payload []byte) {
+	if !c.channels.Load().wants(name) {
+		return
+	}
+	select {
+	case c.queue <- message{name, payload}:
+		c.carrier.notify()
+	default:
+		if c.kill() {
+			c.server.shared.dropped.Add(1)
+		}
+	}
+}
+
+// appendQueued appends what waits in the queue, pushBytes and one message at most.
+func (c *client) appendQueued(dst []byte) []byte {
+	ch, resp3 := c.session.channels, c.session.resp3
+	n := uint64(0)
+	for end := len(dst) + pushBytes; len(dst) < end; n++ {
+		select {
+		case m := <-c.queue:
+			dst = appendMessage(dst, resp3, ch, m)
+			continue
+		default:
+		}
+		break
+	}
+	c.server.shared.pushed.Add(n)
+	return dst
+}
+
+// noteTrust tells the sweep that the password was given, or taken back by RESET.
+func (c *client) noteTrust() {
+	if c.session.trusted != c.trusted.Load() {
+		c.trusted.Store(c.session.trusted)
+	}
+}
+
+// kill ends the connection from outside; true the first time.
+func (c *client) kill() bool {
+	if c.closed.Swap(true) {
+		return false
+	}
+	c.carrier.cut()
+	return true
+}
