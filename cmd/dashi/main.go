@@ -62,7 +62,7 @@ Start here:
 		&cobra.Group{ID: "recipes", Title: "Work on recipes:"},
 		&cobra.Group{ID: "ask", Title: "Ask a running node (--addr or DASHI_ADDR):"},
 	)
-	c.AddCommand(devCommand(), serveCommand(), checkCommand(), replayCommand(), identityCommand(),
+	c.AddCommand(devCommand(), serveCommand(), checkCommand(), replayCommand(), identityCommand(), trainCommand(),
 		getCommand(), audiencesCommand(), membersCommand(), queryCommand(), tailCommand(), statusCommand())
 	return c
 }

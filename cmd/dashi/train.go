@@ -1,0 +1,230 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"dashi/pipeline/score"
+
+	"github.com/spf13/cobra"
+)
+
+// trainOptions are the flags of train.
+type trainOptions struct {
+	label             string
+	features, without []string
+	positive          string
+	l2, hold          float64
+	out               string
+	input             matchOptions // format and delimiter
+	format            string
+}
+
+func trainCommand() *cobra.Command {
+	var o trainOptions
+	c := &cobra.Command{
+		Use:   "train FILE --label COLUMN --out MODEL",
+		Short: "Train a score on rows of features",
+		Long: `Train a logistic regression on the rows of a CSV or JSONL file, gzipped or not: one column says what happened (the label), the
+others are features. Numbers are standardised, skewed ones count by their logarithm, words get a weight each, and an empty
+cell stands for the mean. A part of the rows is held out, and the model is tested on it.
+
+The same file gives the same model, byte for byte.`,
+		Example: `  dashi train visits.csv.gz --label Revenue --out purchase.json
+  dashi train customers.jsonl --label churned --features days_since_login,plan,tickets --l2 10 --out churn.json`,
+		GroupID: "recipes",
+		Args:    cobra.ExactArgs(1),
+	}
+	f := c.Flags()
+	f.StringVar(&o.label, "label", "", "column that says what happened (required)")
+	f.StringVar(&o.positive, "positive", "", "the word in it that means yes (default: true, yes or 1)")
+	f.StringSliceVar(&o.features, "features", nil, "columns to learn from (default: all others)")
+	f.StringSliceVar(&o.without, "without", nil, "columns not to learn from")
+	f.Float64Var(&o.l2, "l2", 1, "penalty on large weights")
+	f.Float64Var(&o.hold, "hold", 0.2, "share of rows to test the model on; 0 for none")
+	f.StringVar(&o.out, "out", "", "file for the model (required)")
+	f.StringVar(&o.input.format, "format", "", "csv or jsonl (default: by the file's name)")
+	f.StringVar(&o.input.delimiter, "delimiter", "", `what stands between the columns of a csv file (default: , or ; by the header)`)
+	f.StringVarP(&o.format, "output", "o", "", "json for JSON, otherwise text for people")
+	_ = c.MarkFlagRequired("label")
+	_ = c.MarkFlagRequired("out")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if err := checkOutput(o.format); err != nil {
+			return err
+		}
+		if !(o.l2 > 0) || !(o.hold >= 0 && o.hold < 1) {
+			return fmt.Errorf("--l2 is %v and --hold %v; wanted: more than 0, and from 0 to below 1", o.l2, o.hold)
+		}
+		return train(c, args[0], o)
+	}
+	return c
+}
+
+func train(c *cobra.Command, path string, o trainOptions) error {
+	columns, labels, err := readFeatures(c, path, &o)
+	if err != nil {
+		return err
+	}
+	file, report, err := score.Train(columns, labels, score.TrainSettings{L2: o.l2, Held: o.hold})
+	if err != nil {
+		return fmt.Errorf("cannot train on %q: %w", path, err)
+	}
+	if err := os.WriteFile(o.out, file, 0o644); err != nil {
+		return fmt.Errorf("cannot write the model: %w", err)
+	}
+	if o.format == "json" {
+		return json.NewEncoder(c.OutOrStdout()).Encode(report)
+	}
+	fmt.Fprintf(c.OutOrStdout(), "%s: trained on %d rows, of which %d say yes; %d rounds\n", o.out, report.Rows, report.Positives, report.Rounds)
+	if report.HeldRows > 0 {
+		fmt.Fprintf(c.OutOrStdout(), "on %d rows that it has not seen: AUC %.4f (0.5 is chance, 1 is perfect), mean log loss %.4f\n", report.HeldRows, report.AUC, report.LogLoss)
+	}
+	return nil
+}
+
+// readFeatures reads the rows as columns.
+func readFeatures(c *cobra.Command, path string, o *trainOptions) ([]score.Column, []bool, error) {
+	delimiter, err := chooseFormat(path, &o.input)
+	if err != nil {
+		return nil, nil, err
+	}
+	var names []string
+	if o.input.format == "jsonl" {
+		if names, err = jsonColumns(path); err != nil {
+			return nil, nil, err
+		}
+	}
+	rows, err := openRows(path, o.input.format, delimiter, names)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer rows.Close()
+	label, use, err := chooseFeatures(rows.columns, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	cells := make([][]string, len(use))
+	var labels []bool
+	words := map[string]string{} // each cell once: features repeat
+	for {
+		row, line, err := rows.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, nil, fmt.Errorf("cannot read %q, line %d: %w", path, line, err)
+		}
+		yes, err := o.isYes(row[label])
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s line %d: %w", path, line, err)
+		}
+		if len(labels)*len(use) > score.MostCells {
+			return nil, nil, fmt.Errorf("%q is larger than %d cells: train on a part of it", path, score.MostCells)
+		}
+		labels = append(labels, yes)
+		for i, at := range use {
+			cell, ok := words[row[at]]
+			if !ok {
+				cell = strings.Clone(row[at])
+				words[cell] = cell
+			}
+			cells[i] = append(cells[i], cell)
+		}
+		if len(labels)%1024 == 0 && c.Context().Err() != nil {
+			return nil, nil, c.Context().Err()
+		}
+	}
+	if len(labels) == 0 {
+		return nil, nil, fmt.Errorf("%q has no rows", path)
+	}
+	columns := make([]score.Column, len(use))
+	for i, at := range use {
+		columns[i] = featureColumn(strings.TrimSpace(rows.columns[at]), cells[i])
+	}
+	return columns, labels, nil
+}
+
+func chooseFeatures(header []string, o *trainOptions) (label int, use []int, err error) {
+	find := func(name string) (int, error) {
+		i := slices.IndexFunc(header, func(h string) bool { return strings.TrimSpace(h) == strings.TrimSpace(name) })
+		if i < 0 {
+			return 0, fmt.Errorf("no column %q; there are: %s", name, strings.Join(header, ", "))
+		}
+		return i, nil
+	}
+	if label, err = find(o.label); err != nil {
+		return 0, nil, err
+	}
+	left := map[int]bool{label: true}
+	for _, name := range o.without {
+		i, err := find(name)
+		if err != nil {
+			return 0, nil, err
+		}
+		left[i] = true
+	}
+	for _, name := range o.features {
+		i, err := find(name)
+		if err != nil {
+			return 0, nil, err
+		}
+		if !left[i] {
+			use = append(use, i)
+		}
+	}
+	if len(o.features) == 0 {
+		for i := range header {
+			if !left[i] {
+				use = append(use, i)
+			}
+		}
+	}
+	if len(use) == 0 {
+		return 0, nil, errors.New("no columns are left to learn from")
+	}
+	return label, use, nil
+}
+
+func (o *trainOptions) isYes(cell string) (bool, error) {
+	cell = strings.TrimSpace(cell)
+	if o.positive != "" {
+		return cell == o.positive, nil
+	}
+	switch strings.ToLower(cell) {
+	case "true", "yes", "1":
+		return true, nil
+	case "false", "no", "0":
+		return false, nil
+	}
+	return false, fmt.Errorf("%s is %q; wanted: true or false, yes or no, 1 or 0 (or say with --positive which word means yes)", o.label, cell)
+}
+
+// featureColumn decides what a column holds: numbers, true and false, or words.
+func featureColumn(name string, cells []string) score.Column {
+	numbers := make([]float64, len(cells))
+	for i, cell := range cells {
+		switch cell = strings.TrimSpace(cell); strings.ToLower(cell) {
+		case "":
+			numbers[i] = math.NaN()
+			continue
+		case "true":
+			numbers[i] = 1
+			continue
+		case "false":
+			continue
+		}
+		v, err := strconv.ParseFloat(cell, 64)
+		if err != nil || math.IsInf(v, 0) {
+			return score.Column{Name: name, Words: cells}
+		}
+		numbers[i] = v
+	}
+	return score.Column{Name: name, Numbers: numbers}
+}
