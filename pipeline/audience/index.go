@@ -9,13 +9,19 @@ import (
 
 // Index knows which audiences a change may concern. It is immutable and may be shared.
 type Index struct {
-	definitions []Definition
-	attributes  []readers
-	purposes    []Bits
-	dependents  []Bits // by audience: those that read it
-	all         Bits
-	timed       Bits // those that change with time
-	times       bool // there are such
+	tests      []test // by audience
+	attributes []readers
+	purposes   []Bits
+	all        Bits
+	timed      Bits // those that change with time
+	times      bool // there are such
+}
+
+// test is what evaluating an audience needs of its definition, which is five times as large.
+type test struct {
+	condition  expr.Bool
+	next       func(*expr.Env) int64 // nil: time changes nothing
+	dependents Bits                  // those that read the audience; nil when none
 }
 
 // readers are the audiences that read one attribute.
@@ -33,12 +39,11 @@ type readers struct {
 func NewIndex(definitions []Definition, attributes, purposes int) *Index {
 	n := len(definitions)
 	x := &Index{
-		definitions: definitions,
-		attributes:  make([]readers, attributes),
-		purposes:    make([]Bits, purposes),
-		dependents:  make([]Bits, n),
-		all:         NewBits(n),
-		timed:       NewBits(n),
+		tests:      make([]test, n),
+		attributes: make([]readers, attributes),
+		purposes:   make([]Bits, purposes),
+		all:        NewBits(n),
+		timed:      NewBits(n),
 	}
 	for i := range definitions {
 		x.all.Set(i)
@@ -46,7 +51,7 @@ func NewIndex(definitions []Definition, attributes, purposes int) *Index {
 			x.timed.Set(i)
 			x.times = true
 		}
-		x.dependents[i] = NewBits(n)
+		x.tests[i] = test{condition: definitions[i].Condition, next: definitions[i].Next}
 	}
 	for i, d := range definitions {
 		for _, a := range d.Atoms {
@@ -81,7 +86,7 @@ func NewIndex(definitions []Definition, attributes, purposes int) *Index {
 			if o >= i {
 				panic("BUG: audience " + d.Name + " reads one that is not before it")
 			}
-			x.dependents[o].Set(i)
+			x.tests[o].dependents = with(x.tests[o].dependents, i, n)
 		}
 	}
 	return x
@@ -96,7 +101,7 @@ func with(b Bits, i, n int) Bits {
 }
 
 // Len is the number of audiences.
-func (x *Index) Len() int { return len(x.definitions) }
+func (x *Index) Len() int { return len(x.tests) }
 
 // Read says whether any audience reads the attribute.
 func (x *Index) Read(attribute int) bool { return x.attributes[attribute].any != nil }
@@ -195,10 +200,10 @@ func (x *Index) Evaluate(env *expr.Env, dirty Bits, flips []int) (flipped []int,
 		for dirty[w] != 0 {
 			i := w<<6 + bits.TrailingZeros64(dirty[w])
 			dirty[w] &= dirty[w] - 1
-			d := &x.definitions[i]
-			in := d.Condition(env) == expr.True
-			if d.Next != nil {
-				next = min(next, d.Next(env))
+			t := &x.tests[i]
+			in := t.condition(env) == expr.True
+			if t.next != nil {
+				next = min(next, t.next(env))
 			}
 			if in == member.Has(i) {
 				continue
@@ -209,7 +214,7 @@ func (x *Index) Evaluate(env *expr.Env, dirty Bits, flips []int) (flipped []int,
 				member.Clear(i)
 			}
 			flipped = append(flipped, i)
-			dirty.Or(x.dependents[i]) // all of a larger index: none is passed by
+			dirty.Or(t.dependents) // all of a larger index: none is passed by
 		}
 	}
 	return flipped, next
