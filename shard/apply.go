@@ -126,7 +126,7 @@ func (a *applier) event(e *event.Event, r *Result) {
 	}
 	if !found {
 		ref = s.table.Insert(e.Hash, ns, value)
-		p.index.All(a.dirty)
+		p.index.Fresh(a.dirty)
 	}
 	a.ref, a.rec = ref, s.table.Edit(ref)
 	if !found {

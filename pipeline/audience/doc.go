@@ -9,7 +9,7 @@
 //
 // What the caller must do, in order, for one event on one profile: read the numbers before, update, call
 // Changed (numbers, times), TouchedKey (one element of a set or tally) or Touched (everything else) for each updated attribute and Consented for each
-// purpose, then Evaluate once. For a new profile: start from All.
+// purpose, then Evaluate once. For a new profile: start from Fresh; for a changed cookbook: from All.
 //
 // Invariants:
 //

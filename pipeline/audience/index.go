@@ -13,6 +13,7 @@ type Index struct {
 	attributes []readers
 	purposes   []Bits
 	all        Bits
+	fresh      Bits // those that a new profile may be in before anything is in it
 	timed      Bits // those that change with time
 	times      bool // there are such
 }
@@ -43,6 +44,7 @@ func NewIndex(definitions []Definition, attributes, purposes int) *Index {
 		attributes: make([]readers, attributes),
 		purposes:   make([]Bits, purposes),
 		all:        NewBits(n),
+		fresh:      NewBits(n),
 		timed:      NewBits(n),
 	}
 	for i := range definitions {
@@ -89,7 +91,21 @@ func NewIndex(definitions []Definition, attributes, purposes int) *Index {
 			x.tests[o].dependents = with(x.tests[o].dependents, i, n)
 		}
 	}
+	x.begin(definitions)
 	return x
+}
+
+// begin finds out which audiences have to be evaluated for a new profile whatever its first event changes: those that a
+// profile without any state is in, and those of which that cannot be said once for all. Of the others an evaluation would say that it
+// is not in, and what changes afterwards marks them.
+func (x *Index) begin(definitions []Definition) {
+	env := expr.Env{Audiences: make([]uint64, len(x.all))}
+	for i := range definitions {
+		d := &definitions[i]
+		if d.Personal || d.Next != nil || slices.ContainsFunc(d.Nested, x.fresh.Has) || d.Condition(&env) == expr.True {
+			x.fresh.Set(i)
+		}
+	}
 }
 
 func with(b Bits, i, n int) Bits {
@@ -108,6 +124,9 @@ func (x *Index) Read(attribute int) bool { return x.attributes[attribute].any !=
 
 // All marks every audience.
 func (x *Index) All(dirty Bits) { copy(dirty, x.all) }
+
+// Fresh marks the audiences that a new profile may be in although nothing is known of it.
+func (x *Index) Fresh(dirty Bits) { copy(dirty, x.fresh) }
 
 // Timed marks the audiences whose conditions change with time alone, and says whether there are any.
 func (x *Index) Timed(dirty Bits) bool {

@@ -54,6 +54,8 @@ type Definition struct {
 	// Next is the first instant after Env.Now at which the condition may change although nothing else does; see
 	// expr.Expr. nil: time changes nothing.
 	Next func(*expr.Env) int64
+	// Personal says that the outcome for a profile without any state may differ from one to another.
+	Personal bool
 	// Atoms are the thresholds of the condition. An attribute that is read in any other way is in Keys or Reads.
 	Atoms []Atom
 	// Keys are the elements of which the condition asks whether they are in, or for their number.

@@ -38,6 +38,8 @@ type Expr struct {
 	Coarse    []int
 	UsesNow   bool
 	UsesEvent bool
+	// Derives says that an attribute without a state of its own is read: its value may depend on who the profile is.
+	Derives bool
 
 	// Next gives the first instant after Env.Now at which the outcome of a condition may change although nothing else
 	// does, in milliseconds, Never for none within a hundred years. Until then the outcome stays. It may be too early, but not
@@ -228,6 +230,7 @@ func (x *Expr) dependencies(c *compiler, all bool) {
 			x.Purposes = append(x.Purposes, v.index)
 		case fromAttribute:
 			x.UsesNow = x.UsesNow || v.attr.UsesNow
+			x.Derives = x.Derives || v.attr.Kind == nil
 			x.Audiences = append(x.Audiences, v.attr.Audiences...)
 			x.Purposes = append(x.Purposes, v.attr.Purposes...)
 			x.Attributes = append(x.Attributes, v.attr.stored()...)
