@@ -203,7 +203,7 @@ func (a *applier) rule(rule *recipe.Rule, e *event.Event) {
 		return
 	}
 	in := &a.in
-	in.Op, in.By, in.Time, in.Now, in.ID = rule.Op, 1, e.Time, env.Now, e.ID
+	in.Op, in.By, in.Time, in.Now, in.ID, in.Step = rule.Op, 1, e.Time, env.Now, e.ID, rule.Step
 	if rule.Value == nil {
 		in.Value = event.Value{}
 	} else {

@@ -12,13 +12,19 @@ type Elements struct {
 	Number float64 // of a tally key
 
 	window shown // in place of t, for what a window shows
-	t      table
-	i      int
-	kind   Type
+	// Of a sequence: the keys for which something is true at an instant.
+	sequence *sequence
+	now      int64
+	t        table
+	i        int
+	kind     Type
 }
 
 // Next goes to the next element; before the first call there is none.
 func (e *Elements) Next() bool {
+	if e.sequence != nil {
+		return e.sequence.nextKey(e)
+	}
 	if e.window.next() {
 		e.Value, e.Number = e.window.t.str(e.window.row), e.window.number.over(micro)
 		return true

@@ -62,6 +62,8 @@ func TestFormat(t *testing.T) {
 		e(Spec{Kind: "session_start", Session: &SessionSpec{}}, "x x@1h", at(0, text("x")), at(hour, text("x"))),
 		e(Spec{Kind: "last", Of: String, Session: &SessionSpec{}}, "soup tea@1h", at(0, text("soup")), at(hour, text("tea"))),
 		e(Spec{Kind: "count", Session: &SessionSpec{Gap: 2 * hour, Longest: 3 * hour}}, "x x@1h x@2h", at(0, text("x")), at(hour, text("x")), at(2*hour, text("x"))),
+		e(Spec{Kind: "sequence", Sequence: &SequenceSpec{Steps: []StepSpec{{}, {Not: true, Within: hour}}, Keyed: true}}, "cart(soup) order(tea)@2h",
+			at(0, text("soup")), late(step(1, "tea"), 2*hour)),
 		e(Spec{Kind: "distinct"}, "soup 1 true", at(0, text("soup")), at(0, number(1)), at(0, truth(true))),
 	}
 	file, err := os.ReadFile("FORMAT.md")
@@ -78,5 +80,11 @@ func TestFormat(t *testing.T) {
 
 func late(in Input, ms int64) Input {
 	in.Time += ms
+	return in
+}
+
+func step(i uint8, key string) Input {
+	in := at(0, text(key))
+	in.Step = i
 	return in
 }

@@ -34,6 +34,7 @@ type Input struct {
 	By    float64   // weight, for tally; 1 by default
 	Time  int64     // event time, milliseconds
 	Now   int64     // the shard's clock when it is folded in, milliseconds; the state must not depend on it (I2)
+	Step  uint8     // for sequence: which of its steps occurred
 	ID    [2]uint64 // hash of the message id, or zero
 }
 

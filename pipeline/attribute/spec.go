@@ -33,6 +33,8 @@ type Spec struct {
 	// Session, for kinds with one operation and for session_start, session_end, in_session and session_count, says what a
 	// session is. The former then show the value in the latest session. session_count needs a Window, of fixed length.
 	Session *SessionSpec
+	// Sequence is for sequence; its Limit is 200 occurrences by default, at most 2,000.
+	Sequence *SequenceSpec
 	// Salt and Weights are for bucket; see NewBucket.
 	Salt    string
 	Weights []Weight
@@ -57,7 +59,7 @@ const MaxElement = 512
 // no state and is made by NewBucket.
 func Kinds() []string {
 	return []string{"avg", "bucket", "count", "distinct", "first", "first_at", "flag", "in_session", "last", "last_at",
-		"list", "max", "min", "session_count", "session_end", "session_start", "set", "sum", "tally"}
+		"list", "max", "min", "sequence", "session_count", "session_end", "session_start", "set", "sum", "tally"}
 }
 
 // New returns the kind that spec describes. The error says what to change, in a recipe's words.
@@ -108,6 +110,9 @@ func (s *Spec) buildSession() (Kind, error) {
 }
 
 func (s *Spec) build() (Kind, error) {
+	if s.Kind == "sequence" {
+		return newSequence(s.Sequence, s.Limit)
+	}
 	if s.Session != nil {
 		return s.buildSession()
 	}
@@ -177,7 +182,8 @@ func (s *Spec) checkOptions() error {
 	if s.Kind == "bucket" {
 		return errors.New("it has no state; use NewBucket")
 	}
-	limits := map[string][2]int{"set": {DefaultSet, MaxSet}, "tally": {DefaultTally, MaxTally}, "list": {DefaultList, MaxList}}
+	limits := map[string][2]int{"set": {DefaultSet, MaxSet}, "tally": {DefaultTally, MaxTally}, "list": {DefaultList, MaxList},
+		"sequence": {DefaultSequence, MaxSequence}}
 	if s.Window != "" && s.Kind == "distinct" {
 		limits["distinct"] = [2]int{DefaultSet, MaxSet}
 		if s.Precision != 0 {
@@ -186,6 +192,8 @@ func (s *Spec) checkOptions() error {
 	}
 	limit, limited := limits[s.Kind]
 	switch {
+	case (s.Kind == "sequence") != (s.Sequence != nil):
+		return errors.New("only a sequence has steps, and it must have them")
 	case s.Session == nil && slices.Contains(ofSessions, s.Kind):
 		return errors.New("it has no session; say of which sessions it is")
 	case s.Session != nil && !slices.Contains(ofSessions, s.Kind) && !slices.Contains(inSessions, s.Kind):

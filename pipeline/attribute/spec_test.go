@@ -52,6 +52,9 @@ func TestKinds(t *testing.T) {
 		if name == "session_count" {
 			spec.Window = "30d"
 		}
+		if name == "sequence" {
+			spec.Sequence = &SequenceSpec{Steps: []StepSpec{{}, {}}}
+		}
 		k := mustNew(t, spec)
 		if k.Name() != name || k.FixedSize()%8 != 0 {
 			t.Errorf("%s: name %s, fixed size %d", name, k.Name(), k.FixedSize())

@@ -24,6 +24,14 @@ var berlin, newYork = mustZone("Europe/Berlin"), mustZone("America/New_York")
 
 // timed are the kinds whose value depends on now.
 func timed() map[string]Spec {
+	all := windowsAndSessions()
+	for name, spec := range sequences() {
+		all["sequence/"+name] = spec
+	}
+	return all
+}
+
+func windowsAndSessions() map[string]Spec {
 	return map[string]Spec{
 		"count/30d":          {Kind: "count", Window: "30d"},
 		"count/1h":           {Kind: "count", Window: "1h", Bucket: "5m"},
@@ -67,6 +75,9 @@ var halfHour = &SessionSpec{Gap: 30 * minute, Longest: 2 * hour}
 
 // timedOracle is what a timed kind should show at an instant, from the whole history.
 func timedOracle(spec Spec, ins []Input, now int64) any {
+	if spec.Sequence != nil {
+		return sequenceOracle(spec, ins, now)
+	}
 	if spec.Session != nil {
 		return sessionOracle(spec, ins, now)
 	}
@@ -152,10 +163,10 @@ func inWindow(spec Spec, t, now int64) bool {
 func histories() *rapid.Generator[[]Input] {
 	march := time.Date(2024, 2, 20, 0, 0, 0, 0, time.UTC).UnixMilli()
 	return rapid.Custom(func(t *rapid.T) []Input {
-		reach := rapid.SampledFrom([]int64{hour, dayMs, 10 * dayMs, 80 * dayMs, 400 * dayMs}).Draw(t, "reach")
+		reach := rapid.SampledFrom([]int64{3, hour, 5 * hour, 9 * hour, dayMs, 10 * dayMs, 80 * dayMs, 400 * dayMs}).Draw(t, "reach")
 		step := rapid.SampledFrom([]int64{1, minute, hour}).Draw(t, "step")
 		return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Input {
-			in := Input{By: 1, Op: rapid.SampledFrom([]Op{Add, Add, Add, Touch, Remove}).Draw(t, "op"), Time: march + rapid.Int64Range(0, reach/step).Draw(t, "time")*step}
+			in := Input{By: 1, Step: uint8(rapid.IntRange(0, 3).Draw(t, "step")), Op: rapid.SampledFrom([]Op{Add, Add, Add, Touch, Remove}).Draw(t, "op"), Time: march + rapid.Int64Range(0, max(reach/step, 3)).Draw(t, "time")*step}
 			switch rapid.IntRange(0, 9).Draw(t, "value") {
 			case 0, 1, 2, 3:
 				in.Value = number(rapid.SampledFrom([]float64{0, 1, -1, 2.5, 19.99, 0.1}).Draw(t, "number"))
@@ -187,7 +198,7 @@ func TestTimedAgainstFullHistory(t *testing.T) {
 				for _, in := range ins {
 					newest = max(newest, in.Time)
 				}
-				now := newest + rapid.Int64Range(-ahead, 100*dayMs).Draw(t, "after")
+				now := newest + rapid.OneOf(rapid.Int64Range(-dayMs, 0), rapid.Int64Range(0, 2*dayMs), rapid.Int64Range(0, 100*dayMs)).Draw(t, "after")
 				for range 4 {
 					got := string(k.AppendJSON(nil, s.fixed, s.seg, now))
 					if want := toJSON(timedOracle(spec, ins, now)); got != want && spec.Limit == 0 && spec.Top == 0 {
@@ -302,4 +313,34 @@ func sessionOracle(spec Spec, ins []Input, now int64) any {
 		return now < last.end()+30*minute
 	}
 	return lifetimeOracles[spec.Kind](Spec{Kind: spec.Kind, Of: spec.Of, Limit: 0, Precision: spec.Precision}, last)
+}
+
+// An event may lie a day ahead of the clock, and what the clock can still show then is there.
+func TestClockADayBehind(t *testing.T) {
+	for _, spec := range []Spec{{Kind: "count", Window: "1h"}, {Kind: "distinct", Window: "1h"}, {Kind: "max", Of: Number, Window: "this day"}} {
+		k := mustNew(t, spec)
+		s := foldAll(k, []Input{at(0, number(7)), late(at(0, number(3)), dayMs)})
+		if v, ok := k.Num(s.fixed, s.seg, noon); !ok || v != map[string]float64{"count": 2, "distinct": 2, "max": 7}[spec.Kind] {
+			t.Errorf("%s: %v %v", spec.Kind, v, ok)
+		}
+	}
+}
+
+// Runs that last for many slots, after every event of them.
+func TestLongSessions(t *testing.T) {
+	for every := int64(7); every < 32; every++ {
+		for _, spec := range []Spec{{Kind: "count", Session: halfHour}, {Kind: "first", Of: Number, Session: halfHour}, {Kind: "session_start", Session: halfHour},
+			{Kind: "session_count", Window: "36h", Session: halfHour}} {
+			k, s := mustNew(t, spec), newState(mustNew(t, spec))
+			var ins []Input
+			for ms := int64(0); ms < 9*hour; ms += every * minute {
+				in := late(at(0, number(float64(ms))), ms)
+				ins = append(ins, in)
+				s.update(k, in, 500)
+				if got, want := s.json(k), toJSON(sessionOracle(spec, ins, noon)); got != want {
+					t.Fatalf("%s, every %d minutes, after %d: %s, oracle says %s", spec.Kind, every, len(ins), got, want)
+				}
+			}
+		}
+	}
 }

@@ -26,24 +26,65 @@ func benchTimed(b *testing.B, k Timed) {
 			ins[i].Value = text(fmt.Sprint("sku-00", mix(uint64(i))%20))
 		}
 	}
+	benchInputs(b, k, ins)
+}
+
+// benchInputs does what a shard does with each input; behind the last one it begins anew.
+func benchInputs(b *testing.B, k Kind, ins []Input) {
 	s := newState(k)
 	scratch := make([]byte, 0, 1<<16)
 	buf := make([]byte, 0, 1<<16)
+	timed, _ := k.(Timed)
 	i := 0
 	b.ReportAllocs()
 	for b.Loop() {
 		in := &ins[i]
 		k.Num(s.fixed, s.seg, in.Time)
-		out := k.Update(s.fixed, s.seg, in, scratch)
-		if len(out) != len(s.seg) || len(out) > 0 && &out[0] != &s.seg[0] {
+		if out := k.Update(s.fixed, s.seg, in, scratch); len(out) != len(s.seg) || len(out) > 0 && &out[0] != &s.seg[0] {
 			buf = append(buf[:0], out...) // as a record takes it over
 			s.seg = buf
 		}
 		k.Num(s.fixed, s.seg, in.Time)
-		k.NextChange(s.fixed, s.seg, in.Time)
+		if timed != nil {
+			timed.NextChange(s.fixed, s.seg, in.Time)
+		}
 		if i++; i == len(ins) {
-			i = 0
-			s.seg = s.seg[:0]
+			i, s.seg = 0, s.seg[:0]
+			clear(s.fixed)
+		}
+	}
+}
+
+// BenchmarkSession: the same for what is bounded to a session; an input every two minutes, 20 in a session.
+func BenchmarkSession(b *testing.B) {
+	for _, spec := range []Spec{{Kind: "in_session", Session: &SessionSpec{}}, {Kind: "session_count", Window: "30d", Session: &SessionSpec{}},
+		{Kind: "count", Session: &SessionSpec{}}, {Kind: "sum", Session: &SessionSpec{}}, {Kind: "last", Of: Number, Session: &SessionSpec{}}, {Kind: "tally", Session: &SessionSpec{}}} {
+		k := mustNew(b, spec)
+		ins := make([]Input, 4000)
+		for i := range ins {
+			ins[i] = Input{By: 1, Time: noon + int64(i/20)*8*hour + int64(i%20)*2*minute, Value: number(float64(i))}
+			if spec.Kind == "tally" {
+				ins[i].Value = text(fmt.Sprint("sku-00", mix(uint64(i))%5))
+			}
+		}
+		b.Run("kind="+spec.Kind, func(b *testing.B) { benchInputs(b, k, ins) })
+	}
+}
+
+// BenchmarkSequence: the carts and orders of a person who puts a product into the cart every two hours and orders every
+// fourth; the latest occurrences are kept.
+func BenchmarkSequence(b *testing.B) {
+	for _, limit := range []int{20, 200} {
+		for _, show := range []string{"count", "complete_keys"} {
+			k := mustNew(b, Spec{Kind: "sequence", Limit: limit, Sequence: &SequenceSpec{Steps: []StepSpec{{}, {Not: true, Within: hour}}, Keyed: true, Show: show}})
+			ins := make([]Input, 4000)
+			for i := range ins {
+				ins[i] = Input{By: 1, Time: noon + int64(i)*2*hour, Value: text(fmt.Sprint("sku-00", mix(uint64(i/2))%50))}
+				if i%8 == 7 {
+					ins[i].Step, ins[i].Time = 1, ins[i-1].Time+hour/2
+				}
+			}
+			b.Run(fmt.Sprintf("occurrences=%d/show=%s", limit, show), func(b *testing.B) { benchInputs(b, k, ins) })
 		}
 	}
 }

@@ -51,6 +51,7 @@ func (c *compiler) stored(i int, e *entry, kind string, a *Attribute) bool {
 	first := len(c.rules)
 	errorsBefore := c.errors
 	of := expr.AnyType
+	var steps *attribute.SequenceSpec
 	s := c.sessionOf(e)
 	if s != nil {
 		if s.entry.bad {
@@ -60,6 +61,8 @@ func (c *compiler) stored(i int, e *entry, kind string, a *Attribute) bool {
 	}
 	switch kind {
 	case "in_session", "session_start", "session_end", "session_count":
+	case "sequence":
+		steps = c.sequence(i, e)
 	case "flag":
 		c.addRules(i, e, kind, value(e.node, "raise"), attribute.Add, false, &of)
 		c.addRules(i, e, kind, value(e.node, "lower"), attribute.Remove, false, &of)
@@ -81,10 +84,12 @@ func (c *compiler) stored(i int, e *entry, kind string, a *Attribute) bool {
 		c.rules = c.rules[:first]
 		return false
 	}
-	k, err := attribute.New(c.spec(e, kind, of, s))
+	spec := c.spec(e, kind, of, s)
+	spec.Sequence = steps
+	k, err := attribute.New(spec)
 	if err != nil {
 		at := value(e.node, "kind")
-		for _, name := range []string{"window", "bucket"} {
+		for _, name := range []string{"window", "bucket", "steps"} {
 			if n := value(e.node, name); n != nil {
 				at = n
 			}

@@ -22,7 +22,7 @@
 //	zone: NAME                                                           # of days, weeks and months in windows
 //	purposes: {NAME: PATH | {from, on, granted, withdrawn}}
 //	sessions: {NAME: {on, where, gap, longest}}
-//	attributes: {NAME: {kind, description, ...}}                         # on, where, each, value, by; or rules; window, bucket; session
+//	attributes: {NAME: {kind, description, ...}}                         # on, where, each, value, by; or rules; window, bucket; session; steps
 //	audiences: {NAME: CONDITION | {when, description, emit, requires}}
 //	activations: {NAME: {on: {enter|exit|change|event}, where, requires, include}}
 //	mappings: {NAME: {format, event, time, identifiers, anonymous, message_id, properties, traits, context}}

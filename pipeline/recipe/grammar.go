@@ -93,6 +93,21 @@ func opposed(up, upDoc, down, downDoc string, extra ...key) []key {
 	}
 }
 
+var (
+	lengthShape = textShape("A number of s, m, h, d or w such as 90m.")
+
+	stepKeyKey = key{name: "key", doc: "The value by which occurrences belong together.", shape: expressionShape("A CEL expression that gives a string.")}
+
+	stepShape = &shape{is: object, def: "step", doc: "One step: `on` or `not`.", keys: []key{
+		{name: "on", doc: "The event of this step.", shape: onShape},
+		{name: "not", doc: "No such event between the steps around it; as the last step, none until within has passed.", shape: onShape},
+		whereKey, eachKey, stepKeyKey,
+		{name: "within", doc: "Less than this after the step before. For a last step with not: how long there must be none.", shape: lengthShape},
+		{name: "times", doc: "So often, each within `within` of the one before.", shape: &shape{is: integer, min: 1, max: attribute.MaxStages}},
+		{name: "optional", doc: "May be left out.", shape: &shape{is: boolean}},
+	}}
+)
+
 var attributeShape = &shape{
 	is: object, def: "attribute",
 	doc:  "One attribute of a profile.",
@@ -127,6 +142,16 @@ var attributeShape = &shape{
 				key{name: "top", doc: "Show only so many, largest first.", shape: &shape{is: integer, min: 1, max: attribute.MaxTally}})},
 		{"list", "The last strings, newest first.", append(counted(valueKey("The string.")), sessionKey, limitKey(attribute.DefaultList, attribute.MaxList),
 			key{name: "unique", doc: "A string stands in it once, at its latest time.", shape: &shape{is: boolean}})},
+		{"sequence", "Steps that follow one another, such as a cart and then no order within an hour.", []key{
+			{name: "steps", doc: "What happens, in order.", required: true, shape: &shape{is: listOf, of: stepShape}},
+			{name: "until", doc: "Events that undo what has begun and what is complete.", shape: &shape{is: object, doc: "Events that undo.", keys: []key{onKey, whereKey, eachKey, stepKeyKey}}},
+			{name: "key", doc: "Only occurrences with the same value belong together, such as those of one product; for steps that have no key of their own.", shape: expressionShape("A CEL expression that gives a string.")},
+			{name: "within", doc: "The last step comes less than this after the first.", shape: lengthShape},
+			{name: "show", doc: "What the attribute is: count (how often it was complete; without show), last_at (when last), complete (whether it is), open (whether it has begun and can go on), complete_keys or open_keys (of which keys).",
+				shape: &shape{is: text, words: attribute.SequenceShows}},
+			{name: "keep", doc: "Forget occurrences that are older than the newest by this; up to limit they are kept without it.", shape: lengthShape},
+			limitKey(attribute.DefaultSequence, attribute.MaxSequence),
+		}},
 		{"bucket", "One of several variants, chosen for good by a hash of the profile's identifier: an A/B test.", []key{
 			{name: "salt", doc: "Another salt makes another choice. Without it, the attribute's name.", shape: textShape("Any text.")},
 			{name: "weights", doc: "How many parts each variant gets.", required: true, shape: &shape{is: mapOf, names: plainName,

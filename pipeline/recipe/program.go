@@ -73,6 +73,7 @@ type Rule struct {
 	Attribute int // index in Program.Attributes; -1 for a consent rule
 	Purpose   int // index in Program.Purposes, for a consent rule
 	Op        attribute.Op
+	Step      uint8     // for a sequence: the step that occurred
 	Where     expr.Bool // nil: always. May read the event, the item and the profile's attributes
 	Array     int       // 1 + index in Schema.Arrays: once per element; 0: once
 	Value     expr.Any  // nil for kinds that need none. For a consent rule: a Bool, Absent changes nothing
