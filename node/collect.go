@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"dashi/node/httpapi"
+	"dashi/pipeline/activation"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -42,6 +43,7 @@ var help = []struct {
 	{"dashi_numbers_out_of_range_total", "Numbers too large for exact sums, which changed nothing.", nil},
 	{"dashi_activations_made_total", "Activations put into the outboxes.", nil},
 	{"dashi_activations_withheld_total", "Activations that a missing consent stopped.", nil},
+	{"dashi_activations_suppressed_total", "Activations that were triggered and did not leave, by reason.", []string{"reason"}},
 	{"dashi_activations_shortened_total", "Activations that left without their attributes because they would have been too long.", nil},
 	{"dashi_activations_published_total", "Activations acknowledged by Kafka since the start.", nil},
 	{"dashi_http_events_total", "Events taken over HTTP and acknowledged by Kafka.", nil},
@@ -130,6 +132,7 @@ func (c *collector) collectDoors(counter func(string, uint64, ...string), gauge 
 
 func (c *collector) collectShards(counter func(string, uint64, ...string), gauge func(string, float64, ...string)) {
 	var events, repeated, made, withheld, shortened, outOfRange, woken uint64
+	var suppressed [activation.Reasons]uint64
 	for _, m := range c.n.members {
 		m.mu.RLock()
 		s := m.shard.Stats()
@@ -141,6 +144,9 @@ func (c *collector) collectShards(counter func(string, uint64, ...string), gauge
 		shortened += s.Shortened
 		outOfRange += s.OutOfRange
 		woken += s.Woken
+		for i, n := range s.Suppressed {
+			suppressed[i] += n
+		}
 		label := itoa(int(m.id))
 		gauge("dashi_profiles", float64(s.Profiles), label)
 		gauge("dashi_profile_bytes", float64(s.Bytes), label)
@@ -157,6 +163,9 @@ func (c *collector) collectShards(counter func(string, uint64, ...string), gauge
 	}
 	counter("dashi_events_applied_total", events)
 	counter("dashi_events_repeated_total", repeated)
+	for i, n := range suppressed {
+		counter("dashi_activations_suppressed_total", n, activation.Reason(i+1).String())
+	}
 	counter("dashi_timers_fired_total", woken)
 	counter("dashi_activations_made_total", made)
 	counter("dashi_activations_withheld_total", withheld)

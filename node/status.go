@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"dashi/pipeline/activation"
 	"dashi/pipeline/kafka"
 	"dashi/shard"
 )
@@ -82,8 +83,10 @@ type ActivationStatus struct {
 	Made      uint64 `json:"made"`      // put into the outboxes since the data directory was made
 	Withheld  uint64 `json:"withheld"`  // stopped by a missing consent
 	Shortened uint64 `json:"shortened"` // left without their attributes, which would have made them too long
-	Published uint64 `json:"published"` // acknowledged by Kafka since the start of the process
-	Waiting   uint64 `json:"waiting"`
+	// Suppressed are those that were triggered and did not leave, by reason: see deploy/recipes/README.md.
+	Suppressed map[string]uint64 `json:"suppressed,omitempty"`
+	Published  uint64            `json:"published"` // acknowledged by Kafka since the start of the process
+	Waiting    uint64            `json:"waiting"`
 }
 
 // KafkaStatus says where events come from and how far they have been read.
@@ -209,6 +212,14 @@ func (n *Node) shardStatus(st *Status, hashes bool) {
 		st.Activations.Withheld += s.Withheld
 		st.Activations.Shortened += s.Shortened
 		st.Activations.Waiting += s.OutboxEntries
+		for i, n := range s.Suppressed {
+			if n > 0 {
+				if st.Activations.Suppressed == nil {
+					st.Activations.Suppressed = map[string]uint64{}
+				}
+				st.Activations.Suppressed[activation.Reason(i+1).String()] += n
+			}
+		}
 		if s.Corrupt > 0 {
 			st.Trouble = append(st.Trouble, fmt.Sprintf("shard %d met %d events that it could not read back", m.id, s.Corrupt))
 		}

@@ -39,6 +39,7 @@ type applier struct {
 	after   []byte
 	ends    []int
 
+	pace    pacer
 	act     activation.Activation
 	texts   activation.Texts
 	ids     [1]activation.Identifier
@@ -171,10 +172,10 @@ func (a *applier) event(e *event.Event, r *Result) {
 	}
 	for _, i := range p.onEvent[e.Type] {
 		if act := &p.Activations[i]; act.Where == nil || act.Where(&a.env) == expr.True {
-			a.act = activation.Activation{Subject: p.subjects[i], Type: e.Name}
-			a.emit(act.Requires, act.Include, e.Time)
+			a.trigger(i, e.Name, e.Time)
 		}
 	}
+	a.paceEvent()
 	a.keep()
 }
 
@@ -279,8 +280,7 @@ func (a *applier) transition(i int, at int64) {
 	}
 	for _, j := range named {
 		if act := &p.Activations[j]; act.Where == nil || act.Where(&a.env) == expr.True {
-			a.act = activation.Activation{Subject: p.subjects[j]}
-			a.emit(act.Requires, act.Include, at)
+			a.trigger(j, nil, at)
 		}
 	}
 }
@@ -307,8 +307,7 @@ func (a *applier) changed(watched []int, at int64) {
 		if bytes.Equal(was, a.after) || (act.Where != nil && act.Where(&a.env) != expr.True) {
 			continue
 		}
-		a.act = activation.Activation{Subject: p.subjects[i]}
-		a.emit(act.Requires, act.Include, at)
+		a.trigger(i, nil, at)
 	}
 }
 

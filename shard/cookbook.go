@@ -51,6 +51,8 @@ func (s *Shard) derive(p *recipe.Program) *program {
 		membersAt: p.FixedSize + 8*len(p.Purposes),
 		words:     words,
 		since:     p.Segments,
+		pacing:    -1,
+		paced:     map[uint64]int{},
 		onEnter:   make([][]int, len(p.Audiences)),
 		onExit:    make([][]int, len(p.Audiences)),
 		onChange:  make([][]int, len(p.Rules)),
@@ -74,6 +76,9 @@ func (s *Shard) derive(p *recipe.Program) *program {
 	}
 	for i, act := range p.Activations {
 		d.subjects = append(d.subjects, newSubject(p, &act))
+		if act.Pace != nil {
+			d.pacing, d.paced[act.Pace.ID] = p.Segments+1, i
+		}
 		switch act.Trigger {
 		case recipe.OnEnter:
 			d.onEnter[act.Audience] = append(d.onEnter[act.Audience], i)
@@ -113,7 +118,11 @@ func newSubject(p *recipe.Program, act *recipe.Activation) *activation.Subject {
 
 // layout is the shape of the program's records.
 func (p *program) layout() profile.Layout {
-	return profile.Layout{Fixed: p.membersAt + 8*p.words, Segments: p.Segments + 1}
+	segments := p.Segments + 1
+	if p.pacing >= 0 {
+		segments++
+	}
+	return profile.Layout{Fixed: p.membersAt + 8*p.words, Segments: segments}
 }
 
 // migrate moves every record into a table of the new program's shape.
@@ -208,6 +217,9 @@ func (a *applier) adopt(m *move, old profile.Record) {
 	a.rec = s.table.Edit(a.ref)
 	a.env.Event, a.env.Now, a.env.Item, a.env.Scratch = nil, s.now, 0, a.env.Scratch[:0]
 	a.adoptMembership(m, old)
+	if m.last.pacing >= 0 {
+		a.adoptSchedule(old.Segment(m.last.pacing))
+	}
 	p.env(&a.env, a.rec)
 	a.draft.begin()
 	p.index.All(a.dirty)
@@ -216,14 +228,16 @@ func (a *applier) adopt(m *move, old profile.Record) {
 	if next != expr.Never {
 		s.wakeBy(a.rec.Ordinal(), next)
 	}
-	if len(a.flipped) == 0 {
-		return
+	if len(a.flipped) > 0 {
+		a.join(s.now)
 	}
-	a.join(s.now)
 	for _, i := range a.flipped {
 		if m.audiences[i] >= 0 {
 			a.transition(i, s.now)
 		}
+	}
+	if p.pacing >= 0 {
+		a.paceStep()
 	}
 	a.keep()
 }

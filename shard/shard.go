@@ -73,6 +73,8 @@ type Counters struct {
 	Corrupt     uint64 // packed events that could not be read back: a bug or a broken disk
 	Shortened   uint64 // activations that left without their attributes: see MaxActivation
 	Woken       uint64 // profiles that a timer woke
+	// Suppressed are triggered activations that did not leave, by activation.Reason minus 1.
+	Suppressed [activation.Reasons]uint64
 }
 
 // Shard is the state. See the package comment for who may call what when.
@@ -104,10 +106,12 @@ type program struct {
 	folds []fold // by attribute
 	// namespace maps the program's namespaces to the shard's.
 	namespace []uint8
-	consentAt int // offset of the consent words in the fixed part
-	membersAt int // offset of the membership bits
-	words     int // of membership bits
-	since     int // segment of the entry times
+	consentAt int            // offset of the consent words in the fixed part
+	membersAt int            // offset of the membership bits
+	words     int            // of membership bits
+	since     int            // segment of the entry times
+	pacing    int            // segment of the schedule; -1: no activation is paced
+	paced     map[uint64]int // activations by Pace.ID
 	onEnter   [][]int
 	onExit    [][]int
 	onChange  [][]int               // by event type: activations whose attribute a rule of that type may change

@@ -20,8 +20,8 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// Version 2 has one counter more, version 3 another one, and timers.
-const snapshotVersion = 3
+// Version 2 has one counter more, version 3 another one, and timers, version 4 the counters of what was suppressed.
+const snapshotVersion = 4
 
 var snapshotMagic = []byte("DASHISHARD")
 
@@ -75,7 +75,11 @@ func (s *Shard) appendHead(dst []byte) []byte {
 
 // all lists the counters in the order in which they are stored: append only.
 func (c *Counters) all() []*uint64 {
-	return []*uint64{&c.Events, &c.Repeated, &c.Activations, &c.Withheld, &c.OutOfRange, &c.Corrupt, &c.Shortened, &c.Woken}
+	all := []*uint64{&c.Events, &c.Repeated, &c.Activations, &c.Withheld, &c.OutOfRange, &c.Corrupt, &c.Shortened, &c.Woken}
+	for i := range c.Suppressed {
+		all = append(all, &c.Suppressed[i])
+	}
+	return all
 }
 
 func (s *Shard) appendMarks(dst []byte) []byte {
@@ -212,7 +216,7 @@ func (s *Shard) restoreBody(src []byte, version byte) (hasTable bool, timers []b
 		src = src[28:]
 	}
 	counters := s.counters.all()
-	if version < 3 {
+	if version < 4 {
 		counters = counters[:5+version]
 	}
 	for _, c := range counters {

@@ -96,8 +96,11 @@ func (a *applier) fire(ref profile.Ref, at int64) {
 	var next int64
 	a.flipped, next = p.index.Evaluate(&a.env, a.dirty, a.flipped)
 	a.flip(at)
+	if p.pacing >= 0 {
+		a.paceStep()
+	}
 	if next != expr.Never {
-		s.timers.Set(a.rec.Ordinal(), next)
+		s.wakeBy(a.rec.Ordinal(), next)
 	}
 	a.keep()
 }

@@ -84,6 +84,9 @@ func printStatus(out io.Writer, st *node.Status) {
 	fmt.Fprintf(w, "latency\tp50 %.2f ms, p99 %.2f ms from fetched to applied\n", st.Latency.P50, st.Latency.P99)
 	fmt.Fprintf(w, "activations\t%d made, %d withheld for consent, %d published, %d waiting\n",
 		st.Activations.Made, st.Activations.Withheld, st.Activations.Published, st.Activations.Waiting)
+	for _, reason := range sortedKeys(st.Activations.Suppressed) {
+		fmt.Fprintf(w, "suppressed\t%d %s\n", st.Activations.Suppressed[reason], reason)
+	}
 	fmt.Fprintf(w, "log\t%s, %d MiB\n", st.Log.Durability, st.Log.Bytes>>20)
 	fmt.Fprintln(w)
 	fmt.Fprintln(w, "TOPIC\tPARTITION\tREAD\tAPPLIED\tDURABLE")

@@ -274,9 +274,10 @@ func (c *compiler) activation(e *entry) {
 		if x == nil {
 			return
 		}
-		a.Where, a.Fields = x.Bool, x.Fields
+		a.Where, a.Fields, a.whereReadsEvent = x.Bool, x.Fields, x.UsesEvent
 	}
-	if good {
+	pace, paced := c.pace(e, &a)
+	if a.Pace = pace; good && paced {
 		c.program.Activations = append(c.program.Activations, a)
 	}
 }

@@ -24,7 +24,7 @@
 //	sessions: {NAME: {on, where, gap, longest}}
 //	attributes: {NAME: {kind, description, ...}}                         # on, where, each, value, by; or rules; window, bucket; session; steps
 //	audiences: {NAME: CONDITION | {when, description, emit, requires}}
-//	activations: {NAME: {on: {enter|exit|change|event}, where, requires, include}}
+//	activations: {NAME: {on: {enter|exit|change|event}, where, requires, include, delay, hold, key, once, cap, cooldown, quiet}}
 //	mappings: {NAME: {format, event, time, identifiers, anonymous, message_id, properties, traits, context}}
 //
 // Names are shared by all files. Equal fields, purposes and identities in two files are one; everything

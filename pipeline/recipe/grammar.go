@@ -194,7 +194,7 @@ var purposeShape = &shape{
 	}}},
 }
 
-var activationShape = &shape{is: object, def: "activation", doc: "One activation.", keys: []key{
+var activationShape = &shape{is: object, def: "activation", doc: "One activation.", keys: append([]key{
 	describedKey,
 	{name: "on", doc: "What makes it.", required: true, shape: &shape{is: object, doc: "Exactly one of these.", oneKey: true, keys: []key{
 		{name: "enter", doc: "Someone enters this audience.", shape: textShape("An audience.")},
@@ -205,7 +205,7 @@ var activationShape = &shape{is: object, def: "activation", doc: "One activation
 	{name: "where", doc: "Only when this condition holds.", shape: expressionShape("A CEL condition over attributes, audiences, consent and, with on event, the event.")},
 	{name: "requires", doc: "Purposes that must be granted.", shape: oneOrMany(textShape("A purpose."))},
 	{name: "include", doc: "Attributes that the activation carries.", shape: oneOrMany(textShape("An attribute."))},
-}}
+}, paceKeys...)}
 
 var mappingShape = &shape{is: object, def: "mapping", doc: "How rows of a file become events of the Segment spec.", keys: []key{
 	describedKey,

@@ -103,6 +103,9 @@ type Activation struct {
 	Fields    []int     // fields of the event that Where reads
 	Requires  []int     // purposes that must be granted
 	Include   []int     // attributes in the payload, under "attributes"
+	Pace      *Pace     // nil: it leaves at once, always
+
+	whereReadsEvent bool
 }
 
 // Diagnostic is one finding of check.

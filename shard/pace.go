@@ -1,0 +1,266 @@
+package shard
+
+import (
+	"cmp"
+
+	"github.com/cespare/xxhash/v2"
+
+	"dashi/pipeline/activation"
+	"dashi/pipeline/audience"
+	"dashi/pipeline/consent"
+	"dashi/pipeline/expr"
+	"dashi/pipeline/recipe"
+	"dashi/pipeline/zone"
+)
+
+// Activations that a recipe paces do not leave when they are triggered: they are put into the profile's schedule, a segment of its
+// record. At the end of the event, and at every instant at which one is due, those that may leave do, the higher priority first.
+// What stops one is counted by its reason.
+
+// pacer is the scratch space for that.
+type pacer struct {
+	schedule activation.Schedule
+	read     bool // the schedule is that of the current record
+	changed  bool
+	segment  []byte
+	zones    map[string]*zone.Zone // by name, as people have them
+}
+
+// trigger emits activation j, or puts it into the schedule.
+func (a *applier) trigger(j int, kind []byte, at int64) {
+	p := a.s.program
+	act := &p.Activations[j]
+	if act.Pace == nil {
+		a.act = activation.Activation{Subject: p.subjects[j], Type: kind}
+		a.emit(act.Requires, act.Include, at)
+		return
+	}
+	key, ok := paceKey(act.Pace, &a.env)
+	if !ok {
+		a.s.counters.suppress(activation.Keyless)
+		return
+	}
+	a.readSchedule()
+	due := at + act.Pace.Delay
+	if act.Pace.Delay > 0 {
+		due = max(due, a.env.Now) // a late event: its condition is checked now
+	}
+	if reason := a.pace.schedule.Put(activation.Pending{ID: act.Pace.ID, Key: key, Due: due, At: at, Type: kind}); reason != activation.Leaves {
+		a.s.counters.suppress(reason)
+	}
+	a.pace.changed = true
+}
+
+// paceKey is the hash of the key; ok is false where it is absent.
+func paceKey(p *recipe.Pace, env *expr.Env) (key uint64, ok bool) {
+	if p.Key == nil {
+		return 0, true
+	}
+	s, ok := p.Key(env)
+	return xxhash.Sum64(s), ok
+}
+
+func (a *applier) readSchedule() {
+	if !a.pace.read {
+		a.pace.read, a.pace.changed = true, false
+		a.pace.schedule.Read(a.env.State.Segment(a.s.program.pacing))
+	}
+}
+
+// paceEvent lets go what an event has triggered, or what was held for it.
+func (a *applier) paceEvent() {
+	if p := a.s.program; p.pacing >= 0 && (a.pace.read || activation.Holds(a.env.State.Segment(p.pacing))) {
+		a.paceStep()
+	}
+}
+
+// paceStep lets go what may leave now, keeps the schedule, and says when to look again.
+func (a *applier) paceStep() (next int64) {
+	a.readSchedule()
+	a.env.Event = nil
+	for {
+		i := a.nextPending()
+		if i < 0 {
+			break
+		}
+		a.pace.changed = true
+		a.release(a.pace.schedule.Take(i))
+	}
+	next = a.pendingWake()
+	if a.pace.changed {
+		a.pace.segment = a.pace.schedule.Append(a.pace.segment[:0])
+		a.draft.set(&a.env.State, a.s.program.pacing, a.pace.segment)
+	}
+	a.pace.read = false
+	if next != expr.Never {
+		a.s.wakeBy(a.rec.Ordinal(), next)
+	}
+	return next
+}
+
+// nextPending is the pending activation that is looked at first now; -1 for none. Of one instant the higher priority is first.
+func (a *applier) nextPending() int {
+	p, best, order := a.s.program, -1, 0
+	for i := range a.pace.schedule.Pending {
+		x := &a.pace.schedule.Pending[i]
+		j, known := p.paced[x.ID]
+		if known && x.Due > a.env.Now && !(isHeld(x) && p.Activations[j].Pace.Until(&a.env) == expr.True) {
+			continue
+		}
+		priority := 0
+		if known {
+			priority = p.Activations[j].Pace.Priority
+		}
+		if best >= 0 {
+			y := &a.pace.schedule.Pending[best]
+			if cmp.Or(cmp.Compare(min(y.Due, a.env.Now), min(x.Due, a.env.Now)), cmp.Compare(priority, order)) <= 0 {
+				continue
+			}
+		}
+		best, order = i, priority
+	}
+	return best
+}
+
+func isHeld(x *activation.Pending) bool { return x.Held != 0 && x.Held != activation.Passed }
+
+// pendingWake is when the schedule has to be looked at again: when something is due, or what it is held for comes true by time.
+func (a *applier) pendingWake() int64 {
+	next := expr.Never
+	for i := range a.pace.schedule.Pending {
+		x := &a.pace.schedule.Pending[i]
+		next = min(next, x.Due)
+		if j, known := a.s.program.paced[x.ID]; known && isHeld(x) && a.s.program.Activations[j].Pace.UntilNext != nil {
+			next = min(next, a.s.program.Activations[j].Pace.UntilNext(&a.env))
+		}
+	}
+	return next
+}
+
+// release lets a pending activation leave, puts it back until later, or drops it and counts why.
+func (a *applier) release(x activation.Pending) {
+	s, p := a.s, a.s.program
+	j, known := p.paced[x.ID]
+	if !known {
+		s.counters.suppress(activation.Forgotten)
+		return
+	}
+	act := &p.Activations[j]
+	at := min(x.Due, a.env.Now)
+	if (act.Pace.Delay > 0 || x.Held != 0) && !a.stands(act) {
+		s.counters.suppress(activation.Recheck)
+		return
+	}
+	if act.Pace.Until != nil && x.Held != activation.Passed {
+		switch {
+		case act.Pace.Until(&a.env) == expr.True:
+		case x.Held == 0:
+			x.Held = at + act.Pace.AtMost
+			x.Due = x.Held
+			if x.Due > a.env.Now {
+				a.putBack(x)
+				return
+			}
+			fallthrough
+		default: // it has been held for as long as it may
+			if !act.Pace.Send {
+				s.counters.suppress(activation.Held)
+				return
+			}
+		}
+		x.Held = activation.Passed
+	}
+	if reason := a.pace.schedule.Asks(&act.Pace.Pace, x.Key, at); reason != activation.Leaves {
+		s.counters.suppress(reason)
+		return
+	}
+	if end, asleep := a.quiet(act.Pace); asleep {
+		if act.Pace.Quiet.Drop {
+			s.counters.suppress(activation.Asleep)
+			return
+		}
+		x.Due = end
+		a.putBack(x)
+		return
+	}
+	if !consent.Allows(a.env.Consent, act.Requires) {
+		s.counters.Withheld++
+		return
+	}
+	a.act = activation.Activation{Subject: p.subjects[j], Type: x.Type}
+	a.emit(act.Requires, act.Include, x.At)
+	a.pace.schedule.Sent(&act.Pace.Pace, x.Key, at)
+}
+
+func (a *applier) putBack(x activation.Pending) {
+	if reason := a.pace.schedule.Put(x); reason != activation.Leaves {
+		a.s.counters.suppress(reason)
+	}
+}
+
+// stands says whether what triggered an activation still is so.
+func (a *applier) stands(act *recipe.Activation) bool {
+	member := audience.Bits(a.env.Audiences)
+	switch {
+	case act.Trigger == recipe.OnEnter && !member.Has(act.Audience), act.Trigger == recipe.OnExit && member.Has(act.Audience):
+		return false
+	case act.Pace.Again != nil && act.Pace.Again(&a.env) != expr.True:
+		return false
+	}
+	return act.Pace.If == nil || act.Pace.If(&a.env) == expr.True
+}
+
+// quiet is the end of the quiet hours in which the person is.
+func (a *applier) quiet(p *recipe.Pace) (end int64, asleep bool) {
+	if p.Quiet == nil {
+		return 0, false
+	}
+	z := p.Quiet.Zone
+	if p.QuietZone != nil {
+		if name, ok := p.QuietZone(&a.env); ok {
+			if own := a.zoneNamed(name); own != nil {
+				z = own
+			}
+		}
+	}
+	return p.Quiet.End(a.env.Now, z)
+}
+
+// zoneNamed is a zone by its name, nil for an unknown one. Names are as people's devices say them: what is unknown is not kept.
+func (a *applier) zoneNamed(name []byte) *zone.Zone {
+	if z, ok := a.pace.zones[string(name)]; ok {
+		return z
+	}
+	z, err := zone.Load(string(name))
+	if err != nil {
+		return nil
+	}
+	if a.pace.zones == nil {
+		a.pace.zones = map[string]*zone.Zone{}
+	}
+	a.pace.zones[string(name)] = z
+	return z
+}
+
+// suppress counts an activation that did not leave.
+func (c *Counters) suppress(why activation.Reason) { c.Suppressed[why-1]++ }
+
+// adoptSchedule carries the schedule of a profile over to a new cookbook.
+func (a *applier) adoptSchedule(segment []byte) {
+	p := a.s.program
+	a.pace.read = false
+	if p.pacing < 0 {
+		if a.pace.schedule.Read(segment); len(segment) > 0 {
+			a.s.counters.Suppressed[activation.Forgotten-1] += uint64(len(a.pace.schedule.Pending))
+		}
+		return
+	}
+	if len(segment) == 0 {
+		return
+	}
+	a.pace.schedule.Read(segment)
+	a.s.counters.Suppressed[activation.Forgotten-1] += uint64(a.pace.schedule.Keep(p.Known))
+	a.pace.segment = a.pace.schedule.Append(a.pace.segment[:0])
+	a.ref = a.s.table.SetSegment(a.ref, p.pacing, a.pace.segment)
+	a.rec = a.s.table.Edit(a.ref)
+}
