@@ -57,7 +57,7 @@ func TestLayers(t *testing.T) {
 		{from: []string{"pipeline"}, to: []string{"shard", "ring", "node", "cmd", "bench"}, why: "pipeline knows what an event means, not where state is"},
 		{from: []string{"ring"}, to: []string{"shard", "pipeline", "node", "cmd", "bench"}, why: "ring knows where state lives, not what it is"},
 		{from: []string{"shard"}, to: []string{"ring", "node", "cmd", "bench", "pipeline/kafka", "pipeline/webhook"}, why: "a shard is told what to do; it does no I/O and knows no other shard"},
-		{from: []string{"shard/group", "shard/wal", "shard/snapshot"}, to: []string{"pipeline", "ring"}, why: "they host any state machine"},
+		{from: []string{"shard/group", "shard/wal", "shard/snapshot", "shard/transport"}, to: []string{"pipeline", "ring"}, why: "they host any state machine"},
 		{from: []string{"shard/profile"}, to: []string{"pipeline"}, why: "the table holds bytes, not meaning"},
 		{from: []string{"ring/meta"}, to: []string{"ring/gossip"}, why: "who is alive is a hint: the directory commits what it is told"},
 		{from: []string{"node"}, to: []string{"cmd", "bench"}, why: "the binary is thin"},
@@ -77,7 +77,7 @@ func TestLayers(t *testing.T) {
 				t.Errorf("%s imports %s: only pipeline/kafka speaks Kafka", p.ImportPath, imp)
 			}
 		}
-		if under(p.ImportPath, "shard/group", "shard/wal", "shard/snapshot") {
+		if under(p.ImportPath, "shard/group", "shard/wal", "shard/snapshot", "shard/transport") {
 			for _, imp := range p.Imports {
 				if imp == "dashi/shard" {
 					t.Errorf("%s imports dashi/shard: it hosts any state machine", p.ImportPath)

@@ -13,6 +13,8 @@ var (
 	ErrNotLeader = errors.New("this replica does not lead")
 	// ErrUnknown says that an entry may have been applied or not, or may yet be: leadership was lost in between, or the log failed.
 	ErrUnknown = errors.New("outcome is unknown")
+	// ErrDirty says that a replica may have lost what it has acknowledged: it must not vote again under this ID. It comes back under another one, as a learner.
+	ErrDirty = errors.New("replica may have lost what it has acknowledged")
 )
 
 // NotLeaderError is ErrNotLeader with a hint.

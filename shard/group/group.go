@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"dashi/shard/transport"
+
 	"github.com/hashicorp/raft"
 )
 
@@ -19,7 +21,7 @@ type Group struct {
 	raft      *raft.Raft
 	logs      *logStore
 	snapshots *snapshotStore
-	view      *lone
+	view      *transport.Group
 	logger    *logger
 
 	mu      sync.Mutex
@@ -35,13 +37,29 @@ type Group struct {
 	limit   atomic.Int64  // bytes logged after which the next snapshot is taken
 	leading atomic.Uint64 // the term in which this replica leads and has applied everything from before
 	alone   atomic.Bool   // nobody else is a member, so nothing is replicated
+	waiting atomic.Int32  // goroutines in WaitApplied
 
+	lastLeader atomic.Value // string: the last one that was known
+	campaigned atomic.Int64 // when the detector last had this replica stand, in Unix nanoseconds
+
+	membersMu sync.Mutex
+	members   [2]membership // the last in the log, and the one before it
+
+	started chan struct{} // closed when raft is set
 	first   chan struct{} // closed when leading is set for the first time
+	changed chan struct{} // has a token when who leads may have changed
+	closing chan struct{} // closed when closed is set
 	watched chan struct{} // watch has returned
 
 	// What follows belongs to Raft's goroutine that applies.
 	results []any
 	logged  int64 // bytes since the last snapshot was taken
+}
+
+// membership is a list of members, and the index of the entry that has it.
+type membership struct {
+	raft.Configuration
+	at uint64
 }
 
 // maxPending bounds Settings.Pending. Raft's own queue has room for all of them, so handing one over never blocks.
@@ -53,7 +71,17 @@ func (g *Group) ID() uint32 { return g.id }
 // Leader says in which term this replica leads, if it does: here is true once it has applied everything that was committed before its term.
 func (g *Group) Leader() (term uint64, here bool) {
 	term = g.raft.CurrentTerm()
-	return term, g.raft.State() == raft.Leader && g.leading.Load() == term
+	return term, g.raft.State() == raft.Leader && g.leading.Load() == term && !g.host.mute.Load()
+}
+
+// Changed has a token whenever who leads, or whether this replica does, may have changed since the last one was taken. It has one receiver.
+func (g *Group) Changed() <-chan struct{} { return g.changed }
+
+func (g *Group) kickChanged() {
+	select {
+	case g.changed <- struct{}{}:
+	default:
+	}
 }
 
 // Applied is the index of the last entry that was applied. Indexes of entries that are not the state machine's are passed over or not, so compare
@@ -130,6 +158,7 @@ func (g *Group) Barrier(ctx context.Context) error {
 
 // apply applies a batch of committed entries. It runs on Raft's goroutine.
 func (g *Group) apply(logs []*raft.Log) []any {
+	<-g.started // a leader may be quicker than raft.NewRaft returns
 	for _, l := range logs {
 		if l.Type != raft.LogCommand { // the members, which logStore has seen already
 			g.applied.Store(l.Index)
@@ -142,6 +171,12 @@ func (g *Group) apply(logs []*raft.Log) []any {
 			g.succeeded(&l.Extensions[0], l.Index, result)
 		}
 	}
+	if n := len(logs); n > 0 && !g.alone.Load() {
+		if term := g.raft.CurrentTerm(); g.raft.State() == raft.Leader {
+			g.view.Committed(term, logs[n-1].Index)
+		}
+	}
+	g.wakeReaders()
 	if g.logged >= g.limit.Load() {
 		g.snapshotSoon()
 	}
@@ -232,18 +267,35 @@ func (g *Group) ask(f func()) bool {
 	return true
 }
 
+// Close ends this replica, as Host.Close does with all. It can be opened again.
+func (g *Group) Close() error {
+	if !g.host.release(g) {
+		return ErrClosed
+	}
+	return g.close()
+}
+
 // close ends the group: the outcome of what was proposed is told, then a last snapshot is taken.
 func (g *Group) close() error {
-	g.mu.Lock()
-	g.closed = true
-	g.turn.Broadcast()
-	g.room.Broadcast()
-	g.mu.Unlock()
+	g.end()
 	<-g.watched
 	g.asking.Wait()
 	err := g.lastSnapshot()
 	return errors.Join(err, g.shutdown())
 }
 
-// shutdown ends Raft.
-func (g *Group) shutdown() error { return g.raft.Shutdown().Error() }
+// end takes nothing more.
+func (g *Group) end() {
+	g.mu.Lock()
+	g.closed = true
+	close(g.closing)
+	g.turn.Broadcast()
+	g.room.Broadcast()
+	g.mu.Unlock()
+}
+
+// shutdown ends Raft. What it has under way with peers fails first: it waits for that.
+func (g *Group) shutdown() error {
+	ended := g.raft.Shutdown()
+	return errors.Join(g.view.Close(), ended.Error())
+}

@@ -8,9 +8,11 @@ import (
 	"log/slog"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"dashi/shard/snapshot"
+	"dashi/shard/transport"
 	"dashi/shard/wal"
 	"dashi/shard/wal/vfs"
 )
@@ -46,9 +48,12 @@ type Settings struct {
 	Pending int
 	// PendingBytes bounds them too, but for one that waits alone. Default 8 MiB.
 	PendingBytes int
-	Log          *slog.Logger // default: discards
+	// Transport connects this node with those that have the other replicas, under the same ID. Nil when there are none. It is closed after the host.
+	Transport *transport.Transport
+	Log       *slog.Logger // default: discards
 
-	segmentSize int64 // of the log, default 64 MiB; for tests
+	segmentSize int64  // of the log, default 64 MiB; for tests
+	bootID      string // of the machine; for tests
 }
 
 // Host is the place of all groups of a node: one log, one store of snapshots.
@@ -57,6 +62,11 @@ type Host struct {
 	log       *wal.Log
 	snapshots *snapshot.Store
 	mark      *wal.Mark
+	transport *transport.Transport
+	mute      atomic.Bool // the disk does not answer, so peers take over
+	tending   chan struct{}
+	kick      chan struct{} // has a token when peers may have changed
+	tended    sync.WaitGroup
 
 	mu      sync.Mutex
 	groups  map[uint32]*Group // nil for one that is being opened
@@ -77,6 +87,8 @@ type Stats struct {
 	SnapshotFailures uint64
 	SnapshotsCorrupt uint64 // found when groups were opened, and passed over
 	Replayed         uint64 // entries applied from the log when groups were opened
+	Campaigns        uint64 // elections that this node stood in because a leader was found dead
+	Stalls           uint64 // times that the node went mute because its disk did not answer
 }
 
 // OpenHost opens the log and the snapshots below Settings.Dir. One process at a time has a directory.
@@ -93,6 +105,9 @@ func OpenHost(s Settings) (*Host, error) {
 	s.Pending = min(s.Pending, maxPending)
 	if s.ID == "" {
 		s.ID = "node/1"
+	}
+	if s.bootID == "" {
+		s.bootID = wal.BootID()
 	}
 	if s.PendingBytes == 0 {
 		s.PendingBytes = 8 << 20
@@ -114,13 +129,25 @@ func OpenHost(s Settings) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Host{settings: s, log: log, groups: map[uint32]*Group{}, persisting: make(chan struct{}, 1)}
+	h := &Host{settings: s, log: log, transport: s.Transport, groups: map[uint32]*Group{}, persisting: make(chan struct{}, 1),
+		tending: make(chan struct{}), kick: make(chan struct{}, 1)}
 	// The mark is read with the log's lock held: nobody else has the directory.
-	if h.mark, err = wal.Opened(s.FS, s.Dir, wal.BootID(), len(names) == 0); err != nil {
+	if h.mark, err = wal.Opened(s.FS, s.Dir, s.bootID, len(names) == 0); err == nil {
+		err = h.distrust()
+	}
+	if err == nil {
+		h.snapshots, err = snapshot.New(s.FS, filepath.Join(s.Dir, "snapshots"))
+	}
+	if err == nil && h.transport == nil {
+		h.transport, err = transport.Open(transport.Settings{ID: s.ID})
+	}
+	if err != nil {
 		return nil, errors.Join(err, log.Close())
 	}
-	if h.snapshots, err = snapshot.New(s.FS, filepath.Join(s.Dir, "snapshots")); err != nil {
-		return nil, errors.Join(err, log.Close())
+	if s.Transport != nil {
+		h.transport.OnDown(h.peerDown)
+		h.transport.Handle(typeProgress, progressHandler{h})
+		h.tended.Go(h.tend)
 	}
 	return h, nil
 }
@@ -191,7 +218,12 @@ func (h *Host) Close() error {
 		wait.Go(func() { errs[i] = g.close() })
 	}
 	wait.Wait()
+	close(h.tending)
+	h.tended.Wait()
 	err := errors.Join(errs...)
+	if h.settings.Transport == nil {
+		err = errors.Join(err, h.transport.Close())
+	}
 	if closeErr := h.log.Close(); closeErr != nil {
 		return errors.Join(err, fmt.Errorf("cannot close log: %w", closeErr))
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"dashi/shard/wal"
 
@@ -19,12 +20,15 @@ type logStore struct {
 	log *wal.Log
 	own *snapshotStore // says what the log must keep
 
-	mu      sync.Mutex // Raft stores from its main goroutine only; it stages and votes there too. For readers of the window.
-	staged  uint64     // the commit index to be written with the next entries
-	warm    uint64     // up to where the state machine was brought before Raft started
-	unread  error      // of a read while Raft started, which it does not hand on
-	records []wal.Record
-	vote    []byte // the term of a vote whose candidate has not come yet, see SetUint64
+	mu        sync.Mutex // Raft stores from its main goroutine only; it stages and votes there too. For readers of the window.
+	staged    uint64     // the commit index to be written with the next entries
+	warm      uint64     // up to where the state machine was brought before Raft started
+	unread    error      // of a read while Raft started, which it does not hand on
+	window    window
+	records   []wal.Record
+	visible   atomic.Uint64 // index of the last entry that comes to the state machine's side, applied or not
+	membersAt atomic.Uint64 // and of the last that names the members
+	vote      []byte        // the term of a vote whose candidate has not come yet, see SetUint64
 }
 
 // The keys that Raft uses for its stable values.
@@ -57,6 +61,12 @@ func (s *logStore) LastIndex() (uint64, error) {
 
 // GetLog reads an entry. Nothing of it is shared.
 func (s *logStore) GetLog(index uint64, l *raft.Log) error {
+	s.mu.Lock()
+	ok := s.window.get(index, l)
+	s.mu.Unlock()
+	if ok {
+		return nil
+	}
 	r, _, err := s.log.Read(s.id, index, nil)
 	if errors.Is(err, wal.ErrNotFound) {
 		return raft.ErrLogNotFound // Raft compares, and sends a snapshot then
@@ -84,6 +94,7 @@ func (s *logStore) StoreLogs(logs []*raft.Log) error {
 		if logs[0].Index <= last && first <= last {
 			return fmt.Errorf("cannot append entry %d to group %d, which has entries %d to %d: %w", logs[0].Index, s.id, first, last, wal.ErrGap)
 		}
+		s.forget()
 		if err := s.log.Reset(s.id, logs[0].Index); err != nil {
 			return fmt.Errorf("cannot log entries of group %d: %w", s.id, err)
 		}
@@ -100,7 +111,37 @@ func (s *logStore) StoreLogs(logs []*raft.Log) error {
 	if err != nil {
 		return fmt.Errorf("cannot log entries of group %d: %w", s.id, err)
 	}
+	s.stored(logs)
 	return nil
+}
+
+// stored notes what has become part of the log.
+func (s *logStore) stored(logs []*raft.Log) {
+	for _, l := range logs {
+		if l.Type == raft.LogConfiguration {
+			if c, err := decodeMembers(l.Data); err == nil { // before Raft replicates to anybody new
+				s.own.g.membersAre(c, l.Index)
+			}
+		}
+		if l.Type == raft.LogConfiguration || l.Type == raft.LogCommand {
+			s.visible.Store(l.Index)
+		}
+	}
+	if s.own.g.alone.Load() {
+		s.forget()
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range logs {
+		s.window.put(l)
+	}
+}
+
+func (s *logStore) forget() {
+	s.mu.Lock()
+	s.window.clear()
+	s.mu.Unlock()
 }
 
 // DeleteRange is called to compact, from the first entry up to the last one in a snapshot, and to cut off a tail that another leader's entries replace.
@@ -116,7 +157,12 @@ func (s *logStore) DeleteRange(low, high uint64) error {
 	if high < last {
 		return fmt.Errorf("cannot delete entries %d to %d of group %d from the middle of %d to %d", low, high, s.id, first, last)
 	}
-	return s.log.TruncateAfter(s.id, low-1)
+	s.forget()
+	if err := s.log.TruncateAfter(s.id, low-1); err != nil {
+		return err
+	}
+	s.own.g.membersCut(low)
+	return nil
 }
 
 // StageCommitIndex notes what is written with the next entries.

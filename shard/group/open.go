@@ -14,11 +14,39 @@ import (
 // Open brings a state machine back whose only member is this node: the newest snapshot that can be read, then the log after it. The group leads and
 // takes proposals when it returns.
 func (h *Host) Open(id uint32, fsm FSM) (*Group, error) {
+	g, err := h.OpenReplica(id, fsm, Replica{Members: []Member{{ID: h.settings.ID, Voter: true}}, Prefer: true})
+	if err != nil {
+		return nil, err
+	}
+	if !g.alone.Load() {
+		return nil, errors.Join(fmt.Errorf("cannot open group %d as one of this node only: it has other members", id), g.Close())
+	}
+	if err := g.lead(); err != nil {
+		h.release(g)
+		g.end()
+		g.asking.Wait()
+		return nil, errors.Join(err, g.shutdown())
+	}
+	return g, nil
+}
+
+// Replica says how a replica begins that has never been on this node.
+type Replica struct {
+	// Members found the group: the same list is given to all of them, once in the life of the group. A replica that joins a group later has none; it
+	// waits until the leader has added it.
+	Members []Member
+	// Prefer has this replica stand for election as soon as a majority of Members has opened the group. One of them should.
+	Prefer bool
+}
+
+// OpenReplica brings back one of several replicas: the newest snapshot that can be read, then what of the log is known to be committed. It does not wait for
+// a leader. It fails with ErrDirty when this replica may have lost what it has acknowledged.
+func (h *Host) OpenReplica(id uint32, fsm FSM, r Replica) (*Group, error) {
 	if err := h.reserve(id); err != nil {
 		return nil, err
 	}
 	defer h.opening.Done()
-	g, err := h.open(id, fsm)
+	g, err := h.open(id, fsm, r)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if err != nil {
@@ -26,6 +54,14 @@ func (h *Host) Open(id uint32, fsm FSM) (*Group, error) {
 		return nil, err
 	}
 	h.groups[id] = g
+	h.watchPeers()
+	if r.Prefer {
+		if g.alone.Load() {
+			g.view.Campaign()
+		} else if g.leading.Load() == 0 && g.raft.LastIndex() <= 1 {
+			g.ask(g.form)
+		}
+	}
 	return g, nil
 }
 
@@ -44,30 +80,23 @@ func (h *Host) reserve(id uint32) error {
 	return nil
 }
 
-func (h *Host) open(id uint32, fsm FSM) (*Group, error) {
-	g := &Group{id: id, host: h, fsm: fsm, view: newLone(h.settings.ID), logger: newLogger(h.settings.Log, id),
-		first: make(chan struct{}), watched: make(chan struct{})}
+func (h *Host) open(id uint32, fsm FSM, r Replica) (*Group, error) {
+	g := &Group{id: id, host: h, fsm: fsm, logger: newLogger(h.settings.Log, id),
+		started: make(chan struct{}), first: make(chan struct{}), changed: make(chan struct{}, 1), closing: make(chan struct{}), watched: make(chan struct{})}
 	g.room.L, g.turn.L = &g.mu, &g.mu
 	g.snapshots = &snapshotStore{g: g, store: h.snapshots}
 	g.logs = &logStore{id: id, log: h.log, own: g.snapshots}
 	g.setThreshold(0)
-	self := raft.Configuration{Servers: []raft.Server{{ID: raft.ServerID(h.settings.ID), Address: raft.ServerAddress(h.settings.ID)}}}
-	if err := g.recover(self); err != nil {
+	if err := g.recover(configuration(r.Members)); err != nil {
+		return nil, err
+	}
+	if err := g.trusted(); err != nil {
 		return nil, err
 	}
 	if err := g.start(); err != nil {
 		return nil, err
 	}
 	go g.watch()
-	g.view.campaign()
-	if err := g.lead(); err != nil {
-		g.mu.Lock()
-		g.closed = true
-		g.turn.Broadcast()
-		g.mu.Unlock()
-		g.asking.Wait()
-		return nil, errors.Join(err, g.shutdown())
-	}
 	return g, nil
 }
 
@@ -112,14 +141,20 @@ func (g *Group) config() *raft.Config {
 // applied last, which is never opened: what it needs of it is index, term and members.
 func (g *Group) start() error {
 	g.logger.quiet(true)
-	r, err := g.newRaft()
-	g.logger.quiet(false)
+	view, err := g.host.transport.Group(g.id)
 	if err != nil {
 		return fmt.Errorf("cannot start group %d: %w", g.id, err)
 	}
+	g.view = view
+	r, err := g.newRaft()
+	g.logger.quiet(false)
+	if err != nil {
+		_ = view.Close()
+		return fmt.Errorf("cannot start group %d: %w", g.id, err)
+	}
 	g.raft = r
+	close(g.started)
 	g.snapshots.started()
-	g.alone.Store(isAlone(r.GetConfiguration().Configuration()))
 	r.RegisterObserver(raft.NewObserver(nil, false, g.observe))
 	if r.State() == raft.Leader { // it may have been quicker
 		go g.ask(g.led)
@@ -140,22 +175,31 @@ func (g *Group) newRaft() (r *raft.Raft, err error) {
 	return raft.NewRaft(g.config(), machine{g}, g.logs, g.logs, g.snapshots, g.view)
 }
 
-func isAlone(c raft.Configuration) bool { return len(c.Servers) <= 1 }
-
 // observe is called by Raft's main goroutine, which it must not hold up.
 func (g *Group) observe(o *raft.Observation) bool {
-	if state, ok := o.Data.(raft.RaftState); ok && state == raft.Leader {
-		go g.ask(g.led)
+	switch d := o.Data.(type) {
+	case raft.LeaderObservation:
+		if d.LeaderID != "" {
+			g.lastLeader.Store(string(d.LeaderID))
+		}
+		g.kickChanged()
+	case raft.RaftState:
+		if d == raft.Leader {
+			go g.ask(g.led)
+		}
+		g.kickChanged()
 	}
 	return false
 }
 
 // led waits until everything from before this term is applied.
 func (g *Group) led() {
-	term := g.raft.CurrentTerm()
+	term, visible := g.raft.CurrentTerm(), g.logs.visible.Load()
 	if g.raft.Barrier(0).Error() != nil {
 		return
 	}
+	g.logs.visible.CompareAndSwap(visible, g.applied.Load()) // it may have been an entry that was cut off
+	defer g.kickChanged()
 	if g.leading.Swap(term) == 0 {
 		close(g.first)
 	}
@@ -306,17 +350,19 @@ func (g *Group) replayTo(last uint64) error {
 // wasAlone says whether this node is the only member that counts, so that what is in its log is committed. The last list of members in the log is in
 // force, committed or not.
 func (g *Group) wasAlone(last uint64) (bool, error) {
-	members := g.snapshots.latest()
 	for index := g.applied.Load() + 1; index <= last; index++ {
 		record, _, err := g.host.log.Read(g.id, index, nil)
 		if err != nil {
 			return false, err
 		}
 		if raft.LogType(record.Type) == raft.LogConfiguration {
-			if members, err = decodeMembers(record.Data); err != nil {
+			c, err := decodeMembers(record.Data)
+			if err != nil {
 				return false, fmt.Errorf("entry %d of group %d: %w", index, g.id, err)
 			}
+			g.membersAre(c, index)
 		}
 	}
+	members := g.members[0]
 	return len(members.Servers) == 1 && members.Servers[0].Suffrage == raft.Voter && string(members.Servers[0].ID) == g.host.settings.ID, nil
 }

@@ -83,6 +83,7 @@ func (s *snapshotStore) keepFrom() uint64 {
 func (s *snapshotStore) found(meta *raft.SnapshotMeta, older []snapshot.Info) {
 	at := *meta
 	s.virtual, s.last = &at, meta.Index
+	s.g.membersAre(meta.Configuration, meta.ConfigurationIndex)
 	if len(older) > 0 {
 		s.previous = older[0].Index
 	}
@@ -99,17 +100,10 @@ func (s *snapshotStore) reached(r wal.Record) error {
 			return err
 		}
 		s.virtual.Configuration, s.virtual.ConfigurationIndex = members, r.Index
+		s.g.membersAre(members, r.Index)
 	}
 	s.virtual.Term, s.virtual.Index = r.Term, r.Index
 	return nil
-}
-
-// latest are the members as of there.
-func (s *snapshotStore) latest() (c raft.Configuration) {
-	if s.virtual != nil {
-		c = s.virtual.Configuration
-	}
-	return c
 }
 
 // started ends that: from now on there are only the real ones.
@@ -142,7 +136,7 @@ func (s *snapshotStore) Create(_ raft.SnapshotVersion, index, term uint64, membe
 		s.writing.Unlock()
 		return nil, s.failed(err)
 	}
-	return &sink{store: s, w: w, id: snapshotID(term, index), index: index, start: time.Now(), members: members}, nil
+	return &sink{store: s, w: w, id: snapshotID(term, index), index: index, start: time.Now(), members: members, membersAt: membersAt}, nil
 }
 
 // List names the snapshots, newest first. One whose beginning cannot be read is passed over.
@@ -203,13 +197,14 @@ func (s *snapshotStore) open(info snapshot.Info) (*raft.SnapshotMeta, *snapshot.
 
 // sink is a snapshot that is being written.
 type sink struct {
-	store   *snapshotStore
-	w       *snapshot.Writer
-	id      string
-	index   uint64
-	start   time.Time
-	members raft.Configuration
-	ended   bool
+	store     *snapshotStore
+	w         *snapshot.Writer
+	id        string
+	index     uint64
+	start     time.Time
+	members   raft.Configuration
+	membersAt uint64
+	ended     bool
 }
 
 func (k *sink) ID() string { return k.id }
@@ -227,6 +222,7 @@ func (k *sink) Close() error {
 	size := k.w.Size()
 	err := k.w.Commit()
 	if err == nil {
+		k.store.g.membersAre(k.members, k.membersAt)
 		k.store.taken(k.index)
 		k.store.g.persisted(k.index, size, time.Since(k.start))
 	}

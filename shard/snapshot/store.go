@@ -100,6 +100,20 @@ func (s *Store) Remove(info Info) error {
 	return nil
 }
 
+// Drop deletes all snapshots of a group, the oldest first, so that what a crash leaves is the newest.
+func (s *Store) Drop(group uint32) error {
+	infos, _, err := s.list(group)
+	for _, i := range slices.Backward(infos) {
+		if err == nil {
+			err = s.Remove(i)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return s.Clean(group)
+}
+
 // Clean deletes what a crash left half written. It must not run while the group's snapshot is being written.
 func (s *Store) Clean(group uint32) error {
 	_, tmp, err := s.list(group)

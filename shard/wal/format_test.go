@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"dashi/shard/wal/vfs"
@@ -97,7 +98,12 @@ func TestMark(t *testing.T) {
 	}
 	f("boot-1", true, Clean)
 	f("boot-1", false, Clean) // killed
-	f("boot-2", false, Dirty) // power cut
+	for range 2 {             // power cut, and nobody has acted on that before the next start
+		if m := f("boot-2", false, Dirty); !m.Restarted {
+			t.Fatal("it was the restart of the machine")
+		}
+	}
+	must(t, f("boot-2", false, Dirty).Acted())
 	m := f("boot-2", false, Clean)
 	must(t, m.Closed())
 	f("boot-3", false, Clean)    // closed in order
@@ -105,12 +111,16 @@ func TestMark(t *testing.T) {
 	must(t, m.Closed())
 	f("boot-3", false, Clean)
 	f("", false, Dirty)
-	f("", false, Dirty) // a system without boot ids may have restarted
+	must(t, f("", false, Dirty).Acted()) // a system without boot ids may have restarted
 	file, err := mem.Open("d/" + markName)
 	must(t, err)
 	_, err = file.WriteAt([]byte{'x'}, 3)
 	must(t, err)
-	f("boot-3", false, Dirty) // unreadable
+	for range 2 {
+		if m := f("boot-3", false, Dirty); m.Restarted { // unreadable
+			t.Fatal("that is not all")
+		}
+	}
 	must(t, mem.Remove("d/"+markName))
 	f("boot-3", false, Dirty) // missing, and there is data
 }
@@ -119,7 +129,7 @@ func FuzzMark(f *testing.F) {
 	f.Add("dashi 1 open boot\n00000000\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		state, _, err := parseMark(text)
-		if (err == nil) != (state == "open" || state == "closed") {
+		if (err == nil) != slices.Contains([]string{"open", "closed", "dirty", "restarted"}, state) {
 			t.Fatalf("%q gave %q, %v", text, state, err)
 		}
 	})

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"dashi/shard/wal/vfs"
@@ -40,10 +41,12 @@ type Mark struct {
 	// Clean is what the note said of the time before. Reason says it in words.
 	Clean  Cleanness
 	Reason string
+	// Restarted says that it is dirty for no other reason than that the machine has restarted: what was synced is there.
+	Restarted bool
 }
 
 // Opened reads the note that the last user of dir left and replaces it: dir is open now, in this boot of the
-// machine. fresh says that dir holds no data yet. bootID is BootID() but for tests; empty, when the system has
+// machine. What is found dirty is noted to be so, and found dirty again until Acted is called. fresh says that dir holds no data yet. bootID is BootID() but for tests; empty, when the system has
 // none, is never equal to another.
 //
 // The page cache outlives a process and dies with the boot. So records are missing only if the boot is another and
@@ -65,18 +68,31 @@ func Opened(fsys vfs.FS, dir, bootID string, fresh bool) (*Mark, error) {
 		return nil, fmt.Errorf("cannot read mark in %q: %w", dir, err)
 	case fresh:
 		m.Clean, m.Reason = Dirty, "there was data, and it is missing"
+	case state == "dirty":
+		m.Clean, m.Reason = Dirty, "it was found dirty before, and nothing has come of that"
+	case state == "restarted":
+		m.Clean, m.Restarted, m.Reason = Dirty, true, "the machine had restarted and the directory was not closed in order, and nothing has come of that"
 	case state == "closed":
 		m.Reason = "closed in order"
 	case boot == bootID && bootID != "":
 		m.Reason = "not closed in order, but the machine has not restarted since"
 	default:
-		m.Clean, m.Reason = Dirty, "the machine has restarted and the directory was not closed in order"
+		m.Clean, m.Restarted, m.Reason = Dirty, true, "the machine has restarted and the directory was not closed in order"
 	}
-	if err := m.write("open"); err != nil {
+	note := "open"
+	if m.Restarted {
+		note = "restarted"
+	} else if m.Clean == Dirty {
+		note = "dirty"
+	}
+	if err := m.write(note); err != nil {
 		return nil, err
 	}
 	return m, nil
 }
+
+// Acted notes that whoever has the directory open has done what it takes for it to be dirty.
+func (m *Mark) Acted() error { return m.write("open") }
 
 // Closed notes that everything in the directory is synced and nobody has it open.
 func (m *Mark) Closed() error { return m.write("closed") }
@@ -133,7 +149,7 @@ func parseMark(text string) (state, boot string, err error) {
 		return "", "", errMark
 	}
 	words := strings.Split(line, " ")
-	if len(words) != 4 || words[0] != "dashi" || words[1] != "1" || words[2] != "open" && words[2] != "closed" {
+	if len(words) != 4 || words[0] != "dashi" || words[1] != "1" || !slices.Contains([]string{"open", "closed", "dirty", "restarted"}, words[2]) {
 		return "", "", errMark
 	}
 	return words[2], words[3], nil

@@ -1,0 +1,133 @@
+package group
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+const (
+	// rankAfter is how long the next survivor waits for the one before it.
+	rankAfter = 60 * time.Millisecond
+	// campaignEvery bounds how often one group is made to vote by the detector.
+	campaignEvery = 2 * time.Second
+	// formWithin is how long the preferred replica of a new group waits for a majority to have opened it; then Raft's time-outs decide.
+	formWithin = 10 * time.Second
+	formEvery  = 10 * time.Millisecond
+)
+
+// peerDown makes the groups that a dead node led elect another leader at once.
+//
+// Every survivor is told by its own detector. Which of them stands first is the same everywhere, and another one for each group, so that votes are not split
+// and leaders spread; the next one stands when that has not helped.
+func (h *Host) peerDown(id, _ string) {
+	h.mu.Lock()
+	groups := make([]*Group, 0, len(h.groups))
+	for _, g := range h.groups {
+		if g != nil {
+			groups = append(groups, g)
+		}
+	}
+	h.mu.Unlock()
+	for _, g := range groups {
+		if g.ledBy(id) {
+			g.ask(func() { g.succeed(id) })
+		}
+	}
+}
+
+// ledBy says that a node leads the group, or did last.
+func (g *Group) ledBy(id string) bool {
+	_, now := g.raft.LeaderWithID()
+	last, _ := g.lastLeader.Load().(string)
+	return string(now) == id || now == "" && last == id
+}
+
+// succeed stands for election after a leader that is dead, when it is this replica's turn.
+func (g *Group) succeed(dead string) {
+	rank, ok := g.rank(dead)
+	if !ok {
+		return
+	}
+	if rank > 0 {
+		select {
+		case <-time.After(time.Duration(rank) * rankAfter):
+		case <-g.closing:
+			return
+		}
+	}
+	if !g.ledBy(dead) {
+		return
+	}
+	now := time.Now().UnixNano()
+	if last := g.campaigned.Load(); now-last < int64(campaignEvery) || !g.campaigned.CompareAndSwap(last, now) {
+		return
+	}
+	g.host.count(func(s *Stats) { s.Campaigns++ })
+	g.view.Campaign()
+}
+
+// rank is this replica's place among the voters that survive. There is none if it has no vote, or does not see enough of them to win.
+func (g *Group) rank(dead string) (rank int, ok bool) {
+	var survivors []string
+	voters, alive := 0, 0
+	for _, s := range g.raft.GetConfiguration().Configuration().Servers {
+		if s.Suffrage != raft.Voter {
+			continue
+		}
+		voters++
+		switch id := string(s.ID); {
+		case id == dead:
+			continue
+		case id == g.host.settings.ID:
+			ok = true
+			alive++
+		case g.host.transport.Healthy(id):
+			alive++
+		default:
+			continue
+		}
+		survivors = append(survivors, string(s.ID))
+	}
+	slices.Sort(survivors)
+	at := slices.Index(survivors, g.host.settings.ID)
+	if !ok || alive <= voters/2 {
+		return 0, false
+	}
+	n := len(survivors)
+	return (at + n - int(g.id)%n) % n, true
+}
+
+// form stands for election as soon as a majority of the first members has opened the group, so that a new group need not wait for a time-out.
+func (g *Group) form() {
+	ctx, cancel := context.WithTimeout(context.Background(), formWithin)
+	defer cancel()
+	for {
+		voters, open := 0, 0
+		for _, s := range g.raft.GetConfiguration().Configuration().Servers {
+			if s.Suffrage != raft.Voter {
+				continue
+			}
+			voters++
+			if string(s.ID) == g.host.settings.ID {
+				open++
+			} else if _, err := g.host.ProgressOf(ctx, string(s.ID), g.id); err == nil {
+				open++
+			}
+		}
+		if _, leader := g.raft.LeaderWithID(); leader != "" || ctx.Err() != nil {
+			return
+		}
+		if open > voters/2 {
+			g.view.Campaign()
+			return
+		}
+		select {
+		case <-time.After(formEvery):
+		case <-g.closing:
+			return
+		}
+	}
+}

@@ -1,0 +1,274 @@
+package group
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"dashi/shard/wal/vfs"
+)
+
+// TestFailover kills the leader of groups over and over: the survivors take over without waiting for a time-out, and nothing that was acknowledged is lost.
+// DASHI_TEST_KILLS says how often, for figures.
+func TestFailover(t *testing.T) {
+	kills := 5
+	if n, err := strconv.Atoi(os.Getenv("DASHI_TEST_KILLS")); err == nil {
+		kills = n
+	}
+	r := newRing(t, 3, 4)
+	for _, n := range r.nodes {
+		r.start(n, r.members(3))
+	}
+	for id := range r.groups {
+		r.propose(id, put(0, 0))
+	}
+	var times []time.Duration
+	value := uint64(0)
+	for round := range kills {
+		id := uint32(round) % r.groups
+		value++
+		r.propose(id, put(0, value))
+		victim := r.leader(id)
+		eventually(t, "all are well", func() bool {
+			for _, a := range r.nodes {
+				for _, b := range r.nodes {
+					if a != b && !a.net.Healthy(b.id()) {
+						return false
+					}
+				}
+			}
+			return true
+		})
+		r.converge(id)
+		start := time.Now()
+		r.kill(victim)
+		value++
+		for !r.tryWrite(id, put(0, value)) {
+			time.Sleep(200 * time.Microsecond)
+		}
+		times = append(times, time.Since(start))
+		r.start(victim, nil) // it comes back with what it has
+		for id := range r.groups {
+			r.converge(id)
+		}
+		if got := victim.machines[id].values[0]; got != value {
+			t.Fatalf("round %d: value is %d, want %d", round, got, value)
+		}
+	}
+	slices.Sort(times)
+	t.Logf("%d kills: until a write is acknowledged p50 %v, p99 %v, max %v", kills, times[len(times)/2], times[len(times)*99/100], times[len(times)-1])
+	if times[len(times)/2] > 1500*time.Millisecond { // Raft's own time-outs take more than 2 s
+		t.Errorf("half of the fail-overs took %v or more", times[len(times)/2])
+	}
+}
+
+// tryWrite is one attempt at whoever seems to lead.
+func (r *ring) tryWrite(id uint32, entry []byte) bool {
+	for _, n := range r.nodes {
+		if n.host != nil && int(id) < len(n.groups) {
+			if _, here := n.groups[id].Leader(); here && write(n.groups[id], entry) == nil {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// TestFalseAlarm: a connection that breaks deposes nobody, and neither does one that hangs between two of three.
+func TestFalseAlarm(t *testing.T) {
+	r := newRing(t, 3, 1)
+	for _, n := range r.nodes {
+		r.start(n, r.members(3))
+	}
+	r.propose(0, put(0, 1))
+	leader := r.leader(0)
+	term, _ := leader.groups[0].Leader()
+	other := r.nodes[(leader.i+1)%3]
+	for v := range uint64(5) {
+		r.net.Reset(fmt.Sprint("n", leader.i), fmt.Sprint("n", other.i))
+		r.propose(0, put(0, v+2))
+	}
+	r.net.Cut(fmt.Sprint("n", leader.i), fmt.Sprint("n", other.i), true)
+	eventually(t, "the hole was noticed and contradicted", func() bool { return other.net.Stats().Contradicted > 0 })
+	r.net.Cut(fmt.Sprint("n", leader.i), fmt.Sprint("n", other.i), false)
+	r.propose(0, put(0, 9))
+	r.converge(0)
+	if now, here := leader.groups[0].Leader(); !here || now != term {
+		t.Fatalf("the leader was deposed: term %d, leads %v", now, here)
+	}
+	for _, n := range r.nodes {
+		if s := n.host.Stats(); s.Campaigns > 0 {
+			t.Fatalf("%s stood for election", n.id())
+		}
+	}
+}
+
+// TestPartition: a leader that is cut off takes nothing more for good; the others elect another, and it follows when the line is whole again.
+func TestPartition(t *testing.T) {
+	r := newRing(t, 3, 1)
+	for _, n := range r.nodes {
+		r.start(n, r.members(3))
+	}
+	r.propose(0, put(0, 1))
+	r.converge(0)
+	old := r.leader(0)
+	cut := func(on bool) {
+		for _, n := range r.nodes {
+			if n != old {
+				r.net.Cut(fmt.Sprint("n", old.i), fmt.Sprint("n", n.i), on)
+			}
+		}
+	}
+	start := time.Now()
+	cut(true)
+	lost := make(chan error, 1)
+	go func() { lost <- write(old.groups[0], put(1, 7)) }()
+	var now *node
+	eventually(t, "another leads", func() bool {
+		for _, n := range r.nodes {
+			if _, here := n.groups[0].Leader(); here && n != old {
+				now = n
+			}
+		}
+		return now != nil
+	})
+	t.Logf("another leads after %v", time.Since(start))
+	must(t, write(now.groups[0], put(0, 2)))
+	if err := old.groups[0].Read(t.Context()); err == nil {
+		t.Fatal("a deposed leader answers reads")
+	}
+	if err := <-lost; !errors.Is(err, ErrUnknown) {
+		t.Fatal(err)
+	}
+	cut(false)
+	r.propose(0, put(0, 3))
+	r.converge(0)
+	if v := old.machines[0].values; v[0] != 3 || v[1] != 0 {
+		t.Fatal(v)
+	}
+}
+
+// TestRestartAll: all nodes are killed at once, again and again, and everything that was acknowledged is there. A replica knows what was committed before
+// it has met anybody.
+func TestRestartAll(t *testing.T) {
+	r := newRing(t, 3, 2)
+	for _, n := range r.nodes {
+		r.start(n, r.members(3))
+	}
+	value := uint64(0)
+	for range 4 {
+		for id := range r.groups {
+			for range 20 {
+				value++
+				r.propose(id, put(int(id), value))
+			}
+		}
+		for _, n := range r.nodes {
+			r.kill(n)
+		}
+		first := r.nodes[0]
+		r.start(first, nil)
+		for id := range r.groups {
+			if first.groups[id].Applied() == 0 {
+				t.Fatal("it has forgotten everything")
+			}
+		}
+		r.start(r.nodes[1], nil)
+		r.start(r.nodes[2], nil)
+		for id := range r.groups {
+			r.leader(id)
+			r.converge(id)
+		}
+	}
+	if v := r.nodes[0].machines[1].values[1]; v != value {
+		t.Fatalf("value is %d, want %d", v, value)
+	}
+}
+
+// TestLagging: a replica that was away for longer than the log reaches back is sent a snapshot, and goes on from there.
+func TestLagging(t *testing.T) {
+	r := newRing(t, 3, 1)
+	r.adjust = func(_ int, s *Settings) { s.SnapshotBytes, s.segmentSize = 8<<10, 64<<10 }
+	for _, n := range r.nodes {
+		r.start(n, r.members(3))
+	}
+	r.propose(0, put(0, 1))
+	r.converge(0)
+	for round := range 2 {
+		leader := r.leader(0)
+		away := r.nodes[(leader.i+1)%3]
+		r.kill(away)
+		var wait sync.WaitGroup
+		for range 3 * margin {
+			wait.Add(1)
+			for leader.groups[0].Propose(append(put(0, 5), make([]byte, 100)...), func(uint64, any, error) { wait.Done() }) != nil {
+				leader = r.leader(0)
+			}
+		}
+		wait.Wait()
+		for _, n := range r.nodes {
+			if n.host != nil {
+				must(t, n.groups[0].Snapshot())
+				must(t, write(r.leader(0).groups[0], put(1, 1)))
+				must(t, n.groups[0].Snapshot())
+			}
+		}
+		if first, _ := leader.host.log.Bounds(0); round == 0 && first < margin {
+			t.Fatalf("the log still begins at %d", first)
+		}
+		r.start(away, nil)
+		before := away.groups[0].Applied()
+		r.propose(0, put(2, uint64(round)+10))
+		r.converge(0)
+		if n := away.host.Stats().Snapshots; n == 0 {
+			t.Fatalf("it was at %d and was not sent a snapshot", before)
+		}
+		r.kill(away) // and it is good on disk
+		r.start(away, nil)
+		r.propose(0, put(2, uint64(round)+20))
+		r.converge(0)
+	}
+}
+
+// TestDiskHangs: a leader whose disk does not answer is taken for dead while it hangs, and is a good follower afterwards.
+func TestDiskHangs(t *testing.T) {
+	r := newRing(t, 3, 1)
+	var hang sync.RWMutex
+	r.nodes[0].fs = vfs.NewFaulty(r.nodes[0].mem, func(op vfs.Op) error {
+		if op.Kind == vfs.OpWrite || op.Kind == vfs.OpSync {
+			hang.RLock()
+			defer hang.RUnlock()
+		}
+		return nil
+	})
+	for _, n := range r.nodes {
+		r.start(n, r.members(3))
+	}
+	r.propose(0, put(0, 1))
+	if l := r.leader(0); l != r.nodes[0] {
+		must(t, l.groups[0].Transfer(t.Context(), r.nodes[0].id()))
+		r.leader(0)
+	}
+	hang.Lock()
+	lost := make(chan error, 1)
+	go func() { lost <- write(r.nodes[0].groups[0], put(1, 7)) }()
+	eventually(t, "another leads", func() bool {
+		_, a := r.nodes[1].groups[0].Leader()
+		_, b := r.nodes[2].groups[0].Leader()
+		return a || b
+	})
+	if _, here := r.nodes[0].groups[0].Leader(); here || r.nodes[0].host.Stats().Stalls == 0 {
+		t.Fatal("it still says that it leads")
+	}
+	eventually(t, "writes go on", func() bool { return r.tryWrite(0, put(0, 2)) })
+	hang.Unlock()
+	<-lost
+	eventually(t, "the disk is trusted again", func() bool { return !r.nodes[0].host.mute.Load() })
+	r.propose(0, put(0, 3))
+	r.converge(0)
+}

@@ -1,0 +1,61 @@
+package group
+
+import (
+	"context"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// Read returns when a read of the state here is linearizable: it sees everything that was acknowledged before the call, on any replica. Only the leader can say
+// so, and asks a majority whether it still is. It logs nothing.
+func (g *Group) Read(ctx context.Context) error {
+	if _, here := g.Leader(); !here {
+		return g.notLeader()
+	}
+	// What is committed by now is applied when the last of it that is an entry, or the last entry that there is, is applied.
+	index := min(g.raft.CommitIndex(), g.logs.visible.Load())
+	g.view.Verifying(true)
+	err := g.change(ctx, "read", func(time.Duration) raft.Future { return g.raft.VerifyLeader() })
+	g.view.Verifying(false)
+	if err != nil {
+		return err
+	}
+	return g.WaitApplied(ctx, index)
+}
+
+// WaitApplied returns when the entry with that index has been applied here.
+func (g *Group) WaitApplied(ctx context.Context, index uint64) error {
+	if g.applied.Load() >= index {
+		return nil
+	}
+	stop := context.AfterFunc(ctx, func() {
+		g.mu.Lock()
+		g.turn.Broadcast()
+		g.mu.Unlock()
+	})
+	defer stop()
+	g.waiting.Add(1)
+	defer g.waiting.Add(-1)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for g.applied.Load() < index {
+		if g.closed {
+			return ErrClosed
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		g.turn.Wait()
+	}
+	return nil
+}
+
+// wakeReaders wakes those who wait for entries. It runs after every batch.
+func (g *Group) wakeReaders() {
+	if g.waiting.Load() > 0 {
+		g.mu.Lock()
+		g.turn.Broadcast()
+		g.mu.Unlock()
+	}
+}

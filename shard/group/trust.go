@@ -1,0 +1,51 @@
+package group
+
+import (
+	"fmt"
+
+	"dashi/shard/wal"
+
+	"github.com/hashicorp/raft"
+)
+
+// keyDirty holds the ID under which a replica must not count any more.
+//
+// A voter that has lost the end of its log has acknowledged entries that it does not know of, and would vote for a leader that does not have them either. So what
+// may have lost something never counts again as who it was. In mode replicated that is every replica on a machine that restarted without the
+// host being closed; in mode fsync only one whose directory is damaged or was replaced.
+const keyDirty = "Dirty"
+
+// distrust notes for every group what the mark says of the directory.
+func (h *Host) distrust() error {
+	if h.mark.Clean == wal.Clean {
+		return nil
+	}
+	if !h.mark.Restarted || h.settings.Mode == wal.Replicated {
+		for _, id := range h.log.Groups() {
+			if err := h.log.Set(id, keyDirty, []byte(h.settings.ID)); err != nil {
+				return err
+			}
+		}
+	}
+	return h.mark.Acted()
+}
+
+// trusted fails if this replica must not take part under its ID. A group without other voters has nobody who knows better.
+func (g *Group) trusted() error {
+	id, ok := g.host.log.Get(g.id, keyDirty)
+	if !ok || string(id) != g.host.settings.ID {
+		return nil
+	}
+	others, member := 0, false
+	for _, s := range g.members[0].Servers {
+		if string(s.ID) == g.host.settings.ID {
+			member = true
+		} else if s.Suffrage == raft.Voter {
+			others++
+		}
+	}
+	if !member || others == 0 {
+		return nil
+	}
+	return fmt.Errorf("cannot open group %d as %s: %w", g.id, g.host.settings.ID, ErrDirty)
+}

@@ -1,0 +1,112 @@
+package transport
+
+import (
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// followers tells a group's followers what is committed when nothing else does.
+//
+// A follower applies an entry when a later append says that it is committed. While the group is busy the next one does; when it falls silent, Raft sends an empty
+// append after its commit time-out, and to have that short costs more than all heartbeats. So here, lazyAfter after an entry was committed, a
+// follower that has not been told is sent a heartbeat that carries the commit index: never more than what it has acknowledged in this term, which is
+// where its log is known to be the leader's. A read of a follower is behind by that little, and a group at rest costs nothing.
+type followers struct {
+	term   uint64 // of what is noted here
+	commit uint64
+	peers  map[string]*follower
+	armed  bool
+}
+
+type follower struct {
+	matched uint64 // it has acknowledged everything up to here in this term
+	told    uint64 // the greatest commit index that it was sent
+}
+
+// of finds a follower's notes; those of another term are thrown away. followersMu is held.
+func (f *followers) of(term uint64, peer string) *follower {
+	if term > f.term {
+		*f = followers{term: term, peers: map[string]*follower{}, armed: f.armed}
+	}
+	if term < f.term || f.peers == nil {
+		return &follower{}
+	}
+	x := f.peers[peer]
+	if x == nil {
+		x = &follower{}
+		f.peers[peer] = x
+	}
+	return x
+}
+
+// sent notes an append that is on its way.
+func (g *Group) sent(to string, r *raft.AppendEntriesRequest) {
+	g.followersMu.Lock()
+	x := g.followers.of(r.Term, to)
+	x.told = max(x.told, r.LeaderCommitIndex)
+	g.followersMu.Unlock()
+}
+
+// acknowledged notes one that was successful.
+func (g *Group) acknowledged(from string, r *raft.AppendEntriesRequest) {
+	g.followersMu.Lock()
+	x := g.followers.of(r.Term, from)
+	x.matched = max(x.matched, r.PrevLogEntry+uint64(len(r.Entries)))
+	g.arm()
+	g.followersMu.Unlock()
+}
+
+// Committed notes what this replica has committed as the leader of a term.
+func (g *Group) Committed(term, index uint64) {
+	g.followersMu.Lock()
+	if term == g.followers.term && index > g.followers.commit {
+		g.followers.commit = index
+		g.arm()
+	}
+	g.followersMu.Unlock()
+}
+
+// arm has the followers looked at in a moment if one needs to be told. followersMu is held.
+func (g *Group) arm() {
+	f := &g.followers
+	if f.armed {
+		return
+	}
+	for _, x := range f.peers {
+		if min(f.commit, x.matched) > x.told {
+			f.armed = true
+			time.AfterFunc(lazyAfter, g.tellFollowers)
+			return
+		}
+	}
+}
+
+func (g *Group) tellFollowers() {
+	g.followersMu.Lock()
+	defer g.followersMu.Unlock()
+	f := &g.followers
+	f.armed = false
+	if g.ctx.Err() != nil {
+		return
+	}
+	for id, x := range f.peers {
+		index := min(f.commit, x.matched)
+		if index <= x.told {
+			continue
+		}
+		x.told = index
+		l := g.t.link(id, classRaft)
+		c := l.poke()
+		if c == nil {
+			continue // the next append tells it
+		}
+		r := &raft.AppendEntriesRequest{Term: f.term, LeaderCommitIndex: index}
+		_, _ = l.request(c, header{kind: kindRequest, flags: flagLazy, typ: typeAppend, group: g.id}, lazy, unasked{}, func(dst []byte) []byte { return appendRequest(dst, r) })
+	}
+}
+
+// unasked takes a response that nobody waits for.
+type unasked struct{}
+
+func (unasked) complete(header, []byte, error) bool { return false }

@@ -1,0 +1,108 @@
+package transport
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func watched(t *testing.T, n int) *cluster {
+	c := newCluster(t, n, func(_ int, s *Settings) { s.silence = 300 * time.Millisecond })
+	var all []string
+	for i := range n {
+		all = append(all, id(i))
+	}
+	for _, x := range c.nodes {
+		x.Watch(all)
+	}
+	eventually(t, "all have met", func() bool {
+		for _, x := range c.nodes {
+			if x.Stats().Up != n-1 {
+				return false
+			}
+		}
+		return true
+	})
+	return c
+}
+
+// TestKilledPeer: its connections end and a dial is refused: everybody knows at once.
+func TestKilledPeer(t *testing.T) {
+	c := watched(t, 3)
+	must(t, c.nodes[2].Close())
+	eventually(t, "both know", func() bool { return len(c.told()) == 2 })
+	for _, s := range c.told() {
+		if !strings.Contains(s, "connection was lost") || !strings.Contains(s, "refused") {
+			t.Fatal(s)
+		}
+	}
+	if !c.nodes[0].Down(id(2)) || c.nodes[0].Healthy(id(2)) || !c.nodes[0].Healthy(id(1)) || c.nodes[0].Down(id(1)) {
+		t.Fatal("the wrong one is down")
+	}
+	c.nodes[2] = c.open(t, 2, nil) // on another port
+	eventually(t, "it is back", func() bool { return c.nodes[0].Healthy(id(2)) && !c.nodes[1].Down(id(2)) })
+	if n := len(c.told()); n != 2 {
+		t.Fatal(c.told())
+	}
+}
+
+// TestLostConnection: a connection that ends and can be made again is no death.
+func TestLostConnection(t *testing.T) {
+	c := watched(t, 3)
+	for range 5 {
+		before := c.nodes[0].Stats().Suspected + c.nodes[1].Stats().Suspected
+		c.net.Reset(id(0), id(1))
+		eventually(t, "looked after", func() bool { return c.nodes[0].Stats().Suspected+c.nodes[1].Stats().Suspected > before })
+		eventually(t, "connected again", func() bool {
+			return c.nodes[0].link(id(1), classRaft).poke() != nil && c.nodes[1].link(id(0), classRaft).poke() != nil
+		})
+	}
+	if d := c.told(); len(d) > 0 {
+		t.Fatal(d)
+	}
+}
+
+// TestSilence: a node that nobody hears is dead; one that another hears is not.
+func TestSilence(t *testing.T) {
+	c := watched(t, 3)
+	c.net.Cut(id(0), id(2), true)
+	eventually(t, "contradicted", func() bool { return c.nodes[0].Stats().Contradicted > 1 && c.nodes[2].Stats().Contradicted > 1 })
+	if d := c.told(); len(d) > 0 {
+		t.Fatal(d)
+	}
+	c.net.Cut(id(1), id(2), true)
+	eventually(t, "all know", func() bool { return c.nodes[0].Down(id(2)) && c.nodes[1].Down(id(2)) })
+	c.net.Cut(id(0), id(2), false)
+	c.net.Cut(id(1), id(2), false)
+	eventually(t, "all are well", func() bool {
+		for i, x := range c.nodes {
+			for j := range c.nodes {
+				if i != j && (!x.Healthy(id(j)) || x.Down(id(j))) {
+					return false
+				}
+			}
+		}
+		return true
+	})
+}
+
+// TestStartedAnew: a process that is back before anybody looked has forgotten what it led.
+func TestStartedAnew(t *testing.T) {
+	c := watched(t, 2)
+	must(t, c.nodes[1].Close())
+	c.nodes[1] = c.open(t, 1, nil)
+	c.nodes[1].Watch([]string{id(0)})
+	eventually(t, "the other knows", func() bool { return len(c.told()) >= 1 })
+	eventually(t, "it is back", func() bool { return c.nodes[0].Healthy(id(1)) })
+}
+
+// TestMute: a node that is mute is taken for dead and comes back when it speaks; calls are answered all the while.
+func TestMute(t *testing.T) {
+	c := watched(t, 2)
+	c.nodes[1].Mute(true)
+	eventually(t, "taken for dead", func() bool { return c.nodes[0].Down(id(1)) })
+	_, err := c.nodes[0].Call(t.Context(), id(1), typeHeard, nil)
+	must(t, err)
+	c.nodes[1].Mute(false)
+	eventually(t, "it is back", func() bool { return c.nodes[0].Healthy(id(1)) && !c.nodes[0].Down(id(1)) })
+}
