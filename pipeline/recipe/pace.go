@@ -79,7 +79,7 @@ func (c *compiler) pace(e *entry, a *Activation) (p *Pace, good bool) {
 	return p, c.paceQuiet(e, p) && good
 }
 
-func (c *compiler) length(e *entry, n *yaml.Node, what string, ms *int64) bool {
+func (c *compiler) paceLength(e *entry, n *yaml.Node, what string, ms *int64) bool {
 	v, err := attribute.ParseLength(n.Value)
 	if err != nil {
 		c.report(e.doc, n, "`"+what+"` of "+quote(e.name)+": "+err.Error(), "for instance 30m, 24h or 7d")
@@ -103,9 +103,9 @@ func (c *compiler) paceDelay(e *entry, a *Activation, p *Pace) bool {
 		p.Again = a.Where
 	}
 	if n.Kind == yaml.ScalarNode {
-		return c.length(e, n, "delay", &p.Delay)
+		return c.paceLength(e, n, "delay", &p.Delay)
 	}
-	good := c.length(e, value(n, "for"), "delay", &p.Delay)
+	good := c.paceLength(e, value(n, "for"), "delay", &p.Delay)
 	if cond := value(n, "if"); cond != nil {
 		x := c.later(e, cond, "if", false)
 		if x == nil {
@@ -122,7 +122,7 @@ func (c *compiler) paceHold(e *entry, p *Pace) bool {
 		return true
 	}
 	p.Send = content(n, "then") == "send"
-	good := c.length(e, value(n, "at_most"), "at_most", &p.AtMost)
+	good := c.paceLength(e, value(n, "at_most"), "at_most", &p.AtMost)
 	x := c.later(e, value(n, "until"), "until", true)
 	if x == nil {
 		return false
@@ -153,11 +153,11 @@ func (c *compiler) paceCap(e *entry, p *Pace) bool {
 	good := true
 	if n := value(e.node, "cap"); n != nil {
 		p.Count = wholeNumber(value(n, "count"), 0)
-		good = c.length(e, value(n, "period"), "period", &p.Period)
+		good = c.paceLength(e, value(n, "period"), "period", &p.Period)
 	}
 	if n := value(e.node, "cooldown"); n != nil {
 		p.Group = max(xxhash.Sum64String("group\x00"+content(n, "group")), 1)
-		good = c.length(e, value(n, "period"), "period", &p.Cooldown) && good
+		good = c.paceLength(e, value(n, "period"), "period", &p.Cooldown) && good
 		if at := value(n, "priority"); at != nil {
 			v, _ := strconv.ParseFloat(at.Value, 64)
 			p.Priority = int(v)
