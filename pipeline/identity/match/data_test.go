@@ -63,7 +63,7 @@ func quality(groups []int32, truth []string) (precision, recall, f1 float64) {
 }
 
 func TestFake1000(t *testing.T) {
-	header, rows := readRows(t, "../../../../../shared/data/fake_1000.csv.gz")
+	header, rows := readRows(t, "../../../../shared/data/fake_1000.csv.gz")
 	var truth []string
 	at := slices.Index(header, "cluster")
 	for _, r := range rows {

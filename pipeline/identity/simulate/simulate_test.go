@@ -172,7 +172,7 @@ func allAtOnce(s *Simulation, rules *identity.Rules) []string {
 
 // With e-mail as the only identifier nearly all pairs of records that come together are of one person.
 func TestFake1000ByEmail(t *testing.T) {
-	f, err := os.Open("../../../../../shared/data/fake_1000.csv.gz")
+	f, err := os.Open("../../../../shared/data/fake_1000.csv.gz")
 	if err != nil {
 		t.Skipf("the data is not there: %v", err)
 	}
