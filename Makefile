@@ -32,8 +32,9 @@ lint: ## format, vet, staticcheck, go.mod
 	$(STATICCHECK) ./...
 	$(GO) mod tidy -diff
 
-check: build ## the recipes of deploy/
+check: build ## the recipes of deploy/, and their tests
 	bin/dashi check deploy/recipes
+	bin/dashi test deploy/recipes
 
 real-kafka: ## the Kafka tests against Apache Kafka, whose jars Maven brings; says why when it cannot
 	DASHI_REAL_KAFKA=jars $(GO) test ./pipeline/kafka -run '^TestRealKafka$$' -count=1 -v

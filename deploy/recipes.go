@@ -4,6 +4,7 @@ package deploy
 import (
 	"embed"
 	"path"
+	"strings"
 )
 
 //go:embed recipes/*.yml
@@ -15,7 +16,7 @@ type File struct {
 	Text []byte
 }
 
-// Recipes are the recipes of deploy/recipes, sorted by name.
+// Recipes are the recipes of deploy/recipes, sorted by name; not their tests.
 func Recipes() ([]File, error) {
 	entries, err := recipes.ReadDir("recipes")
 	if err != nil {
@@ -23,6 +24,9 @@ func Recipes() ([]File, error) {
 	}
 	var files []File
 	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), ".test.yml") {
+			continue
+		}
 		text, err := recipes.ReadFile(path.Join("recipes", e.Name()))
 		if err != nil {
 			return nil, err

@@ -25,7 +25,7 @@ func (s *Shard) applyCookbook(body []byte, r *Result) {
 		r.refuse("cookbook entry of %d bytes is damaged", len(body))
 		return
 	}
-	compiled, diagnostics := recipe.Compile(sources)
+	compiled, diagnostics := s.settings.compile(sources)
 	if compiled == nil {
 		detail := "cookbook has errors"
 		if len(diagnostics) > 0 {

@@ -23,6 +23,9 @@ type Settings struct {
 	RecentIDs    int
 	// Memory is where the pages of the table come from. It may differ between replicas.
 	Memory profile.Memory
+	// Compile makes the program of a cookbook; nil: recipe.Compile. It is for those who have many shards with one cookbook, and
+	// must give what recipe.Compile would.
+	Compile func([]recipe.Source) (*recipe.Program, []recipe.Diagnostic)
 }
 
 // DefaultSettings: Segment's SDKs retry the same message id for up to 12 hours; a million ids take 28 MB.
@@ -30,6 +33,13 @@ var DefaultSettings = Settings{
 	OutboxBytes:  16 << 20,
 	RecentMillis: 12 * 60 * 60 * 1000,
 	RecentIDs:    1 << 20,
+}
+
+func (s *Settings) compile(sources []recipe.Source) (*recipe.Program, []recipe.Diagnostic) {
+	if s.Compile != nil {
+		return s.Compile(sources)
+	}
+	return recipe.Compile(sources)
 }
 
 // MaxActivation is the size of the longest activation in bytes. With its key and its headers it is below what brokers take unless told

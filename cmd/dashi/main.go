@@ -27,7 +27,9 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	if err := root().ExecuteContext(ctx); err != nil {
+	c := root()
+	c.SetArgs(oneDash(os.Args[1:]))
+	if err := c.ExecuteContext(ctx); err != nil {
 		var shown *shownError
 		if !errors.As(err, &shown) {
 			fmt.Fprintln(os.Stderr, "dashi:", err)
@@ -51,7 +53,8 @@ Start here:
   dashi dev                          a node, an embedded Kafka and demo traffic; console at http://127.0.0.1:7070
   dashi get user_id:u7               who is this, and which audiences are they in?
   dashi audiences                    the audiences and their sizes
-  dashi check deploy/recipes         what is wrong with my recipes?`,
+  dashi check deploy/recipes         what is wrong with my recipes?
+  dashi test deploy/recipes          do they do what their tests say?`,
 		Version:       version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -62,7 +65,7 @@ Start here:
 		&cobra.Group{ID: "recipes", Title: "Work on recipes:"},
 		&cobra.Group{ID: "ask", Title: "Ask a running node (--addr or DASHI_ADDR):"},
 	)
-	c.AddCommand(devCommand(), serveCommand(), checkCommand(), replayCommand(), identityCommand(), trainCommand(),
+	c.AddCommand(devCommand(), serveCommand(), checkCommand(), testCommand(), replayCommand(), identityCommand(), trainCommand(),
 		getCommand(), audiencesCommand(), membersCommand(), queryCommand(), tailCommand(), statusCommand())
 	return c
 }

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// cookbookFiles reads recipe files from disk.
+// cookbookFiles reads recipe files from disk, their tests aside.
 func cookbookFiles(t testing.TB, pattern string) []Source {
 	t.Helper()
 	files, err := filepath.Glob(pattern)
@@ -19,6 +19,9 @@ func cookbookFiles(t testing.TB, pattern string) []Source {
 	}
 	var sources []Source
 	for _, file := range files {
+		if strings.HasSuffix(file, ".test.yml") {
+			continue
+		}
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

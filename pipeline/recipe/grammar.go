@@ -263,6 +263,8 @@ var recipeShape = &shape{is: object, doc: "One recipe of the cookbook.", keys: [
 	{name: "audiences", doc: "Named conditions; a profile is in or out.", shape: &shape{is: mapOf, names: identifier, empty: true, of: audienceShape}},
 	{name: "activations", doc: "Events that leave because something changed, besides the transitions of audiences.", shape: &shape{is: mapOf, names: identifier, empty: true, of: activationShape}},
 	{name: "mappings", doc: "How rows of files become events.", shape: &shape{is: mapOf, names: identifier, empty: true, of: mappingShape}},
+	{name: "tests", doc: "What dashi test runs: by name, a list of steps, or a mapping with steps. Beside the recipe, in NAME.test.yml, they are no part of the cookbook.",
+		shape: &shape{is: mapOf, names: anyName, empty: true, of: &shape{is: anything}}},
 }}
 
 // Bounds on what a cookbook may hold. Beyond them it is refused: a cookbook is held in memory by every shard.

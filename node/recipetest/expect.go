@@ -1,0 +1,335 @@
+package recipetest
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"dashi/pipeline/attribute"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// seen is a profile as GET /v1/profiles shows it.
+type seen struct {
+	Attributes map[string]json.RawMessage `json:"attributes"`
+	Audiences  map[string]struct {
+		Since string `json:"since"`
+	} `json:"audiences"`
+	Consent map[string]struct {
+		Granted bool `json:"granted"`
+	} `json:"consent"`
+}
+
+// run compares.
+func (x *expectStep) run(g *rig, s *step) {
+	who := x.who
+	if who == nil {
+		who = g.c.who
+	}
+	for _, id := range who {
+		p, found := g.profile(id)
+		if x.profile != nil && *x.profile != found {
+			g.fail(s.line, "profile of "+id, strconv.FormatBool(*x.profile), strconv.FormatBool(found))
+		}
+		x.compareAttributes(g, p, id)
+		x.compareAudiences(g, p, id)
+		for _, c := range x.consent {
+			want, got := text(c.want), "null"
+			if have, ok := p.Consent[c.name]; ok {
+				got = strconv.FormatBool(have.Granted)
+			} else if !slices.Contains(g.program.Purposes, c.name) {
+				got = "there is no such purpose; there are " + strings.Join(g.program.Purposes, ", ")
+			}
+			if want != got {
+				g.fail(c.line, "consent "+c.name+" of "+id, want, got)
+			}
+		}
+	}
+	for _, z := range x.sizes {
+		i, ok := g.cover.audiences[z.name]
+		if !ok {
+			g.fail(z.line, "size of "+z.name, text(z.want), unknownName("audience", z.name, g.cover.audienceNames()))
+		} else if got := strconv.Itoa(g.shard.AudienceSize(i)); got != text(z.want) {
+			g.fail(z.line, "size of "+z.name, text(z.want), got)
+		}
+	}
+	if x.activations != nil {
+		x.activations.compare(g)
+		g.left = g.left[:0]
+	}
+}
+
+// profile reads the profile of an identifier; one that is not there is empty.
+func (g *rig) profile(id string) (p seen, found bool) {
+	if found = g.look(id); found {
+		if err := json.Unmarshal(g.view.AppendJSON(nil), &p); err != nil {
+			panic("recipetest: BUG: a profile is no JSON: " + err.Error())
+		}
+	}
+	return p, found
+}
+
+func (x *expectStep) compareAttributes(g *rig, p seen, id string) {
+	for _, a := range x.attributes {
+		i, ok := g.cover.attributes[a.name]
+		if !ok {
+			g.fail(a.line, "attribute "+a.name+" of "+id, text(a.want), unknownName("attribute", a.name, g.cover.attributeNames()))
+			continue
+		}
+		ordered := g.program.Attributes[i].Type != attribute.Set
+		if want, got, same := compare(a.want, p.Attributes[a.name], ordered); !same {
+			g.fail(a.line, "attribute "+a.name+" of "+id, want, got)
+		}
+	}
+}
+
+func (x *expectStep) compareAudiences(g *rig, p seen, id string) {
+	for _, a := range x.audiences {
+		if _, ok := g.cover.audiences[a.name]; !ok {
+			g.fail(a.line, "audience "+a.name, text(a.want), unknownName("audience", a.name, g.cover.audienceNames()))
+			continue
+		}
+		in, ok := p.Audiences[a.name]
+		got := "out"
+		if ok {
+			got = "in since " + in.Since
+		}
+		want, same := wantedMembership(a.want, ok, in.Since)
+		if !same {
+			g.fail(a.line, "audience "+a.name+" of "+id, want, got)
+		}
+	}
+	if x.exactly != nil {
+		got := []string{}
+		for name := range p.Audiences {
+			got = append(got, name)
+		}
+		slices.Sort(got)
+		if !slices.Equal(got, x.exactly) {
+			g.fail(x.exactlyLine, "audiences of "+id, "exactly "+strings.Join(x.exactly, ", "), strings.Join(got, ", ")+difference(x.exactly, got))
+		}
+	}
+}
+
+// wantedMembership reads true, false, or the time since when.
+func wantedMembership(n *yaml.Node, in bool, since string) (want string, same bool) {
+	switch text(n) {
+	case "true", "in":
+		return "in", in
+	case "false", "out":
+		return "out", !in
+	}
+	value := n.Value
+	if n.Kind == yaml.MappingNode && len(n.Content) == 2 && n.Content[0].Value == "since" {
+		value = n.Content[1].Value
+	}
+	m, err := parseMoment(value)
+	if err != nil || m.relative {
+		return text(n) + " (write true, false, or the time since when)", false
+	}
+	at, _ := time.Parse(time.RFC3339Nano, since)
+	return "in since " + show(m.millis), in && at.UnixMilli() == m.millis
+}
+
+func difference(want, got []string) string {
+	var parts []string
+	for _, w := range want {
+		if !slices.Contains(got, w) {
+			parts = append(parts, "-"+w)
+		}
+	}
+	for _, h := range got {
+		if !slices.Contains(want, h) {
+			parts = append(parts, "+"+h)
+		}
+	}
+	return " (" + strings.Join(parts, " ") + ")"
+}
+
+func unknownName(what, name string, names []string) string {
+	near := ""
+	for _, n := range names {
+		if strings.Contains(n, name) || strings.Contains(name, n) {
+			near = "; is it " + n + "?"
+		}
+	}
+	return "there is no " + what + " " + strconv.Quote(name) + near
+}
+
+// compare compares what a test writes with a value as JSON. nothing and null are the same.
+func compare(want *yaml.Node, got json.RawMessage, ordered bool) (wanted, had string, same bool) {
+	var a, b any
+	if err := want.Decode(&a); err != nil {
+		return err.Error(), string(got), false
+	}
+	if len(got) > 0 {
+		if err := json.Unmarshal(got, &b); err != nil {
+			panic("recipetest: BUG: a value is no JSON: " + err.Error())
+		}
+	} else {
+		got = json.RawMessage("null")
+	}
+	if !ordered {
+		sortTexts(a)
+		sortTexts(b)
+	}
+	return text(want), string(got), equal(a, b)
+}
+
+func sortTexts(v any) {
+	if list, ok := v.([]any); ok {
+		slices.SortFunc(list, func(a, b any) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+	}
+}
+
+// equal compares a value of YAML with one of JSON: times by their instant, numbers as the engine prints them.
+func equal(a, b any) bool {
+	switch a := a.(type) {
+	case nil:
+		return b == nil
+	case int:
+		return equal(float64(a), b)
+	case float64:
+		n, ok := b.(float64)
+		return ok && (a == n || math.Abs(a-n) <= 1e-9*math.Abs(a))
+	case time.Time:
+		s, _ := b.(string)
+		t, err := time.Parse(time.RFC3339Nano, s)
+		return err == nil && t.UnixMilli() == a.UnixMilli()
+	case []any:
+		list, ok := b.([]any)
+		return ok && slices.EqualFunc(a, list, equal)
+	case map[string]any:
+		object, ok := b.(map[string]any)
+		if !ok || len(a) != len(object) {
+			return false
+		}
+		for k, v := range a {
+			if have, ok := object[k]; !ok || !equal(v, have) {
+				return false
+			}
+		}
+		return true
+	}
+	return a == b
+}
+
+// text writes what a test states on one line.
+func text(n *yaml.Node) string {
+	if n.Kind == yaml.ScalarNode {
+		if n.Tag == "!!null" {
+			return "null"
+		}
+		return n.Value
+	}
+	var v any
+	if n.Decode(&v) != nil {
+		return n.Value
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprint(v)
+	}
+	return string(b)
+}
+
+func (x *expectedActivations) compare(g *rig) {
+	taken := make([]bool, len(g.left))
+	var missing []string
+	same := !x.exact || len(x.wanted) == len(g.left)
+	for k, w := range x.wanted {
+		found := false
+		for i := range g.left {
+			if x.exact && i != k || taken[i] || !w.matches(g, &g.left[i]) {
+				continue
+			}
+			found, taken[i] = true, true
+			break
+		}
+		if !found {
+			same = false
+			missing = append(missing, w.String(g))
+		}
+	}
+	if same {
+		return
+	}
+	var all []string
+	for i := range g.left {
+		mark := "  "
+		if !taken[i] && x.exact {
+			mark = "+ "
+		}
+		all = append(all, mark+g.left[i].String())
+	}
+	want := "at least "
+	if x.exact {
+		want = "exactly, in this order: "
+	}
+	var names []string
+	for _, w := range x.wanted {
+		names = append(names, w.String(g))
+	}
+	got := strings.Join(all, "\n")
+	if len(all) == 0 {
+		got = "nothing left"
+	}
+	if len(missing) > 0 {
+		got += "\nmissing or elsewhere: " + strings.Join(missing, "; ")
+	}
+	if len(names) == 0 {
+		names = []string{"none"}
+	}
+	g.fail(x.line, "activations", want+strings.Join(names, "; "), got)
+}
+
+func (w *wantedActivation) matches(g *rig, a *left) bool {
+	at, _ := time.Parse(time.RFC3339Nano, a.At)
+	eventTime, _ := time.Parse(time.RFC3339Nano, a.EventTime)
+	switch {
+	case w.name != a.Name, w.transition != "" && w.transition != a.Transition, w.profile != "" && w.profile != a.Profile,
+		w.typed != "" && w.typed != a.Type, w.at.given && w.at.from(g.c.start) != at.UnixMilli(),
+		w.eventTime.given && w.eventTime.from(g.c.start) != eventTime.UnixMilli():
+		return false
+	}
+	for _, s := range w.attributes {
+		i, ok := g.cover.attributes[s.name]
+		if _, _, same := compare(s.want, a.Attributes[s.name], !ok || g.program.Attributes[i].Type != attribute.Set); !same {
+			return false
+		}
+	}
+	return true
+}
+
+// String is what the test wrote. Instants that are relative count from the start of the test.
+func (w *wantedActivation) String(g *rig) string {
+	s := strings.TrimSpace(w.name + " " + w.transition)
+	if w.profile != "" {
+		s += " of " + w.profile
+	}
+	if w.at.given {
+		s += " at " + show(w.at.from(g.c.start))
+	}
+	for _, a := range w.attributes {
+		s += " " + a.name + "=" + text(a.want)
+	}
+	return s
+}
+
+func (a *left) String() string {
+	s := a.Name + " " + a.Transition + " of " + a.Profile + " at " + a.At
+	names := make([]string, 0, len(a.Attributes))
+	for name := range a.Attributes {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		s += " " + name + "=" + string(a.Attributes[name])
+	}
+	return s
+}

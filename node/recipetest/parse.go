@@ -1,0 +1,414 @@
+package recipetest
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"dashi/pipeline/recipe"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// defaultStart is where the clock of a test stands at first: a Thursday, with nothing special about it.
+const defaultStart = int64(1_767_258_000_000) // 2026-01-01T09:00:00Z
+
+// defaultWho is who a test is about, unless it says so.
+const defaultWho = "user_id:somebody"
+
+// Parse reads the tests in the sources: recipes, and files of tests. What is wrong with a test is told, and the test left out.
+func Parse(sources []recipe.Source) ([]Case, []recipe.Diagnostic) {
+	p := &parser{}
+	for _, s := range sources {
+		p.file = s.Name
+		var doc yaml.Node
+		if err := yaml.NewDecoder(bytes.NewReader(s.Text)).Decode(&doc); err != nil {
+			if IsTestFile(s.Name) { // a recipe's own errors are for its compiler to tell
+				line := 1
+				if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
+					fmt.Sscan(m[1], &line)
+				}
+				p.report(&yaml.Node{Line: line, Column: 1}, strings.TrimPrefix(err.Error(), "yaml: "), "")
+			}
+			continue
+		}
+		p.document(doc.Content[0], IsTestFile(s.Name))
+	}
+	return p.cases, p.found
+}
+
+var yamlLine = regexp.MustCompile(`line (\d+)`)
+
+// IsTestFile says whether a file holds tests and no recipe.
+func IsTestFile(name string) bool {
+	return strings.HasSuffix(name, ".test.yml") || strings.HasSuffix(name, ".test.yaml")
+}
+
+type parser struct {
+	file  string
+	cases []Case
+	found []recipe.Diagnostic
+}
+
+func (p *parser) report(n *yaml.Node, message, hint string) {
+	p.found = append(p.found, recipe.Diagnostic{File: p.file, Line: n.Line, Column: n.Column, Message: message, Hint: hint})
+}
+
+func (p *parser) document(root *yaml.Node, testsOnly bool) {
+	p.each(root, func(key string, k, v *yaml.Node) {
+		switch {
+		case key == "tests":
+			if v.Kind != yaml.MappingNode {
+				p.report(v, "tests is a mapping: the name of each test, and its steps", "for instance `tests: {somebody buys: [{Order Completed: {total: 5}}, {expect: {attributes: {orders: 1}}}]}`")
+				return
+			}
+			p.each(v, func(name string, k, v *yaml.Node) { p.test(name, k, v) })
+		case testsOnly && !strings.HasPrefix(key, "x-"):
+			p.report(k, "a file of tests holds `tests`, not `"+key+"`", "")
+		}
+	})
+}
+
+// each calls fn for every pair of a mapping, anchors resolved. What is no mapping has been reported, or has no pairs.
+func (p *parser) each(n *yaml.Node, fn func(key string, k, v *yaml.Node)) {
+	n = resolve(n)
+	if n.Kind != yaml.MappingNode {
+		return
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		fn(n.Content[i].Value, n.Content[i], resolve(n.Content[i+1]))
+	}
+}
+
+func resolve(n *yaml.Node) *yaml.Node {
+	for n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	return n
+}
+
+// caseKeys are what a test may hold.
+var caseKeys = []string{"description", "start", "who", "map", "clock", "steps"}
+
+func (p *parser) test(name string, k, v *yaml.Node) {
+	before := len(p.found)
+	c := Case{Name: name, File: p.file, Line: k.Line, start: defaultStart, who: []string{defaultWho}}
+	steps := v
+	if v.Kind == yaml.MappingNode {
+		steps = nil
+		p.each(v, func(key string, k, v *yaml.Node) {
+			switch key {
+			case "description":
+			case "start":
+				if m, ok := p.moment(v); ok && !m.relative {
+					c.start = m.millis
+				} else if ok {
+					p.report(v, "start is a time, since there is nothing before it", "")
+				}
+			case "who":
+				c.who = p.identifiers(v)
+			case "map":
+				c.mapping = v.Value
+			case "clock":
+				if c.byEvent = v.Value == "event"; !c.byEvent && v.Value != "wall" {
+					p.report(v, "clock is wall or event, not `"+v.Value+"`", "")
+				}
+			case "steps":
+				steps = v
+			default:
+				p.unknown(k, caseKeys)
+			}
+		})
+	}
+	if steps == nil || steps.Kind != yaml.SequenceNode {
+		p.report(k, "the test `"+name+"` has no list of steps", "`steps` is a list of events, advance and expect")
+		return
+	}
+	for _, n := range steps.Content {
+		if s, ok := p.step(resolve(n), &c); ok {
+			c.steps = append(c.steps, s)
+		}
+	}
+	if len(p.found) == before {
+		p.cases = append(p.cases, c)
+	}
+}
+
+func (p *parser) unknown(k *yaml.Node, known []string) {
+	p.report(k, "`"+k.Value+"` is not known here", "it is one of "+strings.Join(known, ", "))
+}
+
+func (p *parser) moment(v *yaml.Node) (moment, bool) {
+	m, err := parseMoment(v.Value)
+	if err != nil {
+		p.report(v, err.Error(), "")
+	}
+	return m, err == nil
+}
+
+// identifiers reads one NAMESPACE:VALUE, or a list of them.
+func (p *parser) identifiers(v *yaml.Node) []string {
+	list := p.words(v)
+	for _, id := range list {
+		if namespace, value, ok := strings.Cut(id, ":"); !ok || namespace == "" || value == "" {
+			p.report(v, "`"+id+"` is no identifier", "write namespace:value, as in user_id:ada")
+		}
+	}
+	return list
+}
+
+// words reads one text or a list of texts.
+func (p *parser) words(v *yaml.Node) []string {
+	switch v.Kind {
+	case yaml.ScalarNode:
+		return []string{v.Value}
+	case yaml.SequenceNode:
+		list := []string{}
+		for _, n := range v.Content {
+			list = append(list, resolve(n).Value)
+		}
+		return list
+	}
+	p.report(v, "a text or a list of texts is needed here", "")
+	return nil
+}
+
+// value reads anything as encoding/json would.
+func (p *parser) value(v *yaml.Node) any {
+	var out any
+	if err := v.Decode(&out); err != nil {
+		p.report(v, err.Error(), "")
+	}
+	return out
+}
+
+func (p *parser) object(v *yaml.Node) map[string]any {
+	if v.Kind == yaml.ScalarNode && v.Tag == "!!null" {
+		return map[string]any{}
+	}
+	m, ok := p.value(v).(map[string]any)
+	if !ok {
+		p.report(v, "a mapping is needed here", "")
+	}
+	return m
+}
+
+// stated reads NAME: VALUE pairs.
+func (p *parser) stated(v *yaml.Node) []stated {
+	if v.Kind != yaml.MappingNode {
+		p.report(v, "a mapping of names and values is needed here", "")
+	}
+	var list []stated
+	p.each(v, func(key string, k, v *yaml.Node) { list = append(list, stated{key, k.Line, v}) })
+	return list
+}
+
+// kinds of calls of the Segment spec, and where what they say stands.
+var calls = map[string]string{"identify": "traits", "group": "traits", "alias": "", "page": "properties", "screen": "properties"}
+
+// stepKeys may stand beside the event's name.
+var stepKeys = []string{"at", "who", "id", "repeat", "rejected", "context", "consent", "map"}
+
+func (p *parser) step(n *yaml.Node, c *Case) (step, bool) {
+	s := step{line: n.Line}
+	if n.Kind != yaml.MappingNode {
+		p.report(n, "a step is a mapping", "an event such as `Order Completed: {total: 5}`, `advance: 2d`, or `expect: ...`")
+		return s, false
+	}
+	before := len(p.found)
+	e := &eventStep{repeat: 1}
+	row := &rowStep{mapping: c.mapping}
+	var context map[string]any
+	verb := ""
+	p.each(n, func(key string, k, v *yaml.Node) {
+		switch key {
+		case "at":
+			s.at, _ = p.moment(v)
+		case "who":
+			e.who = p.identifiers(v)
+		case "id":
+			e.id = v.Value
+		case "map":
+			row.mapping = v.Value
+		case "rejected":
+			e.rejected = v.Value
+		case "repeat":
+			if err := v.Decode(&e.repeat); err != nil || e.repeat < 1 || e.repeat > 100_000 {
+				p.report(v, "repeat is a number from 1 to 100,000", "")
+			}
+		case "context":
+			context = merge(context, p.object(v))
+		case "consent":
+			context = merge(context, map[string]any{"consent": map[string]any{"categoryPreferences": p.object(v)}})
+		default:
+			if verb != "" {
+				p.report(k, "a step does one thing: `"+verb+"` or `"+key+"`", "what may stand beside an event: "+strings.Join(stepKeys, ", "))
+				return
+			}
+			verb = key
+			p.verb(key, v, &s, e, row)
+		}
+	})
+	switch {
+	case verb == "" && s.at.given:
+		s.do = nothing // the clock moves there
+	case verb == "":
+		p.report(n, "the step does nothing", "name an event such as `Order Completed`, or advance, at, expect")
+	case s.do != nil:
+	case verb == "row":
+		row.repeat, row.rejected = e.repeat, e.rejected
+		if row.mapping == "" {
+			p.report(n, "a row needs a mapping", "write `map: NAME` beside it, or once for the whole test")
+		}
+		s.do, s.sent = row.run, true
+	default:
+		if context != nil {
+			e.message = merge(e.message, map[string]any{"context": context})
+		}
+		s.do, s.sent = e.run, true
+	}
+	return s, len(p.found) == before
+}
+
+// verb reads what a step does.
+func (p *parser) verb(key string, v *yaml.Node, s *step, e *eventStep, row *rowStep) {
+	switch key {
+	case "advance":
+		span, err := parseSpan(strings.TrimPrefix(v.Value, "+"))
+		if err != nil {
+			p.report(v, err.Error(), "")
+		}
+		s.at = moment{given: true, relative: true, millis: span}
+		s.do = nothing
+	case "expect":
+		x := p.expect(v)
+		s.do = x.run
+	case "row":
+		row.row = p.object(v)
+	case "message":
+		e.message = p.object(v)
+	default:
+		section, isCall := calls[key]
+		switch {
+		case !isCall:
+			e.message = map[string]any{"type": "track", "event": key, "properties": p.object(v)}
+		case section == "":
+			e.message = merge(map[string]any{"type": key}, p.object(v))
+		default:
+			e.message = map[string]any{"type": key, section: p.object(v)}
+		}
+	}
+}
+
+func nothing(*rig, *step) {}
+
+// merge puts all of b into a, deeply.
+func merge(a, b map[string]any) map[string]any {
+	out := map[string]any{}
+	for k, v := range a {
+		out[k] = v
+	}
+	for k, v := range b {
+		have, ok1 := out[k].(map[string]any)
+		more, ok2 := v.(map[string]any)
+		if ok1 && ok2 {
+			v = merge(have, more)
+		}
+		out[k] = v
+	}
+	return out
+}
+
+// expectKeys are what an expectation may state.
+var expectKeys = []string{"who", "profile", "attributes", "audiences", "consent", "sizes", "activations"}
+
+func (p *parser) expect(v *yaml.Node) *expectStep {
+	x := &expectStep{}
+	if v.Kind != yaml.MappingNode || len(v.Content) == 0 {
+		p.report(v, "expect states nothing", "it is a mapping of "+strings.Join(expectKeys, ", "))
+	}
+	p.each(v, func(key string, k, v *yaml.Node) {
+		switch key {
+		case "who":
+			x.who = p.identifiers(v)
+		case "profile":
+			x.profile = new(bool)
+			if err := v.Decode(x.profile); err != nil {
+				p.report(v, "profile is true or false: whether there is one", "")
+			}
+		case "attributes":
+			x.attributes = p.stated(v)
+		case "audiences":
+			if v.Kind == yaml.SequenceNode {
+				x.exactly, x.exactlyLine = p.words(v), v.Line
+				slices.Sort(x.exactly)
+			} else {
+				x.audiences = p.stated(v)
+			}
+		case "consent":
+			x.consent = p.stated(v)
+		case "sizes":
+			x.sizes = p.stated(v)
+		case "activations":
+			x.activations = p.activations(v)
+		default:
+			p.unknown(k, expectKeys)
+		}
+	})
+	return x
+}
+
+func (p *parser) activations(v *yaml.Node) *expectedActivations {
+	x := &expectedActivations{line: v.Line, exact: true}
+	list := v
+	if v.Kind == yaml.MappingNode {
+		x.exact = false
+		p.each(v, func(key string, k, v *yaml.Node) {
+			if list = v; key != "include" {
+				p.unknown(k, []string{"include"})
+			}
+		})
+	}
+	if list.Kind != yaml.SequenceNode {
+		p.report(v, "activations is a list: all that left since the last such list, in order", "`{include: [...]}` names only some of them")
+		return x
+	}
+	for _, n := range list.Content {
+		x.wanted = append(x.wanted, p.activation(resolve(n)))
+	}
+	return x
+}
+
+// activation reads "NAME", "NAME enter" or a mapping.
+func (p *parser) activation(n *yaml.Node) wantedActivation {
+	w := wantedActivation{line: n.Line}
+	if n.Kind == yaml.ScalarNode {
+		w.name, w.transition, _ = strings.Cut(n.Value, " ")
+	}
+	p.each(n, func(key string, k, v *yaml.Node) {
+		switch key {
+		case "name":
+			w.name = v.Value
+		case "transition":
+			w.transition = v.Value
+		case "profile":
+			w.profile = v.Value
+		case "type":
+			w.typed = v.Value
+		case "at":
+			w.at, _ = p.moment(v)
+		case "event_time":
+			w.eventTime, _ = p.moment(v)
+		case "attributes":
+			w.attributes = p.stated(v)
+		default:
+			p.unknown(k, []string{"name", "transition", "profile", "type", "at", "event_time", "attributes"})
+		}
+	})
+	if w.name == "" {
+		p.report(n, "an activation has a name", "write `vip enter`, `welcome`, or {name: vip, transition: enter, at: +1d}")
+	}
+	return w
+}

@@ -1,0 +1,234 @@
+package recipetest
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"dashi/pipeline/recipe"
+)
+
+const clocked = `
+recipe: clocked
+attributes:
+  orders: {kind: count, on: Order Completed}
+  orders_7d: {kind: count, on: Order Completed, window: 7d}
+  last_order: {kind: last_at, on: Order Completed}
+  total: {kind: sum, on: Order Completed, value: properties.total, minus: {on: Order Refunded, value: properties.total}}
+  never: {kind: count, on: Never Sent}
+audiences:
+  lapsed: now - last_order > duration("180d")
+  rich: {when: total > 100, emit: none}
+  ghosts: {when: never > 0, emit: none}
+activations:
+  thanks: {on: {event: Order Completed}, where: properties.total > 50, include: [orders, total]}
+mappings:
+  rows: {event: Order Completed, time: row.at, identifiers: {user_id: row.who}, properties: {total: number(row.total)}}
+`
+
+// try runs tests against the cookbook above and returns what failed, one line each.
+func try(t *testing.T, tests string) []string {
+	t.Helper()
+	program, found := recipe.Compile([]recipe.Source{{Name: "clocked.yml", Text: []byte(clocked)}})
+	if program == nil {
+		t.Fatal(found)
+	}
+	cases, broken := Parse([]recipe.Source{{Name: "clocked.test.yml", Text: []byte(tests)}})
+	var out []string
+	for _, d := range broken {
+		out = append(out, d.String())
+	}
+	r := New(program)
+	for i := range cases {
+		for _, f := range r.Run(&cases[i]).Failures {
+			out = append(out, fmt.Sprintf("%d: %s: %s: want %s, got %s", f.Line, f.At, f.What, f.Want, f.Got))
+		}
+	}
+	return out
+}
+
+func TestPasses(t *testing.T) {
+	f := func(tests string) {
+		t.Helper()
+		if failed := try(t, tests); len(failed) > 0 {
+			t.Errorf("%s\n%s", tests, strings.Join(failed, "\n"))
+		}
+	}
+	// The clock: people leave and enter at the instant, and the past is as it was.
+	f(`
+tests:
+  lapses to the millisecond:
+    - Order Completed: {total: 60}
+    - expect: {audiences: [], activations: [{name: thanks, attributes: {orders: 1, total: 60}}]}
+    - advance: 180d
+    - expect: {audiences: {lapsed: false}}
+    - advance: 1ms
+    - expect: {audiences: {lapsed: 2026-06-30T09:00:00.001Z}, activations: [{name: lapsed, transition: enter, at: 2026-06-30T09:00:00.001Z}]}
+    - advance: 1d
+    - Order Completed: {total: 1}
+    - expect: {audiences: {lapsed: false}, activations: [lapsed exit]}
+`)
+	f(`
+tests:
+  the same by event time:
+    clock: event
+    steps:
+      - Order Completed: {total: 60}
+      - Order Completed: {total: 1}
+        at: +200d
+      - expect: {activations: [thanks, {name: lapsed, transition: enter, at: 2026-06-30T09:00:00.001Z}, lapsed exit]}
+      - advance: 200d
+      - expect: {audiences: {lapsed: true}}
+`)
+	f(`
+tests:
+  a window empties, with what came late in its own bucket:
+    - Order Completed: {}
+    - Order Completed: {}
+      at: -6d
+    - Order Completed: {}
+      at: -8d
+    - expect: {attributes: {orders: 3, orders_7d: 2}}
+    - advance: 1d
+    - expect: {attributes: {orders_7d: 1}}
+    - at: 2026-02-01
+    - expect: {attributes: {orders_7d: 0, orders: 3, total: ~}}
+  a new test knows nothing of the one before:
+    - expect: {profile: false, attributes: {orders: ~}, activations: [], sizes: {rich: 0}}
+`)
+	f(`
+tests:
+  rows, repeats, duplicates, refusals:
+    map: rows
+    who: user_id:a
+    steps:
+      - row: {at: "2026-01-05T00:00:00Z", who: a, total: "60"}
+        repeat: 2
+      - row: {at: "2026-01-05T00:00:00Z", who: "", total: "60"}
+      - row: {at: "2026-01-05T00:00:00Z", who: a, total: much}
+        rejected: true
+      - Order Completed: {total: 1}
+        id: x
+        repeat: 5
+      - message: {type: track, event: Order Completed, userId: a, timestamp: 2026-01-05T00:00:00Z, properties: {total: [1]}}
+        rejected: wrong_type
+      - expect: {attributes: {orders: 3, total: 121, last_order: 2026-01-05T00:00:00Z}, audiences: [rich]}
+`)
+}
+
+func TestFailuresSayWhere(t *testing.T) {
+	f := func(step, want string) {
+		t.Helper()
+		got := try(t, "tests:\n  one:\n    - Order Completed: {total: 60}\n    - "+step+"\n")
+		if len(got) != 1 || got[0] != want {
+			t.Errorf("%s\n got %q\nwant %q", step, got, want)
+		}
+	}
+	at := "4: 2026-01-01T09:00:00Z: "
+	f("expect: {attributes: {orders: 2}}", at+"attribute orders of user_id:somebody: want 2, got 1")
+	f("expect: {attributes: {order: 2}}", at+`attribute order of user_id:somebody: want 2, got there is no attribute "order"; is it orders_7d?`)
+	f("expect: {audiences: {rich: true}}", at+"audience rich of user_id:somebody: want in, got out")
+	f("expect: {audiences: {lapsed: 2026-01-01}}", at+"audience lapsed of user_id:somebody: want in since 2026-01-01T00:00:00Z, got out")
+	f("expect: {audiences: [rich]}", at+"audiences of user_id:somebody: want exactly rich, got  (-rich)")
+	f("expect: {consent: {ads: true}}", at+"consent ads of user_id:somebody: want true, got there is no such purpose; there are ")
+	f("expect: {profile: false}", at+"profile of user_id:somebody: want false, got true")
+	f("expect: {sizes: {rich: 1}}", at+"size of rich: want 1, got 0")
+	f("expect: {activations: []}", at+"activations: want exactly, in this order: none, got + thanks event of user_id:somebody at 2026-01-01T09:00:00Z orders=1 total=60")
+	f("expect: {activations: [thanks, thanks]}", at+"activations: want exactly, in this order: thanks; thanks, got   thanks event of user_id:somebody at 2026-01-01T09:00:00Z orders=1 total=60\nmissing or elsewhere: thanks")
+	f("expect: {activations: {include: [rich]}}", at+"activations: want at least rich, got   thanks event of user_id:somebody at 2026-01-01T09:00:00Z orders=1 total=60\nmissing or elsewhere: rich")
+	f("{row: {who: a}, map: none}", at+`map: want a mapping of the cookbook, got there is no mapping "none"`)
+	f("{Order Completed: {total: x}}", at+"the event: want to be taken, got rejected: wrong_type: properties.total: want number, got string \"x\"")
+	f("{Order Completed: {total: 1}, rejected: true}", at+`rejected: want true, got the event is taken: {"event":"Order Completed","properties":{"total":1},"timestamp":"2026-01-01T09:00:00Z","type":"track","userId":"somebody"}`)
+	f("{Order Completed: {}, who: plate:1}", at+"who: want an identifier of the cookbook, got plate:1: there is no such namespace; there are user_id, crm_id, email, phone, anonymous_id, match_id")
+}
+
+func TestTestsThatCannotBeRead(t *testing.T) {
+	f := func(tests, want string) {
+		t.Helper()
+		got := try(t, tests)
+		if len(got) == 0 || got[0] != "clocked.test.yml:"+want {
+			t.Errorf("%s\n got %q\nwant %q", tests, got, want)
+		}
+	}
+	step := "tests:\n  one:\n    - "
+	f("test: {}", "1:1: error: a file of tests holds `tests`, not `test`")
+	f("tests: []", "1:8: error: tests is a mapping: the name of each test, and its steps (for instance `tests: {somebody buys: [{Order Completed: {total: 5}}, {expect: {attributes: {orders: 1}}}]}`)")
+	f("tests:\n  one: {step: []}", "2:9: error: `step` is not known here (it is one of description, start, who, map, clock, steps)")
+	f("tests:\n  one: {}", "2:3: error: the test `one` has no list of steps (`steps` is a list of events, advance and expect)")
+	f("tests:\n  one: {start: +1d, steps: []}", "2:16: error: start is a time, since there is nothing before it")
+	f("tests:\n  one: {clock: sun, steps: []}", "2:16: error: clock is wall or event, not `sun`")
+	f(step+"advance", "3:7: error: a step is a mapping (an event such as `Order Completed: {total: 5}`, `advance: 2d`, or `expect: ...`)")
+	f(step+"{}", "3:7: error: the step does nothing (name an event such as `Order Completed`, or advance, at, expect)")
+	f(step+"{page: {}, screen: {}}", "3:18: error: a step does one thing: `page` or `screen` (what may stand beside an event: at, who, id, repeat, rejected, context, consent, map)")
+	f(step+"advance: soon", "3:16: error: \"soon\" is no span of time: write 90s, 30m, 1h30m, 30d or 2w")
+	f(step+"{page: {}, at: noon}", "3:22: error: \"noon\" is no instant: write 2026-03-01T09:00:00Z, 2026-03-01 09:00, or +2d or -90m from where the clock stands")
+	f(step+"{page: {}, who: ada}", "3:23: error: `ada` is no identifier (write namespace:value, as in user_id:ada)")
+	f(step+"{page: {}, repeat: 0}", "3:26: error: repeat is a number from 1 to 100,000")
+	f(step+"row: {a: 1}", "3:7: error: a row needs a mapping (write `map: NAME` beside it, or once for the whole test)")
+	f(step+"page: 5", "3:13: error: a mapping is needed here")
+	f(step+"expect:", "3:14: error: expect states nothing (it is a mapping of who, profile, attributes, audiences, consent, sizes, activations)")
+	f(step+"expect: {attribute: {a: 1}}", "3:16: error: `attribute` is not known here (it is one of who, profile, attributes, audiences, consent, sizes, activations)")
+	f(step+"expect: {activations: vip}", "3:29: error: activations is a list: all that left since the last such list, in order (`{include: [...]}` names only some of them)")
+	f(step+"expect: {activations: [{}]}", "3:30: error: an activation has a name (write `vip enter`, `welcome`, or {name: vip, transition: enter, at: +1d})")
+	f("tests: {a: [}", "1:1: error: did not find expected node content")
+}
+
+// I3: what no test touched is named, a rule for each event.
+func TestCoverage(t *testing.T) {
+	program, _ := recipe.Compile([]recipe.Source{{Name: "clocked.yml", Text: []byte(clocked)}})
+	r := New(program)
+	cases, _ := Parse([]recipe.Source{{Name: "t.test.yml", Text: []byte("tests:\n  one:\n    - Order Completed: {total: 60}\n    - advance: 365d\n")}})
+	r.Run(&cases[0])
+	want := "attribute total on Order Refunded, attribute never on Never Sent, audience rich, audience ghosts, mapping rows"
+	if got := r.Coverage(); strings.Join(got.Untouched, ", ") != want || got.Touched != 6 || got.Rules != 11 {
+		t.Errorf("%d of %d, not:\n got %s\nwant %s", got.Touched, got.Rules, strings.Join(got.Untouched, ", "), want)
+	}
+	if got := r.Coverage().String(); !strings.HasPrefix(got, "6 of 11 rules touched; not: attribute total") {
+		t.Error(got)
+	}
+}
+
+// readShop reads the recipe of the shop and its tests.
+func readShop(t testing.TB) (*recipe.Program, []Case) {
+	t.Helper()
+	read := func(name string) recipe.Source {
+		text, err := os.ReadFile(filepath.Join("../../deploy/recipes", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return recipe.Source{Name: name, Text: text}
+	}
+	program, found := recipe.Compile([]recipe.Source{read("00-shop.yml")})
+	cases, broken := Parse([]recipe.Source{read("00-shop.test.yml")})
+	if program == nil || len(broken) > 0 {
+		t.Fatal(found, broken)
+	}
+	return program, cases
+}
+
+// The tests of the shop hold, again and again: cases share a program and nothing else. What it costs is for the benchmark to say.
+func TestThousandCases(t *testing.T) {
+	program, cases := readShop(t)
+	begin := time.Now()
+	r := New(program)
+	const n = 1000
+	for i := range n {
+		if result := r.Run(&cases[i%len(cases)]); len(result.Failures) > 0 {
+			t.Fatal(result.Failures)
+		}
+	}
+	t.Logf("%d cases in %v", n, time.Since(begin))
+}
+
+func BenchmarkThousandCases(b *testing.B) {
+	program, cases := readShop(b)
+	for b.Loop() {
+		r := New(program)
+		for i := range 1000 {
+			r.Run(&cases[i%len(cases)])
+		}
+	}
+}
