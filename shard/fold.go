@@ -48,6 +48,7 @@ func newFold(a *recipe.Attribute, read bool) fold {
 		f.flip = flipTruth
 	case a.Type == attribute.String:
 		f.flip = flipText
+	case attribute.InSession(a.Kind): // another session, other elements
 	case name == "set":
 		f.flip = flipSet
 	case name == "tally":

@@ -33,8 +33,7 @@ import (
 // that the limit may have forgotten something.
 //
 //	fixed    what is shown from the newest occurrence on, until it changes by itself; see summary
-//	segment  a table; a row is a uint64, the steps that occurred, and the end of a string: the length of the key as uint16,
-//	         the key, the time as uint48, big-endian, so that the order of the strings is that of keys and then of time
+//	segment  a table of cells; a row is the time (uint48), a bit for each step that occurred (uint16) and the end of the key
 type sequence struct {
 	stages []stage
 	steps  int // bits of a mask that mean something
@@ -58,8 +57,7 @@ type stage struct {
 }
 
 const (
-	sequenceRow  = 12
-	sequenceTail = 6 // the time at the end of the string
+	sequenceRow = 12
 	// MaxSequenceKey is the length of the longest key; an occurrence with a longer one changes nothing.
 	MaxSequenceKey = 256
 )
@@ -90,96 +88,49 @@ func (k *sequence) accepts(in *Input) bool {
 
 func (k *sequence) open(seg []byte) table { return open(seg, sequenceRow, k.limit) }
 
-// occurrence appends the string of a row.
-func occurrence(dst, key []byte, ms int64) []byte {
-	dst = append(dst, byte(len(key)>>8), byte(len(key)))
-	dst = append(dst, key...)
-	return append(dst, byte(ms>>40), byte(ms>>32), byte(ms>>24), byte(ms>>16), byte(ms>>8), byte(ms))
-}
-
-// at takes the string of a row apart; corrupt ones are an empty key at 1970.
-func (k *sequence) at(t *table, i int) (key []byte, ms int64) {
-	s := t.str(i)
-	n := len(s) - sequenceTail
-	if n < 2 {
-		return nil, 0
-	}
-	b := s[n:]
-	return s[2:n], int64(binary.BigEndian.Uint16(b))<<32 | int64(binary.BigEndian.Uint32(b[2:]))
-}
-
 func (k *sequence) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 	if !k.accepts(in) {
 		return seg
 	}
 	key, _ := k.key(in)
 	t := k.open(seg)
-	name := occurrence(scratch[:0], key, in.Time)
-	scratch = name[len(name):]
-	bit := uint64(1) << in.Step
-	i, found := t.search(name)
+	i, found := t.cell(key, in.Time)
 	if found {
-		if row := t.row(i); get(row)&bit == 0 {
-			put(row, get(row)|bit)
-			k.summarise(fixed, &t)
+		row := t.row(i)
+		if mask := maskOf(row) | 1<<in.Step; mask != maskOf(row) {
+			before := k.runOf(&t, key, get(fixed))
+			putMask(row, mask)
+			k.resume(fixed, &t, key, lateTime(get(fixed)), &before)
 		}
 		return seg
 	}
-	newest := int64(-1)
-	if t.n > 0 {
-		newest = lateTime(get(fixed))
-	}
+	oldest, newest, first := t.extent()
 	drop := -1
 	switch {
 	case k.keep > 0 && in.Time <= newest-k.keep:
 		return seg
 	case t.n >= k.limit:
-		var oldest int64
-		if drop, oldest = k.oldest(&t); in.Time < oldest || in.Time == oldest && i <= drop {
+		if drop = first; in.Time < oldest || in.Time == oldest && i <= drop {
 			return seg
 		}
 	}
-	out, row := t.splice(scratch, drop, i, name)
-	put(out[header+row*sequenceRow:], bit)
-	n := int(binary.LittleEndian.Uint16(out))
-	putHeader(out, n, false, 0)
-	if k.keep > 0 && in.Time > newest {
-		out = k.forget(out, in.Time-k.keep)
+	before := k.runOf(&t, key, get(fixed))
+	out, row := t.splice(scratch, drop, i, key)
+	putHeader(out, int(binary.LittleEndian.Uint16(out)), false, 0)
+	put48(out[header+row*sequenceRow:], in.Time)
+	putMask(out[header+row*sequenceRow:], 1<<in.Step)
+	t = k.open(out)
+	if horizon := max(newest, in.Time) - k.keep + 1; k.keep > 0 && t.n > 1 && min(oldest, in.Time) < horizon {
+		out = t.without(horizon, out[len(out):])
+		drop = first
 	}
 	t = k.open(out)
-	k.summarise(fixed, &t)
+	if drop >= 0 { // other keys may have lost something
+		k.summarise(fixed, &t)
+	} else {
+		k.resume(fixed, &t, key, max(newest, in.Time), &before)
+	}
 	return out
-}
-
-// oldest is the row that the limit drops first.
-func (k *sequence) oldest(t *table) (row int, ms int64) {
-	ms = never
-	for i := range t.n {
-		if _, at := k.at(t, i); at < ms {
-			row, ms = i, at
-		}
-	}
-	return row, ms
-}
-
-// forget takes the occurrences up to an instant out, in place.
-func (k *sequence) forget(seg []byte, upTo int64) []byte {
-	t := k.open(seg)
-	old := false
-	for i := 0; i < t.n && !old; i++ {
-		_, at := k.at(&t, i)
-		old = at <= upTo
-	}
-	if !old {
-		return seg
-	}
-	b := newBuilder(seg[len(seg):], sequenceRow, t.n, len(t.seg)-t.heap)
-	for i := range t.n {
-		if _, at := k.at(&t, i); at > upTo {
-			b.add(t.row(i), t.str(i))
-		}
-	}
-	return b.finish(false, 0)
 }
 
 func (k *sequence) Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byte {
@@ -187,24 +138,22 @@ func (k *sequence) Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byt
 	if y.n == 0 {
 		return seg
 	}
-	b := join(&x, &y, scratch, func(row, other []byte) { put(row, get(row)|get(other)) })
+	horizon := int64(0)
+	if k.keep > 0 {
+		horizon = max(x.newest(), y.newest()) - k.keep + 1
+	}
+	b := joinCells(&x, &y, scratch, horizon, func(row, other []byte) { putMask(row, maskOf(row)|maskOf(other)) })
 	if b.n > k.limit {
-		b.keepGreatest(k.limit, false, func(t table, i int) uint64 { _, at := k.at(&t, i); return uint64(at) })
+		b.keepGreatest(k.limit, false, cellRank)
 	}
 	out := b.finish(false, 0)
-	if k.keep > 0 {
-		t := k.open(out)
-		newest := int64(-1)
-		for i := range t.n {
-			_, at := k.at(&t, i)
-			newest = max(newest, at)
-		}
-		out = k.forget(out, newest-k.keep)
-	}
 	t := k.open(out)
 	k.summarise(fixed, &t)
 	return out
 }
+
+func maskOf(row []byte) uint64     { return uint64(binary.LittleEndian.Uint16(row[6:])) }
+func putMask(row []byte, m uint64) { binary.LittleEndian.PutUint16(row[6:], uint16(m)) }
 
 // key is what an occurrence is about.
 func (k *sequence) key(in *Input) (key []byte, ok bool) {
@@ -227,12 +176,12 @@ type summary struct {
 //	uint64 late(the newest occurrence), uint64 late(when what is shown then changes by itself) or all ones,
 //	uint64 completions<<2 | complete<<1 | open, uint64 late(the latest completion) or 0
 func (k *sequence) summarise(fixed []byte, t *table) {
-	newest := int64(-1)
-	for i := range t.n {
-		_, at := k.at(t, i)
-		newest = max(newest, at)
-	}
+	newest := t.newest()
 	s := k.read(t, newest)
+	s.store(fixed, newest)
+}
+
+func (s *summary) store(fixed []byte, newest int64) {
 	put(fixed, lateKey(newest))
 	put(fixed[8:], ^uint64(0))
 	if s.next != never {
@@ -243,6 +192,49 @@ func (k *sequence) summarise(fixed []byte, t *table) {
 	if s.lastAt >= 0 {
 		put(fixed[24:], lateKey(s.lastAt))
 	}
+}
+
+// stored is the fixed part.
+func stored(fixed []byte) summary {
+	s := summary{count: int64(get(fixed[16:]) >> 2), complete: get(fixed[16:])&2 != 0, open: get(fixed[16:])&1 != 0, lastAt: -1, next: never}
+	if next := get(fixed[8:]); next != ^uint64(0) {
+		s.next = lateTime(next)
+	}
+	if at := get(fixed[24:]); at != 0 {
+		s.lastAt = lateTime(at)
+	}
+	return s
+}
+
+// runOf is how a key stands at the newest occurrence, given by its late key.
+func (k *sequence) runOf(t *table, key []byte, newest uint64) (r run) {
+	r.lastAt, r.next = -1, never
+	if i, _ := t.cell(key, 0); newest != 0 && i < t.n && bytes.Equal(t.str(i), key) {
+		k.run(t, i, lateTime(newest), &r)
+	}
+	return r
+}
+
+// resume computes the fixed part when only one key changed and nobody changed by time: what the others show is what was
+// shown less what the key did. It falls back to going through all where that cannot be told.
+func (k *sequence) resume(fixed []byte, t *table, key []byte, newest int64, before *run) {
+	s := stored(fixed)
+	if get(fixed) == 0 || newest >= s.next {
+		k.summarise(fixed, t)
+		return
+	}
+	after := k.runOf(t, key, lateKey(newest))
+	if before.complete && !after.complete || before.open && !after.open ||
+		after.lastAt < before.lastAt && before.lastAt == s.lastAt || after.next > before.next && before.next == s.next {
+		k.summarise(fixed, t)
+		return
+	}
+	s.count += after.count - before.count
+	s.lastAt = max(s.lastAt, after.lastAt)
+	s.complete = s.complete || after.complete
+	s.open = s.open || after.open
+	s.next = min(s.next, after.next)
+	s.store(fixed, newest)
 }
 
 func b1(v bool) uint64 {
@@ -258,15 +250,7 @@ func (k *sequence) shownAt(fixed, seg []byte, now int64) (s summary, seen bool) 
 	if newest == 0 {
 		return summary{next: never, lastAt: -1}, false
 	}
-	next := get(fixed[8:])
-	if now >= lateTime(newest) && (next == ^uint64(0) || now < lateTime(next)) {
-		s = summary{count: int64(get(fixed[16:]) >> 2), complete: get(fixed[16:])&2 != 0, open: get(fixed[16:])&1 != 0, lastAt: -1, next: never}
-		if next != ^uint64(0) {
-			s.next = lateTime(next)
-		}
-		if at := get(fixed[24:]); at != 0 {
-			s.lastAt = lateTime(at)
-		}
+	if s = stored(fixed); now >= lateTime(newest) && now < s.next {
 		return s, true
 	}
 	t := k.open(seg)
@@ -331,7 +315,7 @@ func (k *sequence) nextKey(e *Elements) bool {
 		first := e.i
 		e.i = k.run(&e.t, first, e.now, &one)
 		if k.shows(&one) {
-			e.Value, _ = k.at(&e.t, first)
+			e.Value = e.t.str(first)
 			e.Time = max(one.lastAt, 0)
 			return true
 		}

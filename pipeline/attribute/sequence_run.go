@@ -24,12 +24,10 @@ func (k *sequence) run(t *table, i int, now int64, out *run) int {
 	reset(at[:len(stages)])
 	*out = run{lastAt: -1, next: never}
 	deadline := int64(never) // when the negated last step has passed
-	key, _ := k.at(t, i)
-	for ; i < t.n; i++ {
-		other, ms := k.at(t, i)
-		if !bytes.Equal(other, key) {
-			break
-		}
+	key := t.str(i)
+	for first := i; i < t.n && (i == first || bytes.Equal(t.str(i), key)); i++ {
+		row := t.row(i)
+		ms := get48(row)
 		if ms > now { // ahead of the clock
 			out.next = min(out.next, ms)
 			continue
@@ -39,7 +37,7 @@ func (k *sequence) run(t *table, i int, now int64, out *run) int {
 			deadline = never
 			reset(at[:len(stages)])
 		}
-		mask := get(t.row(i))
+		mask := maskOf(row)
 		k.kill(at[:], mask, &deadline, out)
 		done := false
 		for s := len(stages) - 1; s >= 0 && !done; s-- {

@@ -20,6 +20,12 @@ type scoped struct {
 
 const scopedRow = 16
 
+// InSession says whether k shows the latest session: with one update all of its elements may go and others come.
+func InSession(k Kind) bool {
+	_, ok := k.(*scoped)
+	return ok
+}
+
 func (k *scoped) Name() string   { return k.inner.Name() }
 func (k *scoped) Type() Type     { return k.inner.Type() }
 func (*scoped) FixedSize() int   { return 0 }

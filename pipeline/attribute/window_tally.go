@@ -29,46 +29,6 @@ func (k *shelf) accepts(in *Input) bool {
 
 func (k *shelf) open(seg []byte) table { return open(seg, shelfRow, k.limit) }
 
-// cell is the row of a key and bucket, or that before which they belong.
-func (t *table) cell(key []byte, b int64) (row int, found bool) {
-	lo, hi := 0, t.n
-	if t.n <= tagRows {
-		if lo = t.find(key); lo >= 0 {
-			for lo < t.n && get48(t.row(lo)) < b && bytes.Equal(t.str(lo), key) {
-				lo++
-			}
-			return lo, lo < t.n && get48(t.row(lo)) == b && bytes.Equal(t.str(lo), key)
-		}
-		lo = 0
-	}
-	for lo < hi {
-		m := int(uint(lo+hi) >> 1)
-		c := bytes.Compare(t.str(m), key)
-		if c == 0 && get48(t.row(m)) == b {
-			return m, true
-		}
-		if c < 0 || c == 0 && get48(t.row(m)) < b {
-			lo = m + 1
-		} else {
-			hi = m
-		}
-	}
-	return lo, false
-}
-
-// extent are the least and the greatest bucket of a table, and the first row with the least.
-func (t *table) extent() (least, greatest int64, at int) {
-	least, greatest = never, -1
-	for i := range t.n {
-		b := get48(t.row(i))
-		if b < least {
-			least, at = b, i
-		}
-		greatest = max(greatest, b)
-	}
-	return least, greatest, at
-}
-
 func (k *shelf) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 	if !k.accepts(in) {
 		return seg
@@ -89,7 +49,7 @@ func (k *shelf) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 		return seg
 	case t.n > 0 && b > newest:
 		if h := k.horizon(b); least < h {
-			kept := k.without(&t, h, scratch)
+			kept := t.without(h, scratch)
 			rest := k.open(kept)
 			at, _ = rest.cell(in.Value.Str, b)
 			// What is left has room for one more: the new table is written behind it.
@@ -118,57 +78,16 @@ func (k *shelf) fill(out []byte, row int, b int64, by int128) {
 	putHeader(out, int(binary.LittleEndian.Uint16(out)), false, 0)
 }
 
-// without writes the rows from a horizon on.
-func (k *shelf) without(t *table, horizon int64, scratch []byte) []byte {
-	b := newBuilder(scratch, shelfRow, t.n, len(t.seg)-t.heap)
-	for i := range t.n {
-		if get48(t.row(i)) >= horizon {
-			b.add(t.row(i), t.str(i))
-		}
-	}
-	return b.finish(false, 0)
-}
-
 func (k *shelf) Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byte {
 	x, y := k.open(seg), k.open(otherSeg)
 	if y.n == 0 {
 		return seg
 	}
-	_, newest, _ := x.extent()
-	_, other, _ := y.extent()
-	horizon := k.horizon(max(newest, other))
-	out := newBuilder(scratch, shelfRow, x.n+y.n, len(x.seg)-x.heap+len(y.seg)-y.heap)
-	for i, j := 0, 0; i < x.n || j < y.n; {
-		c := 0
-		switch {
-		case i == x.n:
-			c = 1
-		case j == y.n:
-			c = -1
-		default:
-			if c = bytes.Compare(x.str(i), y.str(j)); c == 0 {
-				c = int(min(max(get48(x.row(i))-get48(y.row(j)), -1), 1))
-			}
-		}
-		from, at := &x, i
-		if c > 0 {
-			from, at = &y, j
-		}
-		if get48(from.row(at)) >= horizon {
-			row := out.add(from.row(at), from.str(at))
-			if c == 0 {
-				put96(row[6:], get96(row[6:]).add(get96(y.row(j)[6:])))
-			}
-		}
-		if c <= 0 {
-			i++
-		}
-		if c >= 0 {
-			j++
-		}
-	}
+	out := joinCells(&x, &y, scratch, k.horizon(max(x.newest(), y.newest())), func(row, other []byte) {
+		put96(row[6:], get96(row[6:]).add(get96(other[6:])))
+	})
 	if out.n > k.limit {
-		out.keepGreatest(k.limit, false, func(t table, i int) uint64 { return uint64(get48(t.row(i))) })
+		out.keepGreatest(k.limit, false, cellRank)
 	}
 	return out.finish(false, 0)
 }
