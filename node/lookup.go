@@ -4,8 +4,10 @@ import (
 	"context"
 	"sync"
 
+	"dashi/pipeline/audience"
 	"dashi/pipeline/expr"
 	"dashi/pipeline/identity"
+	"dashi/pipeline/recipe"
 	"dashi/ring"
 	"dashi/shard"
 )
@@ -60,6 +62,27 @@ func (n *Node) FieldIndex(name []byte) (int, bool) {
 func (n *Node) AudienceIndex(name []byte) (int, bool) {
 	i, ok := n.cookbook.Load().audiences[string(name)]
 	return i, ok
+}
+
+// Sends says whether an activation of the present program has that name: that of its audience, or else its own.
+func (n *Node) Sends(name string) bool {
+	p := n.cookbook.Load()
+	if i, ok := p.audiences[name]; ok && p.Program.Audiences[i].Emit != audience.EmitNone {
+		return true
+	}
+	for i := range p.Activations {
+		switch act := &p.Activations[i]; act.Trigger {
+		case recipe.OnEnter, recipe.OnExit:
+			if p.Program.Audiences[act.Audience].Name == name {
+				return true
+			}
+		default:
+			if act.Name == name {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // AudienceSize is the number of profiles in an audience, on all shards.

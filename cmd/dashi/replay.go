@@ -143,6 +143,10 @@ func replay(c *cobra.Command, cl *client, path string, o replayOptions) error {
 		return err
 	}
 	defer in.Close()
+	mark, err := newBookmark(path, o)
+	if err != nil {
+		return err
+	}
 	binding, err := m.Bind(in.columns)
 	if err != nil {
 		return fmt.Errorf("mapping %q does not fit %q: %w", o.mapping, path, err)
@@ -163,7 +167,7 @@ func replay(c *cobra.Command, cl *client, path string, o replayOptions) error {
 	if err := kafka.Ping(pingCtx, settings); err != nil {
 		return err
 	}
-	r := &replayer{o: o, in: in, binding: binding, producer: producer, dead: dead, out: c.ErrOrStderr(), mark: newBookmark(path, o)}
+	r := &replayer{o: o, in: in, binding: binding, producer: producer, dead: dead, out: c.ErrOrStderr(), mark: mark}
 	err = r.run(ctx)
 	r.bar(true)
 	if saveErr := r.save(err == nil); err == nil {
@@ -357,6 +361,8 @@ type bookmark struct {
 	File      string `json:"file"`
 	Mapping   string `json:"mapping"`
 	Topic     string `json:"topic"`
+	Size      int64  `json:"size"` // of the file, and the hash of its beginning: what shows that it is another one now
+	Head      string `json:"head"`
 	Rows      int64  `json:"rows"` // all of the first so many are done
 	Events    int64  `json:"events"`
 	Anonymous int64  `json:"anonymous"`
@@ -364,8 +370,9 @@ type bookmark struct {
 	path      string
 }
 
-// newBookmark reads what an earlier replay of the same file with the same mapping to the same topic left.
-func newBookmark(path string, o replayOptions) *bookmark {
+// newBookmark reads what an earlier replay of the same file with the same mapping to the same topic left. It is an error when the
+// file is not what it was then: row numbers mean nothing in another. One that has grown is the same.
+func newBookmark(path string, o replayOptions) (*bookmark, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		abs = path
@@ -377,16 +384,47 @@ func newBookmark(path string, o replayOptions) *bookmark {
 	}
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%s\x00%v", abs, o.mapping, o.topic, o.brokers))
 	b.path = filepath.Join(dir, "dashi", "replay-"+hex.EncodeToString(sum[:8])+".json")
-	if o.restart {
-		return b
+	if b.Size, b.Head, err = fingerprint(path, bookmarkHead); err != nil {
+		return nil, err
 	}
-	if text, err := os.ReadFile(b.path); err == nil {
-		was := bookmark{path: b.path}
-		if json.Unmarshal(text, &was) == nil && was.File == abs {
-			return &was
-		}
+	text, err := os.ReadFile(b.path)
+	was := bookmark{path: b.path}
+	if o.restart || err != nil || json.Unmarshal(text, &was) != nil || was.File != abs {
+		return b, nil
 	}
-	return b
+	if was.Head == "" { // written before bookmarks had it
+		return &was, nil
+	}
+	_, head, err := fingerprint(path, min(was.Size, bookmarkHead))
+	if err != nil {
+		return nil, err
+	}
+	if b.Size < was.Size || head != was.Head {
+		return nil, fmt.Errorf("%q has changed since its replay was interrupted after row %d, so that row cannot be found again: --restart begins with the first row (and sends those before it once more)", path, was.Rows)
+	}
+	was.Size, was.Head = b.Size, b.Head
+	return &was, nil
+}
+
+// bookmarkHead is how much of a file's beginning is compared.
+const bookmarkHead = 64 << 10
+
+// fingerprint is the size of a file and the hash of its first bytes.
+func fingerprint(path string, first int64) (size int64, head string, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, "", fmt.Errorf("cannot open rows: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return 0, "", fmt.Errorf("cannot open rows: %w", err)
+	}
+	h := sha256.New()
+	if _, err := io.Copy(h, io.LimitReader(f, first)); err != nil {
+		return 0, "", fmt.Errorf("cannot read %q: %w", path, err)
+	}
+	return info.Size(), hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // save keeps the bookmark, or forgets it when the replay is complete.

@@ -25,6 +25,9 @@ type Backend interface {
 	Audiences() []Audience
 	// AudienceIndex is the index of an audience in the present program.
 	AudienceIndex(name []byte) (index int, ok bool)
+	// Sends says whether an activation of the present program has that name, as Subscribe tells it: an audience whose transitions
+	// leave or make something leave, or the name of an activation on change or on event.
+	Sends(name string) bool
 	// Members calls fn for the members of an audience from a cursor on until it returns false, under the read lock
 	// of a shard, and returns where to go on and whether there may be more.
 	Members(audience int, from Cursor, fn func(*shard.View) bool) (next Cursor, more bool)

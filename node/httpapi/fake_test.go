@@ -119,6 +119,11 @@ func (f *fake) Audiences() []Audience {
 	return l
 }
 
+func (f *fake) Sends(name string) bool {
+	_, ok := f.AudienceIndex([]byte(name))
+	return ok
+}
+
 func (f *fake) AudienceIndex(name []byte) (int, bool) {
 	for i, a := range f.program.Audiences {
 		if a.Name == string(name) {

@@ -310,6 +310,19 @@ func wantText(t *testing.T, r io.Reader, want string) {
 	}
 }
 
+// A name under which nothing can leave is an error, not a silence.
+func TestStreamOfNothing(t *testing.T) {
+	_, url := listen(t, newTestAPI(newFake(), nil))
+	resp, err := http.Get(url + "/v1/activations/stream?audience=vpi")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if text, _ := io.ReadAll(resp.Body); resp.StatusCode != 404 || !strings.Contains(string(text), "unknown_audience") {
+		t.Errorf("%s %s", resp.Status, text)
+	}
+}
+
 func TestStream(t *testing.T) {
 	b := newFake()
 	a := newTestAPI(b, nil)

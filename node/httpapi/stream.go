@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bytes"
 	"net/http"
+	"strconv"
 	"sync/atomic"
 	"time"
 )
@@ -23,6 +24,11 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer a.streams.Add(-1)
+	audience := r.URL.Query().Get("audience")
+	if audience != "" && !a.backend.Sends(audience) {
+		fail(w, http.StatusNotFound, "unknown_audience", "nothing leaves under the name "+strconv.Quote(audience), "GET /v1/audiences lists the audiences; activations on change and on event have names of their own")
+		return
+	}
 	c := http.NewResponseController(w)
 	c.SetReadDeadline(time.Time{})
 	h := w.Header()
@@ -30,7 +36,6 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no") // nginx
 
-	audience := r.URL.Query().Get("audience")
 	queue := make(chan activation, a.limits.Queue)
 	slow := make(chan struct{})
 	var full atomic.Bool
