@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"dashi/node/recipetest"
 	"dashi/pipeline/event"
@@ -143,6 +145,9 @@ func (n *Node) adopt(sources []recipe.Source) error {
 	if program == nil {
 		return &CheckError{diagnostics}
 	}
+	if err := n.settle(program); err != nil {
+		return err
+	}
 	for _, m := range n.members {
 		if p := m.shard.Program(); p != nil && p.Hash == program.Hash {
 			continue
@@ -157,6 +162,43 @@ func (n *Node) adopt(sources []recipe.Source) error {
 	}
 	n.cookbook.Store(newCookbook(program))
 	return nil
+}
+
+// settle delivers what shards have for each other, before they are switched to another program: messages can only be read with the
+// one under which they were written. No events come in meanwhile.
+func (n *Node) settle(next *recipe.Program) error {
+	for moved := true; moved; {
+		moved = false
+		for _, c := range n.couriers {
+			if p := c.m.shard.Program(); p == nil || p.Hash == next.Hash {
+				continue
+			}
+			more, err := c.round(context.Background())
+			if err != nil {
+				return fmt.Errorf("cannot prepare for another cookbook: %w", err)
+			}
+			moved = moved || more
+		}
+	}
+	return nil
+}
+
+// compileOnce compiles the same sources once for all shards.
+func compileOnce() func([]recipe.Source) (*recipe.Program, []recipe.Diagnostic) {
+	var mu sync.Mutex
+	var sources []recipe.Source
+	var program *recipe.Program
+	var diagnostics []recipe.Diagnostic
+	return func(s []recipe.Source) (*recipe.Program, []recipe.Diagnostic) {
+		mu.Lock()
+		defer mu.Unlock()
+		same := slices.EqualFunc(s, sources, func(a, b recipe.Source) bool { return a.Name == b.Name && string(a.Text) == string(b.Text) })
+		if !same || sources == nil {
+			sources = slices.Clone(s)
+			program, diagnostics = recipe.Compile(s)
+		}
+		return program, diagnostics
+	}
 }
 
 // format is how the records of one topic are read.

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"sync"
+	"time"
 
 	"dashi/pipeline/audience"
 	"dashi/pipeline/expr"
@@ -15,6 +16,7 @@ import (
 // look is the scratch space of one look-up.
 type look struct {
 	view  shard.View
+	at    shard.Place
 	value []byte
 }
 
@@ -38,18 +40,56 @@ func (n *Node) Lookup(namespace, value []byte, fn func(*shard.View)) bool {
 			}
 			value = l.value
 		}
-		hash := identity.Hash(ns.Name, value)
-		m := n.members[ring.Shard(hash, len(n.members))]
 		l.view.At = n.now()
-		m.mu.RLock()
-		defer m.mu.RUnlock()
-		if !m.shard.Lookup(namespace, value, hash, &l.view) {
-			return false
-		}
-		fn(&l.view)
-		return true
+		return n.find(l, namespace, value, identity.Hash(ns.Name, value), fn)
 	}
 	return false
+}
+
+// Limits of following an identifier that is on its way between two shards, which takes about a millisecond.
+const (
+	followTries = 20
+	followPause = time.Millisecond
+)
+
+// find looks an identifier up at its home, and where that says it lies: one other shard at most, once pointers are shortened. One
+// lock is held at a time. An identifier between two shards is found nowhere for a moment: it is waited for, a little.
+func (n *Node) find(l *look, namespace, value []byte, hash uint64, fn func(*shard.View)) bool {
+	for try := range followTries {
+		if try > 0 {
+			time.Sleep(followPause)
+		}
+		found, moving := n.follow(l, namespace, value, hash, fn)
+		if found || !moving {
+			return found
+		}
+	}
+	return false
+}
+
+func (n *Node) follow(l *look, namespace, value []byte, hash uint64, fn func(*shard.View)) (found, moving bool) {
+	m := n.members[ring.Shard(hash, len(n.members))]
+	m.mu.RLock()
+	if m.shard.Lookup(namespace, value, hash, &l.view) {
+		defer m.mu.RUnlock()
+		fn(&l.view)
+		return true, false
+	}
+	m.mu.RUnlock()
+	moving = l.view.Moving
+	for l.view.Next.Known {
+		l.at, l.view.Next = l.view.Next, l.at // it is overwritten
+		m := n.members[ring.Shard(l.at.Hash, len(n.members))]
+		m.mu.RLock()
+		if m.shard.LookupVia(&l.at, namespace, value, hash, &l.view) {
+			defer m.mu.RUnlock()
+			fn(&l.view)
+			return true, false
+		}
+		m.mu.RUnlock()
+		moving = l.view.Moving
+	}
+	return false, moving
 }
 
 // FieldIndex is the index of an attribute in the present program.

@@ -22,6 +22,7 @@ type member struct {
 
 	group *group.Group
 	grew  chan struct{} // has one token when the outbox may have grown
+	talks chan struct{} // has one token when there may be messages for other shards
 
 	due     atomic.Int64  // shard.Wake after the last entry
 	ticking atomic.Bool   // a tick is on its way
@@ -29,7 +30,7 @@ type member struct {
 }
 
 func newMember(id uint32, settings shard.Settings, sooner chan struct{}) *member {
-	m := &member{id: id, settings: settings, shard: shard.New(settings), grew: make(chan struct{}, 1), sooner: sooner}
+	m := &member{id: id, settings: settings, shard: shard.New(settings), grew: make(chan struct{}, 1), talks: make(chan struct{}, 1), sooner: sooner}
 	m.due.Store(m.shard.Wake())
 	return m
 }
@@ -42,14 +43,18 @@ func (m *member) Apply(_ uint64, entry []byte) any {
 	m.mu.Unlock()
 	m.setDue(due)
 	if r.Activations > 0 {
-		m.wake()
+		wake(m.grew)
+	}
+	if r.Messages > 0 {
+		wake(m.talks)
 	}
 	return r
 }
 
-func (m *member) wake() {
+// wake leaves a token, if there is none.
+func wake(c chan struct{}) {
 	select {
-	case m.grew <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"dashi/node/resp"
 	"dashi/pipeline/kafka"
 	"dashi/pipeline/recipe"
+	"dashi/ring"
 	"dashi/shard"
 	"dashi/shard/group"
 	"dashi/shard/profile"
@@ -42,6 +43,7 @@ type Node struct {
 	dead       *kafka.DeadLetters
 	outlets    *kafka.Outlets
 	publishers []*publisher
+	couriers   []*courier
 	formats    map[string]*format // by input topic
 	intake     *intake
 	source     *kafka.Source
@@ -139,20 +141,28 @@ func (n *Node) openShards() error {
 	n.host = host
 	n.onClose(host.Close)
 	memory := profile.NewMemory()
+	compile := compileOnce()
 	for i := range n.settings.Shards {
 		m := newMember(uint32(i), shard.Settings{
 			OutboxBytes:  n.settings.Limits.OutboxBytes,
 			RecentMillis: n.settings.Limits.RecentTime.Milliseconds(),
 			RecentIDs:    n.settings.Limits.RecentIDs,
+			Self:         i,
+			Home:         n.home,
+			Compile:      compile,
 			Memory:       memory,
 		}, n.sooner)
 		if m.group, err = host.Open(m.id, m); err != nil {
 			return fmt.Errorf("cannot open shard %d: %w", i, err)
 		}
 		n.members = append(n.members, m)
+		n.couriers = append(n.couriers, &courier{n: n, m: m, peers: localPeers{n}})
 	}
 	return nil
 }
+
+// home is the shard of an identifier's hash.
+func (n *Node) home(hash uint64) int { return ring.Shard(hash, n.settings.Shards) }
 
 func (n *Node) openCookbook(sources []recipe.Source) error {
 	if sources == nil {
@@ -296,8 +306,12 @@ func listen(addr, setting, flag string) (net.Listener, error) {
 
 // start sets the goroutines going that move events.
 func (n *Node) start(ctx context.Context) {
+	for _, c := range n.couriers {
+		wake(c.m.talks)
+		n.movers.Go(func() { c.run(ctx) })
+	}
 	for _, p := range n.publishers {
-		p.m.wake()
+		wake(p.m.grew)
 		n.movers.Go(func() { p.run(ctx) })
 	}
 	n.movers.Go(func() {
@@ -394,6 +408,9 @@ func (n *Node) holdBack() string {
 		st := m.shard.Stats()
 		m.mu.RUnlock()
 		bytes += st.Bytes
+		if st.PeerBytes > n.settings.Limits.OutboxBytes/2 {
+			return fmt.Sprintf("shard %d holds %d KiB of messages that other shards have not taken", m.id, st.PeerBytes>>10)
+		}
 		if st.OutboxBytes > n.settings.Limits.OutboxBytes/2 {
 			return fmt.Sprintf("the outbox of shard %d holds %d KiB of activations that Kafka has not taken", m.id, st.OutboxBytes>>10)
 		}

@@ -179,6 +179,12 @@ func (n *Node) Status(hashes bool) *Status {
 			break
 		}
 	}
+	for _, c := range n.couriers {
+		if text := c.problem(); text != "" {
+			st.Trouble = append(st.Trouble, text)
+			break
+		}
+	}
 	st.Ready = n.Ready() == nil
 	var mem runtime.MemStats
 	runtime.ReadMemStats(&mem)
@@ -277,6 +283,9 @@ func (n *Node) WaitIdle(ctx context.Context) error {
 	if err := wait(n.awake, "timers are due"); err != nil {
 		return err
 	}
+	if err := n.settled(wait); err != nil {
+		return err
+	}
 	for _, p := range n.publishers {
 		_, next := p.bounds()
 		err := wait(func() bool { first, _ := p.bounds(); return first >= next }, fmt.Sprintf("shard %d has activations that Kafka has not taken", p.m.id))
@@ -299,4 +308,59 @@ func (n *Node) applied(s kafka.Stream, end int64) bool {
 		}
 	}
 	return n.dead.Floor(s, end) == end
+}
+
+// messageHops bounds how often WaitIdle waits for messages that came of messages: an event takes at most a handful of steps to the
+// end, but under traffic that goes on there are always some.
+const messageHops = 12
+
+// road is the way from one shard to another.
+type road struct{ from, to int }
+
+// settled waits until the messages between shards that there are now have been applied, and what comes of them.
+func (n *Node) settled(wait func(done func() bool, what string) error) error {
+	for range messageHops {
+		ends := n.roads()
+		if len(ends) == 0 {
+			return nil
+		}
+		err := wait(func() bool {
+			for r, o := range n.roads() {
+				if end, asked := ends[r]; asked && o.first < end.next {
+					return false
+				}
+			}
+			return true
+		}, "shards have messages for each other")
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// positions are those of the oldest message that waits and of the next one.
+type positions struct{ first, next uint64 }
+
+// roads are those on which messages wait. What a message leads to is in an outbox before it leaves its own; so that nothing slips
+// past while one shard after the other is looked at, two looks must see the same.
+func (n *Node) roads() map[road]positions {
+	for {
+		first, some := n.lookAtRoads()
+		again, _ := n.lookAtRoads()
+		if len(some) > 0 || first == again {
+			return some
+		}
+	}
+}
+
+func (n *Node) lookAtRoads() (sent uint64, some map[road]positions) {
+	some = map[road]positions{}
+	for i, m := range n.members {
+		m.mu.RLock()
+		m.shard.Outgoing(func(to int, first, next uint64) { some[road{i, to}] = positions{first, next} })
+		sent += m.shard.Stats().Sent
+		m.mu.RUnlock()
+	}
+	return sent, some
 }

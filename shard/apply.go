@@ -10,6 +10,7 @@ import (
 	"dashi/pipeline/consent"
 	"dashi/pipeline/event"
 	"dashi/pipeline/expr"
+	"dashi/pipeline/identity"
 	"dashi/pipeline/recipe"
 	"dashi/shard/profile"
 )
@@ -39,10 +40,31 @@ type applier struct {
 	after   []byte
 	ends    []int
 
-	pace    pacer
+	pace pacer
+
+	// What follows is for identifiers that are linked: see join.go, move.go and refold.go.
+	comp      component
+	incoming  component
+	arrivals  []arrival
+	resolver  identity.Resolver
+	profile   int         // index in comp of the identifier that names the profile in ref; -1 for one that is linked with nobody
+	fragment  profile.Ref // that the event goes to besides; 0 for none
+	entered   bool        // comp is to be stored: an identifier has its first fragment
+	passed    event.Event
+	local     [][]byte // messages of this shard for itself
+	moved     bool     // a component came or went
+	sent      int      // messages for others that the entry made
+	out       []byte
+	blob      []byte
+	formers   []former
+	was       []int
+	oldMarked []bool
+	newMarked []bool
+	others    []activation.Identifier
+
 	act     activation.Activation
 	texts   activation.Texts
-	ids     [1]activation.Identifier
+	ids     []activation.Identifier
 	key     []byte
 	include []int
 	attrs   func(dst []byte) []byte
@@ -96,13 +118,15 @@ func (a *applier) events(body []byte, prev, last, mark int64, r *Result) {
 		}
 		for i := range n {
 			a.event(&a.group[i], r)
+			a.drain()
 		}
 	}
 }
 
-// event applies one event to one profile.
+// event applies one event, unless its message id was seen before. The same message always has the same strongest identifier, so it comes
+// to the same shard, wherever the profile lies by now.
 func (a *applier) event(e *event.Event, r *Result) {
-	s, p := a.s, a.s.program
+	s := a.s
 	if e.ID != [2]uint64{} {
 		if s.recent.seen(e.ID) {
 			s.counters.Repeated++
@@ -113,32 +137,39 @@ func (a *applier) event(e *event.Event, r *Result) {
 	}
 	s.counters.Events++
 	r.Applied++
+	a.deliver(e)
+}
 
-	ns := p.namespace[e.Identifiers[0].Namespace]
-	value := e.Identifiers[0].Value
+// count notes in the head of a record that an event was applied to it.
+func count(rec profile.Record, e *event.Event) {
+	fresh := rec.Version() == 0
+	rec.SetVersion(rec.Version() + 1)
+	if fresh || e.Time < rec.First() {
+		rec.SetFirst(e.Time)
+	}
+	if fresh || e.Time > rec.Last() {
+		rec.SetLast(e.Time)
+	}
+}
+
+// applyTo applies an event to the profile at ref, and to a.fragment. fresh says that it is the profile's first.
+func (a *applier) applyTo(e *event.Event, ref profile.Ref, fresh bool) {
+	s, p := a.s, a.s.program
 	now := s.now
-	ref, found := s.table.Find(e.Hash, ns, value)
 	if s.byEvents {
-		now = a.eventClock(e, ref, found)
+		now = a.eventClock(e, ref, !fresh)
 	}
-	if found && s.first <= now {
-		a.catchUp(ref, now)
-		ref, found = s.table.Find(e.Hash, ns, value) // it may have moved
-	}
-	if !found {
-		ref = s.table.Insert(e.Hash, ns, value)
-		p.index.Fresh(a.dirty)
+	if !fresh && s.first <= now {
+		ref = a.catchUp(ref, now)
 	}
 	a.ref, a.rec = ref, s.table.Edit(ref)
-	if !found {
+	if fresh {
+		p.index.Fresh(a.dirty)
 		s.everyone.Add(a.rec.Ordinal())
 	}
-	a.rec.SetVersion(a.rec.Version() + 1)
-	if first := a.rec.First(); !found || e.Time < first {
-		a.rec.SetFirst(e.Time)
-	}
-	if last := a.rec.Last(); !found || e.Time > last {
-		a.rec.SetLast(e.Time)
+	count(a.rec, e)
+	if a.fragment != 0 {
+		count(s.fragments.Edit(a.fragment), e)
 	}
 	a.env.Event, a.env.Now, a.env.Item, a.env.Scratch = e, now, 0, a.env.Scratch[:0]
 	p.env(&a.env, a.rec)
@@ -199,7 +230,7 @@ func (a *applier) flip(at int64) {
 
 // rule folds one occurrence into one attribute or purpose.
 func (a *applier) rule(rule *recipe.Rule, e *event.Event) {
-	p, env := a.s.program, &a.env
+	s, p, env := a.s, a.s.program, &a.env
 	if rule.Where != nil && rule.Where(env) != expr.True {
 		return
 	}
@@ -227,6 +258,10 @@ func (a *applier) rule(rule *recipe.Rule, e *event.Event) {
 		if after != before {
 			binary.LittleEndian.PutUint64(at, after)
 			p.index.Consented(rule.Purpose, a.dirty)
+		}
+		if a.fragment != 0 {
+			at := s.fragments.Edit(a.fragment).Fixed()[p.consentAt+8*rule.Purpose:]
+			binary.LittleEndian.PutUint64(at, consent.Update(le64(at), in.Value.Bits != 0, e.Time))
 		}
 		return
 	}
@@ -319,8 +354,7 @@ func (a *applier) emit(requires, include []int, at int64) {
 		return
 	}
 	a.rec.SetSequence(a.rec.Sequence() + 1)
-	a.ids[0] = activation.Identifier{Namespace: s.namespaces[a.rec.Namespace()], Value: a.rec.Key()}
-	a.act.Identifiers = a.ids[:]
+	a.act.Identifiers = a.people()
 	a.act.Sequence, a.act.Texts = a.rec.Sequence(), &a.texts
 	a.act.Cookbook = p.Hash
 	a.act.EventTime, a.act.At = at, a.env.Now
@@ -338,6 +372,21 @@ func (a *applier) emit(requires, include []int, at int64) {
 	}
 	s.outbox.close(entry)
 	s.counters.Activations++
+}
+
+// people is the identifiers of the profile, the one that names it first.
+func (a *applier) people() []activation.Identifier {
+	a.ids = a.ids[:0]
+	if a.profile < 0 {
+		a.ids = append(a.ids, activation.Identifier{Namespace: a.s.namespaces[a.rec.Namespace()], Value: a.rec.Key()})
+		return a.ids
+	}
+	for i := range a.comp.idents {
+		if a.comp.idents[i].profile == a.profile {
+			a.ids = append(a.ids, a.identifier(i))
+		}
+	}
+	return a.ids
 }
 
 // appendIncluded appends the attributes of an activation's payload.

@@ -2,11 +2,13 @@ package shard
 
 import (
 	"encoding/binary"
+	"reflect"
 	"slices"
 
 	"dashi/pipeline/activation"
 	"dashi/pipeline/attribute"
 	"dashi/pipeline/audience"
+	"dashi/pipeline/event"
 	"dashi/pipeline/expr"
 	"dashi/pipeline/recipe"
 	"dashi/shard/profile"
@@ -37,6 +39,14 @@ func (s *Shard) applyCookbook(body []byte, r *Result) {
 	if s.program != nil && s.program.Hash == compiled.Hash {
 		return
 	}
+	if s.peerBytes > 0 {
+		r.Outcome, r.Detail = Full, "messages for other shards are on their way"
+		return
+	}
+	if why := s.reordered(compiled); why != "" {
+		r.refuse("%s", why)
+		return
+	}
 	s.wakeAll() // what was due under the old cookbook happens under it
 	s.migrate(s.derive(compiled))
 }
@@ -53,6 +63,8 @@ func (s *Shard) derive(p *recipe.Program) *program {
 		since:     p.Segments,
 		pacing:    -1,
 		paced:     map[uint64]int{},
+		merged:    activation.NewSubject("merged", "", activation.Merged),
+		unmerged:  activation.NewSubject("unmerged", "", activation.Unmerged),
 		onEnter:   make([][]int, len(p.Audiences)),
 		onExit:    make([][]int, len(p.Audiences)),
 		onChange:  make([][]int, len(p.Rules)),
@@ -66,6 +78,16 @@ func (s *Shard) derive(p *recipe.Program) *program {
 		}
 		d.namespace = append(d.namespace, uint8(i))
 	}
+	d.rank = make([]int, len(s.namespaces))
+	for i := range d.rank {
+		d.rank[i] = unranked
+	}
+	for i, ns := range d.namespace {
+		d.rank[ns] = i
+	}
+	for i := range p.Identity.Namespaces {
+		d.periods = d.periods || p.Identity.Namespaces[i].Period > 0
+	}
 	for i := range p.Attributes {
 		d.folds = append(d.folds, newFold(&p.Attributes[i], d.index.Read(i)))
 	}
@@ -77,7 +99,7 @@ func (s *Shard) derive(p *recipe.Program) *program {
 	for i, act := range p.Activations {
 		d.subjects = append(d.subjects, newSubject(p, &act))
 		if act.Pace != nil {
-			d.pacing, d.paced[act.Pace.ID] = p.Segments+1, i
+			d.pacing, d.paced[act.Pace.ID] = d.since+1, i
 		}
 		switch act.Trigger {
 		case recipe.OnEnter:
@@ -101,6 +123,9 @@ func (s *Shard) derive(p *recipe.Program) *program {
 			}
 		}
 	}
+	if d.links = d.since + 1; d.pacing >= 0 {
+		d.links++
+	}
 	return d
 }
 
@@ -118,18 +143,39 @@ func newSubject(p *recipe.Program, act *recipe.Activation) *activation.Subject {
 
 // layout is the shape of the program's records.
 func (p *program) layout() profile.Layout {
-	segments := p.Segments + 1
-	if p.pacing >= 0 {
-		segments++
+	return profile.Layout{Fixed: p.membersAt + 8*p.words, Segments: p.links + 1}
+}
+
+// fragmentLayout is that of fragments: they have no links.
+func (p *program) fragmentLayout() profile.Layout {
+	return profile.Layout{Fixed: p.membersAt + 8*p.words, Segments: p.links}
+}
+
+// reordered says why a program cannot follow the present one: where components lie depends on the order of namespaces.
+func (s *Shard) reordered(next *recipe.Program) string {
+	if s.program == nil || s.pointers.used == 0 && s.fragments.Len() == 0 {
+		return ""
 	}
-	return profile.Layout{Fixed: p.membersAt + 8*p.words, Segments: segments}
+	last := -1
+	for _, ns := range s.program.Schema.Namespaces {
+		i := slices.IndexFunc(next.Schema.Namespaces, func(o event.Namespace) bool { return o.Name == ns.Name })
+		if i < 0 {
+			return "namespace " + ns.Name + " is not in the new cookbook, and people are linked by it: keep it, or begin anew from Kafka"
+		}
+		if i < last {
+			return "namespace " + ns.Name + " has another rank in the new cookbook, and people are linked by it: keep the order, or begin anew from Kafka"
+		}
+		last = i
+	}
+	return ""
 }
 
 // migrate moves every record into a table of the new program's shape.
 func (s *Shard) migrate(next *program) {
-	last, old := s.program, s.table
+	last, old, parts := s.program, s.table, s.fragments
 	s.program = next
 	s.table = profile.New(next.layout(), s.settings.Memory)
+	s.fragments = profile.New(next.fragmentLayout(), s.settings.Memory)
 	s.members, s.everyone = emptyMembers(len(next.Audiences)), roaring.New()
 	s.timers, s.first = timer.At(s.now), expr.Never
 	s.apply.use(next)
@@ -142,6 +188,37 @@ func (s *Shard) migrate(next *program) {
 		return true
 	})
 	old.Close()
+	parts.Each(func(_ profile.Ref, rec profile.Record) bool {
+		s.apply.carry(m, s.fragments, s.fragments.Insert(rec.Hash(), rec.Namespace(), rec.Key()), rec)
+		return true
+	})
+	parts.Close()
+	for o := range s.table.Ordinals() { // once all are there: activations name the other identifiers too
+		if ref, found := s.table.ByOrdinal(o); found && s.table.Record(ref).Version() > 0 {
+			s.apply.greet(m, ref)
+		}
+	}
+	if !reflect.DeepEqual(last.Identity, next.Identity) {
+		s.apply.settleAll()
+	}
+}
+
+// settleAll partitions every component anew, because the rules are others.
+func (a *applier) settleAll() {
+	s := a.s
+	var roots []uint32
+	s.table.Each(func(_ profile.Ref, rec profile.Record) bool {
+		if segment := rec.Segment(s.program.links); len(segment) > 0 && segment[0] == segmentComponent {
+			roots = append(roots, rec.Ordinal())
+		}
+		return true
+	})
+	for _, o := range roots {
+		ref, _ := s.table.ByOrdinal(o)
+		a.load(ref)
+		a.settle(s.now)
+		a.store()
+	}
 }
 
 func emptyMembers(n int) []*roaring.Bitmap {
@@ -195,31 +272,26 @@ func newMove(last, next *program) *move {
 // adopt makes the record of one profile in the new table out of its old one.
 func (a *applier) adopt(m *move, old profile.Record) {
 	s, p := a.s, a.s.program
-	a.ref = s.table.Insert(old.Hash(), old.Namespace(), old.Key())
-	a.rec = s.table.Edit(a.ref)
-	s.everyone.Add(a.rec.Ordinal())
-	a.rec.SetFirst(old.First())
-	a.rec.SetLast(old.Last())
-	a.rec.SetVersion(old.Version())
-	a.rec.SetSequence(old.Sequence())
-	was, is := old.Fixed(), a.rec.Fixed()
-	for _, am := range m.attributes {
-		copy(is[am.to.Offset:am.to.Offset+am.size], was[am.from.Offset:])
+	ref := a.carry(m, s.table, s.table.Insert(old.Hash(), old.Namespace(), old.Key()), old)
+	ref = s.table.SetSegment(ref, p.links, old.Segment(m.last.links))
+	rec := s.table.Record(ref)
+	if old.Version() == 0 {
+		return // it holds a component
 	}
-	for _, pm := range m.purposes {
-		copy(is[p.consentAt+8*pm[1]:][:8], was[m.last.consentAt+8*pm[0]:])
-	}
-	for _, am := range m.attributes {
-		if am.to.Segment >= 0 {
-			a.ref = s.table.SetSegment(a.ref, am.to.Segment, old.Segment(am.from.Segment))
+	s.everyone.Add(rec.Ordinal())
+	for i := range p.Audiences {
+		if s.inAudience(rec, i) {
+			s.members[i].Add(rec.Ordinal())
 		}
 	}
-	a.rec = s.table.Edit(a.ref)
+}
+
+// greet evaluates every audience for a profile that has just been adopted.
+func (a *applier) greet(m *move, ref profile.Ref) {
+	s, p := a.s, a.s.program
+	a.meet(ref)
+	a.ref, a.rec = ref, s.table.Edit(ref)
 	a.env.Event, a.env.Now, a.env.Item, a.env.Scratch = nil, s.now, 0, a.env.Scratch[:0]
-	a.adoptMembership(m, old)
-	if m.last.pacing >= 0 {
-		a.adoptSchedule(old.Segment(m.last.pacing))
-	}
 	p.env(&a.env, a.rec)
 	a.draft.begin()
 	p.index.All(a.dirty)
@@ -242,9 +314,36 @@ func (a *applier) adopt(m *move, old profile.Record) {
 	a.keep()
 }
 
-// adoptMembership carries over the bits and entry times of audiences that both programs have.
-func (a *applier) adoptMembership(m *move, old profile.Record) {
-	s, p := a.s, a.s.program
+// carry fills the record at ref, of either table, with what the new program knows of an old one.
+func (a *applier) carry(m *move, t *profile.Table, ref profile.Ref, old profile.Record) profile.Ref {
+	p := a.s.program
+	rec := t.Edit(ref)
+	rec.SetFirst(old.First())
+	rec.SetLast(old.Last())
+	rec.SetVersion(old.Version())
+	rec.SetSequence(old.Sequence())
+	was, is := old.Fixed(), rec.Fixed()
+	for _, am := range m.attributes {
+		copy(is[am.to.Offset:am.to.Offset+am.size], was[am.from.Offset:])
+	}
+	for _, pm := range m.purposes {
+		copy(is[p.consentAt+8*pm[1]:][:8], was[m.last.consentAt+8*pm[0]:])
+	}
+	for _, am := range m.attributes {
+		if am.to.Segment >= 0 {
+			ref = t.SetSegment(ref, am.to.Segment, old.Segment(am.from.Segment))
+		}
+	}
+	ref = a.carryMembership(m, t, ref, old)
+	if m.last.pacing >= 0 {
+		ref = a.carrySchedule(t, ref, old.Segment(m.last.pacing))
+	}
+	return ref
+}
+
+// carryMembership carries over the bits and entry times of audiences that both programs have.
+func (a *applier) carryMembership(m *move, t *profile.Table, ref profile.Ref, old profile.Record) profile.Ref {
+	p := a.s.program
 	was := audience.NewBits(64 * max(1, m.last.words))
 	entered := make([]uint64, len(m.last.Audiences))
 	since := old.Segment(m.last.since)
@@ -263,12 +362,12 @@ func (a *applier) adoptMembership(m *move, old profile.Record) {
 		if j >= 0 && was.Has(j) {
 			is.Set(i)
 			a.since = binary.LittleEndian.AppendUint64(a.since, entered[j])
-			s.members[i].Add(a.rec.Ordinal())
 		}
 	}
-	a.ref = s.table.SetSegment(a.ref, p.since, a.since)
-	a.rec = s.table.Edit(a.ref)
+	ref = t.SetSegment(ref, p.since, a.since)
+	fixed := t.Edit(ref).Fixed()
 	for w := range p.words {
-		binary.LittleEndian.PutUint64(a.rec.Fixed()[p.membersAt+8*w:], is[w])
+		binary.LittleEndian.PutUint64(fixed[p.membersAt+8*w:], is[w])
 	}
+	return ref
 }

@@ -9,6 +9,11 @@
 // other but never with Apply; Snapshot is called between two Applies and what it returns may be written
 // concurrently with later Applies.
 //
+// Identifiers that were seen together hang together in a component (component.go), which lies on one shard: the home of its smallest
+// identifier, its root. The homes of the others keep pointers. Who is whom within it is identity.Resolve's decision; refold.go makes the
+// profiles. Shards tell each other what they need to by messages (message.go) in outboxes of their own (peer.go); whoever hosts a
+// shard carries them.
+//
 // Invariants:
 //
 //	I1  the same entries give the same state on every replica: Fingerprint proves it.
@@ -23,4 +28,7 @@
 //	    profiles whose timer is due: see wake.go.
 //	I7  until a profile's timer is due no condition on it changes by time alone. It fires with the clock at its own instant,
 //	    before any event that comes after it is applied to the profile; one entry fires a bounded number.
+//	I8  a pointer leads to a smaller identifier, and pointers only change to smaller ones: following them ends.
+//	I9  a component is in one shard's records, or in one message. Facts about it only grow, so every order of arrival ends the same.
+//	I10 the record of a profile is the fold of its fragments. One fragment alone is the record itself.
 package shard

@@ -16,6 +16,9 @@ const (
 	kindAck      = 3
 	kindCookbook = 4
 	kindClock    = 5
+	kindMessages = 6
+	kindPeerAck  = 7
+	kindUnlink   = 8
 )
 
 const (
@@ -100,6 +103,14 @@ func AppendCookbook(dst []byte, now int64, sources []recipe.Source) []byte {
 	dst = append(dst, kindCookbook)
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(now))
 	return appendSources(dst, sources)
+}
+
+// AppendUnlink appends the entry that says: these two identifiers, normalised, are never one person. It belongs to the home of either.
+func AppendUnlink(dst []byte, now int64, namespaceA string, valueA []byte, namespaceB string, valueB []byte) []byte {
+	dst = append(dst, kindUnlink)
+	dst = binary.LittleEndian.AppendUint64(dst, uint64(now))
+	dst = appendBytes(appendBytes(dst, []byte(namespaceA)), valueA)
+	return appendBytes(appendBytes(dst, []byte(namespaceB)), valueB)
 }
 
 func appendSources(dst []byte, sources []recipe.Source) []byte {

@@ -65,6 +65,9 @@ func (a *applier) fold(i int, in *attribute.Input) {
 		a.s.counters.OutOfRange++
 		return
 	}
+	if a.fragment != 0 {
+		a.besides(f, in)
+	}
 	fixed := state.Fixed[f.offset:]
 	var segment []byte
 	if f.segment >= 0 {
@@ -129,6 +132,26 @@ func (a *applier) update(f *fold, fixed, segment []byte, in *attribute.Input) (n
 	}
 	a.draft.set(&a.env.State, f.segment, updated)
 	return a.env.State.Segment(f.segment), true
+}
+
+// besides folds the occurrence into the fragment beside the profile.
+func (a *applier) besides(f *fold, in *attribute.Input) {
+	t := a.s.fragments
+	rec := t.Edit(a.fragment)
+	fixed := rec.Fixed()[f.offset:]
+	if f.segment < 0 {
+		f.kind.Update(fixed, nil, in, nil)
+		return
+	}
+	segment := rec.Segment(f.segment)
+	updated := f.kind.Update(fixed, segment, in, a.segment[:0])
+	if same(updated, segment) {
+		return
+	}
+	if cap(updated) > cap(a.segment) {
+		a.segment = updated[:0]
+	}
+	a.fragment = t.SetSegment(a.fragment, f.segment, updated)
 }
 
 // outOfRange says whether a kind that sums exactly passes over the input because a number is too large.

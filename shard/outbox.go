@@ -1,15 +1,19 @@
 package shard
 
-import "encoding/binary"
+import (
+	"cmp"
+	"encoding/binary"
+)
 
 // outbox holds what leaves the shard until it is acknowledged, in order, at dense positions from 0.
 // Chunks are append-only, so a snapshot only copies their headers.
 type outbox struct {
-	limit  int64 // bytes; beyond it the shard takes no more events
-	chunks []outboxChunk
-	first  uint64 // position of the oldest entry held
-	next   uint64 // position of the next one
-	bytes  int64  // of the entries from first on, whatever the chunks hold: Full must not depend on restores
+	limit      int64 // bytes; beyond it the shard takes no more events
+	chunkBytes int   // size of a chunk; 0: outboxChunkBytes
+	chunks     []outboxChunk
+	first      uint64 // position of the oldest entry held
+	next       uint64 // position of the next one
+	bytes      int64  // of the entries from first on, whatever the chunks hold: Full must not depend on restores
 }
 
 type outboxChunk struct {
@@ -24,10 +28,10 @@ func (o *outbox) full() bool { return o.bytes >= o.limit }
 
 // open starts an entry: the caller appends the payload to the result and hands it to close.
 func (o *outbox) open(key []byte) []byte {
-	n := len(o.chunks)
-	if n == 0 || len(o.chunks[n-1].buf) >= outboxChunkBytes {
+	n, size := len(o.chunks), cmp.Or(o.chunkBytes, outboxChunkBytes)
+	if n == 0 || len(o.chunks[n-1].buf) >= size {
 		// At its full size from the start: growing by doubling copied every entry once more.
-		o.chunks = append(o.chunks, outboxChunk{first: o.next, buf: make([]byte, 0, outboxChunkBytes+outboxChunkBytes/32)})
+		o.chunks = append(o.chunks, outboxChunk{first: o.next, buf: make([]byte, 0, size+size/32)})
 		n++
 	}
 	return appendBytes(o.chunks[n-1].buf, key)

@@ -11,6 +11,7 @@ import (
 	"dashi/pipeline/expr"
 	"dashi/pipeline/recipe"
 	"dashi/pipeline/zone"
+	"dashi/shard/profile"
 )
 
 // Activations that a recipe paces do not leave when they are triggered: they are put into the profile's schedule, a segment of its
@@ -20,6 +21,7 @@ import (
 // pacer is the scratch space for that.
 type pacer struct {
 	schedule activation.Schedule
+	other    activation.Schedule
 	read     bool // the schedule is that of the current record
 	changed  bool
 	segment  []byte
@@ -245,22 +247,45 @@ func (a *applier) zoneNamed(name []byte) *zone.Zone {
 // suppress counts an activation that did not leave.
 func (c *Counters) suppress(why activation.Reason) { c.Suppressed[why-1]++ }
 
-// adoptSchedule carries the schedule of a profile over to a new cookbook.
-func (a *applier) adoptSchedule(segment []byte) {
-	p := a.s.program
+// carrySchedule carries the schedule of a profile over to a new cookbook, and what a fragment remembers of one.
+func (a *applier) carrySchedule(t *profile.Table, ref profile.Ref, segment []byte) profile.Ref {
+	p, dropped := a.s.program, 0
 	a.pace.read = false
-	if p.pacing < 0 {
-		if a.pace.schedule.Read(segment); len(segment) > 0 {
-			a.s.counters.Suppressed[activation.Forgotten-1] += uint64(len(a.pace.schedule.Pending))
-		}
-		return
-	}
-	if len(segment) == 0 {
-		return
-	}
 	a.pace.schedule.Read(segment)
-	a.s.counters.Suppressed[activation.Forgotten-1] += uint64(a.pace.schedule.Keep(p.Known))
-	a.pace.segment = a.pace.schedule.Append(a.pace.segment[:0])
-	a.ref = a.s.table.SetSegment(a.ref, p.pacing, a.pace.segment)
-	a.rec = a.s.table.Edit(a.ref)
+	if p.pacing < 0 {
+		dropped = len(a.pace.schedule.Pending)
+	} else if len(segment) > 0 {
+		dropped = a.pace.schedule.Keep(p.Known)
+		a.pace.segment = a.pace.schedule.Append(a.pace.segment[:0])
+		ref = t.SetSegment(ref, p.pacing, a.pace.segment)
+	}
+	if t == a.s.table {
+		a.s.counters.Suppressed[activation.Forgotten-1] += uint64(dropped)
+	}
+	return ref
+}
+
+// inheritSchedule gives the profile at ref the schedules of those that it takes in. One that has come out of another remembers what had
+// left under its name; what waits stays where it is.
+func (a *applier) inheritSchedule(n int, ref profile.Ref, took int) profile.Ref {
+	p := a.s.program
+	if p.pacing < 0 {
+		return ref
+	}
+	own := &a.pace.schedule
+	if took > 0 {
+		own.Read(nil)
+	} else {
+		own.Read(a.s.table.Record(ref).Segment(p.pacing))
+		own.Pending = own.Pending[:0]
+	}
+	for k := range a.formers {
+		if f := &a.formers[k]; a.comp.idents[f.id].profile == n {
+			a.pace.other.Read(f.schedule)
+			own.Merge(&a.pace.other)
+		}
+	}
+	a.pace.read = false
+	a.pace.segment = own.Append(a.pace.segment[:0])
+	return a.s.table.SetSegment(ref, p.pacing, a.pace.segment)
 }

@@ -1,28 +1,147 @@
 package shard
 
 import (
+	"slices"
+
 	"dashi/pipeline/expr"
+	"dashi/pipeline/identity"
 	"dashi/shard/profile"
 )
 
-// Lookup fills v with the profile of an identifier and says whether there is one. value is normalised, hash is
-// identity.Hash of both. It does not allocate once v has been used.
+// Lookup fills v with the profile of an identifier whose home is here and says whether there is one. value is normalised, hash is
+// identity.Hash of both. When there is none, v.Next may say where the identifier lies: ask LookupVia there. It does not allocate once
+// v has been used.
 func (s *Shard) Lookup(namespace, value []byte, hash uint64, v *View) bool {
-	for i, name := range s.namespaces {
-		if string(namespace) != name {
-			continue
-		}
-		ref, found := s.table.Find(hash, uint8(i), value)
-		if found {
-			s.view(s.table.Record(ref), v)
-		}
-		return found
+	v.Next.Known, v.Moving = false, false
+	ns := s.namespaceNumber(namespace)
+	if ns < 0 {
+		return false
 	}
-	return false
+	k := key{uint8(ns), hash, value}
+	return s.lookup(k, k, v)
 }
 
-// view fills v with one record.
+// LookupVia is Lookup on the shard that is the home of at, which v.Next of another shard said; at must not be v.Next. An identifier that is on
+// its way between two shards is found nowhere: then v.Moving says so.
+func (s *Shard) LookupVia(at *Place, namespace, value []byte, hash uint64, v *View) bool {
+	ns, via := s.namespaceNumber(namespace), slices.Index(s.namespaces, at.Namespace)
+	v.Next.Known, v.Moving = false, false
+	if ns < 0 || via < 0 {
+		return false
+	}
+	return s.lookup(key{uint8(via), at.Hash, at.Value}, key{uint8(ns), hash, value}, v)
+}
+
+// namespaceNumber is the shard's number of a namespace, -1 for none.
+func (s *Shard) namespaceNumber(name []byte) int {
+	for i := range s.namespaces {
+		if s.namespaces[i] == string(name) {
+			return i
+		}
+	}
+	return -1
+}
+
+// lookup looks for k where to lies.
+func (s *Shard) lookup(to, k key, v *View) bool {
+	if s.program == nil {
+		return false
+	}
+	root, ref, where := s.place(to)
+	switch where {
+	case unknown:
+		return false
+	case elsewhere:
+		v.Next = Place{Known: true, Namespace: s.namespaces[root.ns], Value: append(v.Next.Value[:0], root.value...), Hash: root.hash}
+		return false
+	}
+	rec := s.table.Record(ref)
+	segment := rec.Segment(s.program.links)
+	if len(segment) == 0 {
+		if !root.is(k) {
+			v.Moving = true
+			return false
+		}
+		s.view(rec, v)
+		return true
+	}
+	v.read(segment)
+	i := v.linked.index(k)
+	if i < 0 {
+		v.Moving = true
+		return false
+	}
+	n := v.linked.idents[i].profile
+	name := s.key(v.linked.idents[n].ns, v.linked.idents[n].value)
+	if n > 0 {
+		var found bool
+		if ref, found = s.table.Find(name.hash, name.ns, name.value); !found {
+			return false
+		}
+		rec = s.table.Record(ref)
+	}
+	if rec.Version() == 0 {
+		return false
+	}
+	s.fill(rec, v)
+	v.name(s, n)
+	return true
+}
+
+// view fills v with the profile of a record.
 func (s *Shard) view(rec profile.Record, v *View) {
+	s.fill(rec, v)
+	segment := rec.Segment(s.program.links)
+	if len(segment) == 0 {
+		v.Identifiers = append(v.Identifiers[:0], Identifier{
+			Namespace: s.namespaces[rec.Namespace()],
+			Value:     rec.Key(),
+			FirstSeen: rec.First(),
+			LastSeen:  rec.Last(),
+		})
+		v.linked.clear()
+		v.Refused = [len(identity.Verdicts)]int{}
+		return
+	}
+	if root, part := s.rootOf(segment); part {
+		ref, found := s.table.Find(root.hash, root.ns, root.value)
+		if !found {
+			panic("BUG: the root of a profile is not there")
+		}
+		segment = s.table.Record(ref).Segment(s.program.links)
+	}
+	v.read(segment)
+	v.name(s, v.linked.index(key{rec.Namespace(), rec.Hash(), rec.Key()}))
+}
+
+// read reads the component that a profile is of.
+func (v *View) read(segment []byte) {
+	if _, err := v.linked.read(segment[1:], readOwnNamespace); err != nil {
+		panic("BUG: the component in a record cannot be read: " + err.Error())
+	}
+}
+
+// name fills in the identifiers of profile n of the component, and counts the links that were refused to them.
+func (v *View) name(s *Shard, n int) {
+	v.Identifiers, v.Refused = v.Identifiers[:0], [len(identity.Verdicts)]int{}
+	for i := range v.linked.idents {
+		d := &v.linked.idents[i]
+		if d.profile == n {
+			v.Identifiers = append(v.Identifiers, Identifier{
+				Namespace: s.namespaces[d.ns], Value: d.value, FirstSeen: d.first, LastSeen: d.last, Saturated: d.saturated,
+			})
+		}
+	}
+	for i := range v.linked.facts.Links {
+		l := &v.linked.facts.Links[i]
+		if l.Verdict != identity.Joined && !l.Cut && (v.linked.idents[l.A].profile == n || v.linked.idents[l.B].profile == n) {
+			v.Refused[l.Verdict]++
+		}
+	}
+}
+
+// fill fills in all of v but the identifiers.
+func (s *Shard) fill(rec profile.Record, v *View) {
 	p := s.program
 	v.Program = p.Program
 	if cap(v.Env.Audiences) < p.words {
@@ -33,12 +152,6 @@ func (s *Shard) view(rec profile.Record, v *View) {
 	p.env(&v.Env, rec)
 	v.Version = rec.Version()
 	v.since = rec.Segment(p.since)
-	v.Identifiers = append(v.Identifiers[:0], Identifier{
-		Namespace: s.namespaces[rec.Namespace()],
-		Value:     rec.Key(),
-		FirstSeen: rec.First(),
-		LastSeen:  rec.Last(),
-	})
 }
 
 // AudienceSize is the number of profiles in the audience with that index.
@@ -87,8 +200,15 @@ func (s *Shard) Scan(condition expr.Bool, from, limit uint32, v *View, fn func(v
 		if !ok {
 			continue
 		}
-		s.view(s.table.Record(ref), v)
-		if condition(&v.Env) == expr.True && !fn(v) {
+		rec := s.table.Record(ref)
+		if rec.Version() == 0 {
+			continue // it only holds a component
+		}
+		s.fill(rec, v)
+		if condition(&v.Env) != expr.True {
+			continue
+		}
+		if s.view(rec, v); !fn(v) {
 			return o + 1, true
 		}
 	}
@@ -111,11 +231,15 @@ type Stats struct {
 	OutboxBytes   int64
 	OutboxFirst   uint64 // position of the oldest entry held
 	OutboxNext    uint64
-	RecentIDs     int   // message ids held
-	RecentBytes   int64 // memory they take
-	RecentSince   int64 // shard time since which all of them are held, 0: since the beginning
-	ByEvents      bool  // the clock follows event times
-	Timers        int   // profiles that will wake
+	PeerBytes     int64  // messages that wait for other shards
+	Sent          uint64 // messages for other shards, acknowledged or not
+	Parked        int    // messages that wait here for a component that is on its way
+	Pointers      int    // identifiers whose home is here that lie in another one's component
+	RecentIDs     int    // message ids held
+	RecentBytes   int64  // memory they take
+	RecentSince   int64  // shard time since which all of them are held, 0: since the beginning
+	ByEvents      bool   // the clock follows event times
+	Timers        int    // profiles that will wake
 	TimerBytes    int64
 	Late          int64 // by how many milliseconds the first timer that is due is late
 }
@@ -129,15 +253,21 @@ func (s *Shard) Stats() Stats {
 		OutboxBytes:   s.outbox.bytes,
 		OutboxFirst:   s.outbox.first,
 		OutboxNext:    s.outbox.next,
+		PeerBytes:     s.peerBytes,
+		Parked:        len(s.parked),
+		Pointers:      s.pointers.used,
 		RecentSince:   s.recent.since,
 		ByEvents:      s.byEvents,
 		Timers:        s.timers.Len(),
 		TimerBytes:    s.timers.Bytes(),
 		Late:          s.now - min(s.first, s.now),
 	}
+	for i := range s.peers {
+		st.Sent += s.peers[i].out.next
+	}
 	st.RecentIDs, st.RecentBytes = s.recent.held()
 	if s.table != nil {
-		st.Profiles, st.Bytes = s.table.Len(), s.table.Bytes()
+		st.Profiles, st.Bytes = s.profiles(), s.table.Bytes()+s.fragments.Bytes()+s.pointers.held()
 	}
 	return st
 }
@@ -159,3 +289,6 @@ func (s *Shard) Touch(hashes []uint64) {
 		s.table.Touch(hashes)
 	}
 }
+
+// profiles is their number: all records but those that only hold a component.
+func (s *Shard) profiles() int { return s.table.Len() - s.holders }

@@ -21,6 +21,10 @@ type Settings struct {
 	// RecentMillis and RecentIDs bound the memory of message ids, by time and by number.
 	RecentMillis int64
 	RecentIDs    int
+	// Self is this shard's number, Home the number of the shard where identifiers with a hash are at home: it never changes. A nil Home
+	// means that there is no other shard.
+	Self int
+	Home func(hash uint64) int
 	// Memory is where the pages of the table come from. It may differ between replicas.
 	Memory profile.Memory
 	// Compile makes the program of a cookbook; nil: recipe.Compile. It is for those who have many shards with one cookbook, and
@@ -65,11 +69,12 @@ func (o Outcome) String() string {
 // Result is the answer to one entry.
 type Result struct {
 	Outcome     Outcome
-	Mark        int64  // of the batch's stream, afterwards
+	Mark        int64  // of the batch's stream, or the position of the next message of the peer, afterwards
 	Applied     int    // events applied
 	Repeated    int    // events dropped because their message id had been seen
 	Skipped     int    // events at or below the mark
 	Activations int    // entries added to the outbox
+	Messages    int    // messages added for other shards
 	Detail      string // for Refused
 }
 
@@ -85,6 +90,14 @@ type Counters struct {
 	Woken       uint64 // profiles that a timer woke
 	// Suppressed are triggered activations that did not leave, by activation.Reason minus 1.
 	Suppressed [activation.Reasons]uint64
+
+	Forwarded     uint64 // events passed on to where their strongest identifier lies
+	Merges        uint64 // profiles that took others in
+	Unmerges      uint64 // profiles that came out of others
+	Junk          uint64 // identifiers that are nobody's from then on: see identity.MaxPartners
+	Saturated     uint64 // links passed over because the weaker identifier is junk
+	ComponentFull uint64 // links passed over because of MaxComponent
+	LinksOver     uint64 // identifiers of events that were not linked because of MaxLinks
 }
 
 // Shard is the state. See the package comment for who may call what when.
@@ -103,6 +116,12 @@ type Shard struct {
 	program    *program
 	namespaces []string // the names behind profile.Record.Namespace, in order of first use
 	table      *profile.Table
+	fragments  *profile.Table // of identifiers that share their profile with others: see refold.go
+	pointers   pointers
+	holders    int               // records of the table that are no profile: roots without an event
+	peers      []peer            // by number of the shard
+	peerBytes  int64             // that their outboxes hold
+	parked     [][]byte          // messages that overtook a component: see applier.park
 	everyone   *roaring.Bitmap   // ordinals of all profiles
 	members    []*roaring.Bitmap // by audience: ordinals of profiles
 
@@ -114,13 +133,16 @@ type program struct {
 	*recipe.Program
 	index *audience.Index
 	folds []fold // by attribute
-	// namespace maps the program's namespaces to the shard's.
+	// namespace maps the program's namespaces to the shard's, rank the other way round.
 	namespace []uint8
+	rank      []int
+	periods   bool           // a limit of identifiers has a period
 	consentAt int            // offset of the consent words in the fixed part
 	membersAt int            // offset of the membership bits
 	words     int            // of membership bits
 	since     int            // segment of the entry times
 	pacing    int            // segment of the schedule; -1: no activation is paced
+	links     int            // segment of the component, the last
 	paced     map[uint64]int // activations by Pace.ID
 	onEnter   [][]int
 	onExit    [][]int
@@ -129,6 +151,8 @@ type program struct {
 	enters    []*activation.Subject // by audience: its own transitions
 	exits     []*activation.Subject
 	subjects  []*activation.Subject // by activation
+	merged    *activation.Subject
+	unmerged  *activation.Subject
 }
 
 // New makes an empty shard.
@@ -142,6 +166,7 @@ func New(settings Settings) *Shard {
 		timers:   &timer.Queue{},
 		first:    expr.Never,
 	}
+	s.pointers.s = s
 	s.apply.init(s)
 	return s
 }
@@ -151,8 +176,9 @@ func New(settings Settings) *Shard {
 func (s *Shard) Close() {
 	if s.table != nil {
 		s.table.Close()
+		s.fragments.Close()
 	}
-	s.table, s.program, s.namespaces, s.members, s.everyone = nil, nil, nil, nil, roaring.New()
+	s.table, s.fragments, s.pointers, s.program, s.namespaces, s.members, s.everyone = nil, nil, pointers{s: s}, nil, nil, nil, roaring.New()
 	s.timers, s.first = &timer.Queue{}, expr.Never
 }
 
@@ -160,8 +186,9 @@ func (s *Shard) Close() {
 // The entry is not kept.
 func (s *Shard) Apply(entry []byte) *Result {
 	r, before := &Result{}, s.outbox.next
+	s.apply.sent = 0
 	s.applyEntry(entry, r)
-	r.Activations = int(s.outbox.next - before)
+	r.Activations, r.Messages = int(s.outbox.next-before), s.apply.sent
 	return r
 }
 
@@ -190,6 +217,12 @@ func (s *Shard) applyEntry(entry []byte, r *Result) {
 		s.applyCookbook(body, r)
 	case kindClock:
 		s.applyClock(body, r)
+	case kindMessages:
+		s.applyMessages(body, r)
+	case kindPeerAck:
+		s.applyPeerAcks(body, r)
+	case kindUnlink:
+		s.applyUnlink(body, r)
 	default:
 		r.refuse("entry of unknown kind %d", entry[0])
 	}
@@ -229,7 +262,7 @@ func (s *Shard) applyBatch(body []byte, r *Result) {
 	case len(body) > 0 && (s.program == nil || s.program.Hash != hash):
 		r.Outcome = Stale
 		return
-	case len(body) > 0 && s.outbox.full():
+	case len(body) > 0 && (s.outbox.full() || s.peerBytes >= s.settings.OutboxBytes):
 		r.Outcome = Full
 		return
 	}

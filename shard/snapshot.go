@@ -20,25 +20,34 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// Version 2 has one counter more, version 3 another one, and timers, version 4 the counters of what was suppressed.
-const snapshotVersion = 4
+// Version 5 has components, fragments, pointers, and messages between shards. Those before it are not read: their profiles were of one
+// identifier each, and Kafka has the events.
+const snapshotVersion = 5
 
 var snapshotMagic = []byte("DASHISHARD")
 
 // Snapshot is the state between two entries. It may be written while the shard goes on.
 type Snapshot struct {
-	head   []byte // everything small
-	outbox outbox
-	recent frozenRecent
-	timers *timer.Frozen
-	table  *profile.Snapshot // nil before the first cookbook
+	head      []byte // everything small
+	outbox    outbox
+	recent    frozenRecent
+	peers     []peer
+	parked    [][]byte
+	pointers  [][]byte
+	timers    *timer.Frozen
+	table     *profile.Snapshot // nil before the first cookbook
+	fragments *profile.Snapshot
 }
 
 // Snapshot freezes the state: it takes microseconds, whatever the number of profiles. Release it.
 func (s *Shard) Snapshot() *Snapshot {
-	snap := &Snapshot{head: s.appendHead(nil), outbox: s.outbox.freeze(), recent: s.recent.freeze(), timers: s.timers.Freeze()}
+	snap := &Snapshot{
+		head: s.appendHead(nil), outbox: s.outbox.freeze(), recent: s.recent.freeze(), peers: s.freezePeers(),
+		parked: slices.Clone(s.parked), pointers: s.pointers.freeze(), timers: s.timers.Freeze(),
+	}
 	if s.table != nil {
 		snap.table = s.table.Snapshot()
+		snap.fragments = s.fragments.Snapshot()
 	}
 	return snap
 }
@@ -47,7 +56,8 @@ func (s *Shard) Snapshot() *Snapshot {
 func (n *Snapshot) Release() {
 	if n.table != nil {
 		n.table.Release()
-		n.table = nil
+		n.fragments.Release()
+		n.table, n.fragments = nil, nil
 	}
 }
 
@@ -59,6 +69,7 @@ func (s *Shard) appendHead(dst []byte) []byte {
 	} else {
 		dst = append(dst, 0)
 	}
+	dst = binary.LittleEndian.AppendUint64(dst, uint64(s.first)) // not only what it is a bound of: it decides when the wheel moves
 	dst = s.appendMarks(dst)
 	for _, c := range s.counters.all() {
 		dst = binary.LittleEndian.AppendUint64(dst, *c)
@@ -75,7 +86,8 @@ func (s *Shard) appendHead(dst []byte) []byte {
 
 // all lists the counters in the order in which they are stored: append only.
 func (c *Counters) all() []*uint64 {
-	all := []*uint64{&c.Events, &c.Repeated, &c.Activations, &c.Withheld, &c.OutOfRange, &c.Corrupt, &c.Shortened, &c.Woken}
+	all := []*uint64{&c.Events, &c.Repeated, &c.Activations, &c.Withheld, &c.OutOfRange, &c.Corrupt, &c.Shortened, &c.Woken,
+		&c.Forwarded, &c.Merges, &c.Unmerges, &c.Junk, &c.Saturated, &c.ComponentFull, &c.LinksOver}
 	for i := range c.Suppressed {
 		all = append(all, &c.Suppressed[i])
 	}
@@ -101,7 +113,8 @@ func (s *Shard) appendMarks(dst []byte) []byte {
 
 // WriteTo writes the snapshot: magic, version, length and checksum of the small part, the small part, the table.
 func (n *Snapshot) WriteTo(w io.Writer) (int64, error) {
-	body := n.timers.Append(n.recent.append(n.outbox.append(n.head)))
+	body := n.recent.append(n.outbox.append(n.head))
+	body = n.timers.Append(appendPointers(appendParked(appendPeers(body, n.peers), n.parked), n.pointers))
 	buf := append([]byte(nil), snapshotMagic...)
 	buf = append(buf, snapshotVersion)
 	buf = binary.LittleEndian.AppendUint64(buf, uint64(len(body)))
@@ -112,7 +125,11 @@ func (n *Snapshot) WriteTo(w io.Writer) (int64, error) {
 		return int64(written), err
 	}
 	more, err := n.table.WriteTo(w)
-	return int64(written) + more, err
+	if err != nil {
+		return int64(written) + more, err
+	}
+	rest, err := n.fragments.WriteTo(w)
+	return int64(written) + more + rest, err
 }
 
 // Restore reads a shard back. What is damaged is an error.
@@ -123,8 +140,8 @@ func Restore(r io.Reader, settings Settings) (*Shard, error) {
 		return nil, fmt.Errorf("cannot read head of shard snapshot: %w", err)
 	}
 	version := head[len(snapshotMagic)]
-	if !bytes.HasPrefix(head, snapshotMagic) || version < 1 || version > snapshotVersion {
-		return nil, errors.New("cannot restore shard: not a shard snapshot of a version this program knows")
+	if !bytes.HasPrefix(head, snapshotMagic) || version != snapshotVersion {
+		return nil, errors.New("cannot restore shard: not a shard snapshot of a version this program knows: begin with a new data directory, from Kafka")
 	}
 	size, sum := le64(head[len(snapshotMagic)+1:]), le64(head[len(snapshotMagic)+9:])
 	var buf bytes.Buffer
@@ -135,12 +152,12 @@ func Restore(r io.Reader, settings Settings) (*Shard, error) {
 		return nil, errors.New("cannot restore shard: checksum of the snapshot does not match")
 	}
 	s := New(settings)
-	hasTable, timers, err := s.restoreBody(buf.Bytes(), version)
+	hasTable, timers, err := s.restoreBody(buf.Bytes())
 	if err != nil {
 		return nil, fmt.Errorf("cannot restore shard: %w", err)
 	}
 	if !hasTable {
-		if _, rest, err := timer.Restore(timers, 0); timers != nil && (err != nil || len(rest) > 0) {
+		if _, rest, err := timer.Restore(timers, 0); err != nil || len(rest) > 0 {
 			return nil, errors.New("cannot restore shard: timers without profiles")
 		}
 		return s, nil
@@ -148,7 +165,11 @@ func Restore(r io.Reader, settings Settings) (*Shard, error) {
 	if s.table, err = profile.Read(in, settings.Memory); err != nil {
 		return nil, fmt.Errorf("cannot restore profiles: %w", err)
 	}
-	if s.table.Layout() != s.program.layout() {
+	if s.fragments, err = profile.Read(in, settings.Memory); err != nil {
+		s.table.Close()
+		return nil, fmt.Errorf("cannot restore fragments: %w", err)
+	}
+	if s.table.Layout() != s.program.layout() || s.fragments.Layout() != s.program.fragmentLayout() {
 		s.Close()
 		return nil, errors.New("cannot restore shard: its records do not have the shape of its cookbook; was the snapshot written by another version?")
 	}
@@ -160,12 +181,8 @@ func Restore(r io.Reader, settings Settings) (*Shard, error) {
 	return s, nil
 }
 
-// restoreTimers reads the timers, each of which has a profile. Before version 3 there were none: no condition depended on time.
+// restoreTimers reads the timers, each of which has a profile.
 func (s *Shard) restoreTimers(src []byte) error {
-	if src == nil {
-		s.timers = timer.At(s.now)
-		return nil
-	}
 	q, rest, err := timer.Restore(src, s.table.Ordinals())
 	if err != nil {
 		return err
@@ -183,26 +200,28 @@ func (s *Shard) restoreTimers(src []byte) error {
 	if timed != q.Len() {
 		return fmt.Errorf("%d of %d timers have no profile", q.Len()-timed, q.Len())
 	}
-	s.timers, s.first = q, q.Next()
+	s.timers = q
 	return nil
 }
 
-func (s *Shard) restoreBody(src []byte, version byte) (hasTable bool, timers []byte, err error) {
+func (s *Shard) restoreBody(src []byte) (hasTable bool, timers []byte, err error) {
 	if len(src) < 8 {
 		return false, nil, errShort
 	}
 	s.now = int64(le64(src))
-	if src = src[8:]; version >= 3 {
-		if len(src) == 0 || src[0] > 1 {
+	if src = src[8:]; len(src) == 0 || src[0] > 1 {
+		return false, nil, errShort
+	}
+	if s.byEvents, src = src[0] == 1, src[1:]; s.byEvents {
+		if len(src) < 8 {
 			return false, nil, errShort
 		}
-		if s.byEvents, src = src[0] == 1, src[1:]; s.byEvents {
-			if len(src) < 8 {
-				return false, nil, errShort
-			}
-			s.latest, src = int64(le64(src)), src[8:]
-		}
+		s.latest, src = int64(le64(src)), src[8:]
 	}
+	if len(src) < 8 {
+		return false, nil, errShort
+	}
+	s.first, src = int64(le64(src)), src[8:]
 	n, k := binary.Uvarint(src)
 	if k <= 0 || n > uint64(len(src))/28 {
 		return false, nil, errShort
@@ -215,11 +234,7 @@ func (s *Shard) restoreBody(src []byte, version byte) (hasTable bool, timers []b
 		s.marks[stream] = int64(le64(src[20:]))
 		src = src[28:]
 	}
-	counters := s.counters.all()
-	if version < 4 {
-		counters = counters[:5+version]
-	}
-	for _, c := range counters {
+	for _, c := range s.counters.all() {
 		if len(src) < 8 {
 			return false, nil, errShort
 		}
@@ -246,7 +261,7 @@ func (s *Shard) restoreBody(src []byte, version byte) (hasTable bool, timers []b
 		if sources, src, err = readSources(src); err != nil {
 			return false, nil, err
 		}
-		compiled, diagnostics := recipe.Compile(sources)
+		compiled, diagnostics := s.settings.compile(sources)
 		if compiled == nil {
 			return false, nil, fmt.Errorf("its cookbook does not compile with this version: %v", diagnostics)
 		}
@@ -259,20 +274,28 @@ func (s *Shard) restoreBody(src []byte, version byte) (hasTable bool, timers []b
 	if src, err = s.recent.restore(src); err != nil {
 		return false, nil, err
 	}
-	if version >= 3 {
-		return hasTable, src, nil
+	if src, err = s.restorePeers(src); err != nil {
+		return false, nil, err
 	}
-	if len(src) > 0 {
-		return false, nil, fmt.Errorf("%d bytes too many", len(src))
+	if src, err = s.restoreParked(src); err != nil {
+		return false, nil, err
 	}
-	return hasTable, nil, nil
+	if src, err = s.pointers.restore(src); err != nil {
+		return false, nil, err
+	}
+	return hasTable, src, nil
 }
 
 // fillMembers makes the bitmaps out of the membership bits of the records.
 func (s *Shard) fillMembers() {
 	p := s.program
 	s.members, s.everyone = emptyMembers(len(p.Audiences)), roaring.New()
+	s.holders = 0
 	s.table.Each(func(_ profile.Ref, rec profile.Record) bool {
+		if rec.Version() == 0 {
+			s.holders++
+			return true
+		}
 		s.everyone.Add(rec.Ordinal())
 		for w := range p.words {
 			word := le64(rec.Fixed()[p.membersAt+8*w:])
@@ -294,6 +317,7 @@ func (s *Shard) Hash() uint64 {
 	if s.table != nil {
 		b = binary.LittleEndian.AppendUint64(b, s.program.Hash)
 		b = binary.LittleEndian.AppendUint64(b, s.table.Hash())
+		b = binary.LittleEndian.AppendUint64(b, s.fragments.Hash())
 	}
 	return xxhash.Sum64(b)
 }
@@ -301,9 +325,11 @@ func (s *Shard) Hash() uint64 {
 // Fingerprint covers all of the state: replicas that have applied the same entries have the same (I1).
 func (s *Shard) Fingerprint() uint64 {
 	recent := s.recent.freeze()
-	b := s.timers.Freeze().Append(recent.append(s.outbox.append(s.appendHead(nil))))
+	b := appendParked(appendPeers(recent.append(s.outbox.append(s.appendHead(nil))), s.peers), s.parked)
+	b = s.timers.Freeze().Append(binary.LittleEndian.AppendUint64(b, s.pointers.hash()))
 	if s.table != nil {
 		b = binary.LittleEndian.AppendUint64(b, s.table.Hash())
+		b = binary.LittleEndian.AppendUint64(b, s.fragments.Hash())
 	}
 	return xxhash.Sum64(b)
 }
@@ -317,10 +343,13 @@ func (s *Shard) check() error {
 	var env expr.Env
 	env.Audiences = make([]uint64, p.words)
 	var err error
-	if n := int(s.everyone.GetCardinality()); n != s.table.Len() {
-		return fmt.Errorf("%d ordinals for %d profiles", n, s.table.Len())
+	if n := int(s.everyone.GetCardinality()); n != s.profiles() {
+		return fmt.Errorf("%d ordinals for %d profiles", n, s.profiles())
 	}
 	s.table.Each(func(_ profile.Ref, rec profile.Record) bool {
+		if rec.Version() == 0 {
+			return true
+		}
 		due := s.timers.Due(rec.Ordinal())
 		now := s.clockFor(s.now, rec)
 		if due <= now {

@@ -6,6 +6,7 @@ import (
 	"dashi/pipeline/attribute"
 	"dashi/pipeline/audience"
 	"dashi/pipeline/expr"
+	"dashi/pipeline/identity"
 	"dashi/pipeline/recipe"
 )
 
@@ -18,8 +19,20 @@ type View struct {
 	// entry if that is later.
 	At          int64
 	Identifiers []Identifier
-	Version     uint64 // updates of the profile so far
-	since       []byte // little-endian int64 per audience the profile is in, in index order
+	Version     uint64                      // updates of the profile so far
+	Refused     [len(identity.Verdicts)]int // links of its identifiers that a rule refused, by verdict
+	Next        Place                       // after a look-up that found nothing: where to ask
+	Moving      bool                        // after one that found nothing: the identifier is on its way here
+	since       []byte                      // little-endian int64 per audience the profile is in, in index order
+	linked      component                   // that the profile is of
+}
+
+// Place is an identifier in whose component another one lies: the home of the first knows more.
+type Place struct {
+	Known     bool
+	Namespace string
+	Value     []byte // of the view's own
+	Hash      uint64
 }
 
 // Identifier is one identifier of a profile.
@@ -27,6 +40,7 @@ type Identifier struct {
 	Namespace           string
 	Value               []byte
 	FirstSeen, LastSeen int64 // event time, milliseconds
+	Saturated           bool  // it was seen with so many people that it is nobody's: see identity.MaxPartners
 }
 
 // AppendID appends the profile's id, "namespace:value".
@@ -99,7 +113,8 @@ func (v *View) EachAudience(fn func(index int, since int64)) {
 
 // AppendJSON appends the profile as the HTTP interface answers it:
 // {"id","identifiers":[{"namespace","value","first_seen","last_seen"}],"attributes":{},"audiences":{"NAME":{"since"}},"consent":{},"version"}.
-// Attributes of which nothing has been seen are left out.
+// Attributes of which nothing has been seen are left out. An identifier that is nobody's has "saturated"; where rules refused links,
+// "refused_links" counts them by verdict.
 func (v *View) AppendJSON(dst []byte) []byte {
 	dst = append(dst, `{"id":`...)
 	dst = attribute.AppendQuotedID(dst, v.Identifiers[0].Namespace, v.Identifiers[0].Value)
@@ -116,7 +131,11 @@ func (v *View) AppendJSON(dst []byte) []byte {
 		dst = attribute.AppendTime(dst, id.FirstSeen)
 		dst = append(dst, `","last_seen":"`...)
 		dst = attribute.AppendTime(dst, id.LastSeen)
-		dst = append(dst, `"}`...)
+		dst = append(dst, '"')
+		if id.Saturated {
+			dst = append(dst, `,"saturated":true`...)
+		}
+		dst = append(dst, '}')
 	}
 	dst = append(dst, `],"attributes":{`...)
 	first := true
@@ -168,7 +187,28 @@ func (v *View) AppendJSON(dst []byte) []byte {
 	}
 	dst = append(dst, `},"version":`...)
 	dst = strconv.AppendUint(dst, v.Version, 10)
-	return append(dst, '}')
+	return append(v.appendRefused(dst), '}')
+}
+
+// appendRefused appends what the rules of identity refused, if anything.
+func (v *View) appendRefused(dst []byte) []byte {
+	before := len(dst)
+	for i, n := range v.Refused {
+		if n == 0 {
+			continue
+		}
+		if len(dst) == before {
+			dst = append(dst, `,"refused_links":{`...)
+		} else {
+			dst = append(dst, ',')
+		}
+		dst = attribute.AppendQuoted(dst, []byte(identity.Verdict(i).String()))
+		dst = strconv.AppendInt(append(dst, ':'), int64(n), 10)
+	}
+	if len(dst) > before {
+		dst = append(dst, '}')
+	}
+	return dst
 }
 
 func appendNumber(dst []byte, v float64) []byte {
@@ -182,4 +222,28 @@ func le64(b []byte) uint64 {
 	_ = b[7]
 	return uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
 		uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
+}
+
+// Link is one fact about two identifiers of the component that a profile is of.
+type Link struct {
+	Stronger, Weaker Identifier
+	identity.Link    // A and B are of no meaning here
+}
+
+// EachLink calls fn for everything that is known of the identifiers that hang together with those of the profile, also of what the
+// rules keep apart: in the order of ids, cuts last. An identifier of another profile is in it too, so it answers why that is another.
+func (v *View) EachLink(s *Shard, fn func(l *Link)) {
+	for i := range v.linked.facts.Links {
+		l := Link{Link: v.linked.facts.Links[i]}
+		for k, at := range [...]int{l.A, l.B} {
+			d := &v.linked.idents[at]
+			id := Identifier{Namespace: s.namespaces[d.ns], Value: d.value, FirstSeen: d.first, LastSeen: d.last, Saturated: d.saturated}
+			if k == 0 {
+				l.Stronger = id
+			} else {
+				l.Weaker = id
+			}
+		}
+		fn(&l)
+	}
 }

@@ -55,6 +55,7 @@ func (s *Shard) wakeFor(steps int, full bool) {
 		if !ok {
 			panic("BUG: a timer has no record")
 		}
+		s.apply.meet(ref)
 		s.apply.fire(ref, due)
 	}
 	s.first = s.timers.Next()
@@ -69,18 +70,19 @@ func (s *Shard) wakeBy(ordinal uint32, at int64) {
 	s.first = min(s.first, at)
 }
 
-// catchUp fires the timers of one profile that are due at now, each at its instant: an event is about to be applied.
-func (a *applier) catchUp(ref profile.Ref, now int64) {
+// catchUp fires the timers of one profile that are due at now, each at its instant: an event is about to be applied. It returns where
+// the record is then.
+func (a *applier) catchUp(ref profile.Ref, now int64) profile.Ref {
 	s := a.s
 	ordinal := s.table.Record(ref).Ordinal()
 	for {
 		due := s.timers.Due(ordinal)
 		if due > now {
-			return
+			return ref
 		}
 		s.timers.Clear(ordinal)
-		ref, _ = s.table.ByOrdinal(ordinal)
 		a.fire(ref, due)
+		ref, _ = s.table.ByOrdinal(ordinal)
 	}
 }
 

@@ -19,6 +19,9 @@ const (
 	Exit   Transition = "exit"
 	Change Transition = "change" // an attribute has another value
 	Event  Transition = "event"  // an event matched
+
+	Merged   Transition = "merged"   // the profile took others in
+	Unmerged Transition = "unmerged" // the profile came out of others
 )
 
 // Identifier is one identifier of the profile.
@@ -56,6 +59,7 @@ type Activation struct {
 	Type        []byte       // for Event: the event's type
 	Identifiers []Identifier // the first is the profile's id
 	Sequence    uint32       // counts the activations of this profile, from 1
+	Others      []Identifier // for Merged: the ids of the profiles that are no more; for Unmerged: of those that it was part of
 	Cookbook    uint64
 	EventTime   int64 // of the event that caused it, milliseconds
 	At          int64 // the shard's clock, milliseconds
@@ -94,7 +98,7 @@ func appendHex(dst []byte, v uint64) []byte {
 
 // AppendJSON appends the activation as it leaves:
 // {"id","profile","identifiers":[{"namespace","value"}],"activation","audience"|"attribute","transition",
-// "sequence","cookbook","event_time","at","attributes":{}}, and "type" for Event.
+// "sequence","cookbook","event_time","at","attributes":{}}, and "type" for Event, "merged" or "unmerged_from" with ids of profiles.
 func (a *Activation) AppendJSON(dst []byte) []byte {
 	dst = append(dst, `{"id":"`...)
 	dst = a.AppendID(dst)
@@ -117,6 +121,9 @@ func (a *Activation) AppendJSON(dst []byte) []byte {
 	if a.Transition == Event {
 		dst = append(dst, `,"type":`...)
 		dst = attribute.AppendQuoted(dst, a.Type)
+	}
+	if a.Transition == Merged || a.Transition == Unmerged {
+		dst = a.appendOthers(dst)
 	}
 	dst = a.appendWhen(dst)
 	if a.Attributes != nil {
@@ -154,6 +161,21 @@ func (a *Activation) appendWhen(dst []byte) []byte {
 		t.eventTime, t.at, t.cookbook = a.EventTime, a.At, a.Cookbook
 	}
 	return dst
+}
+
+func (a *Activation) appendOthers(dst []byte) []byte {
+	if a.Transition == Merged {
+		dst = append(dst, `,"merged":[`...)
+	} else {
+		dst = append(dst, `,"unmerged_from":[`...)
+	}
+	for i, id := range a.Others {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = attribute.AppendQuotedID(dst, id.Namespace, id.Value)
+	}
+	return append(dst, ']')
 }
 
 // Head reads the id and the name that listeners choose by, the audience or else the activation, out of what AppendJSON wrote. The

@@ -183,6 +183,44 @@ func (s *Schedule) Put(p Pending) Reason {
 	return Leaves
 }
 
+// Merge takes in what another profile has pending and remembers. Of two that wait under one key the later trigger stays; beyond the
+// bounds the earliest goes.
+func (s *Schedule) Merge(o *Schedule) {
+	for _, p := range o.Pending {
+		i := slices.IndexFunc(s.Pending, func(q Pending) bool { return q.ID == p.ID && q.Key == p.Key })
+		switch {
+		case i < 0:
+			s.Pending = append(s.Pending, p)
+		case laterPending(p, s.Pending[i]) > 0:
+			s.Pending[i] = p
+		}
+	}
+	if len(s.Pending) > MaxPending {
+		slices.SortFunc(s.Pending, func(a, b Pending) int { return laterPending(b, a) })
+		s.Pending = s.Pending[:MaxPending]
+	}
+	s.marks = append(s.marks, o.marks...)
+	slices.SortFunc(s.marks, func(a, b mark) int {
+		return cmp.Or(cmp.Compare(b.at, a.at), cmp.Compare(a.kind, b.kind), cmp.Compare(a.id, b.id), cmp.Compare(a.value, b.value))
+	})
+	keys := map[uint64]int{}
+	kept := s.marks[:0]
+	for _, m := range s.marks { // the latest first
+		if m.kind == markKey {
+			if slices.ContainsFunc(kept, func(o mark) bool { return o.kind == markKey && o.id == m.id && o.value == m.value }) || keys[m.id] == MaxKeys {
+				continue
+			}
+			keys[m.id]++
+		}
+		kept = append(kept, m)
+	}
+	s.marks = kept
+}
+
+func laterPending(a, b Pending) int {
+	return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(a.Due, b.Due), cmp.Compare(a.Held, b.Held), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Key, b.Key))
+}
+
 // Take removes pending activation i and gives it. The order of the others stays.
 func (s *Schedule) Take(i int) Pending {
 	p := s.Pending[i]

@@ -1,0 +1,298 @@
+package shard
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"slices"
+
+	"dashi/pipeline/identity"
+)
+
+// component is all that is known of identifiers that hang together by links, allowed ones or not: it lies in one place, the shard
+// where its smallest identifier, its root, is at home. In its encoded form it is the last segment of the root's record (FORMAT.md). The
+// identifiers are in the order of ids, so the root is the first.
+type component struct {
+	idents []ident
+	facts  identity.Facts // Members run parallel to idents
+	hashed bool           // whether the hashes of idents are filled in
+	buf    []byte         // where values lie that came from a record
+}
+
+// ident is one identifier of a component.
+type ident struct {
+	key
+	first, last int64 // event times at which it was seen
+	state       bool  // it has a fragment: it was the strongest of an event
+	saturated   bool  // see identity.MaxPartners
+	unseen      bool  // it is known from a cut alone
+	profile     int   // index of the one whose record is the profile of this one
+}
+
+// What the last segment of a record begins with. It is empty for an identifier that is linked with nobody.
+const (
+	segmentComponent = 1 // a component: the record is the root's
+	segmentPart      = 2 // the key of the root: the record is of another profile of its component
+)
+
+const (
+	identState     = 1 << 0
+	identSaturated = 1 << 1
+	identUnseen    = 1 << 2
+	linkCut        = 1 << 7
+)
+
+// clear makes it a component of nothing.
+func (c *component) clear() {
+	c.idents, c.facts.Links, c.facts.Members, c.hashed = c.idents[:0], c.facts.Links[:0], c.facts.Members[:0], true
+}
+
+// index is the place of an identifier, -1 when it is not in the component.
+func (c *component) index(k key) int {
+	for i := range c.idents {
+		if c.idents[i].ns == k.ns && bytes.Equal(c.idents[i].value, k.value) {
+			return i
+		}
+	}
+	return -1
+}
+
+// link is the place of a link, or where it belongs.
+func (c *component) link(a, b int, cut bool) (i int, found bool) {
+	return slices.BinarySearchFunc(c.facts.Links, identity.Link{A: a, B: b, Cut: cut}, orderLinks)
+}
+
+func orderLinks(x, y identity.Link) int {
+	switch {
+	case x.Cut != y.Cut && y.Cut:
+		return -1
+	case x.Cut != y.Cut:
+		return 1
+	}
+	return cmp.Or(cmp.Compare(x.A, y.A), cmp.Compare(x.B, y.B))
+}
+
+// seen notes that an identifier was seen.
+func (d *ident) seen(first, last int64) (changed bool) {
+	if d.unseen {
+		d.first, d.last, d.unseen = first, last, false
+		return true
+	}
+	changed = first < d.first || last > d.last
+	d.first, d.last = min(d.first, first), max(d.last, last)
+	return changed
+}
+
+// append appends the encoded form. namespace appends the number of a namespace.
+func (c *component) append(dst []byte, namespace func(dst []byte, ns uint8) []byte) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(c.idents)))
+	base := int64(0)
+	for i := range c.idents {
+		d := &c.idents[i]
+		dst = namespace(dst, d.ns)
+		flags := uint8(0)
+		if d.state {
+			flags |= identState
+		}
+		if d.saturated {
+			flags |= identSaturated
+		}
+		if d.unseen {
+			flags |= identUnseen
+		}
+		dst = append(dst, flags)
+		dst = binary.AppendUvarint(dst, uint64(d.profile))
+		dst = appendBytes(dst, d.value)
+		dst = binary.AppendVarint(dst, d.first-base)
+		dst = binary.AppendUvarint(dst, uint64(d.last-d.first))
+		if i == 0 {
+			base = d.first
+		}
+	}
+	dst = binary.AppendUvarint(dst, uint64(len(c.facts.Links)))
+	for i := range c.facts.Links {
+		l := &c.facts.Links[i]
+		dst = binary.AppendUvarint(dst, uint64(l.A))
+		dst = binary.AppendUvarint(dst, uint64(l.B))
+		flags := uint8(l.Verdict)
+		if l.Cut {
+			flags |= linkCut
+		}
+		dst = append(dst, flags)
+		dst = binary.AppendVarint(dst, l.First-c.idents[l.B].first)
+		dst = binary.AppendUvarint(dst, uint64(l.Last-l.First))
+		dst = binary.LittleEndian.AppendUint64(dst, l.ID)
+	}
+	return dst
+}
+
+// read fills c with what append wrote at the beginning of src, whose bytes the values alias. namespace reads the number of a namespace.
+func (c *component) read(src []byte, namespace func(src []byte) (uint8, []byte, error)) (rest []byte, err error) {
+	c.clear()
+	c.hashed = false
+	n, src, err := uvarint(src)
+	if err != nil || n > uint64(len(src)) {
+		return nil, errShort
+	}
+	base := int64(0)
+	for i := range int(n) {
+		var d ident
+		if src, err = d.read(src, base, namespace); err != nil {
+			return nil, err
+		}
+		if d.profile >= int(n) {
+			return nil, errMessage
+		}
+		if i == 0 {
+			base = d.first
+		}
+		c.idents = append(c.idents, d)
+	}
+	if n, src, err = uvarint(src); err != nil || n > uint64(len(src)) {
+		return nil, errShort
+	}
+	for range n {
+		if src, err = c.readLink(src); err != nil {
+			return nil, err
+		}
+	}
+	return src, nil
+}
+
+func (d *ident) read(src []byte, base int64, namespace func(src []byte) (uint8, []byte, error)) (rest []byte, err error) {
+	if d.ns, src, err = namespace(src); err != nil {
+		return nil, err
+	}
+	if len(src) == 0 {
+		return nil, errShort
+	}
+	d.state, d.saturated, d.unseen = src[0]&identState != 0, src[0]&identSaturated != 0, src[0]&identUnseen != 0
+	profile, src, err := uvarint(src[1:])
+	if err != nil {
+		return nil, err
+	}
+	d.profile = int(min(profile, 1<<30))
+	if d.value, src, err = readBytes(src); err != nil {
+		return nil, err
+	}
+	if len(d.value) == 0 || len(d.value) > maxIdentifier {
+		return nil, errMessage
+	}
+	first, src, err := varint(src)
+	if err != nil {
+		return nil, err
+	}
+	d.first = base + first
+	last, src, err := uvarint(src)
+	if err != nil || int64(last) < 0 {
+		return nil, errShort
+	}
+	d.last = d.first + int64(last)
+	return src, nil
+}
+
+func (c *component) readLink(src []byte) (rest []byte, err error) {
+	var l identity.Link
+	a, src, err := uvarint(src)
+	if err != nil {
+		return nil, err
+	}
+	b, src, err := uvarint(src)
+	if err != nil || len(src) == 0 {
+		return nil, errShort
+	}
+	if a >= b || b >= uint64(len(c.idents)) {
+		return nil, errMessage
+	}
+	l.A, l.B, l.Cut, l.Verdict = int(a), int(b), src[0]&linkCut != 0, identity.Verdict(src[0]&^linkCut)
+	first, src, err := varint(src[1:])
+	if err != nil {
+		return nil, err
+	}
+	l.First = c.idents[b].first + first
+	last, src, err := uvarint(src)
+	if err != nil || len(src) < 8 || int(l.Verdict) >= len(identity.Verdicts) {
+		return nil, errMessage
+	}
+	l.Last, l.ID = l.First+int64(last), le64(src)
+	c.facts.Links = append(c.facts.Links, l)
+	return src[8:], nil
+}
+
+// unite takes the identifiers and links of o in. The order of ids is less.
+func (c *component) unite(o *component, compare func(a, b key) int) {
+	merged := make([]ident, 0, len(c.idents)+len(o.idents))
+	mine, theirs := make([]int, len(c.idents)), make([]int, len(o.idents))
+	for i, j := 0, 0; i < len(c.idents) || j < len(o.idents); {
+		order := 1
+		switch {
+		case j == len(o.idents):
+			order = -1
+		case i < len(c.idents):
+			order = compare(c.idents[i].key, o.idents[j].key)
+		}
+		at := len(merged)
+		switch {
+		case order < 0:
+			mine[i] = at
+			merged = append(merged, c.idents[i])
+			i++
+		case order > 0:
+			theirs[j] = at
+			merged = append(merged, o.idents[j])
+			merged[at].profile += len(c.idents) // told apart below
+			j++
+		default:
+			mine[i], theirs[j] = at, at
+			d := c.idents[i]
+			if !o.idents[j].unseen {
+				d.seen(o.idents[j].first, o.idents[j].last)
+			}
+			d.state, d.saturated = d.state || o.idents[j].state, d.saturated || o.idents[j].saturated
+			merged = append(merged, d)
+			i++
+			j++
+		}
+	}
+	for i := range merged {
+		if d := &merged[i]; d.profile < len(mine) {
+			d.profile = mine[d.profile]
+		} else {
+			d.profile = theirs[d.profile-len(mine)]
+		}
+	}
+	links := make([]identity.Link, 0, len(c.facts.Links)+len(o.facts.Links))
+	for _, l := range c.facts.Links {
+		l.A, l.B = mine[l.A], mine[l.B]
+		links = append(links, l)
+	}
+	slices.SortFunc(links, orderLinks)
+	c.idents, c.facts.Links = merged, links
+	for _, l := range o.facts.Links {
+		l.A, l.B = theirs[l.A], theirs[l.B]
+		c.add(l)
+	}
+}
+
+// add takes one link in, and says whether anything is new.
+func (c *component) add(l identity.Link) (changed bool) {
+	if l.A > l.B {
+		l.A, l.B = l.B, l.A
+	}
+	if l.A == l.B || !l.Cut && c.idents[l.B].saturated {
+		return false
+	}
+	i, found := c.link(l.A, l.B, l.Cut)
+	if !found {
+		c.facts.Links = slices.Insert(c.facts.Links, i, l)
+		return true
+	}
+	have := &c.facts.Links[i]
+	if l.First < have.First || l.First == have.First && l.ID < have.ID {
+		have.First, have.ID, changed = l.First, l.ID, true
+	}
+	if l.Last > have.Last {
+		have.Last, changed = l.Last, true
+	}
+	return changed
+}

@@ -1,0 +1,92 @@
+package shard
+
+import (
+	"encoding/binary"
+	"errors"
+)
+
+// The kinds of message between shards. FORMAT.md has the bytes; a number is never reused.
+//
+// A message is addressed to an identifier and begins at its home. Who has only a pointer for it passes the message on to where that
+// leads: always to a smaller identifier, so it arrives.
+const (
+	messageLink    = 1 // a fact: two identifiers were seen in one event. To the home of the weaker one
+	messageMerge   = 2 // the same fact on its way back: the component of the weaker one is rooted below the stronger one
+	messageAbsorb  = 3 // a component moves to that of a smaller root
+	messageRelink  = 4 // an identifier lies at that root now: the pointer is shortened
+	messageUnlink  = 5 // a fact: somebody said that two identifiers are never one person
+	messageForward = 6 // an event whose strongest identifier lies elsewhere
+)
+
+var errMessage = errors.New("message that says what cannot be")
+
+// fact is a link between two identifiers that may be known in different places.
+type fact struct {
+	weak, strong key
+	cut          bool
+	first, last  int64
+	id           uint64
+}
+
+func (s *Shard) appendFact(dst []byte, f *fact) []byte {
+	dst = s.appendKey(s.appendKey(dst, f.weak), f.strong)
+	flags := byte(0)
+	if f.cut {
+		flags = linkCut
+	}
+	dst = append(dst, flags)
+	dst = binary.AppendVarint(dst, f.first)
+	dst = binary.AppendUvarint(dst, uint64(f.last-f.first))
+	return binary.LittleEndian.AppendUint64(dst, f.id)
+}
+
+func (s *Shard) readFact(src []byte) (f fact, rest []byte, err error) {
+	if f.weak, src, err = s.readKey(src); err != nil {
+		return f, nil, err
+	}
+	if f.strong, src, err = s.readKey(src); err != nil {
+		return f, nil, err
+	}
+	if len(src) == 0 {
+		return f, nil, errShort
+	}
+	f.cut = src[0]&linkCut != 0
+	if f.first, src, err = varint(src[1:]); err != nil {
+		return f, nil, err
+	}
+	length, src, err := uvarint(src)
+	if err != nil || len(src) < 8 {
+		return f, nil, errShort
+	}
+	if int64(length) < 0 || f.first+int64(length) < f.first || f.weak.is(f.strong) {
+		return f, nil, errMessage
+	}
+	f.last, f.id = f.first+int64(length), le64(src)
+	return f, src[8:], nil
+}
+
+// appendJoin appends a Link, Merge or Unlink: the component of to shall be one with that of other, because of f.
+func (s *Shard) appendJoin(dst []byte, kind byte, to, other key, f *fact) []byte {
+	dst = s.appendKey(append(dst, kind), to)
+	return s.appendFact(s.appendKey(dst, other), f)
+}
+
+func (s *Shard) readJoin(src []byte) (other key, f fact, err error) {
+	if other, src, err = s.readKey(src); err != nil {
+		return other, f, err
+	}
+	if f, src, err = s.readFact(src); err == nil && len(src) > 0 {
+		err = errMessage
+	}
+	return other, f, err
+}
+
+// appendRelink appends a Relink.
+func (s *Shard) appendRelink(dst []byte, k, root key) []byte {
+	return s.appendKey(s.appendKey(append(dst, messageRelink), k), root)
+}
+
+// appendForward appends a Forward of a packed event.
+func (s *Shard) appendForward(dst []byte, to key) []byte {
+	return s.appendKey(append(dst, messageForward), to)
+}

@@ -1,0 +1,268 @@
+package shard
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"slices"
+
+	"dashi/pipeline/audience"
+	"dashi/shard/profile"
+)
+
+// depart sends a.comp, with the fact that makes it move, to the component of a smaller identifier, and leaves pointers. Its records
+// are gone from here at once; who asks meanwhile finds a pointer to where they will be.
+func (a *applier) depart(to key, f *fact) {
+	s, c := a.s, &a.comp
+	a.moved = true
+	a.out = append(s.appendKey(append(a.out[:0], messageAbsorb), to), 0)
+	a.out = c.append(a.out, s.appendNamespace)
+	a.out = s.appendFact(a.out, f)
+	for i := range c.idents {
+		d := &c.idents[i]
+		if i > 0 || !c.hashed {
+			d.key = s.key(d.ns, d.value)
+		}
+		if ref, found := s.table.Find(d.hash, d.ns, d.value); found {
+			rec := s.table.Record(ref)
+			if rec.Version() > 0 {
+				a.out = a.appendRecord(append(a.out, 0), i, rec)
+				s.everyone.Remove(rec.Ordinal())
+				for m := range s.program.Audiences {
+					if s.inAudience(rec, m) {
+						s.members[m].Remove(rec.Ordinal())
+					}
+				}
+			} else {
+				s.holders--
+			}
+			s.drop(ref)
+		}
+		if ref, found := s.fragments.Find(d.hash, d.ns, d.value); found {
+			a.out = a.appendRecord(append(a.out, 1), i, s.fragments.Record(ref))
+			s.fragments.Delete(ref)
+		}
+		if s.home(d.key) == s.settings.Self {
+			s.pointers.set(d.key, to)
+		}
+	}
+	if target := s.home(to); target != s.settings.Self {
+		a.send(target, a.out)
+		return
+	}
+	// At once: a pointer here must lead to where the identifier is.
+	a.message(slices.Clone(a.out), s.settings.Self)
+}
+
+func (s *Shard) inAudience(rec profile.Record, i int) bool {
+	return le64(rec.Fixed()[s.program.membersAt+i>>6<<3:])>>(i&63)&1 != 0
+}
+
+// appendRecord appends the state of the profile or fragment of identifier i.
+func (a *applier) appendRecord(dst []byte, i int, rec profile.Record) []byte {
+	dst = binary.AppendUvarint(dst, uint64(i))
+	dst = binary.LittleEndian.AppendUint64(dst, uint64(rec.First()))
+	dst = binary.LittleEndian.AppendUint64(dst, uint64(rec.Last()))
+	dst = binary.LittleEndian.AppendUint64(dst, rec.Version())
+	dst = binary.LittleEndian.AppendUint32(dst, rec.Sequence())
+	dst = append(dst, rec.Fixed()...)
+	for k := range a.s.program.links {
+		dst = appendBytes(dst, rec.Segment(k))
+	}
+	return dst
+}
+
+// arrival is one record of a component that arrives, as appendRecord wrote it.
+type arrival struct {
+	fragment bool
+	ident    int
+	head     []byte
+	segments []byte
+}
+
+// readArrivals reads the records that come with a.incoming, and says whether they are what its identifiers call for: a record for each profile
+// with an event, and a fragment for each identifier with an event that shares its profile with another one.
+func (a *applier) readArrivals(src []byte) error {
+	p, o := a.s.program, &a.incoming
+	size := 28 + p.layout().Fixed
+	a.arrivals = a.arrivals[:0]
+	records, fragments, states := map[int]bool{}, map[int]bool{}, map[int]int{}
+	for len(src) > 0 {
+		kind := src[0]
+		i, rest, err := uvarint(src[1:])
+		if err != nil || i >= uint64(len(o.idents)) || kind > 1 || len(rest) < size || le64(rest[16:]) == 0 {
+			return errMessage
+		}
+		ar := arrival{fragment: kind == 1, ident: int(i), head: rest[:size], segments: rest[size:]}
+		src = ar.segments
+		for k := range p.links {
+			var b []byte
+			if b, src, err = readBytes(src); err != nil {
+				return err
+			}
+			if k == p.since && len(b) != 8*countBits(ar.head[28+p.membersAt:]) {
+				return errMessage
+			}
+		}
+		have := records
+		if ar.fragment {
+			have = fragments
+		}
+		if have[ar.ident] {
+			return errMessage
+		}
+		have[ar.ident] = true
+		a.arrivals = append(a.arrivals, ar)
+	}
+	for i := range o.idents {
+		if d := &o.idents[i]; d.state {
+			states[d.profile]++
+		}
+		if i > 0 && a.s.compare(o.idents[i-1].key, o.idents[i].key) >= 0 || o.idents[o.idents[i].profile].profile != o.idents[i].profile {
+			return errMessage
+		}
+	}
+	for i := range o.idents {
+		d := &o.idents[i]
+		if records[i] != (states[i] > 0) || fragments[i] != (d.state && states[d.profile] > 1) {
+			return errMessage
+		}
+	}
+	return nil
+}
+
+func countBits(b []byte) int {
+	n := 0
+	for _, x := range b {
+		n += bits.OnesCount8(x)
+	}
+	return n
+}
+
+// take makes a record of an arrival.
+func (a *applier) take(ar *arrival) {
+	s, d := a.s, &a.incoming.idents[ar.ident]
+	t := s.table
+	if ar.fragment {
+		t = s.fragments
+	}
+	ref := t.Insert(d.hash, d.ns, d.value)
+	rec := t.Edit(ref)
+	rec.SetFirst(int64(le64(ar.head)))
+	rec.SetLast(int64(le64(ar.head[8:])))
+	rec.SetVersion(le64(ar.head[16:]))
+	rec.SetSequence(binary.LittleEndian.Uint32(ar.head[24:]))
+	copy(rec.Fixed(), ar.head[28:])
+	src := ar.segments
+	for k := range s.program.links {
+		var b []byte
+		b, src, _ = readBytes(src)
+		ref = t.SetSegment(ref, k, b)
+	}
+	if ar.fragment {
+		return
+	}
+	rec = t.Edit(ref)
+	s.everyone.Add(rec.Ordinal())
+	for m := range s.program.Audiences {
+		if s.inAudience(rec, m) {
+			s.members[m].Add(rec.Ordinal())
+		}
+	}
+	s.wakeBy(rec.Ordinal(), s.now) // its timer stayed behind: at the next entry it finds out when it is due
+	a.makePart(ref)
+}
+
+// strange says whether an identifier of a.incoming lies here already, which cannot be.
+func (a *applier) strange() bool {
+	s := a.s
+	for i := range a.incoming.idents {
+		k := a.incoming.idents[i].key
+		_, found := s.table.Find(k.hash, k.ns, k.value)
+		_, fragment := s.fragments.Find(k.hash, k.ns, k.value)
+		if found || fragment || a.comp.index(k) >= 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// absorb takes a component in, or passes it on to where the component of to has moved.
+func (a *applier) absorb(to key, body []byte, from int) error {
+	s := a.s
+	if len(body) == 0 {
+		return errShort
+	}
+	root, ref, where := s.place(to)
+	if where == elsewhere {
+		a.out = append(s.appendKey(append(a.out[:0], messageAbsorb), root), 1)
+		a.out = append(a.out, body[1:]...)
+		a.send(s.home(root), a.out)
+		return nil
+	}
+	passed := body[0] != 0
+	c, o := &a.comp, &a.incoming
+	rest, err := o.read(body[1:], s.readNamespace)
+	if err != nil || len(o.idents) == 0 {
+		return errMessage
+	}
+	f, rest, err := s.readFact(rest)
+	if err != nil {
+		return err
+	}
+	a.hash(o)
+	if err := a.readArrivals(rest); err != nil {
+		return err
+	}
+	if where == unknown { // a cut of somebody who is not known yet
+		if s.home(to) != s.settings.Self || s.compare(to, o.idents[0].key) >= 0 {
+			return errMessage
+		}
+		s.table.Insert(to.hash, to.ns, to.value)
+		s.holders++
+		a.newcomer(to, &fact{cut: true})
+	} else {
+		a.load(ref)
+	}
+	a.hash(c)
+	if s.compare(c.idents[0].key, o.idents[0].key) >= 0 || a.strange() {
+		return errMessage
+	}
+	a.moved = true
+	for i := range a.arrivals {
+		a.take(&a.arrivals[i])
+	}
+	c.unite(o, s.compare)
+	if a.learn(&f) {
+		a.settle(f.first)
+	}
+	a.store()
+	a.leave(o, from, passed, to)
+	return nil
+}
+
+// makePart notes in the record of a profile that its component's root is that of a.comp.
+func (a *applier) makePart(ref profile.Ref) {
+	root := a.comp.idents[0].key
+	a.blob = append(append(a.blob[:0], segmentPart, root.ns), root.value...)
+	a.s.table.SetSegment(ref, a.s.program.links, a.blob)
+}
+
+// leave makes the homes of the identifiers that arrived point here.
+func (a *applier) leave(o *component, from int, passed bool, to key) {
+	s, root := a.s, a.comp.idents[0].key
+	direct := !passed && root.is(to)
+	for i := range o.idents {
+		k := o.idents[i].key
+		switch home := s.home(k); {
+		case home == s.settings.Self:
+			s.pointers.set(k, root)
+		case direct && home == from: // whose pointer says so already
+		default:
+			a.out = s.appendRelink(a.out[:0], k, root)
+			a.send(home, a.out)
+		}
+	}
+}
+
+// newBits is scratch space for membership bits.
+func (p *program) newBits() audience.Bits { return audience.NewBits(64 * max(1, p.words)) }

@@ -1,0 +1,254 @@
+package shard
+
+import (
+	"encoding/binary"
+	"slices"
+)
+
+// peer is what a shard knows of another one: which of its messages have been applied here, and which of ours it has not acknowledged.
+// Messages have dense positions; a delivery says "all in [first, next)", and the rule of marks (I2) does the rest.
+type peer struct {
+	mark uint64 // position of the next message expected from it
+	out  outbox
+}
+
+// peerChunkBytes is smaller than that of the sinks' outbox: there are as many as shards, and most are empty.
+const peerChunkBytes = 4 << 10
+
+// peer is the peer with that number; peers are made when they are first met.
+func (s *Shard) peer(i int) *peer {
+	for len(s.peers) <= i {
+		s.peers = append(s.peers, peer{out: outbox{chunkBytes: peerChunkBytes}})
+	}
+	return &s.peers[i]
+}
+
+// MaxShards bounds the number of a peer in an entry: what a cluster can have.
+const MaxShards = 1 << 14
+
+// send puts a message for another shard into its outbox, or handles it soon if it is for this one.
+func (a *applier) send(to int, message []byte) {
+	if to == a.s.settings.Self {
+		a.local = append(a.local, slices.Clone(message))
+		return
+	}
+	out := &a.s.peer(to).out
+	was := out.bytes
+	out.close(append(out.open(nil), message...))
+	a.s.peerBytes += out.bytes - was
+	a.sent++
+}
+
+// drain handles the messages that this shard has for itself, and those that come of them; and when a component has moved, those that
+// were parked.
+func (a *applier) drain() {
+	for len(a.local) > 0 || a.moved {
+		if a.moved {
+			a.moved = false
+			a.local = append(a.local, a.s.parked...)
+			a.s.parked = nil
+			continue
+		}
+		m := a.local[0]
+		a.local = a.local[1:]
+		a.message(m, a.s.settings.Self)
+	}
+}
+
+// Messages builds the entry that says: here are all messages of shard from for this one in [first, ...). The zero value is ready for Begin.
+type Messages struct {
+	buf         []byte
+	first, next uint64
+}
+
+const messagesHead = entryHead + 4 + 8 + 8 + 8 // from, program hash, first, next
+
+// Begin starts an entry of messages of shard from that were written under the program of that hash, from position first on.
+func (m *Messages) Begin(from int, program, first uint64) {
+	m.buf = append(m.buf[:0], kindMessages)
+	m.buf = binary.LittleEndian.AppendUint64(m.buf, 0) // now: Seal
+	m.buf = binary.LittleEndian.AppendUint32(m.buf, uint32(from))
+	m.buf = binary.LittleEndian.AppendUint64(m.buf, program)
+	m.buf = binary.LittleEndian.AppendUint64(m.buf, first)
+	m.buf = binary.LittleEndian.AppendUint64(m.buf, first) // next: Seal
+	m.first, m.next = first, first
+}
+
+// Add appends the message at the next position.
+func (m *Messages) Add(message []byte) {
+	m.buf = appendBytes(m.buf, message)
+	m.next++
+}
+
+// Len is the size so far, Next the position after the last message.
+func (m *Messages) Len() int     { return len(m.buf) }
+func (m *Messages) Next() uint64 { return m.next }
+
+// Seal completes the entry, which is good until the next Begin.
+func (m *Messages) Seal(now int64) []byte {
+	binary.LittleEndian.PutUint64(m.buf[1:], uint64(now))
+	binary.LittleEndian.PutUint64(m.buf[messagesHead-8:], m.next)
+	return m.buf
+}
+
+// PeerAck says: shard Peer has all messages of this one below Position.
+type PeerAck struct {
+	Peer     int
+	Position uint64
+}
+
+// AppendPeerAcks appends the entry with these acknowledgements.
+func AppendPeerAcks(dst []byte, now int64, acks ...PeerAck) []byte {
+	dst = append(dst, kindPeerAck)
+	dst = binary.LittleEndian.AppendUint64(dst, uint64(now))
+	for _, ack := range acks {
+		dst = binary.LittleEndian.AppendUint32(dst, uint32(ack.Peer))
+		dst = binary.LittleEndian.AppendUint64(dst, ack.Position)
+	}
+	return dst
+}
+
+// applyMessages is I2 for messages. They are taken even when outboxes are full: two full shards would wait for each other.
+func (s *Shard) applyMessages(body []byte, r *Result) {
+	if len(body) < messagesHead-entryHead {
+		r.refuse("messages of %d bytes", len(body))
+		return
+	}
+	from, hash := int(binary.LittleEndian.Uint32(body)), le64(body[4:])
+	first, next := le64(body[12:]), le64(body[20:])
+	body = body[28:]
+	if from >= MaxShards || from == s.settings.Self || next < first {
+		r.refuse("messages [%d, %d) of shard %d", first, next, from)
+		return
+	}
+	mark := s.peer(from).mark
+	r.Mark = int64(mark)
+	switch {
+	case mark < first:
+		r.Outcome = Gap
+		return
+	case next <= mark:
+		return
+	case s.program == nil || s.program.Hash != hash:
+		r.Outcome = Stale
+		return
+	}
+	for at := first; at < next; at++ {
+		message, rest, err := readBytes(body)
+		if err != nil {
+			s.counters.Corrupt++
+			break
+		}
+		body = rest
+		if at < mark {
+			r.Skipped++
+			continue
+		}
+		s.apply.message(message, from)
+		s.apply.drain()
+		r.Applied++
+	}
+	s.peer(from).mark = next
+	r.Mark = int64(next)
+}
+
+func (s *Shard) applyPeerAcks(body []byte, r *Result) {
+	if len(body)%12 != 0 {
+		r.refuse("acknowledgements of %d bytes", len(body))
+		return
+	}
+	for ; len(body) > 0; body = body[12:] {
+		i := int(binary.LittleEndian.Uint32(body))
+		if i >= len(s.peers) {
+			continue
+		}
+		out := &s.peers[i].out
+		was := out.bytes
+		out.ack(le64(body[4:]))
+		s.peerBytes += out.bytes - was
+	}
+}
+
+// PeerMark is the position of the next message that this shard expects of shard i: a delivery that was answered Gap goes on from there.
+func (s *Shard) PeerMark(i int) uint64 {
+	if i >= len(s.peers) {
+		return 0
+	}
+	return s.peers[i].mark
+}
+
+// Outgoing calls fn for every shard for which messages wait, with the positions of the oldest and of the next one.
+func (s *Shard) Outgoing(fn func(to int, first, next uint64)) {
+	for i := range s.peers {
+		if o := &s.peers[i].out; o.first < o.next {
+			fn(i, o.first, o.next)
+		}
+	}
+}
+
+// EachMessage calls fn for the messages for a shard from a position on, in order, until it returns false. The slices are good for as long as
+// the caller holds the shard for reading.
+func (s *Shard) EachMessage(to int, from uint64, fn func(position uint64, message []byte) bool) {
+	if to >= len(s.peers) {
+		return
+	}
+	s.peers[to].out.each(from, func(position uint64, _, message []byte) bool { return fn(position, message) })
+}
+
+func appendParked(dst []byte, parked [][]byte) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(parked)))
+	for _, m := range parked {
+		dst = appendBytes(dst, m)
+	}
+	return dst
+}
+
+func (s *Shard) restoreParked(src []byte) (rest []byte, err error) {
+	n, src, err := uvarint(src)
+	if err != nil || n > uint64(len(src)) {
+		return nil, errShort
+	}
+	for range n {
+		var m []byte
+		if m, src, err = readBytes(src); err != nil {
+			return nil, err
+		}
+		s.parked = append(s.parked, slices.Clone(m))
+	}
+	return src, nil
+}
+
+func appendPeers(dst []byte, peers []peer) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(peers)))
+	for i := range peers {
+		dst = binary.AppendUvarint(dst, peers[i].mark)
+		dst = peers[i].out.append(dst)
+	}
+	return dst
+}
+
+func (s *Shard) freezePeers() []peer {
+	frozen := make([]peer, len(s.peers))
+	for i := range s.peers {
+		frozen[i] = peer{s.peers[i].mark, s.peers[i].out.freeze()}
+	}
+	return frozen
+}
+
+func (s *Shard) restorePeers(src []byte) (rest []byte, err error) {
+	n, src, err := uvarint(src)
+	if err != nil || n > MaxShards {
+		return nil, errShort
+	}
+	for i := range int(n) {
+		p := s.peer(i)
+		if p.mark, src, err = uvarint(src); err != nil {
+			return nil, err
+		}
+		if src, err = p.out.restore(src); err != nil {
+			return nil, err
+		}
+		s.peerBytes += p.out.bytes
+	}
+	return src, nil
+}

@@ -1,0 +1,464 @@
+package shard
+
+import (
+	"encoding/binary"
+	"slices"
+
+	"dashi/pipeline/activation"
+	"dashi/pipeline/audience"
+	"dashi/pipeline/consent"
+	"dashi/pipeline/expr"
+	"dashi/pipeline/identity"
+	"dashi/shard/profile"
+)
+
+// former is a profile as it was before its component was partitioned anew.
+type former struct {
+	id       int // the identifier that named it
+	bits     audience.Bits
+	since    []int64 // by audience
+	sequence uint32
+	schedule []byte
+	loses    bool // one of its fragments goes to another profile
+}
+
+// enter prepares a.comp for an event whose strongest identifier is i: a profile of one fragment is that fragment, one of several has the
+// fragments beside it. It returns the record of the profile, and whether that has no event yet.
+func (a *applier) enter(i int) (ref profile.Ref, fresh bool) {
+	s, c := a.s, &a.comp
+	d := &c.idents[i]
+	a.profile, a.fragment, a.entered = d.profile, 0, !d.state
+	others, other := 0, 0
+	for j := range c.idents {
+		if o := &c.idents[j]; j != i && o.state && o.profile == d.profile {
+			others, other = others+1, j
+		}
+	}
+	name := &c.idents[d.profile]
+	name.key = s.key(name.ns, name.value)
+	ref, found := s.table.Find(name.hash, name.ns, name.value)
+	if others > 0 {
+		d.key = s.key(d.ns, d.value)
+		fragment, has := s.fragments.Find(d.hash, d.ns, d.value)
+		if !has {
+			if others == 1 {
+				a.split(ref, &c.idents[other])
+			}
+			fragment = s.fragments.Insert(d.hash, d.ns, d.value)
+		}
+		a.fragment = fragment
+	}
+	d.state = true
+	switch {
+	case !found:
+		ref = s.table.Insert(name.hash, name.ns, name.value)
+		a.makePart(ref)
+		ref, _ = s.table.Find(name.hash, name.ns, name.value)
+		return ref, true
+	case s.table.Record(ref).Version() == 0:
+		s.holders--
+		return ref, true
+	}
+	return ref, false
+}
+
+// split makes the fragment of d out of its profile, of which it was the only one.
+func (a *applier) split(ref profile.Ref, d *ident) {
+	d.key = a.s.key(d.ns, d.value)
+	if _, found := a.s.fragments.Find(d.hash, d.ns, d.value); !found {
+		a.copyRecord(a.s.fragments, a.s.fragments.Insert(d.hash, d.ns, d.value), a.s.table.Record(ref))
+	}
+}
+
+// copyRecord makes the record at ref, of either table, say what from says, but for links.
+func (a *applier) copyRecord(t *profile.Table, ref profile.Ref, from profile.Record) profile.Ref {
+	rec := t.Edit(ref)
+	rec.SetFirst(from.First())
+	rec.SetLast(from.Last())
+	rec.SetVersion(from.Version())
+	rec.SetSequence(from.Sequence())
+	copy(rec.Fixed(), from.Fixed())
+	for k := range a.s.program.links {
+		ref = t.SetSegment(ref, k, from.Segment(k))
+	}
+	return ref
+}
+
+// settle partitions a.comp into profiles by its facts, and makes anew those whose fragments are others than before. at is the event
+// time of the fact that changed something.
+func (a *applier) settle(at int64) {
+	c := &a.comp
+	a.resolve()
+	changed := false
+	a.was = a.was[:0]
+	for i := range c.idents {
+		d := &c.idents[i]
+		a.was = append(a.was, d.profile)
+		d.profile = c.facts.Members[i].Profile
+		changed = changed || d.state && d.profile != a.was[i]
+	}
+	if changed {
+		a.refold(at)
+	}
+}
+
+// resolve fills in who is whom.
+func (a *applier) resolve() {
+	s, c := a.s, &a.comp
+	c.facts.Members = c.facts.Members[:0]
+	for i := range c.idents {
+		d := &c.idents[i]
+		c.facts.Members = append(c.facts.Members, identity.Member{Namespace: s.rank(d.ns), Saturated: d.saturated})
+	}
+	if n := identity.Saturate(&c.facts); n > 0 {
+		s.counters.Junk += uint64(n)
+		for i := range c.idents {
+			c.idents[i].saturated = c.facts.Members[i].Saturated
+		}
+	}
+	a.resolver.Resolve(&s.program.Identity, &c.facts)
+}
+
+// refold takes the profiles apart that lose or gain a fragment, and folds those that come of them.
+func (a *applier) refold(at int64) {
+	s, c := a.s, &a.comp
+	a.hash(c)
+	a.mark()
+	a.formers = a.formers[:0]
+	for o := range c.idents {
+		if a.oldMarked[o] {
+			a.dismantle(o)
+		}
+	}
+	for n := range c.idents {
+		if a.newMarked[n] {
+			a.assemble(n, at)
+		}
+	}
+	for o := range c.idents { // names of profiles that are no more
+		d := &c.idents[o]
+		if a.oldMarked[o] && !a.newMarked[o] && o > 0 {
+			if ref, found := s.table.Find(d.hash, d.ns, d.value); found {
+				s.drop(ref)
+				s.holders--
+			}
+		}
+	}
+	if a.oldMarked[0] && !a.newMarked[0] {
+		a.blank(c.idents[0].key)
+	}
+}
+
+// drop deletes a record, with its timer.
+func (s *Shard) drop(ref profile.Ref) {
+	s.timers.Clear(s.table.Record(ref).Ordinal())
+	s.table.Delete(ref)
+}
+
+// blank empties the record of a root that is no profile any more: it only holds the component.
+func (a *applier) blank(root key) {
+	s := a.s
+	ref, _ := s.table.Find(root.hash, root.ns, root.value)
+	rec := s.table.Edit(ref)
+	rec.SetFirst(0)
+	rec.SetLast(0)
+	rec.SetSequence(0)
+	clear(rec.Fixed())
+	for k := range s.program.links {
+		ref = s.table.SetSegment(ref, k, nil)
+	}
+}
+
+// mark finds the profiles concerned, old ones and new ones, by the index of the identifier that names them.
+func (a *applier) mark() {
+	c := &a.comp
+	n := len(c.idents)
+	a.oldMarked, a.newMarked = append(a.oldMarked[:0], make([]bool, n)...), append(a.newMarked[:0], make([]bool, n)...)
+	for more := true; more; {
+		more = false
+		for i := range c.idents {
+			d := &c.idents[i]
+			was, is := a.was[i], d.profile
+			if !d.state || a.oldMarked[was] && a.newMarked[is] {
+				continue
+			}
+			if was != is || a.oldMarked[was] || a.newMarked[is] {
+				a.oldMarked[was], a.newMarked[is], more = true, true, true
+			}
+		}
+	}
+}
+
+// dismantle keeps the fragments of an old profile and what is to be remembered of it, and empties its record.
+func (a *applier) dismantle(o int) {
+	s, p, c := a.s, a.s.program, &a.comp
+	name := &c.idents[o]
+	ref, found := s.table.Find(name.hash, name.ns, name.value)
+	if !found || s.table.Record(ref).Version() == 0 {
+		panic("BUG: a profile without a record")
+	}
+	f := former{id: o, sequence: s.table.Record(ref).Sequence(), bits: p.newBits(), since: make([]int64, len(p.Audiences))}
+	if p.pacing >= 0 {
+		f.schedule = slices.Clone(s.table.Record(ref).Segment(p.pacing))
+	}
+	states, first := 0, -1
+	for i := range c.idents {
+		if d := &c.idents[i]; d.state && a.was[i] == o {
+			states++
+			if first < 0 {
+				first = i
+			}
+			f.loses = f.loses || d.profile != name.profile
+		}
+	}
+	rec := s.table.Record(ref)
+	s.memberships(rec, f.bits, f.since)
+	if states == 1 {
+		a.split(ref, &c.idents[first])
+	} else { // the first of its fragments remembers the memberships, for when the profile is taken apart again
+		a.freeze(&c.idents[first], rec)
+	}
+	s.timers.Clear(rec.Ordinal())
+	s.everyone.Remove(rec.Ordinal())
+	for m := range p.Audiences {
+		if f.bits.Has(m) {
+			s.members[m].Remove(rec.Ordinal())
+		}
+	}
+	a.formers = append(a.formers, f)
+	edit := s.table.Edit(ref)
+	edit.SetVersion(0)
+	s.holders++
+}
+
+// freeze copies memberships and sequence of a profile to a fragment.
+func (a *applier) freeze(d *ident, from profile.Record) {
+	s, p := a.s, a.s.program
+	ref, found := s.fragments.Find(d.hash, d.ns, d.value)
+	if !found {
+		panic("BUG: a fragment is not there")
+	}
+	rec := s.fragments.Edit(ref)
+	rec.SetSequence(from.Sequence())
+	copy(rec.Fixed()[p.membersAt:], from.Fixed()[p.membersAt:])
+	ref = s.fragments.SetSegment(ref, p.since, from.Segment(p.since))
+	if p.pacing >= 0 {
+		s.fragments.SetSegment(ref, p.pacing, from.Segment(p.pacing))
+	}
+}
+
+// memberships reads the bits and entry times of a record.
+func (s *Shard) memberships(rec profile.Record, bits audience.Bits, since []int64) {
+	p := s.program
+	fixed, times := rec.Fixed(), rec.Segment(p.since)
+	for w := range p.words {
+		bits[w] = le64(fixed[p.membersAt+8*w:])
+	}
+	for i := range p.Audiences {
+		if bits.Has(i) {
+			since[i] = int64(le64(times))
+			times = times[8:]
+		}
+	}
+}
+
+// assemble folds the fragments of a new profile and makes its record. Whoever was in an audience under its name, or under a name that it takes
+// in, stays in without a word as long as the condition holds.
+func (a *applier) assemble(n int, at int64) {
+	s, p, c := a.s, a.s.program, &a.comp
+	name := &c.idents[n]
+	ref, found := s.table.Find(name.hash, name.ns, name.value)
+	if !found {
+		ref = s.table.Insert(name.hash, name.ns, name.value)
+		if n > 0 {
+			a.makePart(ref)
+			ref, _ = s.table.Find(name.hash, name.ns, name.value)
+		}
+	} else {
+		s.holders--
+	}
+	frozen := former{bits: p.newBits(), since: make([]int64, len(p.Audiences))}
+	ref = a.foldProfile(n, ref, &frozen)
+
+	was, took := a.inherit(n, &frozen)
+	ref = a.inheritSchedule(n, ref, took)
+	a.profile, a.fragment, a.ref = n, 0, ref
+	a.rec = s.table.Edit(ref)
+	a.rec.SetSequence(max(was.sequence, frozen.sequence))
+	s.everyone.Add(a.rec.Ordinal())
+	a.env.Event, a.env.Now, a.env.Item, a.env.Scratch = nil, s.clockFor(s.now, a.rec), 0, a.env.Scratch[:0]
+	p.env(&a.env, a.rec)
+	a.draft.begin()
+	copy(a.env.Audiences, was.bits)
+	p.index.All(a.dirty)
+	var next int64
+	a.flipped, next = p.index.Evaluate(&a.env, a.dirty, a.flipped)
+	if next != expr.Never {
+		s.wakeBy(a.rec.Ordinal(), next)
+	}
+	a.since = a.since[:0]
+	is := audience.Bits(a.env.Audiences)
+	for i := range p.Audiences {
+		if !is.Has(i) {
+			continue
+		}
+		since := at
+		if was.bits.Has(i) {
+			since = was.since[i]
+		} else if frozen.bits.Has(i) {
+			since = frozen.since[i]
+		}
+		a.since = binary.LittleEndian.AppendUint64(a.since, uint64(since))
+		s.members[i].Add(a.rec.Ordinal())
+	}
+	for w := range p.words {
+		binary.LittleEndian.PutUint64(a.rec.Fixed()[p.membersAt+8*w:], is[w])
+	}
+	a.ref = s.table.SetSegment(a.ref, p.since, a.since)
+	a.rec = s.table.Edit(a.ref)
+	p.env(&a.env, a.rec)
+	a.announce(n, took, at)
+	for _, i := range a.flipped {
+		a.transition(i, at)
+	}
+	if p.pacing >= 0 {
+		a.paceStep()
+	}
+	a.keep()
+}
+
+// foldProfile makes the state of the record at ref of the fragments that profile n has. What they remember of memberships goes to frozen.
+func (a *applier) foldProfile(n int, ref profile.Ref, frozen *former) profile.Ref {
+	s, p, c := a.s, a.s.program, &a.comp
+	count := 0
+	var only *ident
+	for i := range c.idents {
+		d := &c.idents[i]
+		if !d.state || d.profile != n {
+			continue
+		}
+		from, found := s.fragments.Find(d.hash, d.ns, d.value)
+		if !found {
+			panic("BUG: a fragment is not there")
+		}
+		rec := s.fragments.Record(from)
+		bits, since := p.newBits(), make([]int64, len(p.Audiences))
+		s.memberships(rec, bits, since)
+		for m := range since {
+			if bits.Has(m) && (!frozen.bits.Has(m) || since[m] < frozen.since[m]) {
+				frozen.bits.Set(m)
+				frozen.since[m] = since[m]
+			}
+		}
+		frozen.sequence = max(frozen.sequence, rec.Sequence())
+		if count++; count == 1 {
+			only = d
+			ref = a.copyRecord(s.table, ref, rec)
+		} else {
+			ref = a.merge(ref, rec)
+		}
+	}
+	if count == 1 {
+		from, _ := s.fragments.Find(only.hash, only.ns, only.value)
+		s.fragments.Delete(from)
+	}
+	return ref
+}
+
+// merge merges a fragment into the record at ref.
+func (a *applier) merge(ref profile.Ref, from profile.Record) profile.Ref {
+	s, p := a.s, a.s.program
+	rec := s.table.Edit(ref)
+	rec.SetFirst(min(rec.First(), from.First()))
+	rec.SetLast(max(rec.Last(), from.Last()))
+	rec.SetVersion(rec.Version() + from.Version())
+	fixed, other := rec.Fixed(), from.Fixed()
+	for i := range p.Purposes {
+		at := p.consentAt + 8*i
+		binary.LittleEndian.PutUint64(fixed[at:], consent.Merge(le64(fixed[at:]), le64(other[at:])))
+	}
+	for i := range p.Attributes {
+		k := p.Attributes[i].Kind
+		if k == nil {
+			continue
+		}
+		slot := p.Attributes[i].Slot
+		if slot.Segment < 0 {
+			k.Merge(rec.Fixed()[slot.Offset:], nil, other[slot.Offset:], nil, nil)
+			continue
+		}
+		merged := k.Merge(rec.Fixed()[slot.Offset:], rec.Segment(slot.Segment), other[slot.Offset:], from.Segment(slot.Segment), a.segment[:0])
+		if cap(merged) > cap(a.segment) && !same(merged, rec.Segment(slot.Segment)) {
+			a.segment = merged[:0]
+		}
+		ref = s.table.SetSegment(ref, slot.Segment, merged)
+		rec = s.table.Edit(ref)
+	}
+	return ref
+}
+
+// inherit says in what the profiles were that a new one takes in: those whose names are its own now. The earlier entry time counts,
+// but where one was taken apart, not earlier than what the fragments remember.
+func (a *applier) inherit(n int, frozen *former) (was former, took int) {
+	p, c := a.s.program, &a.comp
+	was = former{id: -1, bits: p.newBits(), since: make([]int64, len(p.Audiences))}
+	for k := range a.formers {
+		f := &a.formers[k]
+		if c.idents[f.id].profile != n {
+			continue
+		}
+		took++
+		was.sequence = max(was.sequence, f.sequence)
+		for m := range f.since {
+			if !f.bits.Has(m) {
+				continue
+			}
+			since := f.since[m]
+			if f.loses && frozen.bits.Has(m) {
+				since = max(since, frozen.since[m])
+			}
+			if !was.bits.Has(m) || since < was.since[m] {
+				was.since[m] = since
+			}
+			was.bits.Set(m)
+		}
+	}
+	return was, took
+}
+
+// announce tells of a merge, or that a profile has come apart.
+func (a *applier) announce(n, took int, at int64) {
+	s, p, c := a.s, a.s.program, &a.comp
+	a.others = a.others[:0]
+	subject := p.merged
+	switch {
+	case took > 1:
+		s.counters.Merges++
+		for k := range a.formers {
+			if id := a.formers[k].id; id != n && c.idents[id].profile == n {
+				a.others = append(a.others, a.identifier(id))
+			}
+		}
+	case took == 0: // it has a name of its own again, or for the first time
+		s.counters.Unmerges++
+		subject = p.unmerged
+		for k := range a.formers {
+			id := a.formers[k].id
+			for i := range c.idents {
+				if c.idents[i].state && a.was[i] == id && c.idents[i].profile == n {
+					a.others = append(a.others, a.identifier(id))
+					break
+				}
+			}
+		}
+	default:
+		return
+	}
+	a.act = activation.Activation{Subject: subject, Others: a.others}
+	a.emit(nil, nil, at)
+}
+
+func (a *applier) identifier(i int) activation.Identifier {
+	d := &a.comp.idents[i]
+	return activation.Identifier{Namespace: a.s.namespaces[d.ns], Value: d.value}
+}

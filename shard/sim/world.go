@@ -1,0 +1,351 @@
+package sim
+
+import (
+	"bytes"
+	"fmt"
+	"math/bits"
+	"math/rand/v2"
+
+	"dashi/pipeline/event"
+	"dashi/pipeline/identity"
+	"dashi/pipeline/recipe"
+	"dashi/shard"
+	"dashi/shard/profile"
+)
+
+// Settings of a world.
+type Settings struct {
+	Seed       uint64
+	Shards     int
+	Partitions int
+	Program    *recipe.Program
+	// Of a hundred steps so many lose a delivery, repeat one, delay one, crash a shard or take a snapshot of one.
+	Lose, Repeat, Delay, Crash, Snapshot int
+	Memory                               profile.Memory // of all shards
+}
+
+// World is shards and what is under way between them.
+type World struct {
+	settings   Settings
+	random     *rand.Rand
+	shards     []*process
+	partitions [][]event.Event // with offsets from 0
+	fed        [][]int64       // by partition and shard: the last offset that was sent
+	network    []delivery
+	steps      int
+	failure    error
+}
+
+// process is a shard with its log.
+type process struct {
+	shard    *shard.Shard
+	settings shard.Settings
+	snapshot []byte
+	log      [][]byte // since the snapshot
+	cut      []uint64 // by peer: up to where messages have been handed to the network
+}
+
+// delivery is an entry on its way: messages of from, or a batch when from is -1.
+type delivery struct {
+	from, to int
+	entry    []byte
+}
+
+// New makes a world of empty shards with the cookbook in force.
+func New(s Settings) *World {
+	w := &World{settings: s, random: rand.New(rand.NewPCG(s.Seed, 1))}
+	for i := range s.Shards {
+		settings := shard.DefaultSettings
+		settings.Self, settings.Memory = i, s.Memory
+		settings.Compile = func([]recipe.Source) (*recipe.Program, []recipe.Diagnostic) { return s.Program, nil }
+		settings.Home = func(hash uint64) int { hi, _ := bits.Mul64(hash, uint64(s.Shards)); return int(hi) }
+		p := &process{settings: settings, shard: shard.New(settings), cut: make([]uint64, s.Shards)}
+		w.shards = append(w.shards, p)
+		w.apply(i, shard.AppendCookbook(nil, 1, s.Program.Sources))
+	}
+	w.partitions = make([][]event.Event, s.Partitions)
+	for range s.Partitions {
+		fed := make([]int64, s.Shards)
+		for i := range fed {
+			fed[i] = -1
+		}
+		w.fed = append(w.fed, fed)
+	}
+	return w
+}
+
+// Close gives the memory of the shards back.
+func (w *World) Close() {
+	for _, p := range w.shards {
+		p.shard.Close()
+	}
+}
+
+// Feed appends an event, which must own its bytes, to a partition.
+func (w *World) Feed(partition int, e event.Event) {
+	w.partitions[partition] = append(w.partitions[partition], e)
+}
+
+// Unlink cuts two identifiers apart.
+func (w *World) Unlink(namespaceA, valueA, namespaceB, valueB string) {
+	home := w.shards[0].settings.Home(identity.Hash(namespaceA, []byte(valueA)))
+	w.apply(home, shard.AppendUnlink(nil, int64(w.steps)+1, namespaceA, []byte(valueA), namespaceB, []byte(valueB)))
+}
+
+func (w *World) fail(format string, args ...any) {
+	if w.failure == nil {
+		w.failure = fmt.Errorf("seed %d, step %d: %s", w.settings.Seed, w.steps, fmt.Sprintf(format, args...))
+	}
+}
+
+// apply is what a shard's log does with an entry.
+func (w *World) apply(i int, entry []byte) *shard.Result {
+	p := w.shards[i]
+	p.log = append(p.log, bytes.Clone(entry))
+	return p.shard.Apply(entry)
+}
+
+func (w *World) percent(n int) bool { return w.random.IntN(100) < n }
+
+// Run lets everything happen until nothing is under way.
+func (w *World) Run() error {
+	for w.failure == nil && w.busy() {
+		w.steps++
+		w.step()
+		if limit := 1_000_000; w.steps > limit {
+			w.fail("it does not come to rest: %d deliveries under way", len(w.network))
+		}
+	}
+	for i, p := range w.shards {
+		if n := p.shard.Stats().Parked; n > 0 {
+			w.fail("shard %d keeps %d messages for components that do not come", i, n)
+		}
+		if n := p.shard.Stats().Corrupt; n > 0 {
+			w.fail("shard %d met %d things that it could not read or place", i, n)
+		}
+		if err := p.shard.Check(); err != nil {
+			w.fail("shard %d: %v", i, err)
+		}
+	}
+	return w.failure
+}
+
+// busy says whether anything is left to do.
+func (w *World) busy() bool {
+	if len(w.network) > 0 {
+		return true
+	}
+	for _, p := range w.shards {
+		waits := false
+		p.shard.Outgoing(func(int, uint64, uint64) { waits = true })
+		if waits {
+			return true
+		}
+	}
+	for k, events := range w.partitions {
+		for i := range w.shards {
+			if w.fed[k][i] < int64(len(events))-1 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// step lets a few things happen.
+func (w *World) step() {
+	if i := w.random.IntN(len(w.shards)); w.percent(w.settings.Crash) {
+		w.crash(i)
+	} else if w.percent(w.settings.Snapshot) {
+		w.takeSnapshot(i)
+	}
+	if w.random.IntN(2) == 0 || len(w.network) == 0 {
+		w.feed()
+	}
+	for i := range w.shards {
+		if w.percent(50) {
+			w.send(i)
+		}
+	}
+	for range 1 + w.random.IntN(2*len(w.shards)) {
+		w.deliver()
+	}
+}
+
+// feed sends the next run of one partition to one shard.
+func (w *World) feed() {
+	type place struct{ partition, shard int }
+	var open []place
+	for k, events := range w.partitions {
+		for i := range w.shards {
+			if w.fed[k][i] < int64(len(events))-1 {
+				open = append(open, place{k, i})
+			}
+		}
+	}
+	if len(open) == 0 {
+		return
+	}
+	at := open[w.random.IntN(len(open))]
+	events, prev := w.partitions[at.partition], w.fed[at.partition][at.shard]
+	last := min(prev+1+int64(w.random.IntN(8)), int64(len(events))-1)
+	var b shard.Batch
+	b.Begin(w.settings.Program.Hash, shard.Stream{Topic: [16]byte{1}, Partition: uint32(at.partition)}, prev)
+	for o := prev + 1; o <= last; o++ {
+		if w.shards[0].settings.Home(events[o].Hash) == at.shard {
+			b.Add(o, &events[o])
+		}
+	}
+	w.fed[at.partition][at.shard] = last
+	w.put(delivery{from: -1, to: at.shard, entry: bytes.Clone(b.Seal(last, int64(w.steps)))})
+}
+
+// put gives something to the network, which may repeat it.
+func (w *World) put(d delivery) {
+	w.network = append(w.network, d)
+	if w.percent(w.settings.Repeat) {
+		w.network = append(w.network, d)
+	}
+}
+
+// send cuts the messages that wait for a peer into a delivery, from where they were cut last.
+func (w *World) send(i int) {
+	p := w.shards[i]
+	p.shard.Outgoing(func(to int, first, next uint64) {
+		from := max(first, p.cut[to])
+		if w.percent(20) { // nobody knows what became of the earlier ones: again from the oldest
+			from = first
+		}
+		if from >= next {
+			return
+		}
+		var m shard.Messages
+		m.Begin(i, w.settings.Program.Hash, from)
+		left := 1 + w.random.IntN(5)
+		p.shard.EachMessage(to, from, func(_ uint64, message []byte) bool {
+			m.Add(message)
+			left--
+			return left > 0
+		})
+		p.cut[to] = m.Next()
+		w.put(delivery{from: i, to: to, entry: bytes.Clone(m.Seal(int64(w.steps)))})
+	})
+}
+
+// deliver lets one delivery arrive, get lost, or wait on.
+func (w *World) deliver() {
+	if len(w.network) == 0 {
+		return
+	}
+	k := 0
+	if w.percent(w.settings.Delay) {
+		k = w.random.IntN(len(w.network))
+	}
+	d := w.network[k]
+	w.network = append(w.network[:k], w.network[k+1:]...)
+	if w.percent(w.settings.Lose) {
+		if d.from < 0 {
+			w.rewind(d.to)
+		}
+		return
+	}
+	r := w.apply(d.to, d.entry)
+	switch {
+	case d.from < 0 && r.Outcome == shard.Accepted:
+	case d.from < 0 && (r.Outcome == shard.Gap || r.Outcome == shard.Full):
+		w.rewind(d.to)
+	case d.from >= 0 && (r.Outcome == shard.Accepted || r.Outcome == shard.Gap):
+		if mark := w.shards[d.to].shard.PeerMark(d.from); mark > 0 && !w.percent(w.settings.Lose) {
+			w.apply(d.from, shard.AppendPeerAcks(nil, int64(w.steps), shard.PeerAck{Peer: d.to, Position: mark}))
+		}
+	default:
+		w.fail("%s: %s", r.Outcome, r.Detail)
+	}
+}
+
+// rewind starts every stream of a shard again from its mark.
+func (w *World) rewind(i int) {
+	for k := range w.partitions {
+		w.fed[k][i] = w.shards[i].shard.Mark(shard.Stream{Topic: [16]byte{1}, Partition: uint32(k)})
+	}
+}
+
+func (w *World) takeSnapshot(i int) {
+	p := w.shards[i]
+	snap := p.shard.Snapshot()
+	defer snap.Release()
+	var b bytes.Buffer
+	if _, err := snap.WriteTo(&b); err != nil {
+		w.fail("cannot write a snapshot: %v", err)
+	}
+	p.snapshot, p.log = b.Bytes(), nil
+}
+
+// crash kills a shard and starts it again.
+func (w *World) crash(i int) {
+	p := w.shards[i]
+	want := p.shard.Fingerprint()
+	p.shard.Close()
+	if p.snapshot == nil {
+		p.shard = shard.New(p.settings)
+	} else {
+		var err error
+		if p.shard, err = shard.Restore(bytes.NewReader(p.snapshot), p.settings); err != nil {
+			w.fail("cannot restore shard %d: %v", i, err)
+			p.shard = shard.New(p.settings)
+			return
+		}
+	}
+	for _, entry := range p.log {
+		p.shard.Apply(entry)
+	}
+	if got := p.shard.Fingerprint(); got != want {
+		w.fail("shard %d is another after a crash: %x, was %x", i, got, want)
+	}
+	clear(p.cut)
+}
+
+// Profile calls fn with the profile of an identifier and says whether there is one. hops is how many shards were asked besides its home.
+func (w *World) Profile(namespace, value string, v *shard.View) (found bool, hops int) {
+	ns, val, hash := []byte(namespace), []byte(value), identity.Hash(namespace, []byte(value))
+	at := w.shards[w.shards[0].settings.Home(hash)].shard
+	if at.Lookup(ns, val, hash, v) {
+		return true, 0
+	}
+	for v.Next.Known {
+		if hops++; hops > len(w.shards)+1 {
+			w.fail("pointers of %s:%s go in circles", namespace, value)
+			return false, hops
+		}
+		at = w.shards[w.shards[0].settings.Home(v.Next.Hash)].shard
+		next := v.Next
+		next.Value = bytes.Clone(next.Value)
+		if at.LookupVia(&next, ns, val, hash, v) {
+			return true, hops
+		}
+	}
+	return false, hops
+}
+
+// Stats are the counters of all shards together.
+func (w *World) Stats() (sum shard.Stats) {
+	for _, p := range w.shards {
+		s := p.shard.Stats()
+		sum.Profiles += s.Profiles
+		sum.Events += s.Events
+		sum.Repeated += s.Repeated
+		sum.Forwarded += s.Forwarded
+		sum.Merges += s.Merges
+		sum.Unmerges += s.Unmerges
+		sum.Junk += s.Junk
+		sum.ComponentFull += s.ComponentFull
+	}
+	return sum
+}
+
+// Outbox calls fn for every activation that waits, shard by shard.
+func (w *World) Outbox(fn func(payload []byte)) {
+	for _, p := range w.shards {
+		p.shard.Outbox(0, func(_ uint64, _, payload []byte) bool { fn(payload); return true })
+	}
+}
