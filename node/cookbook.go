@@ -124,6 +124,26 @@ func readSources(files []string) ([]recipe.Source, error) {
 		}
 		sources = append(sources, recipe.Source{Name: f, Text: text})
 	}
+	return readModels(sources)
+}
+
+// readModels adds the files of the models that the recipes name. One that is not there is for check to report, at its place.
+func readModels(sources []recipe.Source) ([]recipe.Source, error) {
+	for _, s := range slices.Clone(sources) {
+		for _, name := range recipe.ModelFiles(s) {
+			if slices.ContainsFunc(sources, func(o recipe.Source) bool { return o.Name == name }) {
+				continue
+			}
+			text, err := os.ReadFile(name)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			if err != nil {
+				return nil, fmt.Errorf("cannot read model: %w", err)
+			}
+			sources = append(sources, recipe.Source{Name: name, Text: text})
+		}
+	}
 	return sources, nil
 }
 

@@ -196,3 +196,25 @@ func whenKnown(x *node) timing {
 	}
 	return t
 }
+
+// Together is how a value changes with time that is computed of several expressions outside of this package: when one of them does.
+func Together(list []*Expr) Clock {
+	var nexts []func(*Env) int64
+	for _, x := range list {
+		if x.Next != nil {
+			nexts = append(nexts, x.Next)
+		}
+	}
+	if len(nexts) == 0 {
+		return Clock{}
+	}
+	n := &node{}
+	n.next = still(func(env *Env) int64 {
+		first := Never
+		for _, next := range nexts {
+			first = min(first, next(env))
+		}
+		return first
+	})
+	return Clock{n}
+}

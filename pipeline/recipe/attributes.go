@@ -38,7 +38,7 @@ func (c *compiler) compileStored() {
 		a := Attribute{Name: e.name, Description: content(e.node, "description"), Slot: attribute.Slot{Offset: -1, Segment: -1}}
 		if !e.bad {
 			kind := content(e.node, "kind")
-			if kind != "derived" && kind != "bucket" && !c.stored(i, e, kind, &a) {
+			if kind != "derived" && kind != "bucket" && kind != "score" && !c.stored(i, e, kind, &a) {
 				c.names[e.name].bad = true
 			}
 		}

@@ -43,6 +43,7 @@ type compiler struct {
 	// building and done are for attributes and audiences that read each other, by name.
 	building []string
 	done     map[string]bool
+	used     []string // models that a recipe names
 }
 
 // symbol is an attribute or an audience by name.
@@ -78,6 +79,7 @@ func Compile(sources []Source) (*Program, []Diagnostic) {
 	c.compileConsent()
 	c.compileActivations()
 	c.compileMappings()
+	c.leftModels()
 	c.finish()
 
 	found := c.sorted()
@@ -107,6 +109,9 @@ func (c *compiler) parseAll() {
 	for i, s := range sources {
 		if i > 0 && s.Name == sources[i-1].Name {
 			c.add(Diagnostic{File: s.Name, Message: "the file is given twice"})
+			continue
+		}
+		if isModel(s.Name) {
 			continue
 		}
 		d := parse(s, &c.findings)

@@ -9,6 +9,7 @@ import (
 
 	"dashi/pipeline/attribute"
 	"dashi/pipeline/expr"
+	"dashi/pipeline/score"
 )
 
 // compileReading compiles buckets and derived attributes, each after what it reads.
@@ -77,10 +78,11 @@ func indexOf(list []entry, name string) int {
 	return slices.IndexFunc(list, func(e entry) bool { return e.name == name })
 }
 
-// derived compiles attribute i if it is derived and not compiled yet, after the derived ones that it reads.
+// derived compiles attribute i if it is derived or a score and not compiled yet, after those that it reads.
 func (c *compiler) derived(i int) {
 	e := &c.attributes[i]
-	if e.bad || content(e.node, "kind") != "derived" || c.done[e.name] {
+	kind := content(e.node, "kind")
+	if e.bad || kind != "derived" && kind != "score" || c.done[e.name] {
 		return
 	}
 	s := c.names[e.name]
@@ -90,7 +92,24 @@ func (c *compiler) derived(i int) {
 		return
 	}
 	c.building = append(c.building, e.name)
-	reads := c.reads(n.Value)
+	var reads []string
+	var model *score.Model
+	var text []byte
+	var inputs []scoreInput
+	if kind == "score" {
+		before := c.errors
+		if model, text = c.model(e); model != nil {
+			inputs = c.scoreInputs(e, model)
+		}
+		if c.errors > before {
+			s.bad = true
+		}
+		for _, in := range inputs {
+			reads = append(reads, c.reads(in.text)...)
+		}
+	} else {
+		reads = c.reads(n.Value)
+	}
 	for _, name := range reads {
 		if c.names[name].what == "attribute" {
 			c.derived(indexOf(c.attributes, name))
@@ -102,6 +121,10 @@ func (c *compiler) derived(i int) {
 		return
 	}
 	s.bad = true // until it has compiled
+	if kind == "score" {
+		s.bad = !c.score(i, e, model, text, inputs)
+		return
+	}
 	x := c.compile(e.doc, n, "value of "+quote(e.name), where{attributes: true, clock: true}, expr.AnyType)
 	if x == nil {
 		return

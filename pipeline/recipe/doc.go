@@ -22,7 +22,7 @@
 //	zone: NAME                                                           # of days, weeks and months in windows
 //	purposes: {NAME: PATH | {from, on, granted, withdrawn}}
 //	sessions: {NAME: {on, where, gap, longest}}
-//	attributes: {NAME: {kind, description, ...}}                         # on, where, each, value, by; or rules; window, bucket; session; steps
+//	attributes: {NAME: {kind, description, ...}}                         # on, where, each, value, by; or rules; window, bucket; session; steps; model, inputs
 //	audiences: {NAME: CONDITION | {when, description, emit, requires}}
 //	activations: {NAME: {on: {enter|exit|change|event}, where, requires, include, delay, hold, key, once, cap, cooldown, quiet}}
 //	mappings: {NAME: {format, event, time, identifiers, anonymous, message_id, properties, traits, context}}
@@ -37,6 +37,7 @@
 //     order in which events arrive, and fragments could not be merged.
 //   - where of a rule: attributes too. That has the same fault, so it is a warning.
 //   - derived: attributes, and now, because it is computed when it is looked at.
+//   - inputs of a score: attributes, and now, but nothing that changes with every millisecond.
 //   - audiences: attributes, audiences, consent, and now, where it can be computed when the condition changes with no
 //     event: somebody is woken then (expr.Expr, Next). Where it cannot, the condition is refused with what to write instead.
 //   - where of an activation: all of these, now as well, and the event when an event triggers it.

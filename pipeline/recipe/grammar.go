@@ -157,6 +157,11 @@ var attributeShape = &shape{
 			{name: "weights", doc: "How many parts each variant gets.", required: true, shape: &shape{is: mapOf, names: plainName,
 				of: &shape{is: number, min: 0, max: 1e6}}},
 		}},
+		{"score", "What a model says of the profile: a likelihood, an amount. It is not stored.", []key{
+			{name: "model", doc: "The model's file, relative to the recipe: LightGBM's text or JSON, XGBoost's JSON, or what dashi train wrote.", required: true, shape: textShape("A path such as purchase.json.")},
+			{name: "inputs", doc: "What the inputs of the model are, each as INPUT: CEL over attributes. An input that is not here is the attribute of the same name.",
+				shape: &shape{is: mapOf, names: anyName, empty: true, of: expressionShape("A CEL expression over attributes.")}},
+		}},
 		{"derived", "An expression over other attributes, not stored.", []key{
 			{name: "value", doc: "A CEL expression over attributes.", required: true, shape: expressionShape("A CEL expression over attributes.")},
 		}},

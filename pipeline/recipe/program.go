@@ -36,7 +36,7 @@ type Program struct {
 	Warnings []Diagnostic
 }
 
-// Source is one recipe file.
+// Source is one recipe file, or the file of a model that a recipe names.
 type Source struct {
 	Name string // as in messages: the path that the user gave
 	Text []byte
@@ -47,7 +47,7 @@ type Attribute struct {
 	Name        string
 	Description string
 	Type        attribute.Type
-	// Kind is nil for derived attributes and buckets, which have no state.
+	// Kind is nil for derived attributes, scores and buckets, which have no state.
 	Kind attribute.Kind
 	Slot attribute.Slot
 	// Timed is Kind when its value changes with no input; else nil. A derived attribute is as timed as its Reads are.
@@ -60,6 +60,8 @@ type Attribute struct {
 	Clock expr.Clock
 	// Reads are the stored attributes a derived one depends on, through others too.
 	Reads []int
+	// Score is not nil for an attribute that a model computes.
+	Score *Score
 	// Definition is a hash of the kind, options and rules: a new cookbook keeps the state of an
 	// attribute whose name and definition are the same.
 	Definition uint64
