@@ -33,6 +33,7 @@ func TestFrontDoors(t *testing.T) {
 	t.Run("command line", func(t *testing.T) { testCommands(t, n) })
 	t.Run("errors", func(t *testing.T) { testErrors(t, n) })
 	t.Run("check", testCheck)
+	t.Run("record", func(t *testing.T) { testRecord(t, n) })
 	t.Run("tail", func(t *testing.T) { testTail(t, n) })
 	t.Run("http", func(t *testing.T) { testHTTP(t, n) })
 	t.Run("stream", func(t *testing.T) { testStream(t, n) })
@@ -160,8 +161,27 @@ func testCheck(t *testing.T) {
 	}
 }
 
+// What is recorded of a live profile is a test that holds, and runs.
+func testRecord(t *testing.T, n *node) {
+	r := n.cli("test", "--record", "user_id:ada")
+	if r.code != 0 || r.stderr != "recorded 2 events; the test holds\n" {
+		t.Fatalf("%+v", r)
+	}
+	path := filepath.Join(t.TempDir(), "shop.test.yml")
+	if err := os.WriteFile(path, []byte(r.stdout), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	has(t, "test", n.must("test", "../../deploy/recipes", path, "--run", "recorded"), "ok: 1 passed, 0 failed")
+	if r := n.cli("test", "--record", "user_id:nobody"); r.code == 0 || !strings.Contains(r.stderr, "no profile") {
+		t.Errorf("%+v", r)
+	}
+}
+
 // tail prints what leaves from its start on, so people enter the audience until it has printed one.
 func testTail(t *testing.T, n *node) {
+	if r := n.cli("tail", "--audience", "vpi"); r.code == 0 || !strings.Contains(r.stderr, `nothing leaves under the name "vpi"`) {
+		t.Errorf("%+v", r)
+	}
 	text := launch(t, n.env, "tail", "--audience", "big_spenders")
 	lines := launch(t, n.env, "tail", "-o", "json")
 	i := 0

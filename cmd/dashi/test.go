@@ -31,6 +31,7 @@ func oneDash(args []string) []string {
 type testOptions struct {
 	run, format    string
 	cover, verbose bool
+	record         string
 }
 
 func testCommand() *cobra.Command {
@@ -49,24 +50,36 @@ recipe, or in NAME.test.yml beside it:
       - advance: 180d
       - expect: {audiences: {lapsed: true}, activations: [lapsed enter]}
 
-deploy/recipes/README.md is the guide. The exit code is 0 when all tests passed.`,
-		Example: "  dashi test deploy/recipes\n  dashi test shop.yml --run 'refund|lapse'\n  dashi test deploy/recipes --cover\n  dashi test shop.yml -o json",
-		GroupID: "recipes",
-		Args:    cobra.MinimumNArgs(1),
+deploy/recipes/README.md is the guide. The exit code is 0 when all tests passed.
+
+With --record a running node's live traffic becomes a test: the events of one profile that its topics still hold, and
+what the profile is now. It is printed; put it into a file NAME.test.yml.`,
+		Example: "  dashi test deploy/recipes\n  dashi test shop.yml --run 'refund|lapse'\n  dashi test deploy/recipes --cover\n  dashi test shop.yml -o json\n  dashi test --record user_id:u7 > u7.test.yml",
 	}
+	cl := addClientFlags(c)
+	c.GroupID = "recipes"
 	f := c.Flags()
 	f.StringVar(&o.run, "run", "", "run only tests whose name matches this `regexp`")
 	f.BoolVar(&o.cover, "cover", false, "list every rule that no test touched")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "name the tests that passed too")
-	f.StringVarP(&o.format, "output", "o", "", "json for JSON, otherwise text for people")
-	c.RunE = func(c *cobra.Command, args []string) error { return runTests(c, args, o) }
+	f.StringVar(&o.record, "record", "", "write a test from the live traffic of the profile `NS:VALUE` on a running node")
+	c.Args = func(c *cobra.Command, args []string) error {
+		if o.record != "" {
+			return cobra.NoArgs(c, args)
+		}
+		return cobra.MinimumNArgs(1)(c, args)
+	}
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if o.record != "" {
+			return record(c, cl, o.record)
+		}
+		o.format = cl.format
+		return runTests(c, args, o)
+	}
 	return c
 }
 
 func runTests(c *cobra.Command, paths []string, o testOptions) error {
-	if err := checkOutput(o.format); err != nil {
-		return err
-	}
 	wanted, err := regexp.Compile(o.run)
 	if err != nil {
 		return fmt.Errorf("cannot read --run: %w", err)

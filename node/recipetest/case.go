@@ -28,7 +28,8 @@ type step struct {
 // eventStep is a step that sends a message, repeat times.
 type eventStep struct {
 	message map[string]any // of the Segment spec; without identifiers, time and id unless given
-	who     []string       // none: the case's
+	who     []string       // none: the case's, or nobody else for a whole message
+	whole   bool           // the message is as it was sent
 	id      string
 	repeat  int
 	// rejected, when not empty, is why the event must be refused: any, or a reason of the dead topic.

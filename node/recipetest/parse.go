@@ -288,7 +288,7 @@ func (p *parser) verb(key string, v *yaml.Node, s *step, e *eventStep, row *rowS
 	case "row":
 		row.row = p.object(v)
 	case "message":
-		e.message = p.object(v)
+		e.message, e.whole = p.object(v), true
 	default:
 		section, isCall := calls[key]
 		switch {

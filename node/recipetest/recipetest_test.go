@@ -191,6 +191,34 @@ func TestCoverage(t *testing.T) {
 	}
 }
 
+// What is recorded is a test that gives the profile again; events of others and what is no event are left out.
+func TestRecord(t *testing.T) {
+	program, _ := recipe.Compile([]recipe.Source{{Name: "clocked.yml", Text: []byte(clocked)}})
+	r := NewRecorder(program, "user_id:ada", []string{"email:ada@example.com"})
+	const base = defaultStart
+	r.Take([]byte(`{"type":"track","event":"Order Completed","userId":"ada","timestamp":"2026-01-01T08:00:00Z",`+"\n"+`"properties":{"total":60}}`), base+2000)
+	r.Take([]byte(`{"type":"track","event":"Order Completed","userId":"bob","properties":{"total":7}}`), base+3000)
+	r.Take([]byte(`no event`), base+3500)
+	r.Take([]byte(`{"type":"track","event":"Order Completed","userId":"ada","properties":{"total":5,"note":"it's \"fine\": # yes"}}`), base+1000)
+	r.Take([]byte(`{"type":"identify","traits":{"email":"Ada@example.com"}}`), base+4000)
+	if r.Len() != 3 {
+		t.Fatalf("%d messages", r.Len())
+	}
+	profile := `{"id":"user_id:ada","attributes":{"orders":2,"orders_7d":2,"last_order":"2026-01-01T09:00:01Z","total":65},` +
+		`"audiences":{"lapsed":{"since":"2026-06-30T09:00:01.001Z"}},"consent":{}}`
+	text, err := r.Write([]byte(profile), base+4000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	failed := try(t, string(text))
+	if want := "19: 2026-01-01T09:00:04Z: audience lapsed of user_id:ada: want in since 2026-06-30T09:00:01.001Z, got out"; len(failed) != 1 || failed[0] != want {
+		t.Errorf("%s\n%q", text, failed)
+	}
+	if !strings.HasPrefix(string(text), "tests:\n  \"recorded user_id:ada\":\n    start: 2026-01-01T09:00:01Z\n") {
+		t.Errorf("%s", text)
+	}
+}
+
 // readShop reads the recipe of the shop and its tests.
 func readShop(t testing.TB) (*recipe.Program, []Case) {
 	t.Helper()

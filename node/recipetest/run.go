@@ -156,15 +156,13 @@ func (e *eventStep) run(g *rig, s *step) {
 		m["messageId"] = e.id
 	}
 	who := e.who
-	if who == nil {
+	if who == nil && !e.whole {
 		who = g.c.who
 	}
-	if _, whole := e.message["timestamp"]; !whole || e.who != nil {
-		for _, id := range who {
-			if !g.identify(m, id) {
-				g.fail(s.line, "who", "an identifier of the cookbook", id+": there is no such namespace; there are "+strings.Join(g.namespaces(), ", "))
-				return
-			}
+	for _, id := range who {
+		if !g.identify(m, id) {
+			g.fail(s.line, "who", "an identifier of the cookbook", id+": there is no such namespace; there are "+strings.Join(g.namespaces(), ", "))
+			return
 		}
 	}
 	text, err := json.Marshal(m)

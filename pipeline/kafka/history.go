@@ -1,0 +1,83 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// History calls fn for each record that the topic holds at the time of the call, in order within each partition, and returns when
+// it has seen all of them or fn returns an error. It commits nothing, and reads only what was committed by its writer. The
+// record aliases the fetch like those of a Source.
+func History(ctx context.Context, settings Settings, topic string, fn func(partition int32, r *Record) error) error {
+	client, err := settings.client(
+		kgo.ConsumeTopics(topic),
+		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.KeepControlRecords(), // the last of a partition may be one
+	)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	left, err := settings.unread(ctx, client, topic)
+	if err != nil {
+		return err
+	}
+	for len(left) > 0 {
+		fetches := client.PollFetches(ctx)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		for _, e := range fetches.Errors() {
+			if fatal(e.Err) || errors.Is(e.Err, kerr.UnknownTopicID) || errors.Is(e.Err, kerr.InconsistentTopicID) {
+				return settings.wrap(e.Err, "read topic %q", topic)
+			}
+		}
+		for it := fetches.RecordIter(); !it.Done(); {
+			r := it.Next()
+			end, more := left[r.Partition]
+			if !more {
+				continue
+			}
+			if r.Offset >= end-1 {
+				delete(left, r.Partition)
+			}
+			if r.Offset >= end || r.Attrs.IsControl() {
+				continue
+			}
+			record := Record{Offset: r.Offset, Millis: r.Timestamp.UnixMilli(), Key: r.Key, Value: r.Value, Headers: r.Headers}
+			if err := fn(r.Partition, &record); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// unread is where each partition of the topic ends, of those that hold anything.
+func (s *Settings) unread(ctx context.Context, client *kgo.Client, topic string) (map[int32]int64, error) {
+	admin := kadm.NewClient(client)
+	starts, err := admin.ListStartOffsets(ctx, topic)
+	if err == nil {
+		err = starts.Error()
+	}
+	if err != nil {
+		return nil, s.wrap(err, "list start offsets of %q", topic)
+	}
+	ends, err := s.endOffsets(ctx, client, topic)
+	if err != nil {
+		return nil, err
+	}
+	left := map[int32]int64{}
+	for stream, end := range ends {
+		if first, ok := starts.Lookup(topic, stream.Partition); ok && first.Offset < end {
+			left[stream.Partition] = end
+		}
+	}
+	return left, nil
+}
