@@ -195,11 +195,14 @@ func (a *applier) applyTo(e *event.Event, ref profile.Ref, fresh bool) {
 	var next int64
 	a.flipped, next = p.index.Evaluate(&a.env, a.dirty, a.flipped)
 	a.flip(e.Time)
-	if next != expr.Never {
-		s.wakeBy(a.rec.Ordinal(), next)
-	}
 	if len(watched) > 0 {
 		a.changed(watched, e.Time)
+	}
+	if len(p.byTime) > 0 {
+		next = min(next, a.nextChange())
+	}
+	if next != expr.Never {
+		s.wakeBy(a.rec.Ordinal(), next)
 	}
 	for _, i := range p.onEvent[e.Type] {
 		if act := &p.Activations[i]; act.Where == nil || act.Where(&a.env) == expr.True {

@@ -108,6 +108,9 @@ func (s *Shard) derive(p *recipe.Program) *program {
 			d.onExit[act.Audience] = append(d.onExit[act.Audience], i)
 		case recipe.OnChange:
 			a := &p.Attributes[act.Attribute]
+			if parts := timedParts(p, a); len(parts) > 0 {
+				d.byTime, d.byTimeParts = append(d.byTime, i), append(d.byTimeParts, parts...)
+			}
 			for t, rules := range p.Rules {
 				if slices.ContainsFunc(rules, func(r recipe.Rule) bool {
 					return r.Attribute == act.Attribute || slices.Contains(a.Reads, r.Attribute)

@@ -59,8 +59,14 @@ attributes:
   carts: {kind: last_at, on: Cart}
   orders: {kind: last_at, on: Order}
   visits: {kind: count, on: Visit}
+  visits_15m: {kind: count, on: Visit, window: 15m, bucket: 5m}
+  in_stay: {kind: in_session, session: stay}
+  stay_began: {kind: session_start, session: stay}
   timezone: {kind: last, on: Cart, value: context.timezone}
+sessions:
+  stay: {on: Visit, gap: 30m}
 audiences:
+  staying: {when: in_stay, emit: none}
   left_cart: {when: '(known(carts) && coalesce(orders < carts, true))', emit: none}
 activations:
 `
@@ -101,6 +107,12 @@ func TestPace(t *testing.T) {
 	f(`  a: {on: {event: Visit}, key: timezone}`, "5 Visit", "", activation.Keyless)
 	// No more than so many in a period.
 	f(`  a: {on: {event: Cart}, cap: {count: 2, period: 1h}}`, "5 Cart, 10 Cart, 15 Cart, 65 Cart, 66 Cart", "5 a, 10 a, 65 a", activation.Capped, activation.Capped)
+	// A window is another number when time passes, too.
+	f(`  a: {on: {change: visits_15m}}`, "5 Visit, 11 Visit", "5 a, 11 a, 20 a, 25 a")
+	// A session begins and ends; once in each.
+	f(`  a: {on: {enter: staying}}
+  b: {on: {exit: staying}}
+  c: {on: {event: Visit}, key: string(stay_began)}`, "5 Visit, 25 Visit, 100 Visit", "5 a, 5 c, 55 b, 100 a, 100 c, 130 b", activation.Again)
 	// Groups: the higher priority first, and it alone.
 	group := `  a: {on: {event: Cart}, cooldown: {group: g, period: 1h, priority: 1}}
   b: {on: {event: Cart}, cooldown: {group: g, period: 1h, priority: 5}}

@@ -134,25 +134,27 @@ type program struct {
 	index *audience.Index
 	folds []fold // by attribute
 	// namespace maps the program's namespaces to the shard's, rank the other way round.
-	namespace []uint8
-	rank      []int
-	periods   bool           // a limit of identifiers has a period
-	consentAt int            // offset of the consent words in the fixed part
-	membersAt int            // offset of the membership bits
-	words     int            // of membership bits
-	since     int            // segment of the entry times
-	pacing    int            // segment of the schedule; -1: no activation is paced
-	links     int            // segment of the component, the last
-	paced     map[uint64]int // activations by Pace.ID
-	onEnter   [][]int
-	onExit    [][]int
-	onChange  [][]int               // by event type: activations whose attribute a rule of that type may change
-	onEvent   [][]int               // by event type
-	enters    []*activation.Subject // by audience: its own transitions
-	exits     []*activation.Subject
-	subjects  []*activation.Subject // by activation
-	merged    *activation.Subject
-	unmerged  *activation.Subject
+	namespace   []uint8
+	rank        []int
+	periods     bool           // a limit of identifiers has a period
+	consentAt   int            // offset of the consent words in the fixed part
+	membersAt   int            // offset of the membership bits
+	words       int            // of membership bits
+	since       int            // segment of the entry times
+	pacing      int            // segment of the schedule; -1: no activation is paced
+	links       int            // segment of the component, the last
+	paced       map[uint64]int // activations by Pace.ID
+	onEnter     [][]int
+	onExit      [][]int
+	onChange    [][]int               // by event type: activations whose attribute a rule of that type may change
+	byTime      []int                 // activations whose attribute changes with time alone
+	byTimeParts []*recipe.Attribute   // by which it does
+	onEvent     [][]int               // by event type
+	enters      []*activation.Subject // by audience: its own transitions
+	exits       []*activation.Subject
+	subjects    []*activation.Subject // by activation
+	merged      *activation.Subject
+	unmerged    *activation.Subject
 }
 
 // New makes an empty shard.

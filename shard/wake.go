@@ -1,11 +1,13 @@
 package shard
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math"
 
 	"dashi/pipeline/event"
 	"dashi/pipeline/expr"
+	"dashi/pipeline/recipe"
 	"dashi/shard/profile"
 	"dashi/shard/timer"
 )
@@ -98,6 +100,10 @@ func (a *applier) fire(ref profile.Ref, at int64) {
 	var next int64
 	a.flipped, next = p.index.Evaluate(&a.env, a.dirty, a.flipped)
 	a.flip(at)
+	if len(p.byTime) > 0 {
+		a.changedByTime(at)
+		next = min(next, a.nextChange())
+	}
 	if p.pacing >= 0 {
 		a.paceStep()
 	}
@@ -105,6 +111,47 @@ func (a *applier) fire(ref profile.Ref, at int64) {
 		s.wakeBy(a.rec.Ordinal(), next)
 	}
 	a.keep()
+}
+
+// changedByTime emits the activations whose attribute has become another at an instant although nothing happened.
+func (a *applier) changedByTime(at int64) {
+	p := a.s.program
+	for _, i := range p.byTime {
+		act := &p.Activations[i]
+		a.env.Now = at - 1
+		a.before = p.Attributes[act.Attribute].AppendJSON(a.before[:0], &a.env)
+		a.env.Now = at
+		a.after = p.Attributes[act.Attribute].AppendJSON(a.after[:0], &a.env)
+		if !bytes.Equal(a.before, a.after) && (act.Where == nil || act.Where(&a.env) == expr.True) {
+			a.trigger(i, nil, at)
+		}
+	}
+}
+
+// nextChange is the first instant at which one of these attributes changes if nothing happens.
+func (a *applier) nextChange() int64 {
+	state, next := &a.env.State, expr.Never
+	for _, at := range a.s.program.byTimeParts {
+		var segment []byte
+		if at.Slot.Segment >= 0 {
+			segment = state.Segment(at.Slot.Segment)
+		}
+		next = min(next, at.Timed.NextChange(state.Fixed[at.Slot.Offset:at.Slot.Offset+at.Kind.FixedSize()], segment, a.env.Now))
+	}
+	return next
+}
+
+// timedParts are the stored attributes by which an attribute changes with time: itself, or what it is derived from.
+func timedParts(p *recipe.Program, a *recipe.Attribute) (parts []*recipe.Attribute) {
+	if a.Timed != nil {
+		return []*recipe.Attribute{a}
+	}
+	for _, i := range a.Reads {
+		if r := &p.Attributes[i]; r.Timed != nil {
+			parts = append(parts, r)
+		}
+	}
+	return parts
 }
 
 // eventClock is the instant at which an event is applied when the clock follows event times: each profile lives by its own
