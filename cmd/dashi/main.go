@@ -66,6 +66,6 @@ Start here:
 		&cobra.Group{ID: "ask", Title: "Ask a running node (--addr or DASHI_ADDR):"},
 	)
 	c.AddCommand(devCommand(), serveCommand(), checkCommand(), testCommand(), replayCommand(), identityCommand(), trainCommand(),
-		getCommand(), audiencesCommand(), membersCommand(), queryCommand(), tailCommand(), statusCommand())
+		getCommand(), explainCommand(), audiencesCommand(), membersCommand(), queryCommand(), tailCommand(), statusCommand())
 	return c
 }

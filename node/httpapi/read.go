@@ -75,6 +75,10 @@ const idHint = "an identifier is namespace:value, as in user_id:42"
 
 func (a *API) profile(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("id")
+	if of, ok := strings.CutSuffix(id, "/explain"); ok && r.URL.Query().Get("audience") != "" { // an identifier may end like that, too
+		a.explain(w, r, of, r.URL.Query().Get("audience"))
+		return
+	}
 	namespace, value, ok := cut(id)
 	if !ok {
 		fail(w, http.StatusBadRequest, "bad_identifier", "cannot read identifier "+strconv.Quote(id), idHint)

@@ -50,6 +50,7 @@ type Key struct {
 type Definition struct {
 	Name        string
 	Description string
+	Source      string // the condition as the recipe has it
 	Condition   expr.Bool
 	// Next is the first instant after Env.Now at which the condition may change although nothing else does; see
 	// expr.Expr. nil: time changes nothing.

@@ -189,7 +189,7 @@ func (c *compiler) audience(i int) {
 		return
 	}
 	s.bad = false
-	d := audience.Definition{Name: e.name, Description: content(e.node, "description"), Condition: x.Bool, Next: x.Next, Personal: x.Derives || x.UsesNow,
+	d := audience.Definition{Name: e.name, Description: content(e.node, "description"), Source: n.Value, Condition: x.Bool, Next: x.Next, Personal: x.Derives || x.UsesNow,
 		Reads: x.Coarse, Nested: x.Audiences, Purposes: x.Purposes, Emit: emits[content(e.node, "emit")], Requires: requires}
 	for _, a := range x.Atoms {
 		d.Atoms = append(d.Atoms, audience.Atom{Attribute: a.Attribute, Constant: a.Constant})

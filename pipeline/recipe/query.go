@@ -5,10 +5,20 @@ import "dashi/pipeline/expr"
 // Condition compiles a condition over profiles as it would stand in an audience: attributes, audiences, consent and now.
 // It is what queries are made of.
 func (p *Program) Condition(source string) (*expr.Expr, *expr.Error) {
+	return expr.Compile(source, p.scope(), expr.BoolType)
+}
+
+// Explain is the condition of an audience in parts, for whoever asks why somebody is in it or not.
+func (p *Program) Explain(audience int) ([]expr.Part, *expr.Error) {
+	return expr.Explain(p.Audiences[audience].Source, p.scope())
+}
+
+// scope is what a condition over profiles may read.
+func (p *Program) scope() *expr.Scope {
 	scope := expr.Scope{Attributes: map[string]expr.AttributeRef{}, Audiences: map[string]int{}, Purposes: map[string]int{}}
 	for i := range p.Attributes {
 		a := &p.Attributes[i]
-		ref := expr.AttributeRef{Index: i, Type: a.Type, Kind: a.Kind, Slot: a.Slot, Reads: a.Reads}
+		ref := expr.AttributeRef{Index: i, Type: a.Type, Kind: a.Kind, Timed: a.Timed, Slot: a.Slot, Reads: a.Reads}
 		if a.Kind == nil {
 			ref.Num, ref.Str, ref.Truth, ref.Clock = a.Num, a.Str, a.Truth, a.Clock
 		}
@@ -20,5 +30,5 @@ func (p *Program) Condition(source string) (*expr.Expr, *expr.Error) {
 	for i, name := range p.Purposes {
 		scope.Purposes[name] = i
 	}
-	return expr.Compile(source, &scope, expr.BoolType)
+	return &scope
 }

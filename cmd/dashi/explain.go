@@ -1,0 +1,87 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/url"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// explanation is why a profile is in an audience or not, as the HTTP interface answers it.
+type explanation struct {
+	Profile    string     `json:"profile"`
+	Audience   string     `json:"audience"`
+	In         bool       `json:"in"`
+	Since      *time.Time `json:"since"`
+	Now        time.Time  `json:"now"`
+	NextChange *time.Time `json:"next_change"`
+	Parts      []struct {
+		Depth      int             `json:"depth"`
+		Text       string          `json:"text"`
+		Condition  bool            `json:"condition"`
+		Value      json.RawMessage `json:"value"`
+		NextChange *time.Time      `json:"next_change"`
+	} `json:"parts"`
+}
+
+func explainCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "explain NS:VALUE AUDIENCE",
+		Short: "Say why somebody is in an audience or not",
+		Long: `Say why somebody is in an audience or not: the condition with the value of each of its parts, since when, and the instant at
+which it can next change although nothing happens. A part whose value is null reads something that is not there.`,
+		Example: "  dashi explain user_id:u7 lapsed",
+		Args:    cobra.ExactArgs(2),
+	}
+	cl := addClientFlags(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if !strings.Contains(args[0], ":") {
+			return fmt.Errorf("%q is not an identifier: write NAMESPACE:VALUE, for example user_id:42", args[0])
+		}
+		var x explanation
+		path := "/v1/profiles/" + url.PathEscape(args[0]) + "/explain?audience=" + url.QueryEscape(args[1])
+		printed, err := cl.call(c.Context(), "GET", path, nil, &x)
+		if err != nil || printed {
+			return err
+		}
+		printExplanation(cl.out, &x)
+		return nil
+	}
+	return c
+}
+
+func printExplanation(out io.Writer, x *explanation) {
+	state := "is not in"
+	if x.In {
+		state = "is in"
+	}
+	fmt.Fprintf(out, "%s %s %s", plain(x.Profile), state, x.Audience)
+	if x.Since != nil {
+		fmt.Fprintf(out, " since %s", local(*x.Since))
+	}
+	fmt.Fprintf(out, " (at %s)\n", local(x.Now))
+	if x.NextChange != nil {
+		fmt.Fprintf(out, "with no event this can change at %s\n", x.NextChange.UTC().Format(time.RFC3339Nano))
+	} else {
+		fmt.Fprintln(out, "with no event this does not change")
+	}
+	fmt.Fprintln(out)
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, p := range x.Parts {
+		value := string(p.Value)
+		if len(value) > 60 {
+			value = value[:57] + "..."
+		}
+		next := ""
+		if p.NextChange != nil {
+			next = "until " + p.NextChange.UTC().Format(time.RFC3339Nano)
+		}
+		fmt.Fprintf(w, "%s%s\t%s\t%s\n", strings.Repeat("  ", p.Depth), plain(p.Text), plain(value), next)
+	}
+	w.Flush()
+}
