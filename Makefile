@@ -9,13 +9,16 @@ FUZZTIME ?= 5s
 DATA ?= data
 DEMO ?= 200
 
-.PHONY: help run build test race lint check bench fuzz real-kafka ci tools clean
+.PHONY: help run cluster build test race lint check bench fuzz real-kafka ci tools clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 run: build ## one node, embedded Kafka, demo traffic, console at http://127.0.0.1:7070
 	bin/dashi dev --data $(DATA) --demo $(DEMO)
+
+cluster: build ## three nodes on this machine, embedded Kafka (or KAFKA=host:port), demo traffic
+	bin/dashi cluster --data $(DATA)/cluster --demo $(DEMO) $(if $(KAFKA),--brokers $(KAFKA))
 
 build: ## bin/dashi
 	$(BUILD) -o bin/dashi ./cmd/dashi

@@ -35,8 +35,8 @@ func (n *Node) keepTime(ctx context.Context) {
 func (n *Node) keepTimeOnce(now int64) (next int64) {
 	next = now + longestSleep.Milliseconds()
 	for _, m := range n.members {
-		if m.ticking.Load() {
-			continue // its end calls
+		if m.ticking.Load() || !m.leads() {
+			continue // its end calls, or another node does it
 		}
 		if due := m.due.Load(); due > now {
 			next = min(next, due)
@@ -102,7 +102,7 @@ func (n *Node) SetClock(byEvents bool, to int64) (now int64, err error) {
 		}
 	}
 	for _, m := range n.members {
-		r, err := m.propose(shard.AppendClock(nil, n.now(), byEvents, to))
+		r, err := m.command(n.running, shard.AppendClock(nil, n.now(), byEvents, to))
 		if err != nil {
 			return 0, err
 		}

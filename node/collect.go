@@ -5,6 +5,7 @@ import (
 
 	"dashi/node/httpapi"
 	"dashi/pipeline/activation"
+	"dashi/ring/gossip"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -56,6 +57,12 @@ var help = []struct {
 	{"dashi_resp_connections", "RESP connections open.", nil},
 	{"dashi_resp_refused_total", "RESP connections refused because there were too many.", nil},
 	{"dashi_audience_size", "Profiles in an audience.", []string{"audience"}},
+	{"dashi_nodes", "Nodes of the cluster, by state as this node sees it.", []string{"state"}},
+	{"dashi_shard_leads", "1 when this node leads the shard.", []string{"shard"}},
+	{"dashi_shard_behind_entries", "Entries that the replica on this node is known to be behind its leader.", []string{"shard"}},
+	{"dashi_directory_epoch", "Changes that the directory has committed.", nil},
+	{"dashi_raft_campaigns_total", "Elections that this node stood in because a leader was found dead.", nil},
+	{"dashi_disk_stalls_total", "Times that this node went mute because its disk did not answer.", nil},
 	{"dashi_stream_read_offset", "Next offset to read.", []string{"topic", "partition"}},
 	{"dashi_stream_applied_offset", "Every shard has everything below this offset.", []string{"topic", "partition"}},
 }
@@ -99,6 +106,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	count, sum, buckets := n.metrics.latency.Prometheus()
 	out <- prometheus.MustNewConstHistogram(c.desc["dashi_event_latency_seconds"], count, sum, buckets)
 	c.collectShards(counter, gauge)
+	c.collectCluster(counter, gauge)
 	c.collectDoors(counter, gauge)
 	program := n.cookbook.Load()
 	for i := range program.Audiences {
@@ -171,6 +179,30 @@ func (c *collector) collectShards(counter func(string, uint64, ...string), gauge
 	counter("dashi_activations_withheld_total", withheld)
 	counter("dashi_activations_shortened_total", shortened)
 	counter("dashi_numbers_out_of_range_total", outOfRange)
+}
+
+// collectCluster gives what concerns the other nodes.
+func (c *collector) collectCluster(counter func(string, uint64, ...string), gauge func(string, float64, ...string)) {
+	n := c.n
+	states := map[string]int{}
+	for _, m := range n.directory.State().Members {
+		if g, ok := n.gossiped(m.ID); ok {
+			states[string(g.State)]++
+		} else if m.ID == n.identity.Node {
+			states[string(gossip.Alive)]++
+		}
+	}
+	for _, state := range []gossip.State{gossip.Alive, gossip.Failed, gossip.Left} {
+		gauge("dashi_nodes", float64(states[string(state)]), string(state))
+	}
+	for _, m := range n.members {
+		gauge("dashi_shard_leads", float64(bit(m.leads())), itoa(int(m.id)))
+		gauge("dashi_shard_behind_entries", float64(n.behind(m)), itoa(int(m.id)))
+	}
+	gauge("dashi_directory_epoch", float64(n.directory.State().Epoch))
+	s := n.host.Stats()
+	counter("dashi_raft_campaigns_total", s.Campaigns)
+	counter("dashi_disk_stalls_total", s.Stalls)
 }
 
 // metricsHandler serves /metrics: dashi's own and those of the Go runtime and the process.

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,7 +15,9 @@ import (
 	"dashi/node/recipetest"
 	"dashi/pipeline/event"
 	"dashi/pipeline/recipe"
+	"dashi/ring/meta"
 	"dashi/shard"
+	"dashi/shard/group"
 )
 
 // cookbook is the program in force, with its names indexed.
@@ -159,29 +162,66 @@ func (e *CheckError) Error() string {
 	return "the cookbook has errors:\n" + strings.TrimRight(b.String(), "\n")
 }
 
-// adopt puts the cookbook of these sources in force on every shard that has another one.
-func (n *Node) adopt(sources []recipe.Source) error {
-	program, diagnostics := recipe.Compile(sources)
+// compileCookbook compiles what the directory has committed. It was compiled before it was, so an error means another version of dashi.
+func compileCookbook(c *meta.Cookbook) (*recipe.Program, error) {
+	program, diagnostics := recipe.Compile(recipeSources(c))
 	if program == nil {
-		return &CheckError{diagnostics}
+		return nil, fmt.Errorf("cannot use cookbook version %d of the cluster: %w", c.Version, &CheckError{diagnostics})
 	}
-	if err := n.settle(program); err != nil {
-		return err
+	return program, nil
+}
+
+func recipeSources(c *meta.Cookbook) []recipe.Source {
+	sources := make([]recipe.Source, len(c.Sources))
+	for i, s := range c.Sources {
+		sources[i] = recipe.Source{Name: s.Name, Text: s.Text}
 	}
-	for _, m := range n.members {
-		if p := m.shard.Program(); p != nil && p.Hash == program.Hash {
-			continue
-		}
-		r, err := m.propose(shard.AppendCookbook(nil, n.now(), sources))
-		if err != nil {
-			return fmt.Errorf("cannot switch shard %d to the cookbook: %w", m.id, err)
-		}
-		if r.Outcome != shard.Accepted {
-			return fmt.Errorf("cannot switch shard %d to the cookbook: %s", m.id, r.Detail)
-		}
+	return sources
+}
+
+func putCookbook(sources []recipe.Source) *meta.PutCookbook {
+	c := &meta.PutCookbook{}
+	for _, s := range sources {
+		c.Sources = append(c.Sources, meta.Source{Name: s.Name, Text: s.Text})
 	}
-	n.cookbook.Store(newCookbook(program))
-	return nil
+	return c
+}
+
+// renew commits the recipes of a node by itself, if they have changed since they were last committed.
+func (n *Node) renew(ctx context.Context) error {
+	if n.recipes == nil || n.gossip != nil {
+		return nil
+	}
+	return n.change(ctx, func(s *meta.State) (meta.Command, error) {
+		c := putCookbook(n.recipes)
+		if slices.EqualFunc(c.Sources, s.Cookbook().Sources, func(a, b meta.Source) bool { return a.Name == b.Name && bytes.Equal(a.Text, b.Text) }) {
+			return nil, errNoCommand
+		}
+		return c, nil
+	})
+}
+
+// adopt puts a cookbook in force on the shard, if this replica leads. It says whether this replica has it.
+func (m *member) adopt(n *Node, program *recipe.Program) (has bool, err error) {
+	m.mu.RLock()
+	p := m.shard.Program()
+	m.mu.RUnlock()
+	if p != nil && p.Hash == program.Hash {
+		return true, nil
+	}
+	if !m.leads() {
+		return false, nil
+	}
+	r, err := m.propose(shard.AppendCookbook(nil, n.now(), program.Sources))
+	switch {
+	case errors.Is(err, group.ErrNotLeader) || errors.Is(err, group.ErrUnknown):
+		return false, nil // whoever leads now does it
+	case err != nil:
+		return false, fmt.Errorf("cannot switch shard %d to the cookbook: %w", m.id, err)
+	case r.Outcome != shard.Accepted:
+		return false, fmt.Errorf("cannot switch shard %d to the cookbook: %s", m.id, r.Detail)
+	}
+	return true, nil
 }
 
 // settle delivers what shards have for each other, before they are switched to another program: messages can only be read with the

@@ -2,26 +2,28 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"dashi/shard"
+	"dashi/shard/group"
 )
 
-// peers is how messages reach the other shards. Here they are all on this node.
+// peers is how messages reach the other shards.
 type peers interface {
 	// deliver hands an entry of messages to a shard and returns its answer once it has been applied, or an error when the shard
 	// cannot be reached: then it may have been applied all the same, which the rule of marks makes harmless. It owns the entry.
 	deliver(ctx context.Context, to int, entry []byte) (*shard.Result, error)
 }
 
-// localPeers are the shards of this node.
-type localPeers struct{ n *Node }
+// leaders are those of all shards, on this node or another.
+type leaders struct{ n *Node }
 
-func (p localPeers) deliver(_ context.Context, to int, entry []byte) (*shard.Result, error) {
-	return p.n.members[to].propose(entry)
+func (p leaders) deliver(_ context.Context, to int, entry []byte) (*shard.Result, error) {
+	return p.n.members[to].ask(entry)
 }
 
 // Limits of one delivery: a shard's lock is held for no longer than for a batch of events.
@@ -30,7 +32,8 @@ const (
 	courierRetry = 100 * time.Millisecond
 )
 
-// courier brings the messages of one shard to the others, in order and once, and tells the shard what has arrived. It is one goroutine: run.
+// courier brings the messages of one shard to the others, while this replica leads it, in order and once, and tells the shard what has arrived. It is one
+// goroutine: run.
 type courier struct {
 	n       *Node
 	m       *member
@@ -50,9 +53,24 @@ type parcel struct {
 
 // run delivers until ctx is done.
 func (c *courier) run(ctx context.Context) {
+	tick := time.NewTicker(governInterval)
+	defer tick.Stop()
 	for ctx.Err() == nil {
+		if !c.m.leads() {
+			c.trouble.Store(nil)
+			select {
+			case <-ctx.Done():
+			case <-tick.C:
+			}
+			continue
+		}
 		more, err := c.round(ctx)
 		switch {
+		case errors.Is(err, group.ErrNotLeader) || errors.Is(err, group.ErrUnknown): // somebody else leads in a moment, here or there
+			select {
+			case <-ctx.Done():
+			case <-tick.C:
+			}
 		case err != nil:
 			text := fmt.Sprintf("messages of shard %d wait: %v", c.m.id, err)
 			if c.trouble.Swap(&text) == nil && ctx.Err() == nil {

@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 
 	"dashi/shard/group"
+	"dashi/shard/transport"
 	"dashi/shard/wal"
 )
 
@@ -13,7 +14,11 @@ func (n *Node) hostSettings() group.Settings {
 	if n.settings.Log.Durability == wal.Fsync.String() {
 		mode = wal.Fsync
 	}
-	return group.Settings{Dir: filepath.Join(n.settings.Data, "shards"), Mode: mode, Log: n.log}
+	var peers *transport.Transport
+	if n.nodeListener != nil {
+		peers = n.transport
+	}
+	return group.Settings{ID: n.identity.member(), Dir: filepath.Join(n.settings.Data, "shards"), Mode: mode, Transport: peers, Log: n.log}
 }
 
 // logStatus says how the log is.

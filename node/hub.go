@@ -1,6 +1,14 @@
 package node
 
-import "sync"
+import (
+	"context"
+	"encoding/binary"
+	"sync"
+	"time"
+
+	"dashi/pipeline/activation"
+	"dashi/pipeline/kafka"
+)
 
 // hub hands activations that have been published to whoever listens on this node, and remembers the last ones so that
 // a listener that lost its connection can go on where it was.
@@ -64,5 +72,46 @@ func (h *hub) Subscribe(after string, deliver func(id, name string, payload []by
 		h.mu.Lock()
 		delete(h.listeners, key)
 		h.mu.Unlock()
+	}
+}
+
+// listening says whether anybody listens.
+func (h *hub) listening() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.listeners) > 0
+}
+
+// receive publishes what another node announced: payloads, each behind its length.
+func (h *hub) receive(body []byte) error {
+	for len(body) > 0 {
+		if len(body) < 4 || uint32(len(body)-4) < binary.LittleEndian.Uint32(body) {
+			return errAnswer
+		}
+		size := 4 + int(binary.LittleEndian.Uint32(body))
+		payload := body[4:size:size]
+		body = body[size:]
+		id, name := activation.Head(payload)
+		h.publish(id, name, payload)
+	}
+	return nil
+}
+
+// announce tells the other nodes that have listeners what Kafka has acknowledged. Those that do not answer miss it: Kafka has it for good.
+func (n *Node) announce(published []kafka.Message) {
+	var body []byte
+	for member, p := range n.heard.all() {
+		if !p.listening || time.Since(p.at) > peerSilence || len(published) == 0 {
+			continue
+		}
+		if body == nil {
+			for i := range published {
+				body = binary.LittleEndian.AppendUint32(body, uint32(len(published[i].Value)))
+				body = append(body, published[i].Value...)
+			}
+		}
+		ctx, cancel := context.WithTimeout(n.running, tickInterval)
+		_, _ = n.transport.Call(ctx, member, callAnnounce, body)
+		cancel()
 	}
 }

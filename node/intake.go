@@ -177,7 +177,7 @@ func (k *intake) Revoked(streams []kafka.Stream) {
 		if in := k.inputs[s]; in != nil {
 			k.level(in)
 			in.mu.Lock()
-			in.advance(k.n.members)
+			in.advance(k.n)
 			in.commit(k.n)
 			in.mu.Unlock()
 		}
@@ -281,7 +281,7 @@ func (k *intake) send(p *proposal, j int, last int64) {
 
 func (k *intake) propose(p *proposal, last int64) {
 	p.events = p.Events()
-	if err := p.member.group.Propose(p.Seal(last, k.n.now()), p.done); err != nil {
+	if err := p.member.submit(p.Seal(last, k.n.now()), p.done); err != nil {
 		p.applied(0, nil, err)
 	}
 }
@@ -294,7 +294,10 @@ func (p *proposal) applied(index uint64, result any, err error) {
 	switch {
 	case err != nil:
 		in.resend = true
-		if !errors.Is(err, group.ErrClosed) {
+		switch {
+		case errors.Is(err, group.ErrNotLeader), errors.Is(err, group.ErrUnknown): // another replica takes over: the marks tell what it has
+			p.member.stalled.Store(time.Now().UnixNano())
+		case !errors.Is(err, group.ErrClosed):
 			k.log.Error("shard did not take a batch", "shard", p.member.id, "stream", in.stream.String(), "error", err)
 		}
 	case r.Outcome == shard.Accepted:
@@ -403,7 +406,7 @@ func (k *intake) tick() {
 		}
 		k.level(in)
 		in.mu.Lock()
-		in.advance(k.n.members)
+		in.advance(k.n)
 		in.commit(k.n)
 		in.mu.Unlock()
 	}
@@ -440,16 +443,16 @@ func (k *intake) level(in *input) {
 }
 
 // advance finds out which marks survive a power cut by now. in.mu is held.
-func (in *input) advance(members []*member) {
+func (in *input) advance(n *Node) {
 	for j := range in.progress {
 		pr := &in.progress[j]
-		durable := members[j].group.Durable()
-		n := 0
-		for n < len(pr.pending) && pr.pending[n].index <= durable {
-			pr.durable = max(pr.durable, pr.pending[n].mark)
-			n++
+		durable := n.durable(n.members[j])
+		done := 0
+		for done < len(pr.pending) && pr.pending[done].index <= durable {
+			pr.durable = max(pr.durable, pr.pending[done].mark)
+			done++
 		}
-		pr.pending = append(pr.pending[:0], pr.pending[n:]...)
+		pr.pending = append(pr.pending[:0], pr.pending[done:]...)
 	}
 }
 

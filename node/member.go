@@ -1,9 +1,12 @@
 package node
 
 import (
+	"context"
+	"errors"
 	"io"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"dashi/shard"
 	"dashi/shard/group"
@@ -20,9 +23,11 @@ type member struct {
 	mu    sync.RWMutex
 	shard *shard.Shard
 
-	group *group.Group
-	grew  chan struct{} // has one token when the outbox may have grown
-	talks chan struct{} // has one token when there may be messages for other shards
+	group   *group.Group
+	lane    *lane         // to the leader on another node
+	stalled atomic.Int64  // when a batch last found no leader, in Unix nanoseconds
+	grew    chan struct{} // has one token when the outbox may have grown
+	talks   chan struct{} // has one token when there may be messages for other shards
 
 	due     atomic.Int64  // shard.Wake after the last entry
 	ticking atomic.Bool   // a tick is on its way
@@ -90,18 +95,58 @@ func (m *member) Restore(r io.Reader) error {
 
 // propose puts an entry into the shard's log and waits for its result.
 func (m *member) propose(entry []byte) (*shard.Result, error) {
+	result, err := propose(m.group, entry)
+	r, _ := result.(*shard.Result)
+	return r, err
+}
+
+// ask proposes an entry to the shard's leader, wherever that is, and waits for its result.
+func (m *member) ask(entry []byte) (*shard.Result, error) {
 	type answer struct {
-		r   *shard.Result
-		err error
+		result *shard.Result
+		err    error
 	}
 	c := make(chan answer, 1)
-	err := m.group.Propose(entry, func(_ uint64, result any, err error) {
-		r, _ := result.(*shard.Result)
-		c <- answer{r, err}
+	err := m.submit(entry, func(_ uint64, result any, err error) {
+		a := answer{err: err}
+		if r, ok := result.(*shard.Result); ok {
+			kept := *r
+			a.result = &kept
+		}
+		c <- a
 	})
 	if err != nil {
 		return nil, err
 	}
 	a := <-c
-	return a.r, a.err
+	return a.result, a.err
 }
+
+// command is ask, again and again until a leader has taken the entry. One that is applied twice must do no harm.
+func (m *member) command(ctx context.Context, entry []byte) (*shard.Result, error) {
+	for {
+		r, err := m.ask(entry)
+		if !errors.Is(err, group.ErrNotLeader) && !errors.Is(err, group.ErrUnknown) {
+			return r, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(changePause):
+		}
+	}
+}
+
+// leads says whether this replica leads its group.
+func (m *member) leads() bool {
+	_, here := m.group.Leader()
+	return here
+}
+
+// leaderless says whether a batch has just found no leader, or one that does not answer: there is one again in a moment.
+func (m *member) leaderless() bool {
+	return time.Since(time.Unix(0, m.stalled.Load())) < leaderPause
+}
+
+// leaderOf is the member that leads a group as far as its replica here knows; empty when it knows none.
+func leaderOf(g *group.Group) string { return g.Progress().Leader }

@@ -18,9 +18,9 @@ import (
 	"dashi/pipeline/kafka"
 	"dashi/pipeline/recipe"
 	"dashi/ring"
-	"dashi/shard"
+	"dashi/ring/gossip"
 	"dashi/shard/group"
-	"dashi/shard/profile"
+	"dashi/shard/transport"
 )
 
 // Node is a running node. Open builds it, Close ends it.
@@ -29,6 +29,14 @@ type Node struct {
 	version  string
 	log      *slog.Logger
 	started  time.Time
+
+	identity     dataIdentity
+	nodeListener net.Listener   // nil: no other nodes
+	gossip       *gossip.Gossip // nil: no other nodes
+	transport    *transport.Transport
+	heard        *heard
+	directory    *directory
+	recipes      []recipe.Source // that this node was given; nil: none
 
 	cookbook atomic.Pointer[cookbook]
 	host     *group.Host
@@ -48,12 +56,16 @@ type Node struct {
 	intake     *intake
 	source     *kafka.Source
 
-	resp     *resp.Server
-	respAddr net.Addr
-	http     *http.Server
-	httpAddr net.Addr
+	resp         *resp.Server
+	respAddr     net.Addr
+	http         *http.Server
+	httpListener net.Listener
+	httpAddr     net.Addr
 
+	running context.Context // until Close
 	stop    context.CancelFunc
+	calling sync.WaitGroup // what calls other nodes
+	open    atomic.Bool    // the shards are: calls of other nodes are answered
 	movers  sync.WaitGroup // what moves events
 	serving sync.WaitGroup // what answers clients
 	failed  chan error     // an error that ends the node
@@ -67,14 +79,28 @@ type Options struct {
 	Log     *slog.Logger
 	// Recipes, when not nil, are used in place of the files that Settings.Recipes names.
 	Recipes []recipe.Source
+
+	renounce error // why this node must not go on as who it was
 }
+
+// sessionTimeout is how long the partitions of a dead node wait for it: the least that brokers allow by default.
+const sessionTimeout = 6 * time.Second
 
 // tickInterval is how often marks are levelled and offsets committed.
 const tickInterval = 500 * time.Millisecond
 
-// Open builds a node from the bottom to the top: log, shards, cookbook, Kafka, front doors. When a step fails, what was
-// built before is closed again.
-func Open(ctx context.Context, settings Settings, o Options) (n *Node, err error) {
+// Open builds a node from the bottom to the top: log, cluster, shards, cookbook, Kafka, front doors. When a step fails, what was
+// built before is closed again. A node that may have lost what it has acknowledged is opened as a new one.
+func Open(ctx context.Context, settings Settings, o Options) (*Node, error) {
+	n, err := open(ctx, settings, o)
+	if err == nil || !errors.Is(err, group.ErrDirty) || settings.Gossip.Listen == "" {
+		return n, err
+	}
+	o.renounce = err
+	return open(ctx, settings, o)
+}
+
+func open(ctx context.Context, settings Settings, o Options) (n *Node, err error) {
 	if err := settings.Check(); err != nil {
 		return nil, fmt.Errorf("the settings are wrong: %w", err)
 	}
@@ -91,8 +117,7 @@ func Open(ctx context.Context, settings Settings, o Options) (n *Node, err error
 	if n.log == nil {
 		n.log = slog.New(slog.DiscardHandler)
 	}
-	running, stop := context.WithCancel(context.Background())
-	n.stop = stop
+	n.running, n.stop = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, n.Close())
@@ -100,16 +125,46 @@ func Open(ctx context.Context, settings Settings, o Options) (n *Node, err error
 		}
 	}()
 
-	// The directory is ours alone, and was made for this number of shards.
+	// The data directory is ours alone, and was made for this cluster and number of shards.
 	if err := n.claim(); err != nil {
+		return n, err
+	}
+	if err := n.checkLog(o.renounce); err != nil {
+		return n, err
+	}
+	if err := n.readRecipes(o.Recipes); err != nil {
+		return n, err
+	}
+	// Ports, before anybody is told of them.
+	if err := n.listen(); err != nil {
+		return n, err
+	}
+	// The cluster: who is there, which one it is, who holds what.
+	if err := n.openGossip(); err != nil {
+		return n, err
+	}
+	if err := n.found(ctx); err != nil {
+		return n, err
+	}
+	if err := n.openPeers(); err != nil {
+		return n, err
+	}
+	if err := n.openHost(); err != nil {
+		return n, err
+	}
+	if err := n.openDirectory(ctx); err != nil {
 		return n, err
 	}
 	// The shards: newest snapshot, then the log.
 	if err := n.openShards(); err != nil {
 		return n, err
 	}
+	n.open.Store(true)
+	if err := n.awaitMoves(ctx); err != nil {
+		return n, err
+	}
 	// The cookbook, on every shard.
-	if err := n.openCookbook(o.Recipes); err != nil {
+	if err := n.openCookbook(ctx); err != nil {
 		return n, err
 	}
 	// The clock that the shards follow.
@@ -120,73 +175,59 @@ func Open(ctx context.Context, settings Settings, o Options) (n *Node, err error
 	if err := n.openKafka(ctx); err != nil {
 		return n, err
 	}
+	n.poll(ctx)
 	// Look-ups are answered before events are consumed.
 	if err := n.openDoors(); err != nil {
 		return n, err
 	}
 	// Activations leave, events come in.
-	n.start(running)
+	n.start(n.running)
 	n.ready.Store(true)
 	return n, nil
 }
 
 func (n *Node) onClose(f func() error) { n.closers = append(n.closers, f) }
 
-// openShards opens the log and every shard on it.
-func (n *Node) openShards() error {
-	host, err := group.OpenHost(n.hostSettings())
+// openHost opens the log and the snapshots.
+func (n *Node) openHost() error {
+	settings := n.hostSettings()
+	host, err := group.OpenHost(settings)
 	if err != nil {
 		return n.inUse(err)
 	}
 	n.host = host
 	n.onClose(host.Close)
-	memory := profile.NewMemory()
-	compile := compileOnce()
-	for i := range n.settings.Shards {
-		m := newMember(uint32(i), shard.Settings{
-			OutboxBytes:  n.settings.Limits.OutboxBytes,
-			RecentMillis: n.settings.Limits.RecentTime.Milliseconds(),
-			RecentIDs:    n.settings.Limits.RecentIDs,
-			Self:         i,
-			Home:         n.home,
-			Compile:      compile,
-			Memory:       memory,
-		}, n.sooner)
-		if m.group, err = host.Open(m.id, m); err != nil {
-			return fmt.Errorf("cannot open shard %d: %w", i, err)
-		}
-		n.members = append(n.members, m)
-		n.couriers = append(n.couriers, &courier{n: n, m: m, peers: localPeers{n}})
-	}
 	return nil
 }
 
 // home is the shard of an identifier's hash.
 func (n *Node) home(hash uint64) int { return ring.Shard(hash, n.settings.Shards) }
 
-func (n *Node) openCookbook(sources []recipe.Source) error {
-	if sources == nil {
-		var err error
-		if sources, err = ReadRecipes(n.settings.Recipes); err != nil {
-			return err
-		}
-	}
-	if err := n.adopt(sources); err != nil {
+// listen opens all ports. Nobody is served yet.
+func (n *Node) listen() (err error) {
+	if n.httpListener, err = listen(n.settings.HTTP.Listen, "http.listen", "--http"); err != nil {
 		return err
 	}
-	n.formats = map[string]*format{}
-	for _, in := range n.settings.Kafka.Inputs {
-		if err := checkFormat(in.Decoder, n.cookbook.Load().Program); err != nil {
-			return fmt.Errorf("cannot read topic %q: %w", in.Topic, err)
+	n.httpAddr = n.httpListener.Addr()
+	n.onClose(func() error { // the server does it, once there is one
+		if err := n.httpListener.Close(); !errors.Is(err, net.ErrClosed) {
+			return err
 		}
-		n.formats[in.Topic] = &format{name: in.Decoder}
-	}
-	return nil
+		return nil
+	})
+	return n.listenForPeers()
 }
 
 // openKafka opens the broker, if it is embedded, and the writers.
 func (n *Node) openKafka(ctx context.Context) error {
 	k := &n.settings.Kafka
+	n.formats = map[string]*format{}
+	for _, in := range k.Inputs {
+		if err := checkFormat(in.Decoder, n.cookbook.Load().Program); err != nil {
+			return fmt.Errorf("cannot read topic %q: %w", in.Topic, err)
+		}
+		n.formats[in.Topic] = &format{name: in.Decoder}
+	}
 	n.kafka = kafka.Settings{
 		Brokers:  k.Brokers,
 		ClientID: "dashi",
@@ -234,7 +275,11 @@ func (n *Node) openKafka(ctx context.Context) error {
 	for i, in := range k.Inputs {
 		topics[i] = in.Topic
 	}
-	n.source, err = kafka.NewSource(kafka.SourceSettings{Settings: n.kafka, Group: n.settings.Cluster, Topics: topics, Lost: n.lost}, n.intake)
+	in := kafka.SourceSettings{Settings: n.kafka, Group: n.settings.Cluster, Topics: topics, Lost: n.lost}
+	if n.gossip != nil { // a node that comes back at once has its partitions again, and nobody else waits
+		in.InstanceID, in.SessionTimeout = n.identity.member(), sessionTimeout
+	}
+	n.source, err = kafka.NewSource(in, n.intake)
 	return err
 }
 
@@ -272,16 +317,11 @@ func (n *Node) openDoors() error {
 		})
 		n.onClose(n.resp.Close)
 	}
-	l, err := listen(n.settings.HTTP.Listen, "http.listen", "--http")
-	if err != nil {
-		return err
-	}
-	n.httpAddr = l.Addr()
 	api := httpapi.New(n.httpSettings(), httpBackend{n}, n.metricsHandler(), console.Handler(consoleBackend{n}))
-	n.http = httpapi.NewServer(n.debug(api))
+	n.http = httpapi.NewServer(n.debug(n.consistent(api)))
 	n.http.RegisterOnShutdown(api.Close)
 	n.serving.Go(func() {
-		if err := n.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		if err := n.http.Serve(n.httpListener); !errors.Is(err, http.ErrServerClosed) {
 			n.fail(fmt.Errorf("cannot serve HTTP on %s: %w", n.settings.HTTP.Listen, err))
 		}
 	})
@@ -327,12 +367,14 @@ func (n *Node) start(ctx context.Context) {
 			case <-ctx.Done():
 				return
 			case <-tick.C:
+				n.poll(ctx)
 				n.intake.tick()
 			}
 		}
 	})
 	n.movers.Go(func() { n.keepTime(ctx) })
 	n.movers.Go(func() { n.metrics.run(ctx, n) })
+	n.movers.Go(func() { n.lead(ctx) })
 }
 
 // fail reports an error that the node cannot live with.
@@ -404,6 +446,9 @@ func (n *Node) holdBack() string {
 	}
 	var bytes int64
 	for _, m := range n.members {
+		if m.leaderless() {
+			return fmt.Sprintf("shard %d has no leader that takes events", m.id)
+		}
 		m.mu.RLock()
 		st := m.shard.Stats()
 		m.mu.RUnlock()

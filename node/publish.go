@@ -10,6 +10,7 @@ import (
 	"dashi/pipeline/activation"
 	"dashi/pipeline/kafka"
 	"dashi/shard"
+	"dashi/shard/group"
 )
 
 // Limits of one transaction: large enough that its fixed cost does not show, small enough to be quick.
@@ -55,11 +56,25 @@ func (p *publisher) send(ctx context.Context, from, to uint64, entries []kafka.M
 	return p.outlet.Publish(ctx, from, to, entries)
 }
 
-// run publishes until ctx is done. The outlet reads its position from Kafka, so a node that takes the shard over, or
+// run publishes, while this replica leads, until ctx is done. The outlet reads its position from Kafka, so a node that takes the shard over, or
 // this one after a crash, goes on exactly after the last transaction that was committed.
 func (p *publisher) run(ctx context.Context) {
+	tick := time.NewTicker(governInterval)
+	defer tick.Stop()
 	for ctx.Err() == nil {
+		if !p.m.leads() { // the node that does publishes; opening its outlet fences ours
+			p.outlet = nil
+			p.trouble.Store(nil)
+			select {
+			case <-ctx.Done():
+			case <-tick.C:
+			}
+			continue
+		}
 		err := p.publish(ctx)
+		if errors.Is(err, group.ErrNotLeader) || errors.Is(err, group.ErrUnknown) {
+			continue
+		}
 		if err == nil {
 			p.trouble.Store(nil)
 			select {
@@ -186,12 +201,13 @@ func (p *publisher) collect(from uint64) (to uint64) {
 	return to
 }
 
-// announce hands what Kafka has acknowledged to the listeners on this node.
+// announce hands what Kafka has acknowledged to the listeners on this node, and to the other nodes that have some.
 func (p *publisher) announce() {
 	for i := range p.entries {
 		id, name := activation.Head(p.entries[i].Value)
 		p.n.hub.publish(id, name, p.entries[i].Value)
 	}
+	p.n.announce(p.entries)
 	p.n.metrics.published.Add(uint64(len(p.entries)))
 }
 

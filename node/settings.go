@@ -23,11 +23,36 @@ type Settings struct {
 	// Clock is wall, or event: time passes with the times of events, as for a replay of history.
 	Clock string `yaml:"clock"`
 
+	Node   NodeSettings   `yaml:"node"`
+	Gossip GossipSettings `yaml:"gossip"`
+
 	HTTP   HTTPSettings  `yaml:"http"`
 	RESP   RESPSettings  `yaml:"resp"`
 	Kafka  KafkaSettings `yaml:"kafka"`
 	Log    LogSettings   `yaml:"log"`
 	Limits LimitSettings `yaml:"limits"`
+}
+
+// NodeSettings are this node, as the others know it.
+type NodeSettings struct {
+	// ID is unique in the cluster and stays with the data directory. Empty: one is drawn when that is made.
+	ID     string `yaml:"id"`
+	Zone   string `yaml:"zone"`
+	Weight int    `yaml:"weight"`
+	// Listen is for the other nodes; empty: there are none. Advertise is what they are told; empty: Listen.
+	Listen    string `yaml:"listen"`
+	Advertise string `yaml:"advertise"`
+}
+
+// GossipSettings say how nodes find each other.
+type GossipSettings struct {
+	Listen    string   `yaml:"listen"`
+	Advertise string   `yaml:"advertise"`
+	Join      []string `yaml:"join"`
+	// Expect is how many nodes found the cluster together.
+	Expect int `yaml:"expect"`
+	// Keys encrypt, in base64: the first encrypts, all decrypt.
+	Keys []string `yaml:"keys"`
 }
 
 // HTTPSettings are those of the HTTP front door.
@@ -112,6 +137,8 @@ func DefaultSettings() Settings {
 		Data:    "data",
 		Shards:  16,
 		Clock:   "wall",
+		Node:    NodeSettings{Weight: 1},
+		Gossip:  GossipSettings{Expect: 1},
 		HTTP:    HTTPSettings{Listen: "127.0.0.1:7070"},
 		RESP:    RESPSettings{Listen: "127.0.0.1:6380"},
 		Kafka: KafkaSettings{
@@ -172,6 +199,7 @@ func (s *Settings) Check() error {
 			bad("%s: %q is not host:port", name, addr)
 		}
 	}
+	errs = append(errs, s.checkCluster()...)
 	if s.Kafka.Embedded.Listen == "" && len(s.Kafka.Brokers) == 0 {
 		bad("kafka.brokers: name at least one broker, or set kafka.embedded.listen")
 	}

@@ -23,6 +23,9 @@ func TestSampleIsTheDefaults(t *testing.T) {
 	if len(got.HTTP.WriteKeys) == 0 {
 		got.HTTP.WriteKeys = nil
 	}
+	if len(got.Gossip.Join)+len(got.Gossip.Keys) == 0 {
+		got.Gossip.Join, got.Gossip.Keys = nil, nil
+	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("sample:\n%+v\ndefaults:\n%+v", got, want)
 	}
@@ -74,4 +77,31 @@ func TestSettingsErrors(t *testing.T) {
 	f("kafka: {inputs: [{topic: a, decoder: segment}, {topic: a, decoder: msgpack}]}\n", `kafka.inputs[1].topic: "a" is kafka.inputs[0] already`)
 	f("kafka: {dead: x, activations: x}\n", "the same topic")
 	f("limits: {outbox_bytes: 0}\n", "limits.outbox_bytes: must be positive")
+}
+
+// The nodes of the compose file have settings that are right, and the same cluster.
+func TestComposeFile(t *testing.T) {
+	text, err := os.ReadFile("../deploy/compose.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct {
+		Configs map[string]struct{ Content string }
+	}
+	if err := yaml.Unmarshal(text, &file); err != nil {
+		t.Fatal(err)
+	}
+	if len(file.Configs) != 3 {
+		t.Fatalf("%d nodes", len(file.Configs))
+	}
+	for name, c := range file.Configs {
+		path := filepath.Join(t.TempDir(), "dashi.yml")
+		if err := os.WriteFile(path, []byte(c.Content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		s, err := ReadSettings(path)
+		if err != nil || s.Gossip.Expect != 3 || s.Node.Advertise != name+":7071" || len(s.Gossip.Join) != 3 {
+			t.Errorf("%s: %v, %+v", name, err, s)
+		}
+	}
 }

@@ -17,6 +17,7 @@ import (
 // Status is what GET /v1/status answers and what `dashi status` and the console show.
 type Status struct {
 	Cluster  string    `json:"cluster"`
+	Node     string    `json:"node"` // the one that answers
 	Version  string    `json:"version"`
 	Started  time.Time `json:"started"`
 	Uptime   string    `json:"uptime"`
@@ -32,6 +33,8 @@ type Status struct {
 	Latency     LatencyStatus    `json:"latency"`
 	Activations ActivationStatus `json:"activations"`
 	Kafka       KafkaStatus      `json:"kafka"`
+	Nodes       []NodeStatus     `json:"nodes"`
+	Directory   DirectoryStatus  `json:"directory"`
 	Shards      []ShardStatus    `json:"shards"`
 	Log         LogStatus        `json:"log"`
 }
@@ -121,6 +124,9 @@ type ShardStatus struct {
 	// RecentSince is since when every message id is remembered; the zero time: since the beginning.
 	RecentSince time.Time `json:"recent_since,omitzero"`
 	Hash        string    `json:"hash,omitempty"`
+	// Leader is the node that leads the shard; empty: none is known. The other figures are those of the replica on this node.
+	Leader   string          `json:"leader"`
+	Replicas []ReplicaStatus `json:"replicas"`
 }
 
 // LogStatus is the log on disk.
@@ -163,6 +169,7 @@ func (n *Node) Status(hashes bool) *Status {
 	}
 	n.shardStatus(st, hashes)
 	n.clockStatus(st)
+	n.clusterStatus(st)
 	n.streamStatus(st)
 	n.logStatus(st)
 	st.Latency, st.Events.PerSecond = n.metrics.lastMinute()

@@ -188,6 +188,7 @@ type node struct {
 	t                       testing.TB
 	data, http, resp, kafka string
 	flags, env              []string
+	config                  string // of a node of a cluster: it runs dashi serve
 }
 
 func newNode(t testing.TB, flags ...string) *node {
@@ -199,6 +200,10 @@ func newNode(t testing.TB, flags ...string) *node {
 
 func (n *node) launch() {
 	n.t.Helper()
+	if n.config != "" {
+		n.process = launch(n.t, n.env, "serve", "--config", n.config, "--log", "warn")
+		return
+	}
 	args := []string{"dev", "--data", n.data, "--http", n.http, "--resp", n.resp, "--kafka", n.kafka}
 	n.process = launch(n.t, n.env, append(args, n.flags...)...)
 }

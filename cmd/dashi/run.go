@@ -94,7 +94,7 @@ keeps the profiles, the log and the broker's topics: stop it, start it again, an
 		out := c.OutOrStdout()
 		fmt.Fprintf(out, "dashi %s: opening %s\n", version, data)
 		return run(c.Context(), s, o, func(n *node.Node) { greet(out, n, demo) }, func(ctx context.Context, n *node.Node) error {
-			return playDemo(ctx, n, demo, people)
+			return playDemo(ctx, n.KafkaSettings(), demo, people)
 		})
 	}
 	return c
@@ -173,13 +173,12 @@ func greet(out io.Writer, n *node.Node, demo float64) {
 // demoPatience is how long the end of the demo waits for Kafka.
 const demoPatience = 2 * time.Second
 
-// playDemo sends shop traffic to the node's input topic, as any producer would. In its first seconds it sends what
+// playDemo sends shop traffic to the input topic, as any producer would. In its first seconds it sends what
 // some minutes would bring, so that there is something to see at once.
-func playDemo(ctx context.Context, n *node.Node, rate float64, people int) error {
+func playDemo(ctx context.Context, settings kafka.Settings, rate float64, people int) error {
 	if rate <= 0 {
 		return nil
 	}
-	settings := n.KafkaSettings()
 	settings.ClientID = "dashi-demo"
 	producer, err := kafka.NewProducer(kafka.ProducerSettings{Settings: settings, Topic: "dashi.events", Linger: 5 * time.Millisecond})
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -66,7 +67,7 @@ func printStatus(out io.Writer, st *node.Status) {
 	if !st.Ready {
 		state = "not ready"
 	}
-	fmt.Fprintf(w, "node\t%s, %s, up %s\n", st.Cluster, state, st.Uptime)
+	fmt.Fprintf(w, "node\t%s of %s, %s, up %s\n", st.Node, st.Cluster, state, st.Uptime)
 	for _, t := range st.Trouble {
 		fmt.Fprintf(w, "trouble\t%s\n", t)
 	}
@@ -93,9 +94,32 @@ func printStatus(out io.Writer, st *node.Status) {
 	for _, s := range st.Kafka.Streams {
 		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\n", s.Topic, s.Partition, s.Read, s.Applied, s.Durable)
 	}
-	fmt.Fprintln(w, "\nSHARD\tPROFILES\tEVENTS\tKIB\tOUTBOX\tHASH")
+	if len(st.Nodes) > 1 {
+		fmt.Fprintf(w, "\ndirectory\tepoch %d, led by %s, cookbook version %d\n\n", st.Directory.Epoch, st.Directory.Leader, st.Directory.Cookbook)
+		fmt.Fprintln(w, "NODE\tSTATE\tZONE\tREPLICAS\tLEADS\tHTTP\tNODE ADDRESS")
+		for _, n := range st.Nodes {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%s\n", n.ID, n.State, n.Zone, n.Replicas, n.Leads, n.HTTP, n.Node)
+		}
+	}
+	fmt.Fprintln(w, "\nSHARD\tPROFILES\tEVENTS\tKIB\tOUTBOX\tLEADER\tREPLICAS (ENTRIES BEHIND)\tHASH")
 	for _, s := range st.Shards {
-		fmt.Fprintf(w, "%d\t%d\t%d\t%d\t%d\t%s\n", s.ID, s.Profiles, s.Events, s.Bytes>>10, s.OutboxEntries, s.Hash)
+		fmt.Fprintf(w, "%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\n", s.ID, s.Profiles, s.Events, s.Bytes>>10, s.OutboxEntries, s.Leader, replicaText(s.Replicas), s.Hash)
 	}
 	w.Flush()
+}
+
+// replicaText is a line of replicas: n1 n2(3) n3(silent).
+func replicaText(replicas []node.ReplicaStatus) string {
+	var words []string
+	for _, r := range replicas {
+		word := r.Node
+		switch {
+		case r.Silent:
+			word += "(silent)"
+		case r.Lag > 0:
+			word += fmt.Sprintf("(%d)", r.Lag)
+		}
+		words = append(words, word)
+	}
+	return strings.Join(words, " ")
 }

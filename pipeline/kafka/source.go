@@ -123,6 +123,7 @@ func (s *Source) session(ctx context.Context) error {
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
 		kgo.SessionTimeout(s.settings.SessionTimeout),
 		kgo.HeartbeatInterval(s.settings.SessionTimeout/4),
+		kgo.RebalanceTimeout(2*s.settings.SessionTimeout), // a member that died holds all others up for no longer
 		kgo.DisableAutoCommit(),
 		kgo.BlockRebalanceOnPoll(),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),

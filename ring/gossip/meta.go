@@ -15,7 +15,7 @@ type Meta struct {
 	HTTP        string // host:port for clients
 	Zone        string
 	Weight      uint16
-	// Expect is how many nodes a cluster that does not exist yet waits for, 0: this node waits to be let in.
+	// Expect is how many nodes found a cluster that does not exist yet; 0: it does.
 	Expect uint16
 }
 

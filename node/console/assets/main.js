@@ -69,7 +69,12 @@ function figures(st) {
 function tables(st) {
   const shards = st.shards || [], streams = st.kafka.streams || [];
   rows($('shards').tBodies[0], shards.map(s => [s.id, count(s.profiles), count(s.events), bytes(s.bytes),
-    s.outbox_entries ? `${count(s.outbox_entries)} (${bytes(s.outbox_bytes)})` : '0', count(s.index), count(s.durable)]));
+    s.outbox_entries ? `${count(s.outbox_entries)} (${bytes(s.outbox_bytes)})` : '0', count(s.index), count(s.durable), s.leader || 'none',
+    (s.replicas || []).filter(r => r.silent || r.lag).map(r => r.node + ' ' + (r.silent ? 'silent' : count(r.lag))).join(', ') || '–']));
+  const nodes = st.nodes || [], directory = st.directory || {};
+  $('ring').hidden = nodes.length < 2;
+  rows($('nodes').tBodies[0], nodes.map(n => [n.id + (n.self ? ' (this)' : ''), n.state, n.zone || '–', n.replicas, n.leads, n.http]));
+  say($('nodes-note'), `directory at epoch ${directory.epoch}, led by ${directory.leader || 'nobody'}`);
   rows($('streams').tBodies[0], streams.map(s => [s.topic, s.partition, count(s.read), count(s.applied), count(s.durable)]));
   say($('shards-note'), `log ${bytes(st.log.bytes)}, ${st.log.durability}`);
   $('shards-note').title = st.recovery || '';

@@ -1,0 +1,292 @@
+package main_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"dashi/pipeline/kafka"
+)
+
+// fleet is a cluster of processes, with a broker beside them that nobody kills.
+type fleet struct {
+	t     *testing.T
+	nodes []*node
+}
+
+// newFleet starts nodes that hold all shards each.
+func newFleet(t *testing.T, size int, recipes ...string) *fleet {
+	t.Helper()
+	broker, err := kafka.OpenBroker(kafka.BrokerSettings{Addr: "127.0.0.1:0", Dir: t.TempDir()})
+	check(t, err)
+	f := &fleet{t: t}
+	var join []string
+	for range size {
+		join = append(join, freeAddr(t))
+	}
+	for i := range size {
+		n := newNode(t)
+		n.kafka, n.config = broker.Addr(), filepath.Join(n.data, "dashi.yml")
+		text, err := json.Marshal(map[string]any{ // JSON is YAML
+			"data": n.data, "recipes": recipes,
+			"http": map[string]any{"listen": n.http}, "resp": map[string]any{"listen": n.resp}, "kafka": map[string]any{"brokers": []string{n.kafka}},
+			"node":   map[string]any{"id": fmt.Sprint("n", i+1), "listen": freeAddr(t)},
+			"gossip": map[string]any{"listen": join[i], "join": join, "expect": size},
+		})
+		check(t, err)
+		check(t, os.WriteFile(n.config, text, 0o600))
+		f.nodes = append(f.nodes, n)
+		n.launch()
+	}
+	t.Cleanup(func() {
+		for i, n := range f.nodes {
+			if t.Failed() {
+				_, text, err := n.try("GET", "/v1/status", "")
+				t.Logf("node %d: %s %v", i+1, text, err)
+			}
+			n.kill()
+		}
+		check(t, broker.Close())
+	})
+	for _, n := range f.nodes {
+		n.ready()
+	}
+	return f
+}
+
+// alike waits until all nodes are idle, and checks that their replicas are equal.
+func (f *fleet) alike() *status {
+	f.t.Helper()
+	var first *status
+	for i, n := range f.nodes {
+		st := n.idle()
+		if i == 0 {
+			first = st
+		} else if !slices.Equal(st.hashes(), first.hashes()) {
+			f.t.Errorf("state hashes of node %d are\n%q, those of node 1\n%q", i+1, st.hashes(), first.hashes())
+		}
+	}
+	return first
+}
+
+const clusterRecipe = `
+recipe: cluster
+fields:
+  properties.n: number
+attributes:
+  visits: {kind: count, on: Visit}
+  total: {kind: sum, on: Visit, value: properties.n}
+audiences:
+  regulars: {when: visits >= 10}
+activations:
+  seen: {on: {event: Visit}}
+`
+
+// Three nodes, one of which is killed and started again and again: every event is applied exactly once, each activation leaves once, the replicas are
+// equal, and local look-ups at the nodes that live are always answered.
+func TestClusterNodesKilled(t *testing.T) {
+	const people, rounds = 200, 25
+	recipe := filepath.Join(t.TempDir(), "cluster.yml")
+	check(t, os.WriteFile(recipe, []byte(clusterRecipe), 0o600))
+	f := newFleet(t, 3, recipe)
+
+	var sending sync.WaitGroup
+	pace := make(chan struct{}, rounds)
+	producer := f.nodes[0].producer()
+	sending.Go(func() {
+		for round := range rounds {
+			<-pace
+			var messages []kafka.Message
+			for i := range people {
+				messages = append(messages, kafka.Message{Key: fmt.Appendf(nil, "u%d", i), Value: fmt.Appendf(nil,
+					`{"type":"track","event":"Visit","messageId":"%d-%d","userId":"u%d","timestamp":"2026-03-01T10:00:00Z","properties":{"n":%d}}`, round, i, i, round)})
+			}
+			if err := producer.Produce(context.Background(), "", messages); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	watching, unwatch := context.WithCancel(context.Background())
+	sending.Go(func() { watch(watching, t, f.nodes[0]) }) // node 1 is never killed
+	for kill := range rounds / 5 {
+		for range 5 {
+			pace <- struct{}{}
+		}
+		victim := f.nodes[1+kill%2]
+		eventually(t, wait, "events arrive", func() error {
+			if st := decode[status](t, f.nodes[0].ask(http.StatusOK, "GET", "/v1/status", "")); st.Events.Applied < uint64(people*(5*kill+1)) {
+				return fmt.Errorf("%d applied", st.Events.Applied)
+			}
+			return nil
+		})
+		victim.kill()
+		victim.start()
+	}
+	close(pace)
+	unwatch()
+	sending.Wait()
+
+	st := f.alike()
+	if st.Events.Applied != people*rounds || st.Events.Repeated != 0 {
+		t.Errorf("%d events applied, %d repeated; want %d, 0", st.Events.Applied, st.Events.Repeated, people*rounds)
+	}
+	for i := range people {
+		p := decode[struct{ Attributes map[string]float64 }](t, f.nodes[2].ask(http.StatusOK, "GET", fmt.Sprintf("/v1/profiles/user_id:u%d?read=linearizable", i), ""))
+		if p.Attributes["visits"] != rounds || p.Attributes["total"] != rounds*(rounds-1)/2 {
+			t.Errorf("u%d: %v", i, p.Attributes)
+		}
+	}
+	seen := 0
+	for a, times := range f.nodes[0].outcome(st).activations {
+		if times != 1 {
+			t.Errorf("activation %s left %d times", a, times)
+		}
+		if strings.Contains(a, " seen ") {
+			seen++
+		}
+	}
+	if seen != people*rounds {
+		t.Errorf("%d activations for %d events", seen, people*rounds)
+	}
+}
+
+// watch looks one person up until ctx is done: it is never refused, and what has been seen does not go away.
+func watch(ctx context.Context, t *testing.T, n *node) {
+	visits := 0.0
+	for ctx.Err() == nil {
+		status, body, err := n.try("GET", "/v1/profiles/user_id:u7", "")
+		if err != nil || status != http.StatusOK && status != http.StatusNotFound {
+			t.Errorf("a look-up: %d %s %v", status, body, err)
+			return
+		}
+		var p struct{ Attributes map[string]float64 }
+		if status == http.StatusOK && json.Unmarshal([]byte(body), &p) == nil {
+			if p.Attributes["visits"] < visits {
+				t.Errorf("%v visits after %v", p.Attributes["visits"], visits)
+			}
+			visits = p.Attributes["visits"]
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(2 * time.Millisecond): // a steady reader, not a load
+		}
+	}
+}
+
+// The whole file through three nodes that are killed in turn gives what one node gives, to the byte of the state hash and to the activation.
+func TestClusterRetail(t *testing.T) {
+	path, rows := replayFile(t)
+	rows = min(rows, 150_000)
+	recipes, err := filepath.Abs("../../deploy/recipes")
+	check(t, err)
+	one := newNode(t, "--demo", "0", "--recipes", recipes)
+	one.start()
+	report := decode[struct{ Events int }](t, one.must(replayArgs(path, rows)...))
+	want := one.outcome(one.idle())
+	one.interrupt()
+
+	f := newFleet(t, 3, recipes)
+	replay := launch(t, f.nodes[0].env, replayArgs(path, rows, "--rate", "10000")...)
+	for kill := range 4 {
+		victim := f.nodes[1+kill%2]
+		eventually(t, wait, fmt.Sprintf("kill %d", kill+1), func() error {
+			st := decode[status](t, f.nodes[0].ask(http.StatusOK, "GET", "/v1/status", ""))
+			if applied := int(st.Events.Applied + st.Events.Repeated); applied < report.Events*(kill+1)/6 {
+				return fmt.Errorf("%d of %d events applied", applied, report.Events)
+			}
+			return nil
+		})
+		victim.kill()
+		victim.start()
+	}
+	if code := replay.code(2 * wait); code != 0 {
+		t.Fatalf("the replay ended with code %d: %s", code, replay.stderr.String())
+	}
+	st := f.alike()
+	got := f.nodes[0].outcome(st)
+	if !slices.Equal(got.hashes, want.hashes) {
+		t.Errorf("state hashes by shard are\n%q, of one node\n%q", got.hashes, want.hashes)
+	}
+	if !maps.Equal(got.activations, want.activations) {
+		t.Errorf("%d activations, one node made %d others", len(got.activations), len(want.activations))
+	}
+}
+
+// A third node joins two while events come in, is killed on the way, and gets every shard; one that has lost its log comes back as another. Nobody who asks is
+// refused meanwhile.
+func TestClusterJoin(t *testing.T) {
+	const people, rounds = 100, 20
+	recipe := filepath.Join(t.TempDir(), "cluster.yml")
+	check(t, os.WriteFile(recipe, []byte(clusterRecipe), 0o600))
+	f := newFleet(t, 2, recipe)
+	var running sync.WaitGroup
+	watching, unwatch := context.WithCancel(context.Background())
+	running.Go(func() { watch(watching, t, f.nodes[0]) })
+	producer := f.nodes[0].producer()
+	send := func(from, to int) {
+		for round := from; round < to; round++ {
+			var messages []kafka.Message
+			for i := range people {
+				messages = append(messages, kafka.Message{Key: fmt.Appendf(nil, "u%d", i), Value: fmt.Appendf(nil,
+					`{"type":"track","event":"Visit","messageId":"%d-%d","userId":"u%d","timestamp":"2026-03-01T10:00:00Z","properties":{"n":%d}}`, round, i, i, round)})
+			}
+			check(t, producer.Produce(context.Background(), "", messages))
+		}
+	}
+	send(0, rounds/4)
+
+	third := f.join()
+	third.launch()
+	send(rounds/4, rounds/2)
+	eventually(t, wait, "the third is on its way", func() error {
+		st := decode[struct{ Nodes []struct{ ID string } }](t, f.nodes[0].ask(http.StatusOK, "GET", "/v1/status", ""))
+		if len(st.Nodes) < 3 {
+			return fmt.Errorf("%d nodes", len(st.Nodes))
+		}
+		return nil
+	})
+	third.kill()
+	third.start()
+	send(rounds/2, rounds*3/4)
+	f.alike()
+
+	f.nodes[1].kill()
+	check(t, os.RemoveAll(filepath.Join(f.nodes[1].data, "shards")))
+	f.nodes[1].start()
+	send(rounds*3/4, rounds)
+	st := f.alike()
+	unwatch()
+	running.Wait()
+	if st.Events.Applied != people*rounds || st.Events.Repeated != 0 {
+		t.Errorf("%d events applied, %d repeated; want %d, 0", st.Events.Applied, st.Events.Repeated, people*rounds)
+	}
+	f.nodes[2].outcome(st)
+}
+
+// join prepares one more node, which is not started.
+func (f *fleet) join() *node {
+	f.t.Helper()
+	text, err := os.ReadFile(f.nodes[0].config)
+	check(f.t, err)
+	var settings map[string]any
+	check(f.t, json.Unmarshal(text, &settings))
+	n := newNode(f.t)
+	n.kafka, n.config = f.nodes[0].kafka, filepath.Join(n.data, "dashi.yml")
+	settings["data"], settings["http"], settings["resp"] = n.data, map[string]any{"listen": n.http}, map[string]any{"listen": n.resp}
+	settings["node"] = map[string]any{"id": fmt.Sprint("n", len(f.nodes)+1), "listen": freeAddr(f.t)}
+	settings["gossip"].(map[string]any)["listen"] = freeAddr(f.t)
+	text, err = json.Marshal(settings)
+	check(f.t, err)
+	check(f.t, os.WriteFile(n.config, text, 0o600))
+	f.nodes = append(f.nodes, n)
+	return n
+}

@@ -1,0 +1,235 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"dashi/pipeline/recipe"
+	"dashi/ring/meta"
+	"dashi/shard"
+	"dashi/shard/group"
+	"dashi/shard/profile"
+)
+
+// governInterval is how often a node looks whether there is something to do as a leader, besides when the directory changes.
+const governInterval = 50 * time.Millisecond
+
+// openDirectory opens this node's replica of the directory and waits until it has placed all shards.
+func (n *Node) openDirectory(ctx context.Context) (err error) {
+	var members []string
+	if n.gossip == nil || !n.identity.Opened { // a node by itself may begin again: Kafka has the events
+		for _, f := range n.identity.Founders {
+			members = append(members, groupMember(f.Node, f.Incarnation))
+		}
+	}
+	n.directory = newDirectory()
+	if n.directory.group, err = n.openGroup(directoryGroup, n.directory, members); err != nil {
+		return fmt.Errorf("cannot open the directory: %w", err)
+	}
+	if !n.identity.Opened {
+		n.identity.Opened = true
+		if err := n.saveIdentity(); err != nil {
+			return err
+		}
+	}
+	if len(n.identity.Founders) == 0 {
+		if err := n.enter(ctx); err != nil {
+			return err
+		}
+	}
+	return n.governUntil(ctx, "the directory places the shards", func(s *meta.State) bool {
+		return len(s.Shards) > 0 && len(s.Shards[0].Replicas) > 0
+	})
+}
+
+// governUntil governs, when this node leads the directory, until done says so of the state.
+func (n *Node) governUntil(ctx context.Context, what string, done func(*meta.State) bool) error {
+	tick := time.NewTicker(governInterval)
+	defer tick.Stop()
+	for {
+		changed := n.directory.Changed()
+		if done(n.directory.State()) {
+			return nil
+		}
+		if _, here := n.directory.group.Leader(); here {
+			if err := n.govern(ctx); err != nil && !errors.Is(err, group.ErrNotLeader) {
+				return err
+			}
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("not open: waiting until %s: %w", what, ctx.Err())
+		case <-changed:
+		case <-tick.C:
+		}
+	}
+}
+
+// openShards opens a replica of every shard.
+func (n *Node) openShards() error {
+	memory, compile := profile.NewMemory(), compileOnce()
+	s := n.directory.State()
+	if len(s.Shards) != n.settings.Shards {
+		return fmt.Errorf("cluster %s has %d shards, the settings of this node say %d: change shards to that", n.settings.Cluster, len(s.Shards), n.settings.Shards)
+	}
+	for i := range s.Shards {
+		sh := &s.Shards[i]
+		var members []string // a replica that the directory has placed before its group was formed is one of the founders
+		if slices.Contains(sh.Replicas, n.self()) && (n.gossip == nil || !sh.Formed) {
+			for _, r := range sh.Replicas {
+				members = append(members, groupMember(r.Member, r.Incarnation))
+			}
+		}
+		m := newMember(uint32(i), shard.Settings{
+			OutboxBytes:  n.settings.Limits.OutboxBytes,
+			RecentMillis: n.settings.Limits.RecentTime.Milliseconds(),
+			RecentIDs:    n.settings.Limits.RecentIDs,
+			Self:         i,
+			Home:         n.home,
+			Compile:      compile,
+			Memory:       memory,
+		}, n.sooner)
+		var err error
+		if m.group, err = n.openGroup(m.id, m, members); err != nil {
+			return fmt.Errorf("cannot open shard %d: %w", i, err)
+		}
+		m.lane = newLane(n, m)
+		n.members = append(n.members, m)
+		n.couriers = append(n.couriers, &courier{n: n, m: m, peers: leaders{n}})
+	}
+	return nil
+}
+
+// readRecipes reads the recipes that this node is given: the first cookbook of a cluster that it founds.
+func (n *Node) readRecipes(sources []recipe.Source) (err error) {
+	if sources == nil && len(n.settings.Recipes) > 0 {
+		if sources, err = ReadRecipes(n.settings.Recipes); err != nil {
+			return err
+		}
+	}
+	if sources != nil {
+		program, diagnostics := recipe.Compile(sources)
+		if program == nil {
+			return &CheckError{diagnostics}
+		}
+		n.recipes = program.Sources
+	}
+	return nil
+}
+
+// openCookbook waits until the cookbook of the directory is in force on every shard.
+func (n *Node) openCookbook(ctx context.Context) error {
+	if err := n.governUntil(ctx, "there is a cookbook", func(s *meta.State) bool { return s.Cookbook() != nil }); err != nil {
+		return err
+	}
+	if err := n.renew(ctx); err != nil {
+		return err
+	}
+	program, err := compileCookbook(n.directory.State().Cookbook())
+	if err != nil {
+		return err
+	}
+	if n.gossip == nil {
+		if err := n.settle(program); err != nil {
+			return err
+		}
+	}
+	tick := time.NewTicker(governInterval)
+	defer tick.Stop()
+	for {
+		behind := 0
+		for _, m := range n.members {
+			has, err := m.adopt(n, program)
+			if err != nil {
+				return err
+			}
+			if !has {
+				behind++
+			}
+		}
+		if behind == 0 {
+			n.cookbook.Store(newCookbook(program))
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("not open: %d shards have not switched to the cookbook: %w", behind, ctx.Err())
+		case <-tick.C:
+		}
+	}
+}
+
+// self is this node as the directory knows its replicas.
+func (n *Node) self() meta.Replica {
+	return meta.Replica{Member: n.identity.Node, Incarnation: n.identity.Incarnation}
+}
+
+// awaitMoves waits until this node holds every shard: one that has joined is brought them by moves.
+func (n *Node) awaitMoves(ctx context.Context) error {
+	return n.governUntil(ctx, "this node holds all shards", func(s *meta.State) bool {
+		return !slices.ContainsFunc(s.Shards, func(sh meta.Shard) bool { return !slices.Contains(sh.Replicas, n.self()) })
+	})
+}
+
+// openGroup opens a replica of a group. members found the group, if that has not happened; the first of them should lead.
+func (n *Node) openGroup(id uint32, fsm group.FSM, members []string) (*group.Group, error) {
+	r := group.Replica{}
+	for i, m := range members {
+		r.Members = append(r.Members, group.Member{ID: m, Voter: true})
+		r.Prefer = r.Prefer || i == 0 && m == n.identity.member()
+	}
+	return n.host.OpenReplica(id, fsm, r)
+}
+
+// giveBackInterval is how often a node hands one shard to the replica that should lead it.
+const giveBackInterval = time.Second
+
+// lead does, until ctx is done, what falls to whoever leads the directory or a shard.
+func (n *Node) lead(ctx context.Context) {
+	tick := time.NewTicker(giveBackInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-n.directory.Changed():
+		case <-tick.C:
+			n.giveBack(ctx)
+		}
+		n.move(ctx)
+		if _, here := n.directory.group.Leader(); !here {
+			continue
+		}
+		if err := n.govern(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, group.ErrNotLeader) {
+			n.log.Error("cannot look after the cluster", "error", err)
+		}
+	}
+}
+
+// giveBack hands one shard that this node leads to the replica that the directory prefers, if that is there and not behind: after a node was
+// away the others lead what it should.
+func (n *Node) giveBack(ctx context.Context) {
+	s := n.directory.State()
+	levels := n.heard.all()
+	for i, m := range n.members {
+		prefers := groupMember(s.Shards[i].Replicas[0].Member, s.Shards[i].Replicas[0].Incarnation)
+		if prefers == n.identity.member() || !m.leads() {
+			continue
+		}
+		p := levels[prefers]
+		if p == nil || time.Since(p.at) > 2*tickInterval || p.shards[i].applied+giveBackLag < m.group.Applied() {
+			continue
+		}
+		if err := m.group.Transfer(ctx, prefers); err != nil {
+			n.log.Warn("shard stays", "shard", i, "should go to", nodeOf(prefers), "error", err)
+		}
+		return
+	}
+}
+
+// giveBackLag is how many entries a replica may be behind to be handed its shard.
+const giveBackLag = 64

@@ -1,0 +1,307 @@
+package node
+
+import (
+	"cmp"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"crypto/sha256"
+
+	"dashi/ring"
+	"dashi/ring/gossip"
+	"dashi/ring/meta"
+)
+
+// founder is one of the nodes that found the cluster together.
+type founder struct {
+	Node        string `json:"node"`
+	Incarnation uint64 `json:"incarnation"`
+}
+
+// clusterID is the id that these founders give their cluster. All of them work it out alike, so nobody has to decide.
+func clusterID(name string, founders []founder) string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%q", name)
+	for _, f := range founders {
+		fmt.Fprintf(h, " %q %d", f.Node, f.Incarnation)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// openGossip begins to gossip, if the settings say so.
+func (n *Node) openGossip() error {
+	g := &n.settings.Gossip
+	if g.Listen == "" {
+		return nil
+	}
+	keys, err := g.keys()
+	if err != nil {
+		return err
+	}
+	n.gossip, err = gossip.Open(gossip.Settings{
+		ID: n.identity.Node, Label: "dashi:" + n.settings.Cluster, Listen: g.Listen, Advertise: g.Advertise,
+		Keys: keys, Meta: n.gossipMeta(), Log: n.log,
+	})
+	if err != nil {
+		return err
+	}
+	n.onClose(func() error { return errors.Join(n.gossip.Leave(leaveWait), n.gossip.Close()) })
+	return nil
+}
+
+// leaveWait is how long a node that closes waits for somebody to hear it.
+const leaveWait = 2 * time.Second
+
+// gossipMeta is what this node says about itself.
+func (n *Node) gossipMeta() gossip.Meta {
+	return gossip.Meta{
+		Cluster: n.identity.ClusterID, Incarnation: n.identity.Incarnation,
+		Node: n.nodeAddr(), HTTP: n.httpAddr.String(), Zone: n.settings.Node.Zone,
+		Weight: uint16(n.settings.Node.Weight), Expect: n.expects(),
+	}
+}
+
+// expects is how many nodes this one would found a cluster with; 0 when it has one.
+func (n *Node) expects() uint16 {
+	if n.identity.Founded {
+		return 0
+	}
+	return uint16(n.settings.Gossip.Expect)
+}
+
+// nodeAddr is what the others dial.
+func (n *Node) nodeAddr() string {
+	if n.nodeListener == nil {
+		return ""
+	}
+	return cmp.Or(n.settings.Node.Advertise, n.nodeListener.Addr().String())
+}
+
+// found makes sure that the node belongs to a cluster: the one of its data directory, or one that it founds with as many others as the settings
+// expect. It returns when the directory may be opened with the founders as its members.
+//
+// There is no first node. Each that sees enough others works out who the founders are, writes that down for good, and announces the id that follows
+// from it; it goes on when all founders announce the same. So two sets of founders that share a node cannot both come to an end.
+func (n *Node) found(ctx context.Context) error {
+	id := &n.identity
+	if n.gossip == nil {
+		if id.Founded {
+			if len(id.Founders) > 1 {
+				return fmt.Errorf("data directory %q belongs to a cluster of several nodes: set node.listen and gossip.listen", n.settings.Data)
+			}
+			return nil
+		}
+		id.Founders = []founder{{id.Node, id.Incarnation}}
+		id.ClusterID, id.Founded = clusterID(n.settings.Cluster, id.Founders), true
+		return n.saveIdentity()
+	}
+	said := ""
+	retry := time.NewTicker(joinInterval)
+	defer retry.Stop()
+	for {
+		if len(n.settings.Gossip.Join) > 0 && len(n.gossip.Members()) < n.settings.Gossip.Expect {
+			if _, err := n.gossip.Join(n.settings.Gossip.Join); err != nil {
+				n.log.Debug("nobody to join answers yet", "error", err)
+			}
+		}
+		if id.Founded {
+			return n.announceCluster()
+		}
+		if cluster := existing(n.gossip.Members()); cluster != "" && id.ClusterID == "" {
+			id.ClusterID, id.Founded = cluster, true
+			if err := n.saveIdentity(); err != nil {
+				return err
+			}
+			continue
+		}
+		waits, err := n.agree(n.gossip.Members())
+		if err != nil {
+			return err
+		}
+		if waits == "" {
+			continue
+		}
+		if waits != said {
+			n.log.Info("waiting for the cluster", "for", waits)
+			said = waits
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("no cluster: waiting for %s: %w", waits, ctx.Err())
+		case <-n.gossip.Changed():
+		case <-retry.C:
+		}
+	}
+}
+
+// joinInterval is how often a node that does not see enough others looks for them.
+const joinInterval = time.Second
+
+// agree is one step towards the founding. It says what is waited for, or nothing when all founders have agreed.
+func (n *Node) agree(members []gossip.Member) (waits string, err error) {
+	id := &n.identity
+	if id.ClusterID == "" {
+		founders, waits, err := n.founders(members)
+		if err != nil || waits != "" {
+			return waits, err
+		}
+		id.Founders, id.ClusterID = founders, clusterID(n.settings.Cluster, founders)
+		if err := n.saveIdentity(); err != nil {
+			return "", err
+		}
+		if err := n.announceCluster(); err != nil {
+			return "", err
+		}
+	}
+	var missing []string
+	for _, f := range id.Founders {
+		i := slices.IndexFunc(members, func(m gossip.Member) bool {
+			return m.ID == f.Node && m.Meta.Incarnation == f.Incarnation && m.Meta.Cluster == id.ClusterID
+		})
+		if i < 0 && f.Node != id.Node {
+			missing = append(missing, f.Node)
+		}
+	}
+	if len(missing) > 0 {
+		return strings.Join(missing, ", ") + " to agree to found the cluster", nil
+	}
+	id.Founded = true
+	return "", n.saveIdentity()
+}
+
+// announceCluster tells the others which cluster this node belongs to.
+func (n *Node) announceCluster() error {
+	if err := n.gossip.SetMeta(n.gossipMeta()); err != nil {
+		n.log.Debug("not everybody has heard yet", "error", err) // they hear it later
+	}
+	return nil
+}
+
+// founders are the nodes that this one would found a cluster with: the first of those that wait, by id.
+func (n *Node) founders(members []gossip.Member) (founders []founder, waits string, err error) {
+	expect := n.settings.Gossip.Expect
+	for _, m := range members {
+		if m.State != gossip.Alive && m.ID != n.identity.Node || m.Meta.Expect == 0 {
+			continue
+		}
+		if int(m.Meta.Expect) != expect {
+			return nil, "", fmt.Errorf("node %q expects a cluster of %d nodes, this one of %d: set gossip.expect to the same number", m.ID, m.Meta.Expect, expect)
+		}
+		founders = append(founders, founder{m.ID, m.Meta.Incarnation})
+	}
+	if len(founders) < expect {
+		return nil, fmt.Sprintf("%d more nodes of the %d that gossip.expect says", expect-len(founders), expect), nil
+	}
+	founders = founders[:expect]
+	for _, m := range members {
+		if m.Meta.Cluster != "" && m.Meta.Cluster != clusterID(n.settings.Cluster, founders) {
+			return nil, "others to found cluster " + m.Meta.Cluster, nil
+		}
+	}
+	if !slices.Contains(founders, founder{n.identity.Node, n.identity.Incarnation}) {
+		return nil, "others to found the cluster", nil
+	}
+	return founders, "", nil
+}
+
+// govern does what only the node that leads the directory does: it founds the cluster, places its shards and gives it its first cookbook.
+func (n *Node) govern(ctx context.Context) error {
+	s := n.directory.State()
+	if s.Cluster == "" {
+		return n.change(ctx, func(s *meta.State) (meta.Command, error) {
+			if s.Cluster != "" {
+				return nil, errNoCommand
+			}
+			c := &meta.Found{Cluster: n.identity.ClusterID, Settings: meta.Settings{
+				Shards: n.settings.Shards, Replicas: maxFounders, Durability: n.settings.Log.Durability, Clock: n.settings.Clock,
+			}}
+			for _, f := range n.identity.Founders {
+				c.Members = append(c.Members, n.introduce(f))
+			}
+			return c, nil
+		})
+	}
+	if len(s.Shards) > 0 && len(s.Shards[0].Replicas) == 0 {
+		return n.change(ctx, placeAll)
+	}
+	if s.Cookbook() == nil {
+		if n.recipes == nil {
+			return errors.New("no recipes: name a recipe file or a directory of them")
+		}
+		return n.change(ctx, func(s *meta.State) (meta.Command, error) {
+			if s.Cookbook() != nil {
+				return nil, errNoCommand
+			}
+			return putCookbook(n.recipes), nil
+		})
+	}
+	if err := n.form(ctx, s); err != nil {
+		return err
+	}
+	if !n.ready.Load() {
+		return nil
+	}
+	if err := n.tendDirectory(ctx, s); err != nil {
+		return err
+	}
+	if err := n.change(ctx, plan); err != nil {
+		return err
+	}
+	return n.change(ctx, prefer)
+}
+
+// form notes that the groups of all shards exist, once this node knows a leader of each.
+func (n *Node) form(ctx context.Context, s *meta.State) error {
+	var formed []uint32
+	for i := range s.Shards {
+		if i >= len(n.members) || leaderOf(n.members[i].group) == "" {
+			return nil
+		}
+		if !s.Shards[i].Formed {
+			formed = append(formed, uint32(i))
+		}
+	}
+	if len(formed) == 0 {
+		return nil
+	}
+	return n.change(ctx, func(*meta.State) (meta.Command, error) { return &meta.Formed{Shards: formed}, nil })
+}
+
+// introduce is a founder as the directory knows it.
+func (n *Node) introduce(f founder) meta.Member {
+	m := meta.Member{ID: f.Node, Incarnation: f.Incarnation, Node: n.nodeAddr(), HTTP: n.httpAddr.String(), Zone: n.settings.Node.Zone, Weight: n.settings.Node.Weight}
+	if g, ok := n.gossiped(f.Node); ok {
+		m.Node, m.HTTP, m.Zone, m.Weight = g.Meta.Node, g.Meta.HTTP, g.Meta.Zone, int(g.Meta.Weight)
+	}
+	m.Node = cmp.Or(m.Node, "none") // a node by itself is not dialled
+	return m
+}
+
+// placeAll gives every shard its first replicas.
+func placeAll(s *meta.State) (meta.Command, error) {
+	var members []ring.Member
+	for _, m := range s.Members {
+		members = append(members, ring.Member{ID: m.ID, Zone: m.Zone, Weight: m.Weight})
+	}
+	c := &meta.Place{}
+	for shard, ids := range ring.Place(s.Table(), len(s.Shards), s.Settings.Replicas, members) {
+		if len(s.Shards[shard].Replicas) > 0 {
+			continue
+		}
+		p := meta.Placement{Shard: uint32(shard)}
+		for _, id := range ids {
+			m, _ := s.Member(id)
+			p.Replicas = append(p.Replicas, meta.Replica{Member: id, Incarnation: m.Incarnation})
+		}
+		c.Shards = append(c.Shards, p)
+	}
+	if len(c.Shards) == 0 {
+		return nil, errNoCommand
+	}
+	return c, nil
+}

@@ -1,0 +1,169 @@
+package node
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"dashi/ring/gossip"
+	"dashi/ring/meta"
+	"dashi/shard/group"
+	"dashi/shard/transport"
+)
+
+// existing is the cluster that others have founded, if gossip knows of one.
+func existing(members []gossip.Member) (cluster string) {
+	for _, m := range members {
+		if m.State == gossip.Alive && m.Meta.Cluster != "" && m.Meta.Expect == 0 {
+			return m.Meta.Cluster
+		}
+	}
+	return ""
+}
+
+// enter asks the cluster to let this node in, until it is one of its members. Its replica of the directory is open, and learns the rest.
+func (n *Node) enter(ctx context.Context) error {
+	body, err := json.Marshal(n.introduce(founder{n.identity.Node, n.identity.Incarnation}))
+	if err != nil {
+		return err
+	}
+	tick := time.NewTicker(joinInterval / 4)
+	defer tick.Stop()
+	for {
+		changed := n.directory.Changed()
+		if m, ok := n.directory.State().Member(n.identity.Node); ok && m.Incarnation == n.identity.Incarnation {
+			return nil
+		}
+		var last error
+		for _, g := range n.gossip.Members() {
+			if g.ID == n.identity.Node || g.State != gossip.Alive || g.Meta.Cluster != n.identity.ClusterID {
+				continue
+			}
+			ctx, cancel := context.WithTimeout(ctx, moveTimeout)
+			_, last = n.transport.Call(ctx, groupMember(g.ID, g.Meta.Incarnation), callJoin, body)
+			cancel()
+			var refused *transport.RemoteError
+			if errors.As(last, &refused) && refused.Code == codeRefused {
+				return fmt.Errorf("the cluster does not let this node in: %w", last)
+			}
+			if last == nil {
+				break
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the cluster has not let this node in: %w", errors.Join(ctx.Err(), last))
+		case <-changed:
+		case <-tick.C:
+		}
+	}
+}
+
+// Codes of errors between nodes, of those that are the handlers'.
+const (
+	codeRefused   = 16 // for good
+	codeNotLeader = 17
+)
+
+// answerJoin lets a node in: as a member of the cluster, and as a learner of the directory.
+func (n *Node) answerJoin(ctx context.Context, body []byte) ([]byte, error) {
+	var m meta.Member
+	if err := json.Unmarshal(body, &m); err != nil {
+		return nil, err
+	}
+	if _, here := n.directory.group.Leader(); !here {
+		return nil, &transport.RemoteError{Code: codeNotLeader, Text: "this node does not lead the directory"}
+	}
+	err := n.change(ctx, func(s *meta.State) (meta.Command, error) {
+		before, known := s.Member(m.ID)
+		switch {
+		case known && before.Incarnation == m.Incarnation:
+			return nil, errNoCommand
+		case !known && len(s.Members) >= maxFounders:
+			return nil, &transport.RemoteError{Code: codeRefused, Text: fmt.Sprintf("it has %d nodes already, which is as many as there can be", len(s.Members))}
+		}
+		if g, ok := n.gossiped(m.ID); ok && known && g.State == gossip.Alive && g.Meta.Incarnation == before.Incarnation {
+			return nil, &transport.RemoteError{Code: codeRefused, Text: fmt.Sprintf("there is a node %q, and it is alive: choose another node.id", m.ID)}
+		}
+		return &meta.Join{Member: m}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return nil, joinGroup(ctx, n.directory.group, groupMember(m.ID, m.Incarnation))
+}
+
+// answerChange commits a command of another node, if this one leads the directory.
+func (n *Node) answerChange(body []byte) ([]byte, error) {
+	result, err := propose(n.directory.group, body)
+	switch {
+	case errors.Is(err, group.ErrNotLeader):
+		return nil, &transport.RemoteError{Code: codeNotLeader, Text: err.Error()}
+	case err != nil:
+		return nil, err
+	}
+	r := result.(meta.Result)
+	answer := binary.LittleEndian.AppendUint64(nil, r.Epoch)
+	if r.Rejected != nil {
+		answer = append(answer, byte(len(r.Rejected.Reason)))
+		answer = append(append(answer, r.Rejected.Reason...), r.Rejected.Detail...)
+	}
+	return answer, nil
+}
+
+// commit puts a command to whoever leads the directory.
+func (n *Node) commit(ctx context.Context, entry []byte) (r meta.Result, err error) {
+	result, err := propose(n.directory.group, entry)
+	if err == nil {
+		return result.(meta.Result), nil
+	}
+	leader := leaderOf(n.directory.group)
+	if !errors.Is(err, group.ErrNotLeader) || leader == "" || leader == n.identity.member() {
+		return r, err
+	}
+	answer, err := n.transport.Call(ctx, leader, callChange, entry)
+	if err != nil {
+		return r, errors.Join(group.ErrUnknown, err)
+	}
+	if len(answer) < 8 || len(answer) > 8 && len(answer) < 9+int(answer[8]) {
+		return r, errAnswer
+	}
+	r.Epoch = binary.LittleEndian.Uint64(answer)
+	if len(answer) > 8 {
+		end := 9 + int(answer[8])
+		r.Rejected = &meta.Rejection{Reason: meta.Reason(answer[9:end]), Detail: string(answer[end:])}
+	}
+	return r, nil
+}
+
+// renounce gives up what this node was: it may have lost what it has acknowledged, so it comes back as another incarnation that holds nothing, and is
+// brought up to date by the others. They must be there: a cluster of one has nobody else.
+func (n *Node) renounce(why error) error {
+	n.log.Error("this node may have lost what it acknowledged, and comes back as a new one", "why", why)
+	if err := os.RemoveAll(filepath.Join(n.settings.Data, "shards")); err != nil {
+		return fmt.Errorf("cannot clear data directory: %w", err)
+	}
+	id := dataIdentity{Cluster: n.identity.Cluster, Shards: n.identity.Shards, Node: n.identity.Node}
+	n.identity = id
+	return n.saveIdentity()
+}
+
+// checkLog renounces what this node was for a reason given, or when its log is not where it was.
+func (n *Node) checkLog(why error) error {
+	if n.settings.Gossip.Listen == "" || !n.identity.Opened {
+		return nil
+	}
+	if why == nil {
+		if _, err := os.Stat(filepath.Join(n.settings.Data, "shards", "log")); err == nil {
+			return nil
+		} else if why = err; !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return n.renounce(why)
+}

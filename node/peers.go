@@ -1,0 +1,223 @@
+package node
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"dashi/ring/gossip"
+	"dashi/shard/transport"
+)
+
+// The types of calls between nodes. A number is never reused; below 16 they are the transport's own.
+const (
+	callPropose  = 16 // entries for a shard that the other node leads
+	callLevels   = 17 // how far are your replicas?
+	callAnnounce = 18 // activations that were published
+	callJoin     = 19 // let me in
+	callChange   = 20 // a command for the directory
+	callFresh    = 21 // how far is what you lead, and is it agreed that you do?
+)
+
+// openPeers listens for the other nodes and can call them. It comes after found: connections are within one cluster.
+func (n *Node) openPeers() (err error) {
+	n.heard = newHeard()
+	n.transport, err = transport.Open(transport.Settings{
+		ID: n.identity.member(), Cluster: n.identity.ClusterID, Listener: n.nodeListener, Resolve: n.resolve,
+		SpoolDir: filepath.Join(n.settings.Data, "shards", "spool"), Log: n.log,
+	})
+	if err != nil {
+		return err
+	}
+	n.onClose(func() error {
+		n.calling.Wait()
+		return n.transport.Close()
+	})
+	n.transport.Handle(callPropose, calls{n, func(_ context.Context, c *transport.Call) ([]byte, error) { return n.answerPropose(c.Body) }})
+	n.transport.Handle(callLevels, calls{n, func(context.Context, *transport.Call) ([]byte, error) {
+		return appendLevels([]byte{bit(n.hub.listening())}, n.levels()), nil
+	}})
+	n.transport.Handle(callFresh, calls{n, n.answerFresh})
+	n.transport.Handle(callJoin, calls{n, func(ctx context.Context, c *transport.Call) ([]byte, error) { return n.answerJoin(ctx, c.Body) }})
+	n.transport.Handle(callChange, calls{n, func(_ context.Context, c *transport.Call) ([]byte, error) { return n.answerChange(c.Body) }})
+	n.transport.Handle(callAnnounce, calls{n, func(_ context.Context, c *transport.Call) ([]byte, error) { return nil, n.hub.receive(c.Body) }})
+	return nil
+}
+
+// listenForPeers opens the port, before anybody is told of it.
+func (n *Node) listenForPeers() (err error) {
+	if n.settings.Node.Listen == "" {
+		return nil
+	}
+	if n.nodeListener, err = net.Listen("tcp", n.settings.Node.Listen); err != nil {
+		return fmt.Errorf("cannot listen on %s: %w (choose another address with node.listen in the settings)", n.settings.Node.Listen, err)
+	}
+	n.onClose(func() error { // the transport does it, once there is one
+		if err := n.nodeListener.Close(); !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
+	})
+	return nil
+}
+
+// calls answers one type of call. Before the node has opened its shards it answers none.
+type calls struct {
+	n     *Node
+	serve func(context.Context, *transport.Call) ([]byte, error)
+}
+
+func (c calls) Serve(ctx context.Context, call *transport.Call) ([]byte, error) {
+	if !c.n.open.Load() {
+		return nil, errors.New("the node is starting")
+	}
+	return c.serve(ctx, call)
+}
+
+// resolve finds the address of a member of groups: what the node says of itself by gossip, or what the directory remembers.
+func (n *Node) resolve(member string) (string, error) {
+	id, _, _ := strings.Cut(member, "/")
+	if m, ok := n.gossiped(id); ok && m.Meta.Node != "" {
+		return m.Meta.Node, nil
+	}
+	if n.directory != nil {
+		if m, ok := n.directory.State().Member(id); ok {
+			return m.Node, nil
+		}
+	}
+	return "", fmt.Errorf("nobody knows the address of node %q", id)
+}
+
+// gossiped is what gossip tells of a node.
+func (n *Node) gossiped(id string) (m gossip.Member, ok bool) {
+	if n.gossip == nil {
+		return m, false
+	}
+	all := n.gossip.Members()
+	i := slices.IndexFunc(all, func(m gossip.Member) bool { return m.ID == id })
+	if i < 0 {
+		return m, false
+	}
+	return all[i], true
+}
+
+// others are the other members of the cluster.
+func (n *Node) others() (members []string) {
+	for _, m := range n.directory.State().Members {
+		if m.ID != n.identity.Node {
+			members = append(members, groupMember(m.ID, m.Incarnation))
+		}
+	}
+	return members
+}
+
+// peerSilence is how old an answer may be before the node counts as silent.
+const peerSilence = 4 * tickInterval
+
+// level is how far a replica is.
+type level struct {
+	leads            bool
+	applied, durable uint64
+}
+
+// peer is what another node said last about its replicas.
+type peerLevels struct {
+	at        time.Time
+	listening bool // somebody there wants activations
+	shards    []level
+}
+
+// heard is what the other nodes said last.
+type heard struct {
+	mu sync.Mutex
+	by map[string]*peerLevels // by member of groups
+}
+
+func newHeard() *heard { return &heard{by: map[string]*peerLevels{}} }
+
+// all is a copy of the map; what it holds is not written to.
+func (p *heard) all() map[string]*peerLevels {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return maps.Clone(p.by)
+}
+
+// levels are those of this node's replicas.
+func (n *Node) levels() []level {
+	all := make([]level, len(n.members))
+	for i, m := range n.members {
+		all[i] = level{leads: m.leads(), applied: m.group.Applied(), durable: m.group.Durable()}
+	}
+	return all
+}
+
+// appendLevels appends a byte and two numbers for every shard. An answer has a byte before them that says whether anybody listens to activations.
+func appendLevels(dst []byte, levels []level) []byte {
+	for _, l := range levels {
+		dst = append(dst, bit(l.leads))
+		dst = binary.LittleEndian.AppendUint64(dst, l.applied)
+		dst = binary.LittleEndian.AppendUint64(dst, l.durable)
+	}
+	return dst
+}
+
+func bit(b bool) byte {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func readLevels(src []byte, shards int) (*peerLevels, error) {
+	if len(src) != 1+17*shards {
+		return nil, errAnswer
+	}
+	p := &peerLevels{at: time.Now(), listening: src[0] == 1, shards: make([]level, shards)}
+	for i := range p.shards {
+		b := src[1+17*i:]
+		p.shards[i] = level{leads: b[0] == 1, applied: binary.LittleEndian.Uint64(b[1:]), durable: binary.LittleEndian.Uint64(b[9:])}
+	}
+	return p, nil
+}
+
+// poll asks all other nodes for their levels, and returns when all have answered or failed to.
+func (n *Node) poll(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, tickInterval)
+	defer cancel()
+	var wait sync.WaitGroup
+	for _, member := range n.others() {
+		wait.Go(func() {
+			answer, err := n.transport.Call(ctx, member, callLevels, nil)
+			if err != nil {
+				return // its levels grow old
+			}
+			if p, err := readLevels(answer, len(n.members)); err == nil {
+				n.heard.mu.Lock()
+				n.heard.by[member] = p
+				n.heard.mu.Unlock()
+			}
+		})
+	}
+	wait.Wait()
+}
+
+// durable is up to which index nothing of a shard is lost in a power cut of its leader.
+func (n *Node) durable(m *member) uint64 {
+	if m.leads() {
+		return m.group.Durable()
+	}
+	n.heard.mu.Lock()
+	defer n.heard.mu.Unlock()
+	if p := n.heard.by[leaderOf(m.group)]; p != nil && p.shards[m.id].leads {
+		return p.shards[m.id].durable
+	}
+	return 0
+}

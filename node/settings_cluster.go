@@ -1,0 +1,64 @@
+package node
+
+import (
+	"encoding/base64"
+	"fmt"
+	"net"
+
+	"dashi/ring"
+	"dashi/ring/meta"
+)
+
+// maxFounders is how many nodes may found a cluster: all of them vote in the directory.
+const maxFounders = 5
+
+// checkCluster says what is wrong with the settings of the cluster.
+func (s *Settings) checkCluster() (errs []error) {
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	for name, addr := range map[string]string{"node.listen": s.Node.Listen, "node.advertise": s.Node.Advertise, "gossip.listen": s.Gossip.Listen, "gossip.advertise": s.Gossip.Advertise} {
+		if _, _, err := net.SplitHostPort(addr); addr != "" && err != nil {
+			bad("%s: %q is not host:port", name, addr)
+		}
+	}
+	for i, addr := range s.Gossip.Join {
+		if _, _, err := net.SplitHostPort(addr); err != nil {
+			bad("gossip.join[%d]: %q is not host:port", i, addr)
+		}
+	}
+	if len(s.Node.ID) > meta.MaxText/2 || len(s.Node.Zone) > meta.MaxText/2 {
+		bad("node.id, node.zone: longer than %d bytes", meta.MaxText/2)
+	}
+	if s.Node.Weight < 1 || s.Node.Weight > ring.MaxWeight {
+		bad("node.weight: %d is not between 1 and %d", s.Node.Weight, ring.MaxWeight)
+	}
+	switch e := s.Gossip.Expect; {
+	case e < 1 || e > maxFounders:
+		bad("gossip.expect: %d is not between 1 and %d", e, maxFounders)
+	case e > 1 && (s.Node.Listen == "" || s.Gossip.Listen == ""):
+		bad("gossip.expect: %d nodes need node.listen and gossip.listen", e)
+	case e > 1 && s.Kafka.Embedded.Listen != "":
+		bad("gossip.expect: several nodes need one Kafka for all of them: set kafka.brokers, not kafka.embedded")
+	}
+	if (s.Node.Listen == "") != (s.Gossip.Listen == "") {
+		bad("node.listen, gossip.listen: set both, or none for a node by itself")
+	}
+	if _, err := s.Gossip.keys(); err != nil {
+		errs = append(errs, err)
+	}
+	return errs
+}
+
+// keys decodes the gossip keys.
+func (g *GossipSettings) keys() (keys [][]byte, err error) {
+	for i, text := range g.Keys {
+		key, err := base64.StdEncoding.DecodeString(text)
+		if err != nil {
+			return nil, fmt.Errorf("gossip.keys[%d]: it is not base64: %w", i, err)
+		}
+		if n := len(key); n != 16 && n != 24 && n != 32 {
+			return nil, fmt.Errorf("gossip.keys[%d]: %d bytes: make one of 32 with: openssl rand -base64 32", i, n)
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
+}

@@ -1,0 +1,104 @@
+package node
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"dashi/ring/gossip"
+)
+
+// NodeStatus is one node of the cluster, as the one that answers sees it.
+type NodeStatus struct {
+	ID       string `json:"id"`
+	Self     bool   `json:"self,omitempty"`
+	State    string `json:"state"` // alive, failed, left, or unknown to gossip
+	Node     string `json:"node"`  // address for other nodes
+	HTTP     string `json:"http"`
+	Zone     string `json:"zone,omitempty"`
+	Replicas int    `json:"replicas"` // that the directory has placed there
+	Leads    int    `json:"leads"`    // shards, by its own last word
+	// Heard is when the node last told how far it is; the zero time: never.
+	Heard time.Time `json:"heard,omitzero"`
+}
+
+// ReplicaStatus is one replica of a shard.
+type ReplicaStatus struct {
+	Node    string `json:"node"`
+	Leads   bool   `json:"leads,omitempty"`
+	Applied uint64 `json:"applied"`
+	Lag     uint64 `json:"lag"`              // entries behind the one that has most
+	Silent  bool   `json:"silent,omitempty"` // the figures are old: the node does not answer
+}
+
+// DirectoryStatus is the directory.
+type DirectoryStatus struct {
+	ClusterID string `json:"cluster_id"`
+	Epoch     uint64 `json:"epoch"`
+	Placed    uint64 `json:"placed"` // epoch of the last change of a placement
+	Leader    string `json:"leader"`
+	Cookbook  uint64 `json:"cookbook"` // version
+}
+
+// nodeOf is the node of a member of groups.
+func nodeOf(member string) string {
+	id, _, _ := strings.Cut(member, "/")
+	return id
+}
+
+// clusterStatus says who is there, and how far each replica of every shard is.
+func (n *Node) clusterStatus(st *Status) {
+	s := n.directory.State()
+	st.Node = n.identity.Node
+	st.Directory = DirectoryStatus{ClusterID: s.Cluster, Epoch: s.Epoch, Placed: s.Placed, Leader: nodeOf(leaderOf(n.directory.group))}
+	if c := s.Cookbook(); c != nil {
+		st.Directory.Cookbook = c.Version
+	}
+	levels := n.heard.all()
+	levels[n.identity.member()] = &peerLevels{at: time.Now(), shards: n.levels()}
+	index := map[string]int{}
+	for i := range s.Members {
+		m := &s.Members[i]
+		ns := NodeStatus{ID: m.ID, Self: m.ID == n.identity.Node, State: string(gossip.Alive), Node: m.Node, HTTP: m.HTTP, Zone: m.Zone}
+		if g, ok := n.gossiped(m.ID); ok {
+			ns.State, ns.Node, ns.HTTP = string(g.State), g.Meta.Node, g.Meta.HTTP
+		} else if !ns.Self {
+			ns.State = "unknown"
+		}
+		if p := levels[groupMember(m.ID, m.Incarnation)]; p != nil {
+			ns.Heard = p.at.UTC().Truncate(time.Millisecond)
+		}
+		if !ns.Self && time.Since(ns.Heard) > peerSilence && ns.State == string(gossip.Alive) {
+			st.Trouble = append(st.Trouble, fmt.Sprintf("node %s does not answer", m.ID))
+		} else if ns.State != string(gossip.Alive) {
+			st.Trouble = append(st.Trouble, fmt.Sprintf("node %s: %s", m.ID, ns.State))
+		}
+		index[m.ID] = i
+		st.Nodes = append(st.Nodes, ns)
+	}
+	for i := range st.Shards {
+		sh := &st.Shards[i]
+		most := uint64(0)
+		for _, r := range s.Shards[i].Replicas {
+			rs := ReplicaStatus{Node: r.Member, Silent: true}
+			if p := levels[groupMember(r.Member, r.Incarnation)]; p != nil {
+				l := p.shards[i]
+				rs.Silent = time.Since(p.at) > peerSilence
+				rs.Leads, rs.Applied = l.leads && !rs.Silent, l.applied
+			}
+			most = max(most, rs.Applied)
+			st.Nodes[index[r.Member]].Replicas++
+			if rs.Leads {
+				sh.Leader = r.Member
+				st.Nodes[index[r.Member]].Leads++
+			}
+			sh.Replicas = append(sh.Replicas, rs)
+		}
+		for k := range sh.Replicas {
+			sh.Replicas[k].Lag = most - sh.Replicas[k].Applied
+		}
+		if sh.Leader == "" {
+			st.Trouble = append(st.Trouble, fmt.Sprintf("shard %d has no leader that this node knows", i))
+		}
+	}
+}
