@@ -385,3 +385,79 @@ func faults(n int) int {
 	}
 	return n
 }
+
+// TestReform: the power goes on all nodes at once, and each has lost another part of its log. The group is formed anew from the longest, all others follow it,
+// and entries that only others had are gone everywhere.
+func TestReform(t *testing.T) {
+	r := newRing(t, 3, 1)
+	boot := "boot"
+	r.adjust = func(_ int, s *Settings) { s.bootID, s.SnapshotBytes, s.segmentSize = boot, 2<<10, 64<<10 }
+	for _, n := range r.nodes {
+		r.start(n, r.members(3))
+	}
+	for v := range uint64(200) {
+		r.propose(0, put(0, v))
+	}
+	for i, n := range r.nodes {
+		mem := n.mem.Crash(rand.New(rand.NewPCG(uint64(i), 3)))
+		r.kill(n)
+		n.mem = mem
+	}
+	boot = "another boot"
+	r.mu.Lock()
+	r.hashes = nil // indexes are given out anew
+	r.hashes = map[uint32]map[uint64]uint64{}
+	r.mu.Unlock()
+	var best *node
+	var longest Survey
+	term := uint64(0)
+	for _, n := range r.nodes {
+		must(t, r.boot(n))
+		if err := r.open(n, nil); !errors.Is(err, ErrDirty) {
+			t.Fatal(err)
+		}
+		s, err := n.host.Survey(0)
+		must(t, err)
+		t.Logf("%s has %+v", n.id(), s)
+		if best == nil || s.Longer(longest) {
+			best, longest = n, s
+		}
+		term = max(term, s.Term)
+		r.stop(n)
+	}
+	for _, n := range r.nodes {
+		n.incarnation++
+	}
+	must(t, r.boot(best))
+	must(t, best.host.Reform(0, term))
+	must(t, r.open(best, nil))
+	eventually(t, "it goes on alone", func() bool {
+		best.groups[0].view.Campaign()
+		return r.tryWrite(0, put(1, 1))
+	})
+	value := best.machines[0].values[0]
+	if want := max(longest.LastIndex, 4) - 4; value != want { // three entries are Raft's own, and the first value is 0
+		t.Fatalf("value is %d, want %d", value, want)
+	}
+	for _, n := range r.nodes {
+		if n == best {
+			continue
+		}
+		r.start(n, nil)
+		r.step(0, func(m []Member) bool { return has(m, Member{n.id(), false}) || has(m, Member{n.id(), true}) },
+			func(ctx context.Context, g *Group, index uint64) error { return g.AddLearner(ctx, n.id(), index) })
+		r.step(0, func(m []Member) bool { return has(m, Member{n.id(), true}) },
+			func(ctx context.Context, g *Group, index uint64) error { return g.Promote(ctx, n.id(), index) })
+		r.propose(0, put(2, uint64(n.i)))
+		r.converge(0)
+	}
+	r.propose(0, put(3, 3))
+	r.converge(0)
+	members, _ := best.groups[0].Members()
+	if len(members) != 3 || best.machines[0].values[0] != value {
+		t.Fatalf("%v, %v", members, best.machines[0].values)
+	}
+	if err := best.host.Reform(0, term); err == nil {
+		t.Fatal("an open group was formed anew")
+	}
+}
