@@ -146,6 +146,7 @@ func OpenHost(s Settings) (*Host, error) {
 	}
 	if s.Transport != nil {
 		h.transport.OnDown(h.peerDown)
+		h.transport.OnUp(h.peerUp)
 		h.transport.Handle(typeProgress, progressHandler{h})
 		h.tended.Go(h.tend)
 	}

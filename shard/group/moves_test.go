@@ -436,8 +436,9 @@ func TestReform(t *testing.T) {
 		return r.tryWrite(0, put(1, 1))
 	})
 	value := best.machines[0].values[0]
-	if want := max(longest.LastIndex, 4) - 4; value != want { // three entries are Raft's own, and the first value is 0
-		t.Fatalf("value is %d, want %d", value, want)
+	// Index 1 names the members, every term has two entries of its own, and the first value is 0: at most so many are not values.
+	if most := max(longest.LastIndex, 4) - 4; value > most || value+2*(longest.LastTerm-2) < most {
+		t.Fatalf("value is %d with %+v", value, longest)
 	}
 	for _, n := range r.nodes {
 		if n == best {

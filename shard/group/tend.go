@@ -41,12 +41,8 @@ func (h *Host) watchDisk() {
 	} else {
 		h.settings.Log.Info("disk answers again")
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, g := range h.groups {
-		if g != nil {
-			g.kickChanged()
-		}
+	for _, g := range h.running() {
+		g.kickChanged()
 	}
 }
 
