@@ -294,21 +294,25 @@ func (a *applier) greet(m *move, ref profile.Ref) {
 	s, p := a.s, a.s.program
 	a.meet(ref)
 	a.ref, a.rec = ref, s.table.Edit(ref)
-	a.env.Event, a.env.Now, a.env.Item, a.env.Scratch = nil, s.now, 0, a.env.Scratch[:0]
+	now := s.clockFor(s.now, a.rec)
+	a.env.Event, a.env.Now, a.env.Item, a.env.Scratch = nil, now, 0, a.env.Scratch[:0]
 	p.env(&a.env, a.rec)
 	a.draft.begin()
 	p.index.All(a.dirty)
 	var next int64
 	a.flipped, next = p.index.Evaluate(&a.env, a.dirty, a.flipped)
+	if len(p.byTime) > 0 {
+		next = min(next, a.nextChange())
+	}
 	if next != expr.Never {
 		s.wakeBy(a.rec.Ordinal(), next)
 	}
 	if len(a.flipped) > 0 {
-		a.join(s.now)
+		a.join(now)
 	}
 	for _, i := range a.flipped {
 		if m.audiences[i] >= 0 {
-			a.transition(i, s.now)
+			a.transition(i, now)
 		}
 	}
 	if p.pacing >= 0 {

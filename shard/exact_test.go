@@ -17,11 +17,18 @@ import (
 // What people do, as the oracle sees it: every event, at its instant.
 type deed struct {
 	who   int
+	as    int // asUser, asVisitor, or asBoth: then the two are one from there on
 	what  string
 	at    int64 // event time
 	now   int64 // when it arrives
 	total int
 }
+
+const (
+	asUser = iota
+	asVisitor
+	asBoth
+)
 
 // past is one person at one instant, for the oracle: it looks at everything that has arrived.
 type past struct {
@@ -343,12 +350,13 @@ audiences:
 // oracle evaluates everything, again and again.
 type oracle struct {
 	book   *book
-	people map[int]*past
-	seen   []string // transitions
+	people map[string]*past
+	one    map[int]bool // users whose visitor is known
+	seen   []string     // transitions
 }
 
 // evaluate evaluates all audiences of one person; silent says of which nothing is said.
-func (o *oracle) evaluate(who int, at int64, silent func(name string) bool) {
+func (o *oracle) evaluate(who string, at int64, silent func(name string) bool) {
 	p := o.people[who]
 	was := p.in
 	p.in = map[string]bool{}
@@ -362,12 +370,12 @@ func (o *oracle) evaluate(who int, at int64, silent func(name string) bool) {
 	}
 }
 
-func transitionText(who int, name string, in bool, at int64) string {
+func transitionText(who string, name string, in bool, at int64) string {
 	word := "exit"
 	if in {
 		word = "enter"
 	}
-	return fmt.Sprintf("u%d %s %s %s", who, name, word, time.UnixMilli(at).UTC().Format("15:04:05.000"))
+	return fmt.Sprintf("%s %s %s %s", who, name, word, time.UnixMilli(at).UTC().Format("15:04:05.000"))
 }
 
 func loud(string) bool { return false }
@@ -385,13 +393,33 @@ func (o *oracle) pass(from, to int64) {
 }
 
 func (o *oracle) apply(d deed) {
-	p := o.people[d.who]
+	user, visitor := fmt.Sprint("u", d.who), fmt.Sprint("a", d.who)
+	name := user
+	if d.as == asVisitor && !o.one[d.who] {
+		name = visitor
+	}
+	p := o.people[name]
 	if p == nil {
 		p = &past{}
-		o.people[d.who] = p
+		o.people[name] = p
 	}
 	p.deeds, p.now = append(p.deeds, d), d.now
-	o.evaluate(d.who, d.at, loud)
+	o.evaluate(name, d.at, loud)
+	if d.as != asBoth || o.one[d.who] {
+		return
+	}
+	// The visitor turns out to be the user: whoever was in an audience as either stays in as long as the condition holds.
+	o.one[d.who] = true
+	v := o.people[visitor]
+	if v == nil {
+		return
+	}
+	delete(o.people, visitor)
+	p.deeds = append(p.deeds, v.deeds...)
+	for name, in := range v.in {
+		p.in[name] = p.in[name] || in
+	}
+	o.evaluate(user, d.at, loud)
 }
 
 func (o *oracle) change(b *book, now int64) {
@@ -430,7 +458,8 @@ func (u *subject) apply(now int64, deeds ...deed) {
 	var e event.Event
 	b.Begin(u.s.Program().Hash, Stream{Topic: [16]byte{9}}, u.offset-1)
 	for _, d := range deeds {
-		text := fmt.Sprintf(`{"type":"track","event":%q,"userId":"u%d","timestamp":%q,"properties":{"total":%d}}`, d.what, d.who, time.UnixMilli(d.at).UTC().Format(time.RFC3339Nano), d.total)
+		who := []string{`"userId":"u%[1]d"`, `"anonymousId":"a%[1]d"`, `"userId":"u%[1]d","anonymousId":"a%[1]d"`}[d.as]
+		text := fmt.Sprintf(`{"type":"track","event":%q,%s,"timestamp":%q,"properties":{"total":%d}}`, d.what, fmt.Sprintf(who, d.who), time.UnixMilli(d.at).UTC().Format(time.RFC3339Nano), d.total)
 		if err := u.decoder.Decode([]byte(text), d.at, &e); err != nil {
 			u.t.Fatal(err)
 		}
@@ -452,8 +481,10 @@ func (u *subject) transitions() []string {
 		if err := json.Unmarshal(payload, &a); err != nil {
 			u.t.Fatal(err)
 		}
-		who := 0
-		fmt.Sscanf(a.Profile, "user_id:u%d", &who)
+		if a.Audience == "" {
+			return true // a merge
+		}
+		_, who, _ := strings.Cut(a.Profile, ":")
 		seen = append(seen, transitionText(who, a.Audience, a.Transition == "enter", a.EventTime.UnixMilli()))
 		return true
 	})
@@ -466,12 +497,15 @@ func (u *subject) check() {
 	}
 }
 
-func drawHistory(t *rapid.T, late bool) []deed {
+func drawHistory(t *rapid.T, late, merges bool) []deed {
 	var deeds []deed
 	now := begin
 	for range rapid.IntRange(1, 14).Draw(t, "events") {
 		now += rapid.Int64Range(0, 30).Draw(t, "wait") * second
 		d := deed{who: rapid.IntRange(1, 3).Draw(t, "who"), now: now, at: now, total: rapid.IntRange(0, 9).Draw(t, "total"), what: rapid.SampledFrom([]string{"Order Completed", "Order Completed", "Product Added", "Visit"}).Draw(t, "what")}
+		if merges && rapid.Bool().Draw(t, "visitor") {
+			d.as = rapid.SampledFrom([]int{asVisitor, asVisitor, asBoth}).Draw(t, "as")
+		}
 		if late && rapid.IntRange(0, 4).Draw(t, "late") == 0 {
 			d.at -= rapid.Int64Range(1, 50).Draw(t, "by") * second
 		}
@@ -497,9 +531,9 @@ func TestTimeAgainstOracle(t *testing.T) {
 		u := &subject{t: rt, tb: t, s: New(testSettings())}
 		defer func() { u.s.Close() }()
 		u.use(b, begin)
-		o := &oracle{book: b, people: map[int]*past{}}
+		o := &oracle{book: b, people: map[string]*past{}, one: map[int]bool{}}
 		now := begin
-		for _, d := range drawHistory(rt, true) {
+		for _, d := range drawHistory(rt, true, true) {
 			o.pass(now, d.now)
 			now = d.now
 			switch rapid.IntRange(0, 9).Draw(rt, "meanwhile") {
@@ -548,7 +582,7 @@ func interleave(t *rapid.T, deeds []deed) []deed {
 func TestEventClockAndWallClock(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		b := drawBook(rt)
-		deeds := drawHistory(rt, false)
+		deeds := drawHistory(rt, false, true)
 		end := deeds[len(deeds)-1].now + 150*second
 		wall := &subject{t: rt, tb: t, s: New(testSettings())}
 		defer wall.s.Close()

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"dashi/pipeline/audience"
+	"dashi/pipeline/expr"
 	"dashi/shard/profile"
 )
 
@@ -25,7 +26,7 @@ func (a *applier) depart(to key, f *fact) {
 		if ref, found := s.table.Find(d.hash, d.ns, d.value); found {
 			rec := s.table.Record(ref)
 			if rec.Version() > 0 {
-				a.out = a.appendRecord(append(a.out, 0), i, rec)
+				a.out = a.appendRecord(append(a.out, 0), i, rec, s.timers.Due(rec.Ordinal()))
 				s.everyone.Remove(rec.Ordinal())
 				for m := range s.program.Audiences {
 					if s.inAudience(rec, m) {
@@ -38,7 +39,7 @@ func (a *applier) depart(to key, f *fact) {
 			s.drop(ref)
 		}
 		if ref, found := s.fragments.Find(d.hash, d.ns, d.value); found {
-			a.out = a.appendRecord(append(a.out, 1), i, s.fragments.Record(ref))
+			a.out = a.appendRecord(append(a.out, 1), i, s.fragments.Record(ref), expr.Never)
 			s.fragments.Delete(ref)
 		}
 		if s.home(d.key) == s.settings.Self {
@@ -57,13 +58,14 @@ func (s *Shard) inAudience(rec profile.Record, i int) bool {
 	return le64(rec.Fixed()[s.program.membersAt+i>>6<<3:])>>(i&63)&1 != 0
 }
 
-// appendRecord appends the state of the profile or fragment of identifier i.
-func (a *applier) appendRecord(dst []byte, i int, rec profile.Record) []byte {
+// appendRecord appends the state of the profile or fragment of identifier i, and when its timer is due.
+func (a *applier) appendRecord(dst []byte, i int, rec profile.Record, due int64) []byte {
 	dst = binary.AppendUvarint(dst, uint64(i))
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(rec.First()))
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(rec.Last()))
 	dst = binary.LittleEndian.AppendUint64(dst, rec.Version())
 	dst = binary.LittleEndian.AppendUint32(dst, rec.Sequence())
+	dst = binary.LittleEndian.AppendUint64(dst, uint64(due))
 	dst = append(dst, rec.Fixed()...)
 	for k := range a.s.program.links {
 		dst = appendBytes(dst, rec.Segment(k))
@@ -71,10 +73,14 @@ func (a *applier) appendRecord(dst []byte, i int, rec profile.Record) []byte {
 	return dst
 }
 
+// arrivalHead is the size of what stands before the fixed part: first, last, version, sequence, due.
+const arrivalHead = 8 + 8 + 8 + 4 + 8
+
 // arrival is one record of a component that arrives, as appendRecord wrote it.
 type arrival struct {
 	fragment bool
 	ident    int
+	due      int64
 	head     []byte
 	segments []byte
 }
@@ -83,7 +89,7 @@ type arrival struct {
 // with an event, and a fragment for each identifier with an event that shares its profile with another one.
 func (a *applier) readArrivals(src []byte) error {
 	p, o := a.s.program, &a.incoming
-	size := 28 + p.layout().Fixed
+	size := arrivalHead + p.layout().Fixed
 	a.arrivals = a.arrivals[:0]
 	records, fragments, states := map[int]bool{}, map[int]bool{}, map[int]int{}
 	for len(src) > 0 {
@@ -92,14 +98,14 @@ func (a *applier) readArrivals(src []byte) error {
 		if err != nil || i >= uint64(len(o.idents)) || kind > 1 || len(rest) < size || le64(rest[16:]) == 0 {
 			return errMessage
 		}
-		ar := arrival{fragment: kind == 1, ident: int(i), head: rest[:size], segments: rest[size:]}
+		ar := arrival{fragment: kind == 1, ident: int(i), due: int64(le64(rest[28:])), head: rest[:size], segments: rest[size:]}
 		src = ar.segments
 		for k := range p.links {
 			var b []byte
 			if b, src, err = readBytes(src); err != nil {
 				return err
 			}
-			if k == p.since && len(b) != 8*countBits(ar.head[28+p.membersAt:]) {
+			if k == p.since && len(b) != 8*countBits(ar.head[arrivalHead+p.membersAt:]) {
 				return errMessage
 			}
 		}
@@ -151,7 +157,7 @@ func (a *applier) take(ar *arrival) {
 	rec.SetLast(int64(le64(ar.head[8:])))
 	rec.SetVersion(le64(ar.head[16:]))
 	rec.SetSequence(binary.LittleEndian.Uint32(ar.head[24:]))
-	copy(rec.Fixed(), ar.head[28:])
+	copy(rec.Fixed(), ar.head[arrivalHead:])
 	src := ar.segments
 	for k := range s.program.links {
 		var b []byte
@@ -168,7 +174,6 @@ func (a *applier) take(ar *arrival) {
 			s.members[m].Add(rec.Ordinal())
 		}
 	}
-	s.wakeBy(rec.Ordinal(), s.now) // its timer stayed behind: at the next entry it finds out when it is due
 	a.makePart(ref)
 }
 
@@ -232,6 +237,9 @@ func (a *applier) absorb(to key, body []byte, from int) error {
 		a.take(&a.arrivals[i])
 	}
 	c.unite(o, s.compare)
+	for i := range a.arrivals {
+		a.welcome(o.idents[a.arrivals[i].ident].key, a.arrivals[i].due)
+	}
 	if a.learn(&f) {
 		a.settle(f.first)
 	}

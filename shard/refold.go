@@ -88,6 +88,7 @@ func (a *applier) copyRecord(t *profile.Table, ref profile.Ref, from profile.Rec
 // time of the fact that changed something.
 func (a *applier) settle(at int64) {
 	c := &a.comp
+	a.catchUpAll(at)
 	a.resolve()
 	changed := false
 	a.was = a.was[:0]
@@ -293,6 +294,9 @@ func (a *applier) assemble(n int, at int64) {
 	p.index.All(a.dirty)
 	var next int64
 	a.flipped, next = p.index.Evaluate(&a.env, a.dirty, a.flipped)
+	if len(p.byTime) > 0 {
+		next = min(next, a.nextChange())
+	}
 	if next != expr.Never {
 		s.wakeBy(a.rec.Ordinal(), next)
 	}

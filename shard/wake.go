@@ -88,6 +88,44 @@ func (a *applier) catchUp(ref profile.Ref, now int64) profile.Ref {
 	}
 }
 
+// catchUpAll fires the timers of all profiles of a.comp that are due: some of them are about to become others, at an instant.
+func (a *applier) catchUpAll(at int64) {
+	s, c := a.s, &a.comp
+	now := s.now
+	if s.byEvents {
+		now = max(now, at)
+	}
+	if s.first > now {
+		return
+	}
+	a.hash(c)
+	for i := range c.idents {
+		d := &c.idents[i]
+		if ref, found := s.table.Find(d.hash, d.ns, d.value); found && s.timers.Due(s.table.Record(ref).Ordinal()) <= now {
+			a.profile, a.fragment = i, 0
+			a.catchUp(ref, now)
+		}
+	}
+}
+
+// welcome sets the timer of a profile that has come from another shard, where it was due at an instant. What is due by now fires at its
+// instant.
+func (a *applier) welcome(k key, due int64) {
+	s := a.s
+	ref, found := s.table.Find(k.hash, k.ns, k.value)
+	if !found || due == expr.Never {
+		return
+	}
+	if due <= s.now {
+		a.profile, a.fragment = a.comp.index(k), 0
+		a.fire(ref, due)
+		ref, _ = s.table.Find(k.hash, k.ns, k.value)
+		a.catchUp(ref, s.now)
+		return
+	}
+	s.wakeBy(s.table.Record(ref).Ordinal(), due)
+}
+
 // fire wakes a profile at an instant.
 func (a *applier) fire(ref profile.Ref, at int64) {
 	s, p := a.s, a.s.program
