@@ -13,7 +13,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-const shopRecipe = "../deploy/recipes/00-shop.yml"
+const shopRecipe = "../pipeline/recipe/testdata/shop.yml"
 
 // I2, I6: the same events give the same state, however they are cut into batches, repeated, offered with gaps, and
 // interrupted by a snapshot and restore.

@@ -25,7 +25,6 @@ type View struct {
 	Moving      bool                        // after one that found nothing: the identifier is on its way here
 	since       []byte                      // little-endian int64 per audience the profile is in, in index order
 	linked      component                   // that the profile is of
-	names       []string                    // of namespaces, by the shard's numbers
 }
 
 // Place is an identifier in whose component another one lies: the home of the first knows more.

@@ -134,7 +134,9 @@ func (s *Shop) consent(v *visit, now time.Time) {
 	b = strconv.AppendBool(b, s.rnd.IntN(10) < 5)
 	b = append(b, `,"push":`...)
 	b = strconv.AppendBool(b, s.rnd.IntN(10) < 4)
-	s.buf = append(b, `}}},"event":"Segment Consent Preference Updated","properties":{}}`...)
+	b = append(b, `,"personalisation":`...)
+	b = strconv.AppendBool(b, s.rnd.IntN(10) < 7)
+	s.buf = append(b, `}}},"event":"Segment Consent Preference Updated","properties":{"source":"banner"}}`...)
 }
 
 // till is the report of a purchase in a store.
@@ -147,7 +149,9 @@ func (s *Shop) till(x sale, now time.Time) Message {
 	b = now.UTC().AppendFormat(b, "2006-01-02T15:04:05.000Z")
 	b = append(b, `","userId":"`...)
 	b = appendUser(b, x.person)
-	b = append(b, `","context":{"channel":"pos"},"event":"Store Purchase","properties":{"store":`...)
+	b = append(b, `","context":{"channel":"pos"},"event":"Store Purchase","properties":{"receipt":"r-`...)
+	b = strconv.AppendUint(b, s.serial, 36)
+	b = append(b, `","store":`...)
 	b = quoted(b, stores[x.person%len(stores)])
 	b = append(b, `,"products":[`...)
 	total := 0

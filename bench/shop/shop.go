@@ -22,6 +22,8 @@ type Shop struct {
 	buf, key []byte
 	serial   uint64
 	seed     uint64
+	telling  telling
+	told     int // stories so far
 }
 
 // visit is somebody on a web site or in an app.
@@ -91,6 +93,13 @@ func (s *Shop) Next(now time.Time) Message {
 	if s.rnd.IntN(400) == 0 {
 		s.sell(now)
 	}
+	if s.telling.scenes != nil {
+		if s.rnd.IntN(10) == 0 {
+			return s.scene(now)
+		}
+	} else if s.rnd.IntN(200) == 0 {
+		s.tell()
+	}
 	v := &s.visits[s.rnd.IntN(len(s.visits))]
 	if v.step >= v.steps {
 		s.begin(v)
@@ -114,7 +123,7 @@ func (s *Shop) act(v *visit, now time.Time) Message {
 	r := s.rnd.IntN(100)
 	switch {
 	case v.step == 1 && v.app:
-		s.track(v, now, "App Opened", nil)
+		s.track(v, now, "Application Opened", nil)
 	case v.step == 1:
 		s.page(v, now)
 	case !v.known && r < 12 || v.buyer && !v.known && v.step == v.steps-2:

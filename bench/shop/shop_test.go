@@ -33,9 +33,10 @@ func TestTraffic(t *testing.T) {
 		}
 		seen[e.Type+" "+e.Event]++
 	}
-	for _, want := range []string{"page ", "identify ", "track App Opened", "track Product Viewed", "track Products Searched",
+	for _, want := range []string{"page ", "identify ", "track Application Opened", "track Product Viewed", "track Products Searched",
 		"track Product Added", "track Cart Viewed", "track Checkout Started", "track Order Completed", "track Order Refunded",
-		"track Store Purchase", "track Segment Consent Preference Updated"} {
+		"track Store Purchase", "track Segment Consent Preference Updated",
+		"track Store Entered", "track Call Ended", "track Trial Started", "track Subscription Started", "track Ticket Closed", "group "} {
 		if seen[want] == 0 {
 			t.Errorf("no %q in %v", want, seen)
 		}

@@ -223,14 +223,14 @@ func TestRecord(t *testing.T) {
 func readShop(t testing.TB) (*recipe.Program, []Case) {
 	t.Helper()
 	read := func(name string) recipe.Source {
-		text, err := os.ReadFile(filepath.Join("../../deploy/recipes", name))
+		text, err := os.ReadFile(filepath.Join("../../pipeline/recipe/testdata", name))
 		if err != nil {
 			t.Fatal(err)
 		}
 		return recipe.Source{Name: name, Text: text}
 	}
-	program, found := recipe.Compile([]recipe.Source{read("00-shop.yml")})
-	cases, broken := Parse([]recipe.Source{read("00-shop.test.yml")})
+	program, found := recipe.Compile([]recipe.Source{read("shop.yml")})
+	cases, broken := Parse([]recipe.Source{read("shop.test.yml")})
 	if program == nil || len(broken) > 0 {
 		t.Fatal(found, broken)
 	}

@@ -33,9 +33,17 @@ func cookbookFiles(t testing.TB, pattern string) []Source {
 
 func TestDeployedRecipes(t *testing.T) {
 	sources := cookbookFiles(t, filepath.Join(recipes, "*.yml"))
+	base := sources[0]
+	if base.Name != "00-base.yml" {
+		t.Fatalf("the base is %s", base.Name)
+	}
 	for _, s := range sources {
-		if p, found := Compile([]Source{s}); p == nil || len(found) > 0 {
-			t.Errorf("%s alone: %v", s.Name, found)
+		with := []Source{base}
+		if s.Name != base.Name {
+			with = append(with, s)
+		}
+		if p, found := Compile(with); p == nil || len(found) > 0 {
+			t.Errorf("%s with the base alone: %v", s.Name, found)
 		}
 	}
 	if p, found := Compile(sources); p == nil || len(found) > 0 {
@@ -74,8 +82,16 @@ func fingerprint(p *Program) string {
 		fmt.Fprintf(&b, "%s %v %v %v %v %v %v\n", a.Name, a.Atoms, a.Reads, a.Nested, a.Purposes, a.Emit, a.Requires)
 	}
 	for _, a := range p.Activations {
-		a.Where = nil
-		fmt.Fprintf(&b, "%v\n", a)
+		pace := "at once"
+		if a.Pace != nil {
+			bare := a.Pace.Pace
+			if q := bare.Quiet; q != nil {
+				pace, bare.Quiet = fmt.Sprint(q.From, q.To, q.Drop), nil
+			}
+			pace += fmt.Sprintf(" %v %d %v", bare, a.Pace.AtMost, a.Pace.Send)
+		}
+		a.Where, a.Pace = nil, nil
+		fmt.Fprintf(&b, "%v %s\n", a, pace)
 	}
 	return b.String()
 }

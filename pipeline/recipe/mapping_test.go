@@ -23,7 +23,11 @@ func compileText(t testing.TB, text string) *Program {
 
 func readRecipe(t testing.TB, name string) Source {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(recipes, name))
+	path := filepath.Join(recipes, name)
+	if strings.HasPrefix(name, "testdata/") {
+		path = name
+	}
+	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -61,7 +61,7 @@ func (x *person) audiences(p *Program) string {
 }
 
 func TestShopStory(t *testing.T) {
-	p, found := Compile([]Source{readRecipe(t, "00-shop.yml")})
+	p, found := Compile([]Source{readRecipe(t, "testdata/shop.yml")})
 	if p == nil {
 		t.Fatal(found)
 	}
@@ -202,7 +202,7 @@ audiences: {free: offer == "free"}
 }
 
 func TestReadsDoNotAllocate(t *testing.T) {
-	p, _ := Compile([]Source{readRecipe(t, "00-shop.yml")})
+	p, _ := Compile([]Source{readRecipe(t, "testdata/shop.yml")})
 	x := story(t, p, `{"type":"track","event":"Order Completed","userId":"u1","properties":{"total":1,"products":[{"product_id":"P1"}]}}`)
 	dst := make([]byte, 0, 4096)
 	if n := testing.AllocsPerRun(100, func() {

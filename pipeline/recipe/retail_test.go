@@ -168,7 +168,7 @@ func naive(t *testing.T, rows [][]string) map[string]*customer {
 // The recipe for Online Retail, with the shop's beside it, gives for every customer of the file what naive code computes.
 func TestRetailFile(t *testing.T) {
 	rows := retailRows(t)
-	p, found := Compile([]Source{readRecipe(t, "00-shop.yml"), readRecipe(t, "online_retail.yml")})
+	p, found := Compile([]Source{readRecipe(t, "testdata/shop.yml"), readRecipe(t, "online_retail.yml")})
 	if p == nil {
 		t.Fatal(found)
 	}

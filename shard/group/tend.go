@@ -41,8 +41,12 @@ func (h *Host) watchDisk() {
 	} else {
 		h.settings.Log.Info("disk answers again")
 	}
-	for _, g := range h.running() {
-		g.kickChanged()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, g := range h.groups {
+		if g != nil {
+			g.kickChanged()
+		}
 	}
 }
 
@@ -95,11 +99,14 @@ func (h *Host) Drop(id uint32) error {
 	if err := h.reserve(id); err != nil {
 		return err
 	}
-	defer h.unreserve(id)
+	defer h.opening.Done()
 	err := h.snapshots.Drop(id)
 	if err == nil {
 		err = h.log.Drop(id)
 	}
+	h.mu.Lock()
+	delete(h.groups, id)
+	h.mu.Unlock()
 	if err != nil {
 		return fmt.Errorf("cannot drop group %d: %w", id, err)
 	}

@@ -1,0 +1,199 @@
+package shop
+
+import (
+	"strconv"
+	"time"
+)
+
+// scene is one event of somebody's story: how long ago it was, and what.
+type scene struct {
+	ago  time.Duration
+	kind string // "" is track
+	name string
+	body string // properties, or traits of identify and group
+}
+
+const day = 24 * time.Hour
+
+// stories are what a visit of some minutes does not show: what came before, in days and weeks, and what happens on the phone, in
+// the stores, and among business customers. They are told of people of their own, so that nothing else happens to them.
+var stories = [][]scene{
+	{ // bought once, and never seen again
+		{100 * day, "identify", "", `"favourite_store":"Ginza"`},
+		{100 * day, "", "Store Purchase", `"store":"Ginza","receipt":"r-1","total":35.5,"products":[{"product_id":"P12","category":"shoes","price":35.5,"quantity":1}]`},
+	},
+	{ // an annual contract, and trouble
+		{300 * day, "identify", "", `"plan":"annual","contract_ends":"+40"`},
+		{40 * day, "", "Signed In", ``},
+		{3 * day, "", "Ticket Opened", `"ticket_id":"T1"`},
+		{2 * day, "", "Push Notification Bounced", ``},
+	},
+	{ // owns Product 1, has spent a lot, and left a cart some hours ago
+		{20 * day, "identify", "", `"loyalty_tier":"gold","favourite_store":"Umeda"`},
+		{20 * day, "", "Loyalty Joined", ``},
+		{20 * day, "", "Order Completed", `"order_id":"o-1","total":2100,"coupon":"SPRING","products":[{"product_id":"P1","category":"shoes","price":1050,"quantity":2}]`},
+		{5 * time.Hour, "", "Product Viewed", `"product_id":"P45","category":"women's shoes","price":80`},
+		{290 * time.Minute, "", "Product Viewed", `"product_id":"P46","category":"women's shoes","price":90`},
+		{280 * time.Minute, "", "Product Viewed", `"product_id":"P45","category":"women's shoes","price":80`},
+		{270 * time.Minute, "", "Product Viewed", `"product_id":"P47","category":"women's shoes","price":85`},
+		{260 * time.Minute, "", "Product Viewed", `"product_id":"P45","category":"women's shoes","price":80`},
+		{250 * time.Minute, "", "Product Added", `"product_id":"P45","category":"women's shoes","price":80,"quantity":1`},
+		{245 * time.Minute, "", "Product Added", `"product_id":"P46","category":"women's shoes","price":90,"quantity":1`},
+		{240 * time.Minute, "", "Product Viewed", `"product_id":"P48","category":"women's shoes","price":70`},
+		{239 * time.Minute, "", "Product Viewed", `"product_id":"P49","category":"women's shoes","price":75`},
+		{238 * time.Minute, "", "Product Viewed", `"product_id":"P45","category":"women's shoes","price":80`},
+		{237 * time.Minute, "", "Product Viewed", `"product_id":"P46","category":"women's shoes","price":90`},
+		{236 * time.Minute, "", "Product Viewed", `"product_id":"P45","category":"women's shoes","price":80`},
+	},
+	{ // looked at a few things some weeks ago, and was not won
+		{30 * day, "", "Product Viewed", `"product_id":"P81","category":"shirts","price":20`},
+		{30 * day, "", "Product Viewed", `"product_id":"P82","category":"shirts","price":20`},
+		{30 * day, "", "Product Viewed", `"product_id":"P83","category":"shirts","price":20`},
+	},
+	{ // calls, and is to be called back
+		{day, "", "Product Viewed", `"product_id":"P45","category":"women's shoes","price":80`},
+		{time.Minute, "", "Call Started", `"call_token":"+"`},
+		{0, "", "Call Ended", `"outcome":"callback"`},
+	},
+	{ // calls, is not content, has a ticket
+		{2 * time.Hour, "", "Ticket Opened", `"ticket_id":"T2"`},
+		{time.Minute, "", "Call Started", ``},
+		{0, "", "Call Ended", `"outcome":"unresolved"`},
+	},
+	{ // is sold something on the phone, and the ticket is closed
+		{2 * time.Hour, "", "Ticket Opened", `"ticket_id":"T3"`},
+		{time.Minute, "", "Call Started", ``},
+		{0, "", "Call Ended", `"outcome":"sold"`},
+		{0, "", "Ticket Closed", `"ticket_id":"T3"`},
+	},
+	{ // likes women's shoes, and is in a store
+		{day, "", "Product Viewed", `"product_id":"P45","category":"women's shoes","price":80`},
+		{day - time.Minute, "", "Product Viewed", `"product_id":"P46","category":"women's shoes","price":90`},
+		{day - 2*time.Minute, "", "Product Viewed", `"product_id":"P47","category":"women's shoes","price":85`},
+		{time.Hour, "", "Application Opened", ``},
+		{time.Minute, "", "Store Entered", `"store":"Shibuya"`},
+		{0, "", "Push Notification Received", ``},
+	},
+	{ // the same, and leaves it
+		{day, "", "Product Viewed", `"product_id":"P45","category":"women's shoes","price":80`},
+		{day - time.Minute, "", "Product Viewed", `"product_id":"P46","category":"women's shoes","price":90`},
+		{day - 2*time.Minute, "", "Product Viewed", `"product_id":"P47","category":"women's shoes","price":85`},
+		{20 * time.Minute, "", "Store Entered", `"store":"Tenjin"`},
+		{19 * time.Minute, "", "Push Notification Tapped", ``},
+		{0, "", "Store Exited", `"store":"Tenjin"`},
+	},
+	{ // buys in stores, also online, and the tills report it at night
+		{50 * day, "identify", "", `"loyalty_tier":"gold","favourite_store":"Sakae"`},
+		{50 * day, "", "Store Purchase", `"store":"Sakae","receipt":"r-2","total":80,"products":[{"product_id":"P5","category":"shoes","price":80,"quantity":1}]`},
+		{10 * day, "", "Store Purchase", `"store":"Sakae","receipt":"r-3","total":60,"products":[{"product_id":"P1","category":"shoes","price":60,"quantity":1}]`},
+		{5 * day, "", "Order Completed", `"order_id":"o-2","total":30,"products":[{"product_id":"P6","category":"shoes","price":30,"quantity":1}]`},
+		{4 * day, "", "Order Cancelled", `"order_id":"o-2"`},
+	},
+	{ // a trial that began four days ago, and is hardly used
+		{4 * day, "group", "", `"name":"Acme"`},
+		{4 * day, "", "Trial Started", ``},
+		{4 * day, "", "Signed In", ``},
+		{4 * day, "", "Feature Used", `"feature":"import"`},
+	},
+	{ // a trial that began thirteen days ago, and is not used any more
+		{13*day + time.Hour, "group", "", `"name":"Umbrella"`},
+		{13*day + time.Hour, "", "Trial Started", ``},
+		{12 * day, "", "Signed In", ``},
+	},
+	{ // reads, takes the newsletter, chats
+		{20 * day, "", "Newsletter Subscribed", ``},
+		{3 * day, "", "Content Viewed", `"topic":"reports"`},
+		{2 * day, "", "Content Viewed", `"topic":"prices"`},
+		{day, "", "Content Viewed", `"topic":"reports"`},
+		{0, "", "Live Chat Conversation Started", ``},
+	},
+	{ // a new business customer who is stuck, owns Product 1, and reads about what is new
+		{9 * day, "", "Subscription Started", `"status":"customer"`},
+		{9 * day, "", "Order Completed", `"order_id":"o-3","total":900,"products":[{"product_id":"P1","category":"shoes","price":900,"quantity":1}]`},
+		{9 * day, "", "Signed In", ``},
+		{2 * day, "", "Email Opened", ``},
+		{2 * day, "", "Content Viewed", `"topic":"reports"`},
+		{day, "", "Content Viewed", `"topic":"reports"`},
+	},
+	{ // a new business customer who comes through
+		{3 * day, "", "Subscription Started", `"status":"customer"`},
+		{3 * day, "", "Signed In", ``},
+		{2 * day, "", "Project Created", ``},
+		{0, "", "Invite Sent", ``},
+	},
+}
+
+// telling is a story under way.
+type telling struct {
+	scenes []scene
+	person int
+	next   int
+}
+
+// tell begins a story of the next person who has one.
+func (s *Shop) tell() {
+	n := s.told
+	s.told++
+	s.telling = telling{scenes: stories[n%len(stories)], person: s.people + n%(1+s.people/4)}
+}
+
+// scene is the next event of the story. Its first says who the person is, and that they agree to everything.
+func (s *Shop) scene(now time.Time) Message {
+	t := &s.telling
+	x := scene{t.scenes[0].ago, "identify", "", ""}
+	if t.next > 0 {
+		x = t.scenes[t.next-1]
+	}
+	b := append(s.buf[:0], `{"type":`...)
+	kind := x.kind
+	if kind == "" {
+		kind = "track"
+	}
+	b = quoted(b, kind)
+	b = append(b, ',')
+	b = s.appendMessageID(b)
+	b = append(b, `,"timestamp":"`...)
+	b = now.Add(-x.ago).UTC().AppendFormat(b, "2006-01-02T15:04:05.000Z")
+	b = append(b, `","userId":"`...)
+	b = append(appendUser(b, t.person), '"')
+	if t.next == 0 {
+		b = append(b, `,"context":{"consent":{"categoryPreferences":{"email":true,"ads":true,"push":true,"location":true,"personalisation":true}}}`...)
+		b = append(b, `,"traits":{"email":"u`...)
+		b = strconv.AppendInt(b, int64(t.person), 10)
+		b = append(b, `@mail.example"`...)
+	} else if kind == "track" {
+		b = append(b, `,"event":`...)
+		b = quoted(b, x.name)
+		b = append(b, `,"properties":{`...)
+		b = s.appendBody(b, x.body, now)
+	} else {
+		b = append(b, `,"traits":{`...)
+		b = s.appendBody(b, x.body, now)
+	}
+	s.buf = append(b, '}', '}')
+	s.key = appendUser(append(s.key[:0], "user_id:"...), t.person)
+	if t.next++; t.next > len(t.scenes) {
+		t.scenes = nil
+	}
+	return Message{Key: s.key, Value: s.buf}
+}
+
+// appendBody appends the body. A value "+40" in it is the time in 40 days, "+" alone something that nobody else has.
+func (s *Shop) appendBody(b []byte, body string, now time.Time) []byte {
+	for i := 0; i < len(body); i++ {
+		if body[i] != '+' {
+			b = append(b, body[i])
+			continue
+		}
+		days := 0
+		for ; i+1 < len(body) && body[i+1] >= '0' && body[i+1] <= '9'; i++ {
+			days = days*10 + int(body[i+1]-'0')
+		}
+		if days > 0 {
+			b = now.Add(time.Duration(days)*day).UTC().AppendFormat(b, "2006-01-02T15:04:05.000Z")
+		} else {
+			b = strconv.AppendUint(b, s.serial, 36)
+		}
+	}
+	return b
+}
