@@ -182,7 +182,7 @@ func testTail(t *testing.T, n *node) {
 	if r := n.cli("tail", "--audience", "vpi"); r.code == 0 || !strings.Contains(r.stderr, `nothing leaves under the name "vpi"`) {
 		t.Errorf("%+v", r)
 	}
-	text := launch(t, n.env, "tail", "--audience", "big_spenders")
+	text := launch(t, n.env, "tail", "--audience", "new_purchasers")
 	lines := launch(t, n.env, "tail", "-o", "json")
 	i := 0
 	eventually(t, wait, "activations in tail", func() error {
@@ -197,7 +197,7 @@ func testTail(t *testing.T, n *node) {
 			t.Errorf("tail ended with code %d: %s", code, p.stderr.String())
 		}
 	}
-	line := regexp.MustCompile(`^\d\d:\d\d:\d\d\.\d{3}  enter  big_spenders +user_id:tailed\d+$`)
+	line := regexp.MustCompile(`^\d\d:\d\d:\d\d\.\d{3}  enter  new_purchasers +user_id:tailed\d+$`)
 	for got := range strings.Lines(text.stdout.String()) {
 		if !line.MatchString(strings.TrimSuffix(got, "\n")) {
 			t.Errorf("tail: %q", got)
@@ -224,7 +224,7 @@ func testHTTP(t *testing.T, n *node) {
 		Identifiers []struct{ Namespace, Value string }
 		Attributes  map[string]any
 	}](t, n.ask(200, "GET", "/v1/profiles/user_id:carl", ""))
-	if len(p.Identifiers) != 1 || p.Identifiers[0].Value != "carl" || p.Attributes["largest_order"] != 7.0 {
+	if len(p.Identifiers) != 1 || p.Identifiers[0].Value != "carl" || p.Attributes["lifetime_value"] != 7.0 {
 		t.Errorf("profile: %+v", *p)
 	}
 	got := n.ask(200, "POST", "/v1/profiles:batchGet", `{"ids":["user_id:bob","user_id:nobody","user_id:ada"]}`)
@@ -233,7 +233,7 @@ func testHTTP(t *testing.T, n *node) {
 	}
 	has(t, "readyz", n.ask(200, "GET", "/readyz", ""), `"ready":true`)
 	has(t, "healthz", n.ask(200, "GET", "/healthz", ""), `"ok":true`)
-	has(t, "cookbook", n.ask(200, "GET", "/v1/cookbook", ""), "online_retail.yml", "00-shop.yml")
+	has(t, "cookbook", n.ask(200, "GET", "/v1/cookbook", ""), "online_retail.yml", "00-base.yml")
 	for path, code := range map[string]string{"/v1/nope": "not_found", "/v1/profiles/nope": "bad_identifier", "/v1/audiences/nope/members": "unknown_audience"} {
 		status, body, err := n.try("GET", path, "")
 		if e := decode[struct {
@@ -303,7 +303,7 @@ func testRedis(t *testing.T, n *node) {
 			t.Errorf("EXISTS: %v %v", v, err)
 		}
 		in, err := r.SMembers(ctx, "audiences:user_id:ada").Result()
-		if slices.Sort(in); err != nil || !slices.Equal(in, []string{"big_spenders", "repeat_purchasers", "vip"}) {
+		if slices.Sort(in); err != nil || !slices.Equal(in, []string{"high_value", "repeat_purchasers", "silent_customers", "vip"}) {
 			t.Errorf("SMEMBERS: %v %v", in, err)
 		}
 		if v, err := r.SIsMember(ctx, "audience:vip", "user_id:ada").Result(); err != nil || !v {

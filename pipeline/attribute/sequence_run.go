@@ -17,8 +17,9 @@ type run struct {
 // reach is the latest way to have come to a stage: the time of its occurrence and of its first stage's. time -1: none.
 type reach struct{ time, start int64 }
 
-// run goes through the occurrences of the key of row i, up to now, and returns the row behind them. at is scratch space.
-func (k *sequence) run(t *table, i int, now int64, at *[MaxStages]reach, out *run) int {
+// run goes through the occurrences of the key of row i, up to now, and returns the row behind them.
+func (k *sequence) run(t *table, i int, now int64, out *run) int {
+	var at [MaxStages]reach
 	stages := k.stages
 	reset(at[:len(stages)])
 	*out = run{lastAt: -1, next: never}
@@ -115,19 +116,14 @@ func (k *sequence) step(at []reach, s int, ms int64) bool {
 	return true
 }
 
-// outlook says when the key changes by itself, and, where that is shown, whether something has begun that can still go on.
-// Where it is not shown open stays false: it may change before next.
+// outlook says whether something has begun that can still go on, and until when.
 func (k *sequence) outlook(at []reach, deadline, now int64, out *run) {
-	opens := k.show == "open" || k.show == "open_keys"
+	end := int64(-1)
 	if deadline != never {
-		out.open = opens
+		out.open = true
 		out.next = min(out.next, deadline)
 		return // until then it stays so, and then nothing that has begun is left
 	}
-	if !opens {
-		return
-	}
-	end := int64(-1)
 	for p := range at {
 		if at[p].time < 0 {
 			continue
@@ -148,6 +144,8 @@ func (k *sequence) outlook(at []reach, deadline, now int64, out *run) {
 	}
 	if end > now {
 		out.open = true
-		out.next = min(out.next, end)
+		if k.show == "open" || k.show == "open_keys" {
+			out.next = min(out.next, end)
+		}
 	}
 }
