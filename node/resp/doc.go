@@ -22,6 +22,10 @@
 //     all look-ups in that read ahead, and answers each socket with one write. One loop for two cores, unless Settings say otherwise;
 //   - a conn for all else (TLS, other systems): a goroutine that reads, calls Session.Handle and writes.
 //
+// What the loop is for, processor time of the server against that of redis-server in the same run (redis-benchmark, 50 connections,
+// 12 fields, the fake of the tests): HGETALL 1.07 times Redis' at -P 1 and 0.61 times at -P 16, SISMEMBER 1.17 times at -P 1; with
+// a goroutine a connection it was 1.21, 0.84 and 1.34 times.
+//
 // Invariants:
 //
 //	I1  One read, one Handle, one write: the complete commands of what was read are answered together, in order, as far as I8 allows.

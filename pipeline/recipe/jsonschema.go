@@ -7,11 +7,16 @@ import (
 
 // SchemaJSON is the JSON Schema (draft 2020-12) of a recipe file, for editors: made of the table that the
 // parser follows. Expressions, and names that refer to one another, are for Compile to judge.
-func SchemaJSON() []byte {
+func SchemaJSON() []byte { return schemaOf(recipeShape, "dashi recipe") }
+
+// TestSchemaJSON is the JSON Schema of a file of tests.
+func TestSchemaJSON() []byte { return schemaOf(testFileShape, "dashi tests of a recipe") }
+
+func schemaOf(s *shape, title string) []byte {
 	g := schemaWriter{defs: map[string]any{}}
-	root := g.shape(recipeShape)
+	root := g.shape(s)
 	root["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-	root["title"] = "dashi recipe"
+	root["title"] = title
 	root["patternProperties"] = map[string]any{"^x-": map[string]any{"description": "Not looked at: a place for YAML anchors."}}
 	root["$defs"] = g.defs
 	var b bytes.Buffer

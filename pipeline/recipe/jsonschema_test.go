@@ -23,6 +23,7 @@ const recipes = "../../deploy/recipes"
 
 func TestSchemaCommitted(t *testing.T) {
 	golden(t, filepath.Join(recipes, "recipe.schema.json"), SchemaJSON())
+	golden(t, filepath.Join(recipes, "test.schema.json"), TestSchemaJSON())
 }
 
 // golden compares got with a file, or writes it with -update.
