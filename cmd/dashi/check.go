@@ -42,8 +42,14 @@ func checkCommand() *cobra.Command {
 			return &shownError{errors.New("the cookbook has errors")}
 		}
 		if format != "json" {
+			recipes := 0
+			for _, s := range sources {
+				if !recipe.IsModel(s.Name) {
+					recipes++
+				}
+			}
 			fmt.Fprintf(c.OutOrStdout(), "ok: %d recipes, %d attributes, %d audiences, %d activations, %d mappings; cookbook %016x\n",
-				len(sources), len(program.Attributes), len(program.Audiences), len(program.Activations), len(program.Mappings), program.Hash)
+				recipes, len(program.Attributes), len(program.Audiences), len(program.Activations), len(program.Mappings), program.Hash)
 		}
 		return nil
 	}

@@ -13,7 +13,9 @@ import (
 	"testing"
 
 	"dashi/pipeline/event"
+	"dashi/pipeline/identity/simulate"
 	"dashi/pipeline/recipe"
+	"dashi/shard"
 )
 
 // dashi runs a command in this process and returns what it printed.
@@ -239,5 +241,12 @@ func TestIdentitySimulate(t *testing.T) {
 	}
 	if report.Profiles != 1 || len(report.Refused) > 0 || report.Rejected["no_identifier"] != 1 || len(report.Largest) != 1 || len(report.Largest[0].Identifiers) != 4 {
 		t.Errorf("%s", out)
+	}
+}
+
+// What a simulation passes over is what a shard would.
+func TestSimulationHasTheBoundsOfAShard(t *testing.T) {
+	if simulate.MostTogether != shard.MaxComponent {
+		t.Errorf("a simulation resolves %d identifiers together, a shard %d", simulate.MostTogether, shard.MaxComponent)
 	}
 }

@@ -111,7 +111,7 @@ func (c *compiler) parseAll() {
 			c.add(Diagnostic{File: s.Name, Message: "the file is given twice"})
 			continue
 		}
-		if isModel(s.Name) {
+		if IsModel(s.Name) {
 			continue
 		}
 		d := parse(s, &c.findings)

@@ -25,8 +25,8 @@ const maxScoreInputs = 128
 // maxModelBytes bounds one model: it travels in one entry of the log with the rest of the cookbook.
 const maxModelBytes = 4 << 20
 
-// isModel says whether a source is the file of a model rather than a recipe.
-func isModel(name string) bool {
+// IsModel says whether a source is the file of a model rather than a recipe.
+func IsModel(name string) bool {
 	ext := path.Ext(name)
 	return ext == ".json" || ext == ".txt"
 }
@@ -68,7 +68,7 @@ type scoreInput struct {
 func (c *compiler) model(e *entry) (*score.Model, []byte) {
 	n := value(e.node, "model")
 	name := modelName(e.doc.source.Name, n.Value)
-	if !isModel(name) {
+	if !IsModel(name) {
 		c.report(e.doc, n, "the model "+quote(n.Value)+" ends neither in .json nor in .txt", "LightGBM writes .txt or .json, XGBoost and dashi train .json")
 		return nil, nil
 	}
@@ -98,7 +98,7 @@ func (c *compiler) model(e *entry) (*score.Model, []byte) {
 // leftModels warns of models that no recipe names.
 func (c *compiler) leftModels() {
 	for _, s := range c.program.Sources {
-		if isModel(s.Name) && !slices.Contains(c.used, s.Name) {
+		if IsModel(s.Name) && !slices.Contains(c.used, s.Name) {
 			c.add(Diagnostic{File: s.Name, Line: 1, Column: 1, Severity: Warning, Message: "no recipe uses this model",
 				Hint: "an attribute with kind: score names it; a recipe's own name ends in .yml"})
 		}
