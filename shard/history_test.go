@@ -369,3 +369,28 @@ audiences:
 	check(all[len(all)-1].At + 2*hourMs)
 	t.Logf("%d instances in %d sessions", total, len(sessions))
 }
+
+// A limit that has dropped something shows in the profile.
+func TestTruncatedShows(t *testing.T) {
+	h := newHistory(t, `
+recipe: small
+attributes:
+  seen: {kind: set, limit: 2, add: {on: page, value: properties.path}}
+  paths: {kind: list, limit: 2, on: page, value: properties.path}
+  hot: {kind: tally, limit: 2, on: page, value: properties.path, window: 1h}
+`)
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	shows := func(want string) {
+		t.Helper()
+		if text := describe(h.s); strings.Contains(text, `"truncated"`) != (want != "") || !strings.Contains(text, want) {
+			t.Errorf("want %s in %s", want, text)
+		}
+	}
+	for i, want := range []string{"", `"truncated":["hot"],`, `"truncated":["seen","hot"],`} {
+		now := at.Add(time.Duration(i) * time.Second)
+		h.feed(fmt.Sprintf(`{"type":"page","userId":"ada","timestamp":%q,"properties":{"path":"/%d"}}`, now.Format(time.RFC3339), i), now.UnixMilli())
+		shows(want)
+	}
+	h.until(at.Add(2 * time.Hour).UnixMilli()) // the window has passed
+	shows(`"truncated":["seen"],`)
+}

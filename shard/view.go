@@ -113,7 +113,8 @@ func (v *View) EachAudience(fn func(index int, since int64)) {
 
 // AppendJSON appends the profile as the HTTP interface answers it:
 // {"id","identifiers":[{"namespace","value","first_seen","last_seen"}],"attributes":{},"audiences":{"NAME":{"since"}},"consent":{},"version"}.
-// Attributes of which nothing has been seen are left out. An identifier that is nobody's has "saturated"; where rules refused links,
+// Attributes of which nothing has been seen are left out. Where a limit has dropped something of an attribute, its name stands
+// in "truncated" before the version; without such there is no "truncated". An identifier that is nobody's has "saturated"; where rules refused links,
 // "refused_links" counts them by verdict.
 func (v *View) AppendJSON(dst []byte) []byte {
 	dst = append(dst, `{"id":`...)
@@ -185,7 +186,9 @@ func (v *View) AppendJSON(dst []byte) []byte {
 		dst = attribute.AppendTime(dst, int64(w>>1))
 		dst = append(dst, `"}`...)
 	}
-	dst = append(dst, `},"version":`...)
+	dst = append(dst, '}')
+	dst = v.appendTruncated(dst)
+	dst = append(dst, `,"version":`...)
 	dst = strconv.AppendUint(dst, v.Version, 10)
 	return append(v.appendRefused(dst), '}')
 }
@@ -207,6 +210,32 @@ func (v *View) appendRefused(dst []byte) []byte {
 	}
 	if len(dst) > before {
 		dst = append(dst, '}')
+	}
+	return dst
+}
+
+// appendTruncated appends `,"truncated":[NAME...]` when there are any.
+func (v *View) appendTruncated(dst []byte) []byte {
+	any := false
+	for i := range v.Program.Attributes {
+		a := &v.Program.Attributes[i]
+		if a.Kind == nil || a.Slot.Segment < 0 {
+			continue // only a segment has a limit
+		}
+		fixed := v.Env.State.Fixed[a.Slot.Offset : a.Slot.Offset+a.Kind.FixedSize()]
+		if !attribute.Truncated(a.Kind, fixed, v.Env.State.Segment(a.Slot.Segment), v.Env.Now) {
+			continue
+		}
+		if any {
+			dst = append(dst, ',')
+		} else {
+			dst = append(dst, `,"truncated":[`...)
+		}
+		any = true
+		dst = attribute.AppendQuoted(dst, []byte(a.Name))
+	}
+	if any {
+		dst = append(dst, ']')
 	}
 	return dst
 }
