@@ -6,6 +6,7 @@ import (
 	"dashi/node/httpapi"
 	"dashi/pipeline/activation"
 	"dashi/ring/gossip"
+	"dashi/shard"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -34,6 +35,15 @@ var help = []struct {
 	{"dashi_event_latency_seconds", "From fetched to applied.", nil},
 	{"dashi_profiles", "Profiles held.", []string{"shard"}},
 	{"dashi_profile_bytes", "Memory of profiles.", []string{"shard"}},
+	{"dashi_pointers", "Identifiers that belong to a profile in another place.", []string{"shard"}},
+	{"dashi_messages_bytes", "Messages for other shards that have not arrived.", []string{"shard"}},
+	{"dashi_messages_parked", "Messages that wait for a component that is on its way.", []string{"shard"}},
+	{"dashi_messages_sent_total", "Messages between shards.", nil},
+	{"dashi_events_forwarded_total", "Events passed on to the shard where their strongest identifier lies.", nil},
+	{"dashi_merges_total", "Profiles that took others in.", nil},
+	{"dashi_unmerges_total", "Profiles that came out of others.", nil},
+	{"dashi_junk_identifiers_total", "Identifiers that were seen with too many people and are nobody's.", nil},
+	{"dashi_links_passed_over_total", "Links that a cap kept from being looked at, by cap.", []string{"cap"}},
 	{"dashi_outbox_entries", "Activations that Kafka has not acknowledged.", []string{"shard"}},
 	{"dashi_outbox_bytes", "Memory of the outbox.", []string{"shard"}},
 	{"dashi_recent_ids", "Message ids remembered.", []string{"shard"}},
@@ -139,6 +149,8 @@ func (c *collector) collectDoors(counter func(string, uint64, ...string), gauge 
 }
 
 func (c *collector) collectShards(counter func(string, uint64, ...string), gauge func(string, float64, ...string)) {
+	var sum shard.Counters
+	var sent uint64
 	var events, repeated, made, withheld, shortened, outOfRange, woken uint64
 	var suppressed [activation.Reasons]uint64
 	for _, m := range c.n.members {
@@ -158,6 +170,17 @@ func (c *collector) collectShards(counter func(string, uint64, ...string), gauge
 		label := itoa(int(m.id))
 		gauge("dashi_profiles", float64(s.Profiles), label)
 		gauge("dashi_profile_bytes", float64(s.Bytes), label)
+		sent += s.Sent
+		sum.Forwarded += s.Forwarded
+		sum.Merges += s.Merges
+		sum.Unmerges += s.Unmerges
+		sum.Junk += s.Junk
+		sum.Saturated += s.Saturated
+		sum.ComponentFull += s.ComponentFull
+		sum.LinksOver += s.LinksOver
+		gauge("dashi_pointers", float64(s.Pointers), label)
+		gauge("dashi_messages_bytes", float64(s.PeerBytes), label)
+		gauge("dashi_messages_parked", float64(s.Parked), label)
 		gauge("dashi_outbox_entries", float64(s.OutboxEntries), label)
 		gauge("dashi_outbox_bytes", float64(s.OutboxBytes), label)
 		gauge("dashi_recent_ids", float64(s.RecentIDs), label)
@@ -169,6 +192,14 @@ func (c *collector) collectShards(counter func(string, uint64, ...string), gauge
 		}
 		gauge("dashi_recent_window_seconds", window, label)
 	}
+	counter("dashi_messages_sent_total", sent)
+	counter("dashi_events_forwarded_total", sum.Forwarded)
+	counter("dashi_merges_total", sum.Merges)
+	counter("dashi_unmerges_total", sum.Unmerges)
+	counter("dashi_junk_identifiers_total", sum.Junk)
+	counter("dashi_links_passed_over_total", sum.Saturated, "junk_identifier")
+	counter("dashi_links_passed_over_total", sum.ComponentFull, "component")
+	counter("dashi_links_passed_over_total", sum.LinksOver, "event")
 	counter("dashi_events_applied_total", events)
 	counter("dashi_events_repeated_total", repeated)
 	for i, n := range suppressed {

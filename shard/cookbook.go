@@ -154,23 +154,50 @@ func (p *program) fragmentLayout() profile.Layout {
 	return profile.Layout{Fixed: p.membersAt + 8*p.words, Segments: p.links}
 }
 
-// reordered says why a program cannot follow the present one: where components lie depends on the order of namespaces.
+// reordered says why a program cannot follow the present one: where components lie depends on the order of the namespaces in them.
 func (s *Shard) reordered(next *recipe.Program) string {
 	if s.program == nil || s.pointers.used == 0 && s.fragments.Len() == 0 {
 		return ""
 	}
-	last := -1
-	for _, ns := range s.program.Schema.Namespaces {
-		i := slices.IndexFunc(next.Schema.Namespaces, func(o event.Namespace) bool { return o.Name == ns.Name })
-		if i < 0 {
+	last, used := -1, s.linkedNamespaces()
+	for i, ns := range s.program.Schema.Namespaces {
+		if !used[s.program.namespace[i]] {
+			continue
+		}
+		rank := slices.IndexFunc(next.Schema.Namespaces, func(o event.Namespace) bool { return o.Name == ns.Name })
+		if rank < 0 {
 			return "namespace " + ns.Name + " is not in the new cookbook, and people are linked by it: keep it, or begin anew from Kafka"
 		}
-		if i < last {
+		if rank < last {
 			return "namespace " + ns.Name + " has another rank in the new cookbook, and people are linked by it: keep the order, or begin anew from Kafka"
 		}
-		last = i
+		last = rank
 	}
 	return ""
+}
+
+// linkedNamespaces are those of identifiers that are linked with others.
+func (s *Shard) linkedNamespaces() (used [256]bool) {
+	for _, e := range s.pointers.table {
+		if e != 0 {
+			ns, root, _, _ := s.pointers.entry(e)
+			used[ns], used[root] = true, true
+		}
+	}
+	var c component
+	s.table.Each(func(_ profile.Ref, rec profile.Record) bool {
+		segment := rec.Segment(s.program.links)
+		if len(segment) > 0 && segment[0] == segmentComponent {
+			if _, err := c.read(segment[1:], readOwnNamespace); err != nil {
+				panic("BUG: the component in a record cannot be read: " + err.Error())
+			}
+			for i := range c.idents {
+				used[c.idents[i].ns] = true
+			}
+		}
+		return true
+	})
+	return used
 }
 
 // migrate moves every record into a table of the new program's shape.

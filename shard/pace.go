@@ -106,7 +106,7 @@ func (a *applier) nextPending() int {
 	for i := range a.pace.schedule.Pending {
 		x := &a.pace.schedule.Pending[i]
 		j, known := p.paced[x.ID]
-		if known && x.Due > a.env.Now && !(isHeld(x) && p.Activations[j].Pace.Until(&a.env) == expr.True) {
+		if known && x.Due > a.env.Now && !(isHeld(x) && comesTrue(p.Activations[j].Pace, &a.env)) {
 			continue
 		}
 		priority := 0
@@ -122,6 +122,11 @@ func (a *applier) nextPending() int {
 		best, order = i, priority
 	}
 	return best
+}
+
+// comesTrue says whether what a held activation waits for is so. Another cookbook may hold it for nothing any more.
+func comesTrue(pace *recipe.Pace, env *expr.Env) bool {
+	return pace.Until == nil || pace.Until(env) == expr.True
 }
 
 func isHeld(x *activation.Pending) bool { return x.Held != 0 && x.Held != activation.Passed }

@@ -143,7 +143,7 @@ func (v *View) name(s *Shard, n int) {
 // fill fills in all of v but the identifiers.
 func (s *Shard) fill(rec profile.Record, v *View) {
 	p := s.program
-	v.Program = p.Program
+	v.Program, v.namespaces = p.Program, s.namespaces
 	if cap(v.Env.Audiences) < p.words {
 		v.Env.Audiences = make([]uint64, p.words)
 	}

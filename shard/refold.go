@@ -214,9 +214,10 @@ func (a *applier) dismantle(o int) {
 	}
 	rec := s.table.Record(ref)
 	s.memberships(rec, f.bits, f.since)
-	if states == 1 {
+	switch {
+	case states == 1:
 		a.split(ref, &c.idents[first])
-	} else { // the first of its fragments remembers the memberships, for when the profile is taken apart again
+	case !f.loses: // it goes into another one whole: the first of its fragments remembers it, for when they are taken apart again
 		a.freeze(&c.idents[first], rec)
 	}
 	s.timers.Clear(rec.Ordinal())

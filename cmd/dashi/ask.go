@@ -23,7 +23,9 @@ type profileAnswer struct {
 		Namespace, Value string
 		FirstSeen        time.Time `json:"first_seen"`
 		LastSeen         time.Time `json:"last_seen"`
+		Saturated        bool      `json:"saturated"`
 	} `json:"identifiers"`
+	Refused    map[string]int                       `json:"refused_links"`
 	Attributes map[string]json.RawMessage           `json:"attributes"`
 	Audiences  map[string]struct{ Since time.Time } `json:"audiences"`
 	Consent    map[string]struct {
@@ -61,7 +63,14 @@ func printProfile(out io.Writer, p *profileAnswer) {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "\nidentifiers")
 	for _, id := range p.Identifiers {
-		fmt.Fprintf(w, "  %s:%s\tseen %s to %s\n", id.Namespace, plain(id.Value), local(id.FirstSeen), local(id.LastSeen))
+		note := ""
+		if id.Saturated {
+			note = "\tnobody's: it was seen with too many people"
+		}
+		fmt.Fprintf(w, "  %s:%s\tseen %s to %s%s\n", id.Namespace, plain(id.Value), local(id.FirstSeen), local(id.LastSeen), note)
+	}
+	for _, rule := range sortedKeys(p.Refused) {
+		fmt.Fprintf(w, "  %d links refused by %s: dashi explain %s shows them\n", p.Refused[rule], rule, plain(p.ID))
 	}
 	fmt.Fprintln(w, "\nattributes")
 	for _, name := range sortedKeys(p.Attributes) {

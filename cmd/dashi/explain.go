@@ -31,17 +31,23 @@ type explanation struct {
 
 func explainCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "explain NS:VALUE AUDIENCE",
-		Short: "Say why somebody is in an audience or not",
-		Long: `Say why somebody is in an audience or not: the condition with the value of each of its parts, since when, and the instant at
-which it can next change although nothing happens. A part whose value is null reads something that is not there.`,
-		Example: "  dashi explain user_id:u7 lapsed",
-		Args:    cobra.ExactArgs(2),
+		Use:   "explain NS:VALUE [AUDIENCE]",
+		Short: "Say why somebody is in an audience or not, or why these identifiers are one profile",
+		Long: `With an audience, say why somebody is in an audience or not: the condition with the value of each of its parts, since when, and the instant at
+which it can next change although nothing happens. A part whose value is null reads something that is not there.
+
+Without one, say why these identifiers are one profile: every link of them, which two were seen in one event, when first and last, and
+what became of it: joined, or the rule that refused (limit, max_identifiers, isolated, cut).`,
+		Example: "  dashi explain user_id:u7 lapsed\n  dashi explain user_id:u7",
+		Args:    cobra.RangeArgs(1, 2),
 	}
 	cl := addClientFlags(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if !strings.Contains(args[0], ":") {
 			return fmt.Errorf("%q is not an identifier: write NAMESPACE:VALUE, for example user_id:42", args[0])
+		}
+		if len(args) == 1 {
+			return explainLinks(cl, c, args[0])
 		}
 		var x explanation
 		path := "/v1/profiles/" + url.PathEscape(args[0]) + "/explain?audience=" + url.QueryEscape(args[1])

@@ -66,6 +66,6 @@ Start here:
 		&cobra.Group{ID: "ask", Title: "Ask a running node (--addr or DASHI_ADDR):"},
 	)
 	c.AddCommand(devCommand(), clusterCommand(), serveCommand(), checkCommand(), testCommand(), replayCommand(), identityCommand(), trainCommand(),
-		getCommand(), explainCommand(), audiencesCommand(), membersCommand(), queryCommand(), tailCommand(), statusCommand())
+		getCommand(), explainCommand(), unlinkCommand(), audiencesCommand(), membersCommand(), queryCommand(), tailCommand(), statusCommand())
 	return c
 }

@@ -57,6 +57,7 @@ func New(settings Settings, backend Backend, metrics, console http.Handler) *API
 	}
 	a.routeIntake(a.mux)
 	a.routeReads(a.mux)
+	a.routeIdentity(a.mux)
 	a.mux.HandleFunc("/v1/", notFound)
 	if metrics != nil {
 		a.mux.Handle("GET /metrics", metrics)

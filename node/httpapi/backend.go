@@ -21,6 +21,9 @@ type Backend interface {
 	// Lookup calls fn with the profile of namespace:value, under the read lock of its shard, and says whether
 	// there is one. The value is as the client wrote it; the backend normalises it as the namespace says.
 	Lookup(namespace, value []byte, fn func(*shard.View)) bool
+	// Unlink says that two identifiers, namespace:value, are never one person. It returns when that has taken effect, or is sure to.
+	// The error wraps ErrIdentifier when one of them is none.
+	Unlink(ctx context.Context, a, b string) error
 	// Audiences is all audiences of the present program, in its order.
 	Audiences() []Audience
 	// AudienceIndex is the index of an audience in the present program.

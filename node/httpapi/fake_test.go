@@ -25,6 +25,8 @@ type fake struct {
 	profiles             map[string]*shard.View
 	order                []*shard.View
 
+	unlinked []string
+
 	mu       sync.Mutex
 	produced []Message
 	fault    error         // of the next Produce
@@ -69,6 +71,14 @@ func (f *fake) put(id string, orders uint64, in ...int) {
 	*(*[]byte)(unsafe.Pointer(field.UnsafeAddr())) = since // only the shard can set it otherwise
 	f.profiles[id] = v
 	f.order = append(f.order, v)
+}
+
+func (f *fake) Unlink(_ context.Context, a, b string) error {
+	f.unlinked = append(f.unlinked, a+" "+b)
+	if strings.HasPrefix(a, "nothing:") {
+		return fmt.Errorf("%w: %s", ErrIdentifier, a)
+	}
+	return nil
 }
 
 func (f *fake) Produce(ctx context.Context, messages []Message) error {

@@ -1,0 +1,55 @@
+package httpapi
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+
+	"dashi/shard"
+)
+
+// ErrIdentifier is wrapped by Unlink when an identifier cannot be one: its namespace is not in the cookbook, or its value is blocked.
+var ErrIdentifier = errors.New("not an identifier of the cookbook")
+
+func (a *API) routeIdentity(mux *http.ServeMux) {
+	mux.HandleFunc("GET /v1/profiles/{id}/links", a.links)
+	mux.HandleFunc("POST /v1/identity:unlink", a.unlink)
+}
+
+// links answers GET /v1/profiles/{id}/links: why these identifiers are one profile, and what was refused.
+func (a *API) links(w http.ResponseWriter, r *http.Request) {
+	id := r.PathValue("id")
+	namespace, value, ok := cut(id)
+	if !ok {
+		fail(w, http.StatusBadRequest, "bad_identifier", "cannot read identifier "+strconv.Quote(id), idHint)
+		return
+	}
+	var b []byte
+	if !a.backend.Lookup(namespace, value, func(v *shard.View) { b = v.AppendLinksJSON(b) }) {
+		fail(w, http.StatusNotFound, "not_found", "there is no profile "+strconv.Quote(id), "")
+		return
+	}
+	send(w, r, append(b, '\n'))
+}
+
+// unlink answers POST /v1/identity:unlink {"a", "b"}: the two are never one person, from now on and in hindsight.
+func (a *API) unlink(w http.ResponseWriter, r *http.Request) {
+	var in struct{ A, B string }
+	if !a.ask(w, r, &in) {
+		return
+	}
+	for _, id := range []string{in.A, in.B} {
+		if _, _, ok := cut(id); !ok {
+			fail(w, http.StatusBadRequest, "bad_identifier", "cannot read identifier "+strconv.Quote(id), `{"a": "user_id:42", "b": "anonymous_id:9f"}; `+idHint)
+			return
+		}
+	}
+	switch err := a.backend.Unlink(r.Context(), in.A, in.B); {
+	case errors.Is(err, ErrIdentifier):
+		fail(w, http.StatusBadRequest, "bad_identifier", "cannot unlink: "+err.Error(), "GET /v1/cookbook shows the namespaces")
+	case err != nil:
+		fail(w, http.StatusServiceUnavailable, "unavailable", "cannot unlink: "+err.Error(), "try again: to say it twice does no harm")
+	default:
+		answer(w, r, map[string]bool{"unlinked": true})
+	}
+}

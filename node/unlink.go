@@ -1,0 +1,66 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"dashi/node/httpapi"
+	"dashi/pipeline/identity"
+	"dashi/shard"
+)
+
+// unlinkWait is how long Unlink waits for the shards to have told each other; what is logged takes effect in any case.
+const unlinkWait = 2 * time.Second
+
+// Unlink says that two identifiers are never one person.
+func (n *Node) Unlink(ctx context.Context, a, b string) error {
+	nsA, valueA, err := n.normal(a)
+	if err != nil {
+		return err
+	}
+	nsB, valueB, err := n.normal(b)
+	if err != nil {
+		return err
+	}
+	if nsA == nsB && string(valueA) == string(valueB) {
+		return fmt.Errorf("%w: %s and %s are the same", httpapi.ErrIdentifier, a, b)
+	}
+	m := n.members[n.home(identity.Hash(nsA, valueA))]
+	r, err := m.ask(shard.AppendUnlink(nil, n.now(), nsA, valueA, nsB, valueB))
+	if err != nil {
+		return err
+	}
+	if r.Outcome != shard.Accepted {
+		return fmt.Errorf("shard %d: %s %s", m.id, r.Outcome, r.Detail)
+	}
+	end := time.Now().Add(unlinkWait)
+	return n.settled(func(done func() bool, _ string) error {
+		for !done() && time.Now().Before(end) && ctx.Err() == nil {
+			time.Sleep(time.Millisecond)
+		}
+		return nil
+	})
+}
+
+// normal is an identifier in the form in which it is kept.
+func (n *Node) normal(id string) (namespace string, value []byte, err error) {
+	namespace, text, err := identity.ParseIdentifier(id)
+	if err != nil {
+		return "", nil, fmt.Errorf("%w: %w", httpapi.ErrIdentifier, err)
+	}
+	for _, ns := range n.cookbook.Load().Schema.Namespaces {
+		if ns.Name != namespace {
+			continue
+		}
+		if ns.Normalise == nil {
+			return namespace, []byte(text), nil
+		}
+		value, ok := ns.Normalise(nil, []byte(text))
+		if !ok {
+			return "", nil, fmt.Errorf("%w: %q is blocked, or no %s", httpapi.ErrIdentifier, text, namespace)
+		}
+		return namespace, value, nil
+	}
+	return "", nil, fmt.Errorf("%w: it has no namespace %q", httpapi.ErrIdentifier, namespace)
+}

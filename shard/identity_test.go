@@ -1,0 +1,415 @@
+package shard
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"dashi/pipeline/event"
+	"dashi/pipeline/identity"
+	"dashi/pipeline/recipe"
+)
+
+const linkedRecipe = `
+recipe: linked
+purposes: {email: properties.mail}
+fields: {properties.mail: bool}
+attributes:
+  events: {kind: count, on: "*"}
+  spent: {kind: sum, on: buy, value: properties.total}
+  items: {kind: set, add: {on: buy, value: properties.product_id}}
+  seen: {kind: tally, on: "*", value: properties.product_id}
+  last_item: {kind: last, on: buy, value: properties.product_id}
+  viewed: {kind: list, on: look, value: properties.product_id}
+audiences:
+  busy: events >= 3
+  buyers: spent > 5
+  newcomers: events < 4
+  reachable: {when: consent.email, emit: both}
+activations:
+  later: {on: {enter: busy}, delay: 1h}
+`
+
+// town is one shard that is told of events by short lines.
+type town struct {
+	t testing.TB
+	s *Shard
+	d *event.Decoder
+	n int64
+}
+
+func newTown(t testing.TB, recipe string) *town {
+	sources := readInline("linked.yml", recipe)
+	s := newShard(t, testSettings(), sources)
+	return &town{t: t, s: s, d: event.NewDecoder(s.Program().Schema, event.DefaultLimits)}
+}
+
+// event applies "minute event item total ids..", with ids as user_id:u1.
+func (w *town) event(line string) {
+	w.t.Helper()
+	f := strings.Fields(line)
+	m := map[string]any{"type": "track", "event": f[1], "messageId": fmt.Sprint("m", w.n)}
+	var minute int
+	var total float64
+	fmt.Sscan(f[0], &minute)
+	fmt.Sscan(f[3], &total)
+	m["timestamp"] = time.UnixMilli(fallback + int64(minute)*60_000).UTC().Format(time.RFC3339)
+	properties := map[string]any{"product_id": f[2], "total": total}
+	if f[1] == "agree" {
+		properties["mail"] = true
+	}
+	m["properties"] = properties
+	traits := map[string]any{}
+	for _, id := range f[4:] {
+		switch ns, v, _ := strings.Cut(id, ":"); ns {
+		case "user_id":
+			m["userId"] = v
+		case "anonymous_id":
+			m["anonymousId"] = v
+		default:
+			traits[ns] = v
+		}
+	}
+	m["traits"] = traits
+	text, err := json.Marshal(m)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var e event.Event
+	if err := w.d.Decode(text, fallback, &e); err != nil {
+		w.t.Fatal(err)
+	}
+	var b Batch
+	b.Begin(w.s.program.Hash, Stream{Partition: 1}, w.n-1)
+	b.Add(w.n, &e)
+	mustAccept(w.t, w.s.Apply(b.Seal(w.n, fallback+int64(minute)*60_000)))
+	w.n++
+	if err := w.s.Check(); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *town) profile(id string) string {
+	w.t.Helper()
+	var v View
+	ns, value, _ := strings.Cut(id, ":")
+	if !w.s.Lookup([]byte(ns), []byte(value), identity.Hash(ns, []byte(value)), &v) {
+		return "none"
+	}
+	return string(v.AppendJSON(nil))
+}
+
+func (w *town) unlink(a, b string) {
+	w.t.Helper()
+	nsA, valueA, _ := strings.Cut(a, ":")
+	nsB, valueB, _ := strings.Cut(b, ":")
+	mustAccept(w.t, w.s.Apply(AppendUnlink(nil, w.s.now, nsA, []byte(valueA), nsB, []byte(valueB))))
+	if err := w.s.Check(); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// left is what has left since the last call: "transition subject profile".
+func (w *town) left() string {
+	var all []string
+	var next uint64
+	w.s.Outbox(0, func(position uint64, _, payload []byte) bool {
+		var a struct {
+			Profile, Activation, Transition string
+			Merged                          []string
+			UnmergedFrom                    []string `json:"unmerged_from"`
+		}
+		if err := json.Unmarshal(payload, &a); err != nil {
+			w.t.Fatal(err)
+		}
+		text := a.Transition + " " + a.Activation + " " + a.Profile
+		if a.Merged != nil || a.UnmergedFrom != nil {
+			text = fmt.Sprint(a.Transition, " ", a.Profile, " ", a.Merged, a.UnmergedFrom)
+		}
+		all = append(all, text)
+		next = position + 1
+		return true
+	})
+	w.s.Apply(AppendAck(nil, 0, next))
+	return strings.Join(all, ", ")
+}
+
+func (w *town) want(got, want string) {
+	w.t.Helper()
+	if got != want {
+		w.t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// A merge is one activation with both ids. Nobody leaves an audience and enters it again; who was in both was in since the earlier.
+func TestMergeKeepsAudiencesSteady(t *testing.T) {
+	w := newTown(t, linkedRecipe)
+	for _, line := range []string{"0 look a 0 anonymous_id:d", "1 look b 0 anonymous_id:d", "2 buy c 9 anonymous_id:d", "3 look a 0 user_id:u", "4 look a 0 user_id:u", "5 buy d 7 user_id:u", "6 agree d 0 user_id:u"} {
+		w.event(line)
+	}
+	w.want(w.left(), "enter newcomers anonymous_id:d, enter busy anonymous_id:d, enter buyers anonymous_id:d, "+
+		"enter newcomers user_id:u, enter busy user_id:u, enter buyers user_id:u, exit newcomers user_id:u, enter reachable user_id:u")
+	w.event("7 look e 0 user_id:u anonymous_id:d")
+	w.want(w.left(), "merged user_id:u [anonymous_id:d] [], exit newcomers user_id:u")
+	got := w.profile("anonymous_id:d")
+	w.want(got, w.profile("user_id:u"))
+	for _, part := range []string{
+		`"events":8`, `"spent":16`, `"items":["c","d"]`, `"last_item":"d"`, `"version":8`,
+		`"busy":{"since":"` + string(appendMinute(2)), `"buyers":{"since":"` + string(appendMinute(2)), `"reachable":{"since":"` + string(appendMinute(6)),
+		`"namespace":"user_id","value":"u","first_seen":"` + string(appendMinute(3)), `"namespace":"anonymous_id","value":"d","first_seen":"` + string(appendMinute(0)),
+	} {
+		if !strings.Contains(got, part) {
+			t.Errorf("%s is not in %s", part, got)
+		}
+	}
+	if n := w.s.Stats().Profiles; n != 1 {
+		t.Errorf("%d profiles", n)
+	}
+	// What both waited for leaves once; the delays of one activation run as one.
+	w.s.Apply(AppendTick(nil, fallback+200*60_000))
+	w.want(w.left(), "enter later user_id:u")
+}
+
+func appendMinute(m int) []byte {
+	return []byte(time.UnixMilli(fallback + int64(m)*60_000).UTC().Format(time.RFC3339))
+}
+
+// An unmerge gives back what was, to the byte: also entry times, and it is remembered.
+func TestUnmergeGivesBack(t *testing.T) {
+	w, apart := newTown(t, linkedRecipe), newTown(t, linkedRecipe)
+	lines := []string{"0 look a 0 anonymous_id:d", "1 buy b 6 anonymous_id:d", "2 buy c 9 anonymous_id:d", "3 look a 0 user_id:u", "4 buy x 8 user_id:u", "5 agree d 0 user_id:u", "6 look a 0 user_id:u email:u@x.example"}
+	for _, line := range lines {
+		w.event(line)
+		apart.event(line)
+	}
+	w.left()
+	d, u := w.profile("anonymous_id:d"), w.profile("user_id:u")
+	w.event("7 look e 0 user_id:u anonymous_id:d")
+	apart.event("7 look e 0 user_id:u")
+	w.left()
+	merged := w.profile("user_id:u")
+	w.unlink("anonymous_id:d", "user_id:u")
+	w.want(w.left(), "unmerged anonymous_id:d [] [user_id:u], enter busy anonymous_id:d, enter buyers anonymous_id:d, enter newcomers anonymous_id:d")
+	seen := func(s string) string { // the event that linked them was one more at which d was seen
+		return strings.Replace(s, `"last_seen":"`+string(appendMinute(2)), `"last_seen":"`+string(appendMinute(7)), 1)
+	}
+	bare := func(s string) string { return strings.Replace(s, `,"refused_links":{"cut":1}`, "", 1) }
+	w.want(bare(w.profile("anonymous_id:d")), seen(d))
+	w.want(bare(w.profile("user_id:u")), apart.profile("user_id:u"))
+	if u == merged {
+		t.Fatal("nothing merged")
+	}
+	// Late and new events do not bring them together, nor does a restart.
+	w.s = restoreCopy(t, w.s)
+	before := w.profile("anonymous_id:d")
+	w.event("1 look z 0 user_id:u anonymous_id:d")
+	w.event("9 look z 0 user_id:u anonymous_id:d")
+	if got := w.profile("user_id:u"); strings.Contains(got, `"value":"d"`) {
+		t.Errorf("together again: %s", got)
+	}
+	w.want(strings.Replace(w.profile("anonymous_id:d"), string(appendMinute(9)), string(appendMinute(7)), 1), before)
+	if strings.Contains(w.left(), "merged") {
+		t.Error("a merge")
+	}
+}
+
+// A kiosk and the mailbox of a call centre are nobody's: nobody is pulled together, and it shows.
+func TestJunkIdentifierPullsNobodyTogether(t *testing.T) {
+	w := newTown(t, linkedRecipe)
+	const people = 3 * identity.MaxPartners
+	for i := range people {
+		w.event(fmt.Sprintf("%d look a 0 user_id:u%d anonymous_id:kiosk", i, i))
+	}
+	w.event(fmt.Sprintf("%d look a 0 anonymous_id:kiosk", people))
+	if n := w.s.Stats().Profiles; n != people+1 {
+		t.Errorf("%d profiles, want %d", n, people+1)
+	}
+	if got := w.profile("user_id:u7"); strings.Contains(got, "kiosk") {
+		t.Error(got)
+	}
+	if got := w.profile("anonymous_id:kiosk"); !strings.Contains(got, `"saturated":true`) || !strings.Contains(got, `"events":1`) {
+		t.Error(got)
+	}
+	st := w.s.Stats()
+	if st.Junk != 1 || st.Saturated == 0 {
+		t.Errorf("%+v", st.Counters)
+	}
+}
+
+// The caps on one profile are counted in it. Beyond MaxComponent arrival decides which links are passed over: this is what it is.
+func TestCaps(t *testing.T) {
+	w := newTown(t, strings.Replace(linkedRecipe, "purposes:", "identity: {max_identifiers: 3, namespaces: [{name: user_id, from: userId}, {name: anonymous_id, from: anonymousId}]}\npurposes:", 1))
+	for i := range MaxComponent + 10 {
+		w.event(fmt.Sprintf("%d look a 0 user_id:u anonymous_id:d%d", i/10, i))
+	}
+	got := w.profile("user_id:u")
+	if want := fmt.Sprintf(`"refused_links":{"max_identifiers":%d}`, MaxComponent-3); !strings.Contains(got, want) || strings.Count(got, `"namespace"`) != 3 {
+		t.Errorf("%s is not in %s", want, got)
+	}
+	if st := w.s.Stats(); st.ComponentFull != 11 {
+		t.Errorf("%d links passed over", st.ComponentFull)
+	}
+	if got := w.profile(fmt.Sprint("anonymous_id:d", MaxComponent+5)); got != "none" {
+		t.Error(got)
+	}
+}
+
+// Another cookbook keeps links and fragments; other rules partition anew; another order of namespaces is refused.
+func TestCookbookSwitchKeepsPeople(t *testing.T) {
+	w := newTown(t, linkedRecipe)
+	for _, line := range []string{"0 look a 0 anonymous_id:d", "1 buy b 6 anonymous_id:d", "2 buy c 9 user_id:u anonymous_id:d", "3 buy c 1 user_id:v anonymous_id:e", "4 look c 1 user_id:v email:m@x.example", "5 look c 1 user_id:u email:m@x.example"} {
+		w.event(line)
+	}
+	before := describe(w.s)
+	more := append(readInline("linked.yml", linkedRecipe), readInline("more.yml", "recipe: more\nattributes:\n  looks: {kind: count, on: look}\n")...)
+	mustAccept(t, w.s.Apply(AppendCookbook(nil, 2, more)))
+	mustAccept(t, w.s.Apply(AppendCookbook(nil, 3, readInline("linked.yml", linkedRecipe))))
+	w.want(describe(w.s), before)
+	loose := strings.Replace(linkedRecipe, "purposes:", `identity: {namespaces: [{name: user_id, from: userId}, {name: email, from: traits.email}, {name: phone, from: traits.phone}, {name: anonymous_id, from: anonymousId}]}
+purposes:`, 1)
+	mustAccept(t, w.s.Apply(AppendCookbook(nil, 4, readInline("linked.yml", loose))))
+	if n := w.s.Stats().Profiles; n != 1 {
+		t.Errorf("%d profiles without unique", n)
+	}
+	if err := w.s.Check(); err != nil {
+		t.Fatal(err)
+	}
+	mustAccept(t, w.s.Apply(AppendCookbook(nil, 5, readInline("linked.yml", linkedRecipe))))
+	stripped := func(s string) string { // entry times are those of the switch for who came out anew
+		var b strings.Builder
+		for _, line := range strings.Split(s, "\n") {
+			i, j := strings.Index(line, `"audiences"`), strings.Index(line, `"consent"`)
+			if i > 0 {
+				b.WriteString(line[:i] + line[j:] + "\n")
+			}
+		}
+		return b.String()
+	}
+	if got := stripped(describe(w.s)); len(got) != len(stripped(before)) {
+		t.Errorf("there and back:\n%s\n%s", got, stripped(before))
+	}
+	turned := strings.Replace(loose, "[{name: user_id, from: userId}, {name: email, from: traits.email}", "[{name: email, from: traits.email}, {name: user_id, from: userId}", 1)
+	if r := w.s.Apply(AppendCookbook(nil, 6, readInline("linked.yml", turned))); r.Outcome != Refused || !strings.Contains(r.Detail, "another rank") {
+		t.Errorf("%s: %s", r.Outcome, r.Detail)
+	}
+}
+
+// Whatever the bytes of a message: Apply answers, the state stays sound, and it ends.
+func FuzzMessages(f *testing.F) {
+	lines := []string{"0 look a 0 anonymous_id:d", "1 buy b 6 user_id:u anonymous_id:d", "2 buy c 9 user_id:v", "3 look c 9 email:m@x.example phone:+4912345678901"}
+	w := newTown(f, linkedRecipe)
+	for _, line := range lines {
+		w.event(line)
+	}
+	key := func(id string) key {
+		ns, value, _ := strings.Cut(id, ":")
+		return w.s.key(uint8(w.s.namespaceNumber([]byte(ns))), []byte(value))
+	}
+	fa := fact{weak: key("anonymous_id:d"), strong: key("user_id:v"), first: 5, last: 6, id: 7}
+	f.Add(w.s.appendJoin(nil, messageLink, fa.weak, fa.strong, &fa))
+	f.Add(w.s.appendJoin(nil, messageUnlink, fa.weak, fa.strong, &fa))
+	f.Add(w.s.appendRelink(nil, fa.weak, key("user_id:a")))
+	var c component
+	c.idents = append(c.idents, ident{key: key("anonymous_id:zz"), first: 4, last: 9})
+	fa.weak = c.idents[0].key
+	f.Add(w.s.appendFact(c.append(append(w.s.appendKey([]byte{messageAbsorb}, key("user_id:v")), 0), w.s.appendNamespace), &fa))
+	var e event.Event
+	if err := w.d.Decode([]byte(`{"type":"track","event":"buy","userId":"u"}`), fallback, &e); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(event.AppendPacked(w.s.appendForward(nil, key("user_id:u")), &e))
+	far := newTown(f, linkedRecipe) // a component with fragments that leaves for another shard
+	for _, line := range []string{"0 look a 0 anonymous_id:p", "1 buy b 6 email:q@x.example anonymous_id:p", "3 look c 1 anonymous_id:p"} {
+		far.event(line)
+	}
+	far.s.settings.Home = func(uint64) int { return 3 }
+	root := key("email:q@x.example")
+	ref, _ := far.s.table.Find(root.hash, root.ns, root.value)
+	far.s.apply.load(ref)
+	far.s.apply.hash(&far.s.apply.comp)
+	far.s.apply.depart(key("user_id:v"), &fact{weak: root, strong: key("user_id:v"), first: 3, last: 3})
+	far.s.EachMessage(3, 0, func(_ uint64, m []byte) bool { f.Add(bytes.Clone(m)); return true })
+	program := w.s.Program()
+	settings := testSettings()
+	settings.Compile = func([]recipe.Source) (*recipe.Program, []recipe.Diagnostic) { return program, nil }
+	snap := w.s.Snapshot()
+	defer snap.Release()
+	var state bytes.Buffer
+	if _, err := snap.WriteTo(&state); err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, message []byte) {
+		s, err := Restore(bytes.NewReader(state.Bytes()), settings)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		var m Messages
+		m.Begin(9, program.Hash, 0)
+		m.Add(message)
+		s.Apply(m.Seal(1))
+		if err := s.Check(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// I7 of this package: pointers are what they were told last, through growth, compaction and restores.
+func TestPointers(t *testing.T) {
+	w := newTown(t, linkedRecipe)
+	s := w.s
+	p := pointers{s: s}
+	of := func(ns string, i int) key {
+		return s.key(uint8(s.namespaceNumber([]byte(ns))), []byte(fmt.Sprint("value-", i)))
+	}
+	want := map[int]int{}
+	for i := range 30_000 {
+		k := i * 7919 % 5000
+		p.set(of("anonymous_id", k), of("user_id", i))
+		want[k] = i
+	}
+	if p.used != len(want) || 2*p.garbage > p.bytes+pointerChunk {
+		t.Errorf("%d of %d, garbage %d of %d", p.used, len(want), p.garbage, p.bytes)
+	}
+	restored := pointers{s: s}
+	if rest, err := restored.restore(appendPointers(nil, p.freeze())); err != nil || len(rest) > 0 || restored.hash() != p.hash() {
+		t.Fatal(err, len(rest))
+	}
+	for k, i := range want {
+		for _, q := range []*pointers{&p, &restored} {
+			if root, ok := q.find(of("anonymous_id", k)); !ok || !root.is(of("user_id", i)) {
+				t.Fatalf("%d: %q, want %d", k, root.value, i)
+			}
+		}
+	}
+	if _, ok := p.find(of("anonymous_id", 5001)); ok {
+		t.Error("found what was never set")
+	}
+}
+
+// Look-ups of linked profiles do not allocate either, by any identifier.
+func TestLinkedLookupsDoNotAllocate(t *testing.T) {
+	w := newTown(t, linkedRecipe)
+	w.event("0 look a 0 anonymous_id:d")
+	w.event("1 look a 0 user_id:u anonymous_id:d email:m@x.example")
+	ids := []string{"user_id:u", "anonymous_id:d", "email:m@x.example"}
+	var v View
+	for _, id := range ids {
+		ns, value, _ := strings.Cut(id, ":")
+		n, val, hash := []byte(ns), []byte(value), identity.Hash(ns, []byte(value))
+		w.s.Lookup(n, val, hash, &v)
+		if allocs := testing.AllocsPerRun(100, func() {
+			if !w.s.Lookup(n, val, hash, &v) || len(v.Identifiers) != 3 {
+				t.Error("not found")
+			}
+		}); allocs > 0 {
+			t.Errorf("%s: %v allocations", id, allocs)
+		}
+	}
+	if !bytes.Contains(v.AppendLinksJSON(nil), []byte(`"verdict":"joined"`)) {
+		t.Errorf("%s", v.AppendLinksJSON(nil))
+	}
+}
