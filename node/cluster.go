@@ -168,11 +168,54 @@ func (n *Node) self() meta.Replica {
 	return meta.Replica{Member: n.identity.Node, Incarnation: n.identity.Incarnation}
 }
 
-// awaitMoves waits until this node holds every shard: one that has joined is brought them by moves.
+// holds counts the shards of which this node is a replica by the directory's word.
+func (n *Node) holds(s *meta.State) (shards int) {
+	for i := range s.Shards {
+		if slices.Contains(s.Shards[i].Replicas, n.self()) {
+			shards++
+		}
+	}
+	return shards
+}
+
+// awaitMoves waits until this node holds every shard: one that has joined, or comes back after it was emptied, is brought them by moves. One that is being
+// emptied does not wait.
 func (n *Node) awaitMoves(ctx context.Context) error {
-	return n.governUntil(ctx, "this node holds all shards", func(s *meta.State) bool {
-		return !slices.ContainsFunc(s.Shards, func(sh meta.Shard) bool { return !slices.Contains(sh.Replicas, n.self()) })
-	})
+	tick := time.NewTicker(joinInterval)
+	defer tick.Stop()
+	for {
+		changed := n.directory.Changed()
+		s := n.directory.State()
+		held := n.holds(s)
+		m, known := s.Member(n.identity.Node)
+		draining := known && m.Draining
+		if held == len(s.Shards) || held > 0 && draining {
+			return nil
+		}
+		if err := n.knock(ctx); err != nil { // it may have been taken out while it was away
+			return err
+		}
+		if draining {
+			limited, cancel := context.WithTimeout(ctx, moveTimeout)
+			err := n.drain(limited, n.identity.Node, false)
+			cancel()
+			if err != nil {
+				n.log.Warn("this node is still to be drained", "error", err)
+			}
+			continue
+		}
+		if _, here := n.directory.group.Leader(); here {
+			if err := n.govern(ctx); err != nil && !errors.Is(err, group.ErrNotLeader) {
+				return err
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("not open: this node holds %d of %d shards: %w", held, len(s.Shards), ctx.Err())
+		case <-changed:
+		case <-tick.C:
+		}
+	}
 }
 
 // openGroup opens a replica of a group. members found the group, if that has not happened; the first of them should lead.
@@ -201,6 +244,7 @@ func (n *Node) lead(ctx context.Context) {
 			n.giveBack(ctx)
 		}
 		n.move(ctx)
+		n.retreat()
 		if _, here := n.directory.group.Leader(); !here {
 			continue
 		}
@@ -216,8 +260,10 @@ func (n *Node) giveBack(ctx context.Context) {
 	s := n.directory.State()
 	levels := n.heard.all()
 	for i, m := range n.members {
-		prefers := groupMember(s.Shards[i].Replicas[0].Member, s.Shards[i].Replicas[0].Incarnation)
-		if prefers == n.identity.member() || !m.leads() {
+		first := s.Shards[i].Replicas[0]
+		prefers := groupMember(first.Member, first.Incarnation)
+		to, known := s.Member(first.Member)
+		if prefers == n.identity.member() || !m.leads() || !known || to.Draining {
 			continue
 		}
 		p := levels[prefers]

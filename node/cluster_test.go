@@ -3,6 +3,7 @@ package node
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -302,6 +303,62 @@ func TestNodesJoin(t *testing.T) {
 		t.Errorf("profile %s", p)
 	}
 	if out := activations(t, c.nodes[3]); len(out) != 4*people {
+		t.Errorf("%d activations, want %d", len(out), 4*people)
+	}
+}
+
+// A node is emptied and ends; the others go on; started again it comes back. The last one cannot be emptied. One that is forgotten is let in again when it knocks.
+func TestDrain(t *testing.T) {
+	const people = 20
+	c := openCluster(t, 2)
+	ask := func(n *Node, method, path string) (status int) {
+		t.Helper()
+		request, err := http.NewRequest(method, "http://"+n.HTTPAddr()+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		return answer.StatusCode
+	}
+	visit(t, c.nodes[0], "a", people, "one")
+	if got := ask(c.nodes[0], "DELETE", "/v1/nodes/n2"); got != http.StatusConflict {
+		t.Errorf("a node that holds shards is forgotten: %d", got)
+	}
+	if got := ask(c.nodes[0], "POST", "/v1/nodes/nobody/drain"); got != http.StatusNotFound {
+		t.Errorf("nobody is drained: %d", got)
+	}
+	if got := ask(c.nodes[0], "POST", "/v1/nodes/n2/drain"); got != http.StatusOK {
+		t.Fatalf("drain: %d", got)
+	}
+	if got := ask(c.nodes[0], "POST", "/v1/nodes/n1/drain"); got != http.StatusConflict {
+		t.Errorf("the last node is drained: %d", got)
+	}
+	if err := c.nodes[1].Wait(testContext(t)); !errors.Is(err, ErrDrained) {
+		t.Fatalf("it ends with %v", err)
+	}
+	if got := ask(c.nodes[1], "GET", "/v1/profiles/user_id:u1"); got != http.StatusServiceUnavailable {
+		t.Errorf("a drained node answers: %d", got)
+	}
+	c.close(1)
+	visit(t, c.nodes[0], "b", people, "two")
+	c.idle()
+	for i, sh := range c.nodes[0].directory.State().Shards {
+		if len(sh.Replicas) != 1 {
+			t.Errorf("shard %d: %v", i, sh.Replicas)
+		}
+	}
+	c.openAll()
+	visit(t, c.nodes[1], "c", people, "three")
+	c.idle()
+	c.same()
+	if s := c.nodes[0].directory.State(); len(s.Shards[0].Replicas) != 2 {
+		t.Errorf("%+v", s.Shards[0])
+	}
+	if out := activations(t, c.nodes[1]); len(out) != 4*people {
 		t.Errorf("%d activations, want %d", len(out), 4*people)
 	}
 }

@@ -71,6 +71,7 @@ var help = []struct {
 	{"dashi_shard_leads", "1 when this node leads the shard.", []string{"shard"}},
 	{"dashi_shard_behind_entries", "Entries that the replica on this node is known to be behind its leader.", []string{"shard"}},
 	{"dashi_directory_epoch", "Changes that the directory has committed.", nil},
+	{"dashi_moves", "Replicas on their way to another node.", nil},
 	{"dashi_raft_campaigns_total", "Elections that this node stood in because a leader was found dead.", nil},
 	{"dashi_disk_stalls_total", "Times that this node went mute because its disk did not answer.", nil},
 	{"dashi_stream_read_offset", "Next offset to read.", []string{"topic", "partition"}},
@@ -231,6 +232,7 @@ func (c *collector) collectCluster(counter func(string, uint64, ...string), gaug
 		gauge("dashi_shard_behind_entries", float64(n.behind(m)), itoa(int(m.id)))
 	}
 	gauge("dashi_directory_epoch", float64(n.directory.State().Epoch))
+	gauge("dashi_moves", float64(len(n.directory.State().Moves)))
 	s := n.host.Stats()
 	counter("dashi_raft_campaigns_total", s.Campaigns)
 	counter("dashi_disk_stalls_total", s.Stalls)

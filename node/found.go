@@ -249,6 +249,9 @@ func (n *Node) govern(ctx context.Context) error {
 	if err := n.tendDirectory(ctx, s); err != nil {
 		return err
 	}
+	if err := n.change(ctx, n.abandon); err != nil {
+		return err
+	}
 	if err := n.change(ctx, plan); err != nil {
 		return err
 	}

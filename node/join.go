@@ -28,10 +28,6 @@ func existing(members []gossip.Member) (cluster string) {
 
 // enter asks the cluster to let this node in, until it is one of its members. Its replica of the directory is open, and learns the rest.
 func (n *Node) enter(ctx context.Context) error {
-	body, err := json.Marshal(n.introduce(founder{n.identity.Node, n.identity.Incarnation}))
-	if err != nil {
-		return err
-	}
 	tick := time.NewTicker(joinInterval / 4)
 	defer tick.Stop()
 	for {
@@ -39,29 +35,44 @@ func (n *Node) enter(ctx context.Context) error {
 		if m, ok := n.directory.State().Member(n.identity.Node); ok && m.Incarnation == n.identity.Incarnation {
 			return nil
 		}
-		var last error
-		for _, g := range n.gossip.Members() {
-			if g.ID == n.identity.Node || g.State != gossip.Alive || g.Meta.Cluster != n.identity.ClusterID {
-				continue
-			}
-			ctx, cancel := context.WithTimeout(ctx, moveTimeout)
-			_, last = n.transport.Call(ctx, groupMember(g.ID, g.Meta.Incarnation), callJoin, body)
-			cancel()
-			var refused *transport.RemoteError
-			if errors.As(last, &refused) && refused.Code == codeRefused {
-				return fmt.Errorf("the cluster does not let this node in: %w", last)
-			}
-			if last == nil {
-				break
-			}
+		if err := n.knock(ctx); err != nil {
+			return err
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("the cluster has not let this node in: %w", errors.Join(ctx.Err(), last))
+			return fmt.Errorf("the cluster has not let this node in: %w", ctx.Err())
 		case <-changed:
 		case <-tick.C:
 		}
 	}
+}
+
+// knock asks every node that is there to let this one in. It is an error when the answer is no; none when nobody has taken the question.
+func (n *Node) knock(ctx context.Context) error {
+	if n.gossip == nil {
+		return nil
+	}
+	body, err := json.Marshal(n.introduce(founder{n.identity.Node, n.identity.Incarnation}))
+	if err != nil {
+		return err
+	}
+	for _, g := range n.gossip.Members() {
+		if g.ID == n.identity.Node || g.State != gossip.Alive || g.Meta.Cluster != n.identity.ClusterID {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(ctx, moveTimeout)
+		_, err := n.transport.Call(ctx, groupMember(g.ID, g.Meta.Incarnation), callJoin, body)
+		cancel()
+		var refused *transport.RemoteError
+		if errors.As(err, &refused) && refused.Code == codeRefused {
+			return fmt.Errorf("the cluster does not let this node in: %w", err)
+		}
+		if err == nil {
+			return nil
+		}
+		n.log.Debug("another node does not let this one in yet", "node", g.ID, "error", err)
+	}
+	return nil
 }
 
 // Codes of errors between nodes, of those that are the handlers'.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"dashi/ring"
+	"dashi/ring/gossip"
 	"dashi/ring/meta"
 	"dashi/shard/group"
 )
@@ -16,6 +17,8 @@ const (
 	maxMoves    = 4               // under way at a time, in the whole cluster
 	catchUpLag  = 64              // entries that a learner may be behind to be given a vote
 	moveTimeout = 5 * time.Second // of one step
+	// abandonAfter is how long a move waits for the node that it goes to.
+	abandonAfter = time.Minute
 )
 
 // plan begins the moves that bring every shard to every member that is not to be emptied, and away from all others: from members that drain, and
@@ -47,6 +50,16 @@ func plan(s *meta.State) (meta.Command, error) {
 		}
 		if *c != (meta.Begin{Shard: uint32(i)}) {
 			return c, nil
+		}
+	}
+	return nil, errNoCommand
+}
+
+// abandon gives up moves to a member that has been away for abandonAfter: the shard may go elsewhere meanwhile.
+func (n *Node) abandon(s *meta.State) (meta.Command, error) {
+	for _, m := range s.Moves {
+		if g, ok := n.gossiped(m.Add.Member); ok && m.Step < meta.Voting && g.State != gossip.Alive && time.Since(g.Since) > abandonAfter {
+			return &meta.Abandon{Shard: m.Shard}, nil
 		}
 	}
 	return nil, errNoCommand
@@ -117,7 +130,7 @@ func (n *Node) step(ctx context.Context, m *member, mv meta.Move) error {
 		}
 	case meta.Voting:
 		if remove == n.identity.member() {
-			return n.giveUp(ctx, m)
+			return n.giveUp(ctx, m.group)
 		}
 		members, index := m.group.Members()
 		if slices.ContainsFunc(members, func(g group.Member) bool { return g.ID == remove }) {
@@ -156,35 +169,47 @@ func (n *Node) promote(ctx context.Context, g *group.Group, id string) (ready bo
 	return true, g.Promote(ctx, id, index)
 }
 
-// giveUp hands the shard to another voter, which goes on with the move that takes this replica out.
-func (n *Node) giveUp(ctx context.Context, m *member) error {
-	members, _ := m.group.Members()
+// giveUp hands a group to another voter, which goes on with what takes this replica out.
+func (n *Node) giveUp(ctx context.Context, g *group.Group) error {
+	members, _ := g.Members()
 	for _, other := range members {
 		if other.Voter && other.ID != n.identity.member() && n.transport.Healthy(other.ID) {
-			return m.group.Transfer(ctx, other.ID)
+			return g.Transfer(ctx, other.ID)
 		}
 	}
 	return errors.New("nobody else can lead")
 }
 
-// tendDirectory brings the members of the directory's own group in line with those of the cluster: one change at a time, on its leader.
+// tendDirectory brings the members of the directory's own group in line with those of the cluster: one change at a time, on its leader. A member that is
+// drained and holds nothing loses its vote, once it knows that it holds nothing: its process is about to end.
 func (n *Node) tendDirectory(ctx context.Context, s *meta.State) error {
-	members, index := n.directory.group.Members()
-	wanted := map[string]bool{}
+	g := n.directory.group
+	members, index := g.Members()
+	voters := map[string]bool{}
 	for _, m := range s.Members {
 		id := groupMember(m.ID, m.Incarnation)
-		wanted[id] = true
-		if !slices.Contains(members, group.Member{ID: id, Voter: true}) {
-			if err := joinGroup(ctx, n.directory.group, id); err != nil {
+		voters[id] = true
+		switch voter := slices.Contains(members, group.Member{ID: id, Voter: true}); {
+		case m.Draining && !s.Holding(m.ID):
+			voters[id] = !voter
+			if p, err := n.host.ProgressOf(ctx, id, g.ID()); voter && id != n.identity.member() && (err != nil || p.Applied < g.Applied()) {
+				voters[id] = true // not yet
+			}
+		case !voter:
+			if err := joinGroup(ctx, g, id); err != nil {
 				return err
 			}
-			_, err := n.promote(ctx, n.directory.group, id)
+			_, err := n.promote(ctx, g, id)
 			return err
 		}
 	}
 	for _, m := range members {
-		if !wanted[m.ID] {
-			return n.directory.group.Remove(ctx, m.ID, index)
+		switch {
+		case voters[m.ID]:
+		case m.ID == n.identity.member():
+			return n.giveUp(ctx, g)
+		default:
+			return g.Remove(ctx, m.ID, index)
 		}
 	}
 	return nil

@@ -65,12 +65,15 @@ type Node struct {
 	running context.Context // until Close
 	stop    context.CancelFunc
 	calling sync.WaitGroup // what calls other nodes
-	open    atomic.Bool    // the shards are: calls of other nodes are answered
-	movers  sync.WaitGroup // what moves events
-	serving sync.WaitGroup // what answers clients
-	failed  chan error     // an error that ends the node
-	closers []func() error
-	ready   atomic.Bool
+	// stopSource ends reading events for good.
+	stopSource context.CancelFunc
+	emptied    time.Time      // when lead saw that a drained node holds nothing
+	open       atomic.Bool    // the shards are: calls of other nodes are answered
+	movers     sync.WaitGroup // what moves events
+	serving    sync.WaitGroup // what answers clients
+	failed     chan error     // an error that ends the node
+	closers    []func() error
+	ready      atomic.Bool
 }
 
 // Options are what Open is told besides the settings.
@@ -318,7 +321,7 @@ func (n *Node) openDoors() error {
 		n.onClose(n.resp.Close)
 	}
 	api := httpapi.New(n.httpSettings(), httpBackend{n}, n.metricsHandler(), console.Handler(consoleBackend{n}))
-	n.http = httpapi.NewServer(n.debug(n.consistent(api)))
+	n.http = httpapi.NewServer(n.debug(n.admin(n.consistent(api))))
 	n.http.RegisterOnShutdown(api.Close)
 	n.serving.Go(func() {
 		if err := n.http.Serve(n.httpListener); !errors.Is(err, http.ErrServerClosed) {
@@ -354,8 +357,10 @@ func (n *Node) start(ctx context.Context) {
 		wake(p.m.grew)
 		n.movers.Go(func() { p.run(ctx) })
 	}
+	reading, stop := context.WithCancel(ctx)
+	n.stopSource = stop
 	n.movers.Go(func() {
-		if err := n.source.Run(ctx); err != nil {
+		if err := n.source.Run(reading); err != nil {
 			n.fail(err)
 		}
 	})

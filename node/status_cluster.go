@@ -16,8 +16,9 @@ type NodeStatus struct {
 	Node     string `json:"node"`  // address for other nodes
 	HTTP     string `json:"http"`
 	Zone     string `json:"zone,omitempty"`
-	Replicas int    `json:"replicas"` // that the directory has placed there
-	Leads    int    `json:"leads"`    // shards, by its own last word
+	Draining bool   `json:"draining,omitempty"` // it is being emptied, or is empty
+	Replicas int    `json:"replicas"`           // that the directory has placed there
+	Leads    int    `json:"leads"`              // shards, by its own last word
 	// Heard is when the node last told how far it is; the zero time: never.
 	Heard time.Time `json:"heard,omitzero"`
 }
@@ -31,13 +32,23 @@ type ReplicaStatus struct {
 	Silent  bool   `json:"silent,omitempty"` // the figures are old: the node does not answer
 }
 
+// MoveStatus is a replica on its way.
+type MoveStatus struct {
+	Shard  int       `json:"shard"`
+	Add    string    `json:"add,omitempty"`
+	Remove string    `json:"remove,omitempty"`
+	Step   string    `json:"step"`
+	Since  time.Time `json:"since"`
+}
+
 // DirectoryStatus is the directory.
 type DirectoryStatus struct {
-	ClusterID string `json:"cluster_id"`
-	Epoch     uint64 `json:"epoch"`
-	Placed    uint64 `json:"placed"` // epoch of the last change of a placement
-	Leader    string `json:"leader"`
-	Cookbook  uint64 `json:"cookbook"` // version
+	ClusterID string       `json:"cluster_id"`
+	Epoch     uint64       `json:"epoch"`
+	Placed    uint64       `json:"placed"` // epoch of the last change of a placement
+	Leader    string       `json:"leader"`
+	Cookbook  uint64       `json:"cookbook"` // version
+	Moves     []MoveStatus `json:"moves"`
 }
 
 // nodeOf is the node of a member of groups.
@@ -54,12 +65,16 @@ func (n *Node) clusterStatus(st *Status) {
 	if c := s.Cookbook(); c != nil {
 		st.Directory.Cookbook = c.Version
 	}
+	st.Directory.Moves = []MoveStatus{}
+	for _, m := range s.Moves {
+		st.Directory.Moves = append(st.Directory.Moves, MoveStatus{int(m.Shard), m.Add.Member, m.Remove.Member, m.Step.String(), time.UnixMilli(m.Since).UTC()})
+	}
 	levels := n.heard.all()
 	levels[n.identity.member()] = &peerLevels{at: time.Now(), shards: n.levels()}
 	index := map[string]int{}
 	for i := range s.Members {
 		m := &s.Members[i]
-		ns := NodeStatus{ID: m.ID, Self: m.ID == n.identity.Node, State: string(gossip.Alive), Node: m.Node, HTTP: m.HTTP, Zone: m.Zone}
+		ns := NodeStatus{ID: m.ID, Self: m.ID == n.identity.Node, State: string(gossip.Alive), Node: m.Node, HTTP: m.HTTP, Zone: m.Zone, Draining: m.Draining}
 		if g, ok := n.gossiped(m.ID); ok {
 			ns.State, ns.Node, ns.HTTP = string(g.State), g.Meta.Node, g.Meta.HTTP
 		} else if !ns.Self {
@@ -68,7 +83,9 @@ func (n *Node) clusterStatus(st *Status) {
 		if p := levels[groupMember(m.ID, m.Incarnation)]; p != nil {
 			ns.Heard = p.at.UTC().Truncate(time.Millisecond)
 		}
-		if !ns.Self && time.Since(ns.Heard) > peerSilence && ns.State == string(gossip.Alive) {
+		if gone := m.Draining; gone { // as somebody wants it
+			ns.State += ", draining"
+		} else if !ns.Self && time.Since(ns.Heard) > peerSilence && ns.State == string(gossip.Alive) {
 			st.Trouble = append(st.Trouble, fmt.Sprintf("node %s does not answer", m.ID))
 		} else if ns.State != string(gossip.Alive) {
 			st.Trouble = append(st.Trouble, fmt.Sprintf("node %s: %s", m.ID, ns.State))

@@ -66,6 +66,7 @@ Start here:
 		&cobra.Group{ID: "ask", Title: "Ask a running node (--addr or DASHI_ADDR):"},
 	)
 	c.AddCommand(devCommand(), clusterCommand(), serveCommand(), checkCommand(), testCommand(), replayCommand(), identityCommand(), trainCommand(),
-		getCommand(), explainCommand(), unlinkCommand(), audiencesCommand(), membersCommand(), queryCommand(), tailCommand(), statusCommand())
+		getCommand(), explainCommand(), unlinkCommand(), audiencesCommand(), membersCommand(), queryCommand(), tailCommand(), statusCommand(),
+		drainCommand(), forgetCommand())
 	return c
 }

@@ -125,6 +125,10 @@ func run(ctx context.Context, s node.Settings, o node.Options, opened func(*node
 		sideDone <- side(inner, n)
 	}()
 	err = n.Wait(ctx)
+	if errors.Is(err, node.ErrDrained) {
+		o.Log.Warn("this node has been drained: it holds nothing, and ends; start it again and it comes back")
+		err = nil
+	}
 	stop()
 	if sideErr := <-sideDone; err == nil && sideErr != nil && !errors.Is(sideErr, context.Canceled) {
 		err = sideErr

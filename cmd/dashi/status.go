@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -100,6 +101,9 @@ func printStatus(out io.Writer, st *node.Status) {
 		for _, n := range st.Nodes {
 			fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%s\n", n.ID, n.State, n.Zone, n.Replicas, n.Leads, n.HTTP, n.Node)
 		}
+	}
+	for _, m := range st.Directory.Moves {
+		fmt.Fprintf(w, "moving\tshard %d: %s for %s, %s since %s\n", m.Shard, cmp.Or(m.Add, "nobody"), cmp.Or(m.Remove, "nobody"), m.Step, m.Since.Format(time.TimeOnly))
 	}
 	fmt.Fprintln(w, "\nSHARD\tPROFILES\tEVENTS\tKIB\tOUTBOX\tLEADER\tREPLICAS (ENTRIES BEHIND)\tHASH")
 	for _, s := range st.Shards {

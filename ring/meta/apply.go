@@ -53,7 +53,7 @@ func (c *Forget) apply(s *State, _ int64) *Rejection {
 	if _, ok := s.Member(c.Member); !ok {
 		return reject(Unknown, "there is no member %q", c.Member)
 	}
-	if s.holding(c.Member) {
+	if s.Holding(c.Member) {
 		return reject(Busy, "member %q holds replicas: drain it first", c.Member)
 	}
 	s.Members = slices.DeleteFunc(slices.Clone(s.Members), func(m Member) bool { return m.ID == c.Member })

@@ -164,8 +164,8 @@ func (s *State) Holds(r Replica, shard int) bool {
 	return ok && (m.Add == r || m.Remove == r)
 }
 
-// holding says whether a member is named by any replica or move, in any incarnation.
-func (s *State) holding(id string) bool {
+// Holding says whether a member is named by any replica or move, in any incarnation.
+func (s *State) Holding(id string) bool {
 	for i := range s.Shards {
 		if slices.ContainsFunc(s.Shards[i].Replicas, func(r Replica) bool { return r.Member == id }) {
 			return true

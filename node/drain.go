@@ -1,0 +1,103 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"dashi/ring/meta"
+	"dashi/shard/group"
+)
+
+// ErrDrained is what Wait returns when the node has been emptied: it holds nothing any longer, and may be stopped for as long as one likes.
+var ErrDrained = errors.New("the node has been drained")
+
+// drain says that a node is to be emptied, or that it is not any longer.
+func (n *Node) drain(ctx context.Context, id string, on bool) error {
+	return n.change(ctx, func(s *meta.State) (meta.Command, error) {
+		m, ok := s.Member(id)
+		if ok && m.Draining == on {
+			return nil, errNoCommand
+		}
+		if left := staying(s); on && ok && len(left) == 1 && left[0].ID == id {
+			return nil, &meta.Rejection{Reason: meta.Invalid, Detail: fmt.Sprintf("node %s is the last one that is not drained", id)}
+		}
+		return &meta.Drain{Member: id, Draining: on}, nil
+	})
+}
+
+// retreat is what a node does while it is emptied: it takes nothing more and answers nobody, because what it has grows old; and when it holds nothing, it
+// ends.
+func (n *Node) retreat() {
+	s := n.directory.State()
+	if m, ok := s.Member(n.identity.Node); !ok || !m.Draining {
+		return
+	}
+	if n.ready.Swap(false) {
+		n.log.Warn("this node is being drained")
+		n.stopSource()
+		if n.resp != nil {
+			n.calling.Go(func() { _ = n.resp.Close() })
+		}
+	}
+	if s.Holding(n.identity.Node) {
+		return
+	}
+	members, _ := n.directory.group.Members()
+	voter := slices.Contains(members, group.Member{ID: n.identity.member(), Voter: true})
+	if n.emptied.IsZero() {
+		n.emptied = time.Now()
+	}
+	if !voter || time.Since(n.emptied) > moveTimeout { // it is not always told that it has lost its vote
+		n.fail(ErrDrained)
+	}
+}
+
+// admin puts what is done to nodes in front of h: POST and DELETE /v1/nodes/{id}/drain, DELETE /v1/nodes/{id}. While the node is drained, it answers only
+// what concerns itself.
+func (n *Node) admin(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rest, is := strings.CutPrefix(r.URL.Path, "/v1/nodes/")
+		if !is {
+			reads := strings.HasPrefix(r.URL.Path, "/v1/") && r.URL.Path != "/v1/status"
+			if m, ok := n.directory.State().Member(n.identity.Node); reads && ok && m.Draining {
+				refuse(w, http.StatusServiceUnavailable, "unavailable", "this node is being drained: ask another")
+				return
+			}
+			h.ServeHTTP(w, r)
+			return
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), freshTimeout)
+		defer cancel()
+		id, draining := strings.CutSuffix(rest, "/drain")
+		var err error
+		switch {
+		case draining && r.Method == http.MethodPost:
+			err = n.drain(ctx, id, true)
+		case draining && r.Method == http.MethodDelete:
+			err = n.drain(ctx, id, false)
+		case !draining && r.Method == http.MethodDelete:
+			err = n.change(ctx, func(*meta.State) (meta.Command, error) { return &meta.Forget{Member: id}, nil })
+		default:
+			refuse(w, http.StatusMethodNotAllowed, "bad_request", "POST or DELETE /v1/nodes/{id}/drain, DELETE /v1/nodes/{id}")
+			return
+		}
+		var rejected *meta.Rejection
+		switch {
+		case errors.As(err, &rejected) && rejected.Reason == meta.Unknown:
+			refuse(w, http.StatusNotFound, "not_found", rejected.Detail)
+		case errors.As(err, &rejected):
+			refuse(w, http.StatusConflict, string(rejected.Reason), rejected.Detail)
+		case err != nil:
+			refuse(w, http.StatusServiceUnavailable, "unavailable", err.Error())
+		default:
+			w.Header().Set("Content-Type", "application/json")
+			_ = json.NewEncoder(w).Encode(map[string]uint64{"epoch": n.directory.State().Epoch})
+		}
+	})
+}
