@@ -177,6 +177,38 @@ func drawRule(t *rapid.T, before []string, depth int) rule {
 			}
 			return related(op, int64(most-n))
 		}}
+	case kind == 6:
+		return rule{"in_visit", func(p *past) maybe {
+			if len(p.deeds) == 0 {
+				return absent
+			}
+			runs := visits(p)
+			return maybeOf(p.now < runs[len(runs)-1][1]+20*second)
+		}}
+	case kind == 7:
+		n := rapid.IntRange(0, 3).Draw(t, "n")
+		return rule{fmt.Sprintf("(visits %s %d)", op, n), func(p *past) maybe {
+			k := 0
+			for _, run := range visits(p) {
+				if run[0] > p.now-60*second {
+					k++
+				}
+			}
+			if len(p.deeds) == 0 {
+				return absent
+			}
+			return related(op, int64(k-n))
+		}}
+	case kind == 8:
+		n := rapid.IntRange(0, 2).Draw(t, "n")
+		return rule{fmt.Sprintf("(abandoned %s %d)", op, n), func(p *past) maybe {
+			_, cart := latest("Product Added")(p)
+			_, order := latest("Order Completed")(p)
+			if !cart && !order {
+				return absent
+			}
+			return related(op, int64(abandonedCarts(p)-n))
+		}}
 	case kind == 2:
 		n := rapid.IntRange(0, 2).Draw(t, "n")
 		return rule{fmt.Sprintf("(minutes %s %d)", op, n), func(p *past) maybe {
@@ -224,6 +256,58 @@ func inWindow(p *past, what string, window, bucket int64) (in []deed) {
 	return in
 }
 
+// visits are the sessions of everything that somebody did, as begin and end: a gap of 20 s, and cut at every 100 s when they last that long.
+func visits(p *past) (runs [][2]int64) {
+	var times []int64
+	for _, d := range p.deeds {
+		times = append(times, d.at)
+	}
+	slices.Sort(times)
+	const gap, longest = 20 * second, 100 * second
+	for from := 0; from < len(times); {
+		to := from + 1
+		for to < len(times) && times[to]-times[to-1] < gap {
+			to++
+		}
+		run := times[from:to]
+		pieces := [][2]int64{}
+		for i, at := range run {
+			if i == 0 || at/longest != run[i-1]/longest {
+				pieces = append(pieces, [2]int64{at, at})
+			}
+			pieces[len(pieces)-1][1] = at
+		}
+		if len(pieces) == 2 && run[len(run)-1]-run[0] < longest {
+			pieces = [][2]int64{{run[0], run[len(run)-1]}}
+		}
+		runs = append(runs, pieces...)
+		from = to
+	}
+	return runs
+}
+
+// abandonedCarts counts carts that no order followed within 15 s; a cart within that time of one that counts belongs to it.
+func abandonedCarts(p *past) (n int) {
+	carts := []int64{}
+	for _, d := range p.deeds {
+		if d.what == "Product Added" {
+			carts = append(carts, d.at)
+		}
+	}
+	slices.Sort(carts)
+	next := int64(0)
+	for _, at := range carts {
+		ordered := slices.ContainsFunc(p.deeds, func(d deed) bool {
+			return d.what == "Order Completed" && d.at >= at && d.at < at+15*second
+		})
+		if at >= next && at+15*second <= p.now && !ordered {
+			n++
+			next = at + 15*second
+		}
+	}
+	return n
+}
+
 // book is a cookbook of random audiences.
 type book struct {
 	names []string
@@ -243,7 +327,12 @@ func drawBook(t *rapid.T) *book {
 func (b *book) recipe() string {
 	var s strings.Builder
 	s.WriteString(`recipe: random
+sessions:
+  visit: {gap: 20s, longest: 100s}
 attributes:
+  in_visit: {kind: in_session, session: visit}
+  visits: {kind: session_count, session: visit, window: 60s}
+  abandoned: {kind: sequence, steps: [{on: Product Added}, {not: Order Completed, within: 15s}]}
   orders: {kind: count, on: Order Completed}
   last_order: {kind: last_at, on: Order Completed}
   last_cart: {kind: last_at, on: Product Added}

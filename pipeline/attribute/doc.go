@@ -20,6 +20,8 @@
 //     sum, avg and tally count in whole micro-units (see InRange).
 //   - A window keeps buckets, not times, and drops them by the newest bucket, not by the clock; window.go says why that
 //     merges, and when exactly an input leaves. Until then a state that was merged and one that was not show the same.
+//   - A session is a function of the set of event times, a sequence of the set of occurrences: session.go and sequence.go say
+//     how, what is kept, and what happens at the bound.
 //   - Times and numbers are stored as unsigned keys in whose order the winner is the greatest and zero is "not
 //     seen". One comparison then is the whole of Update and of Merge.
 //   - The elements of set, tally and list are sorted, so the same content has the same bytes. What a limit

@@ -100,7 +100,12 @@ func (k *sequence) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 		if mask := maskOf(row) | 1<<in.Step; mask != maskOf(row) {
 			before := k.runOf(&t, key, get(fixed))
 			putMask(row, mask)
-			k.resume(fixed, &t, key, lateTime(get(fixed)), &before)
+			after := k.runOf(&t, key, get(fixed))
+			s := stored(fixed)
+			if !s.replace(&before, &after) {
+				s = k.read(&t, lateTime(get(fixed)))
+			}
+			s.store(fixed, lateTime(get(fixed)))
 		}
 		return seg
 	}
@@ -114,22 +119,44 @@ func (k *sequence) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 			return seg
 		}
 	}
-	before := k.runOf(&t, key, get(fixed))
+	now := max(newest, in.Time)
+	sum := stored(fixed)
+	// The other keys show at now what they showed before, if nothing has changed by time since; then it is enough to look at this
+	// one, and at the one that loses an occurrence to the limit.
+	same := get(fixed) != 0 && now < sum.next
+	var before, lost run
+	var other []byte
+	if same {
+		before = k.runOf(&t, key, get(fixed))
+		if drop >= 0 {
+			if other = t.str(drop); !bytes.Equal(other, key) {
+				lost = k.runOf(&t, other, get(fixed))
+			} else {
+				other = nil
+			}
+		}
+	}
 	out, row := t.splice(scratch, drop, i, key)
 	putHeader(out, int(binary.LittleEndian.Uint16(out)), false, 0)
 	put48(out[header+row*sequenceRow:], in.Time)
 	putMask(out[header+row*sequenceRow:], 1<<in.Step)
-	t = k.open(out)
-	if horizon := max(newest, in.Time) - k.keep + 1; k.keep > 0 && t.n > 1 && min(oldest, in.Time) < horizon {
-		out = t.without(horizon, out[len(out):])
-		drop = first
+	if horizon := now - k.keep + 1; k.keep > 0 && min(oldest, in.Time) < horizon {
+		u := k.open(out)
+		out, same = u.without(horizon, out[len(out):]), false
 	}
-	t = k.open(out)
-	if drop >= 0 { // other keys may have lost something
-		k.summarise(fixed, &t)
-	} else {
-		k.resume(fixed, &t, key, max(newest, in.Time), &before)
+	u := k.open(out)
+	if same {
+		after := k.runOf(&u, key, lateKey(now))
+		same = sum.replace(&before, &after)
 	}
+	if same && other != nil {
+		after := k.runOf(&u, other, lateKey(now))
+		same = sum.replace(&lost, &after)
+	}
+	if !same {
+		sum = k.read(&u, now)
+	}
+	sum.store(fixed, now)
 	return out
 }
 
@@ -148,7 +175,9 @@ func (k *sequence) Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byt
 	}
 	out := b.finish(false, 0)
 	t := k.open(out)
-	k.summarise(fixed, &t)
+	now := t.newest()
+	sum := k.read(&t, now)
+	sum.store(fixed, now)
 	return out
 }
 
@@ -167,27 +196,21 @@ func (k *sequence) key(in *Input) (key []byte, ok bool) {
 type summary struct {
 	count          int64
 	lastAt         int64 // of the latest completion; -1: none
-	complete, open bool
+	complete, open int64 // keys of which it is true
 	next           int64 // when it changes by itself
 }
 
-// summarise computes the fixed part: 32 bytes, all zero when nothing was seen.
+// store writes the fixed part: 32 bytes, all zero when nothing was seen.
 //
 //	uint64 late(the newest occurrence), uint64 late(when what is shown then changes by itself) or all ones,
-//	uint64 completions<<2 | complete<<1 | open, uint64 late(the latest completion) or 0
-func (k *sequence) summarise(fixed []byte, t *table) {
-	newest := t.newest()
-	s := k.read(t, newest)
-	s.store(fixed, newest)
-}
-
+//	uint64 completions<<32 | complete keys<<16 | open keys, uint64 late(the latest completion) or 0
 func (s *summary) store(fixed []byte, newest int64) {
 	put(fixed, lateKey(newest))
 	put(fixed[8:], ^uint64(0))
 	if s.next != never {
 		put(fixed[8:], lateKey(s.next))
 	}
-	put(fixed[16:], uint64(s.count)<<2|b1(s.complete)<<1|b1(s.open))
+	put(fixed[16:], uint64(s.count)<<32|uint64(s.complete)<<16|uint64(s.open))
 	put(fixed[24:], 0)
 	if s.lastAt >= 0 {
 		put(fixed[24:], lateKey(s.lastAt))
@@ -196,7 +219,8 @@ func (s *summary) store(fixed []byte, newest int64) {
 
 // stored is the fixed part.
 func stored(fixed []byte) summary {
-	s := summary{count: int64(get(fixed[16:]) >> 2), complete: get(fixed[16:])&2 != 0, open: get(fixed[16:])&1 != 0, lastAt: -1, next: never}
+	v := get(fixed[16:])
+	s := summary{count: int64(v >> 32), complete: int64(v >> 16 & 0xffff), open: int64(v & 0xffff), lastAt: -1, next: never}
 	if next := get(fixed[8:]); next != ^uint64(0) {
 		s.next = lateTime(next)
 	}
@@ -210,41 +234,34 @@ func stored(fixed []byte) summary {
 func (k *sequence) runOf(t *table, key []byte, newest uint64) (r run) {
 	r.lastAt, r.next = -1, never
 	if i, _ := t.cell(key, 0); newest != 0 && i < t.n && bytes.Equal(t.str(i), key) {
-		k.run(t, i, lateTime(newest), &r)
+		var at [MaxStages]reach
+		k.run(t, i, lateTime(newest), &at, &r)
 	}
 	return r
 }
 
-// resume computes the fixed part when only one key changed and nobody changed by time: what the others show is what was
-// shown less what the key did. It falls back to going through all where that cannot be told.
-func (k *sequence) resume(fixed []byte, t *table, key []byte, newest int64, before *run) {
-	s := stored(fixed)
-	if get(fixed) == 0 || newest >= s.next {
-		k.summarise(fixed, t)
-		return
-	}
-	after := k.runOf(t, key, lateKey(newest))
-	if before.complete && !after.complete || before.open && !after.open ||
-		after.lastAt < before.lastAt && before.lastAt == s.lastAt || after.next > before.next && before.next == s.next {
-		k.summarise(fixed, t)
-		return
+// replace takes what one key did out and puts what it does now in. It reports false where that cannot be told without the others.
+func (s *summary) replace(before, after *run) bool {
+	if after.lastAt < before.lastAt && before.lastAt == s.lastAt || after.next > before.next && before.next == s.next {
+		return false
 	}
 	s.count += after.count - before.count
 	s.lastAt = max(s.lastAt, after.lastAt)
-	s.complete = s.complete || after.complete
-	s.open = s.open || after.open
+	s.complete += after.keys(after.complete) - before.keys(before.complete)
+	s.open += after.keys(after.open) - before.keys(before.open)
 	s.next = min(s.next, after.next)
-	s.store(fixed, newest)
+	return true
 }
 
-func b1(v bool) uint64 {
-	if v {
+// keys is how many keys that is: one or none.
+func (*run) keys(is bool) int64 {
+	if is {
 		return 1
 	}
 	return 0
 }
 
-// at is what is shown at an instant: what the fixed part says as long as that is good, else computed.
+// shownAt is what is shown at an instant: what the fixed part says as long as that is good, else computed.
 func (k *sequence) shownAt(fixed, seg []byte, now int64) (s summary, seen bool) {
 	newest := get(fixed)
 	if newest == 0 {
@@ -260,13 +277,14 @@ func (k *sequence) shownAt(fixed, seg []byte, now int64) (s summary, seen bool) 
 // read goes through all keys.
 func (k *sequence) read(t *table, now int64) summary {
 	all := summary{lastAt: -1, next: never}
+	var at [MaxStages]reach // once: clearing it costs as much as a key
+	var one run
 	for i := 0; i < t.n; {
-		var one run
-		i = k.run(t, i, now, &one)
+		i = k.run(t, i, now, &at, &one)
 		all.count += one.count
 		all.lastAt = max(all.lastAt, one.lastAt)
-		all.complete = all.complete || one.complete
-		all.open = all.open || one.open
+		all.complete += one.keys(one.complete)
+		all.open += one.keys(one.open)
 		all.next = min(all.next, one.next)
 	}
 	return all
@@ -287,9 +305,9 @@ func (k *sequence) Truth(fixed, seg []byte, now int64) (v, ok bool) {
 	s, seen := k.shownAt(fixed, seg, now)
 	switch k.show {
 	case "complete":
-		return s.complete, seen
+		return s.complete > 0, seen
 	case "open":
-		return s.open, seen
+		return s.open > 0, seen
 	}
 	return false, false
 }
@@ -310,10 +328,11 @@ func (k *sequence) Elements(fixed, seg []byte, now int64) Elements {
 
 // nextKey goes to the next key that is complete, or open.
 func (k *sequence) nextKey(e *Elements) bool {
+	var at [MaxStages]reach
+	var one run
 	for e.i < e.t.n {
-		var one run
 		first := e.i
-		e.i = k.run(&e.t, first, e.now, &one)
+		e.i = k.run(&e.t, first, e.now, &at, &one)
 		if k.shows(&one) {
 			e.Value = e.t.str(first)
 			e.Time = max(one.lastAt, 0)

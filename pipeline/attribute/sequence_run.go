@@ -17,9 +17,8 @@ type run struct {
 // reach is the latest way to have come to a stage: the time of its occurrence and of its first stage's. time -1: none.
 type reach struct{ time, start int64 }
 
-// run goes through the occurrences of the key of row i, up to now, and returns the row behind them.
-func (k *sequence) run(t *table, i int, now int64, out *run) int {
-	var at [MaxStages]reach
+// run goes through the occurrences of the key of row i, up to now, and returns the row behind them. at is scratch space.
+func (k *sequence) run(t *table, i int, now int64, at *[MaxStages]reach, out *run) int {
 	stages := k.stages
 	reset(at[:len(stages)])
 	*out = run{lastAt: -1, next: never}
@@ -116,14 +115,19 @@ func (k *sequence) step(at []reach, s int, ms int64) bool {
 	return true
 }
 
-// outlook says whether something has begun that can still go on, and until when.
+// outlook says when the key changes by itself, and, where that is shown, whether something has begun that can still go on.
+// Where it is not shown open stays false: it may change before next.
 func (k *sequence) outlook(at []reach, deadline, now int64, out *run) {
-	end := int64(-1)
+	opens := k.show == "open" || k.show == "open_keys"
 	if deadline != never {
-		out.open = true
+		out.open = opens
 		out.next = min(out.next, deadline)
 		return // until then it stays so, and then nothing that has begun is left
 	}
+	if !opens {
+		return
+	}
+	end := int64(-1)
 	for p := range at {
 		if at[p].time < 0 {
 			continue
@@ -144,8 +148,6 @@ func (k *sequence) outlook(at []reach, deadline, now int64, out *run) {
 	}
 	if end > now {
 		out.open = true
-		if k.show == "open" || k.show == "open_keys" {
-			out.next = min(out.next, end)
-		}
+		out.next = min(out.next, end)
 	}
 }

@@ -3,7 +3,6 @@ package attribute
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 )
 
@@ -282,35 +281,31 @@ func (k *visits) Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byte 
 	return k.join(seg, otherSeg, scratch)
 }
 
-// since counts the sessions that began after an instant, and gives the beginning of the earliest of them.
-func (k *visits) since(seg []byte, after int64) (n int, earliest int64) {
+// since counts the sessions that began after an instant: the pieces that begin there, less those that are the second of a
+// session of two.
+func (k *visits) since(seg []byte, after int64) (n int) {
 	r := openRows(seg, pieceRow)
-	earliest = never
-	for i := r.n - 1; i >= 0; {
-		f := i
-		if i+1 == r.n || !k.runsOn(&r, i) {
-			f = k.first(&r, i)
+	for i := r.search(after + 1); i < r.n; i++ {
+		b, e := pieceAt(&r, i)
+		if i > 0 {
+			// Only a piece that goes on where another slot ended can be a second one, and that is rare.
+			if _, pe := pieceAt(&r, i-1); b-pe < k.gap && !k.runsOn(&r, i, e) && k.first(&r, i) < i {
+				continue
+			}
 		}
-		b, _ := pieceAt(&r, f)
-		if b <= after {
-			break
-		}
-		n, earliest = n+1, b
-		i = f - 1
+		n++
 	}
-	return n, earliest
+	return n
 }
 
-// runsOn says whether the run of piece i goes on in the next slot.
-func (k *visits) runsOn(r *rows, i int) bool {
-	_, e := pieceAt(r, i)
-	b, _ := pieceAt(r, i+1)
-	return b-e < k.gap
+// runsOn says whether the run of piece i, which ends at end, goes on in the next slot.
+func (k *visits) runsOn(r *rows, i int, end int64) bool {
+	return i+1 < r.n && r.bucket(i+1)-end < k.gap
 }
 
 // Num is 0 when there were sessions but none began in the window.
 func (k *visits) Num(fixed, seg []byte, now int64) (float64, bool) {
-	n, _ := k.since(seg, min(max(now, minTime), maxTime)-k.window)
+	n := k.since(seg, min(max(now, minTime), maxTime)-k.window)
 	return float64(n), len(seg) >= pieceRow
 }
 
@@ -320,8 +315,10 @@ func (k *visits) AppendJSON(dst, fixed, seg []byte, now int64) []byte {
 
 func (k *visits) NextChange(fixed, seg []byte, now int64) int64 {
 	now = min(max(now, minTime), maxTime)
-	if _, b := k.since(seg, now-k.window); b != math.MaxInt64 {
-		return b + k.window
+	// Of a session of two pieces the second begins later than the session; waking for it is early, and nothing changes then.
+	r := openRows(seg, pieceRow)
+	if i := r.search(now - k.window + 1); i < r.n {
+		return r.bucket(i) + k.window
 	}
 	return never
 }

@@ -9,7 +9,8 @@ import (
 // latest buckets, of the same bucket those of the greatest keys. That is exact, as in tally.go: cells only ever come, so
 // one that is kept was never dropped before. With fewer cells than the limit the tally is complete; see Truncated.
 //
-//	table row: bucket (6 bytes), number in micro-units (int96), end of the key; in the order of keys, then of buckets
+//	fixed      uint64 the newest bucket + 1, uint64 the oldest + 1; 0 when there is none
+//	table row  bucket (6 bytes), number in micro-units (int96), end of the key; in the order of keys, then of buckets
 type shelf struct {
 	*span
 	limit, top int
@@ -19,7 +20,7 @@ const shelfRow = 22
 
 func (*shelf) Name() string     { return "tally" }
 func (*shelf) Type() Type       { return Tally }
-func (*shelf) FixedSize() int   { return 0 }
+func (*shelf) FixedSize() int   { return 16 }
 func (*shelf) HasSegment() bool { return true }
 
 func (k *shelf) accepts(in *Input) bool {
@@ -42,8 +43,7 @@ func (k *shelf) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 		put96(row[6:], get96(row[6:]).add(by))
 		return seg
 	}
-	least, newest, first := t.extent()
-	drop := -1
+	newest, least, drop := int64(get(fixed))-1, int64(get(fixed[8:]))-1, -1
 	switch {
 	case t.n > 0 && b < k.horizon(newest):
 		return seg
@@ -55,20 +55,36 @@ func (k *shelf) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 			// What is left has room for one more: the new table is written behind it.
 			out, row := rest.splice(kept[len(kept):], -1, at, in.Value.Str)
 			k.fill(out, row, b, by)
+			k.note(fixed, out)
 			return out
 		}
 		fallthrough
 	case t.n >= k.limit:
 		if t.n >= k.limit {
-			if b < least || b == least && at <= first {
+			if _, _, drop = t.extent(); b < least || b == least && at <= drop {
 				return seg
 			}
-			drop = first
 		}
 	}
 	out, row := t.splice(scratch, drop, at, in.Value.Str)
 	k.fill(out, row, b, by)
+	if drop >= 0 {
+		k.note(fixed, out)
+		return out
+	}
+	put(fixed, uint64(max(newest, b)+1))
+	if t.n == 0 || b < least {
+		put(fixed[8:], uint64(b+1))
+	}
 	return out
+}
+
+// note writes the fixed part of a table.
+func (k *shelf) note(fixed, seg []byte) {
+	t := k.open(seg)
+	least, newest, _ := t.extent()
+	put(fixed, uint64(newest+1))
+	put(fixed[8:], uint64(least+1))
 }
 
 func (k *shelf) fill(out []byte, row int, b int64, by int128) {
@@ -83,13 +99,15 @@ func (k *shelf) Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byte {
 	if y.n == 0 {
 		return seg
 	}
-	out := joinCells(&x, &y, scratch, k.horizon(max(x.newest(), y.newest())), func(row, other []byte) {
+	out := joinCells(&x, &y, scratch, k.horizon(int64(max(get(fixed), get(otherFixed)))-1), func(row, other []byte) {
 		put96(row[6:], get96(row[6:]).add(get96(other[6:])))
 	})
 	if out.n > k.limit {
 		out.keepGreatest(k.limit, false, cellRank)
 	}
-	return out.finish(false, 0)
+	merged := out.finish(false, 0)
+	k.note(fixed, merged)
+	return merged
 }
 
 // shown goes through the keys that have a cell in the window.
@@ -200,6 +218,9 @@ func (k *shelf) AppendJSON(dst, fixed, seg []byte, now int64) []byte {
 
 func (k *shelf) NextChange(fixed, seg []byte, now int64) int64 {
 	first, _ := k.bounds(now)
+	if least := int64(get(fixed[8:])) - 1; least >= first { // nothing has left yet
+		return k.next(least, now)
+	}
 	least, t := int64(never), k.open(seg)
 	for i := range t.n {
 		if b := get48(t.row(i)); b >= first {
@@ -214,7 +235,6 @@ func (k *shelf) NextChange(fixed, seg []byte, now int64) int64 {
 
 func (k *shelf) truncated(fixed, seg []byte, now int64) bool {
 	t := k.open(seg)
-	least, _, _ := t.extent()
 	first, _ := k.bounds(now)
-	return t.n >= k.limit && least >= first
+	return t.n >= k.limit && int64(get(fixed[8:]))-1 >= first
 }

@@ -32,8 +32,13 @@ type Zone struct {
 	// from and offset are the periods of one offset each: from[i], in milliseconds since 1970, to from[i+1].
 	// Both are empty for UTC.
 	from, offset []int64
-	location     *time.Location
+	// chunks says for every stretch of chunk milliseconds which period its beginning is in: a search costs too much where days
+	// are asked for with every event.
+	chunks   []uint16
+	location *time.Location
 }
+
+const chunk = 1 << 32 // about 50 days
 
 // files is the index of the archive, made once.
 var files = sync.OnceValue(func() map[string]*zip.File {
@@ -100,6 +105,12 @@ func Load(name string) (*Zone, error) {
 		}
 	}
 	z.from[0] = math.MinInt64
+	for at, i := int64(first), 0; at < last; at += chunk {
+		for i+1 < len(z.from) && z.from[i+1] <= at {
+			i++
+		}
+		z.chunks = append(z.chunks, uint16(i))
+	}
 	return z, nil
 }
 
@@ -121,16 +132,14 @@ func (z *Zone) Location() *time.Location {
 
 // period is the index of the period that holds ms.
 func (z *Zone) period(ms int64) int {
-	lo, hi := 0, len(z.from) // from[lo] <= ms < from[hi]
-	for lo+1 < hi {
-		m := int(uint(lo+hi) >> 1)
-		if z.from[m] <= ms {
-			lo = m
-		} else {
-			hi = m
-		}
+	i := 0
+	if at := (ms - first) / chunk; ms >= first {
+		i = int(z.chunks[min(int(at), len(z.chunks)-1)])
 	}
-	return lo
+	for i+1 < len(z.from) && z.from[i+1] <= ms {
+		i++
+	}
+	return i
 }
 
 // Offset is how far the zone's clocks are ahead of UTC at an instant, in milliseconds.
