@@ -12,6 +12,7 @@ import (
 	"dashi/node/resp"
 	"dashi/pipeline/event"
 	"dashi/pipeline/kafka"
+	"dashi/shard"
 )
 
 // Cursor is a place in a walk over all profiles of all shards.
@@ -19,6 +20,11 @@ type Cursor = httpapi.Cursor
 
 // respBackend is the node as the RESP server sees it.
 type respBackend struct{ *Node }
+
+// Lookup does not wait for an identifier between two shards: the server asks again.
+func (b respBackend) Lookup(namespace, value []byte, fn func(*shard.View)) (found, moving bool) {
+	return b.lookupNow(namespace, value, fn)
+}
 
 // Subscribe passes activations on.
 func (b respBackend) Subscribe(after string, deliver func(id, name string, payload []byte)) (stop func()) {

@@ -23,8 +23,20 @@ type look struct {
 var looks = sync.Pool{New: func() any { return new(look) }}
 
 // Lookup calls fn with the profile of namespace:value and says whether there is one. The value is normalised as the
-// cookbook says. fn runs under the shard's read lock: it must not wait for anything, and the view is good inside only.
+// cookbook says. fn runs under the shard's read lock: it must not wait for anything, and the view is good inside only. An
+// identifier between two shards is found nowhere for a moment: it is waited for, a little.
 func (n *Node) Lookup(namespace, value []byte, fn func(*shard.View)) bool {
+	for range followTries {
+		if found, moving := n.lookupNow(namespace, value, fn); found || !moving {
+			return found
+		}
+		time.Sleep(followPause)
+	}
+	return false
+}
+
+// lookupNow is Lookup without waiting: moving says that the identifier is between two shards.
+func (n *Node) lookupNow(namespace, value []byte, fn func(*shard.View)) (found, moving bool) {
 	l := looks.Get().(*look)
 	defer looks.Put(l)
 	namespaces := n.cookbook.Load().Schema.Namespaces
@@ -36,14 +48,14 @@ func (n *Node) Lookup(namespace, value []byte, fn func(*shard.View)) bool {
 		if ns.Normalise != nil {
 			var ok bool
 			if l.value, ok = ns.Normalise(l.value[:0], value); !ok {
-				return false
+				return false, false
 			}
 			value = l.value
 		}
 		l.view.At = n.now()
-		return n.find(l, namespace, value, identity.Hash(ns.Name, value), fn)
+		return n.follow(l, namespace, value, identity.Hash(ns.Name, value), fn)
 	}
-	return false
+	return false, false
 }
 
 // Limits of following an identifier that is on its way between two shards, which takes about a millisecond.
@@ -52,21 +64,8 @@ const (
 	followPause = time.Millisecond
 )
 
-// find looks an identifier up at its home, and where that says it lies: one other shard at most, once pointers are shortened. One
-// lock is held at a time. An identifier between two shards is found nowhere for a moment: it is waited for, a little.
-func (n *Node) find(l *look, namespace, value []byte, hash uint64, fn func(*shard.View)) bool {
-	for try := range followTries {
-		if try > 0 {
-			time.Sleep(followPause)
-		}
-		found, moving := n.follow(l, namespace, value, hash, fn)
-		if found || !moving {
-			return found
-		}
-	}
-	return false
-}
-
+// follow looks an identifier up at its home, and where that says it lies: one other shard at most, once pointers are shortened. One
+// lock is held at a time.
 func (n *Node) follow(l *look, namespace, value []byte, hash uint64, fn func(*shard.View)) (found, moving bool) {
 	m := n.members[ring.Shard(hash, len(n.members))]
 	m.mu.RLock()

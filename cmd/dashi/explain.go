@@ -32,13 +32,13 @@ type explanation struct {
 func explainCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "explain NS:VALUE [AUDIENCE]",
-		Short: "Say why somebody is in an audience or not, or why these identifiers are one profile",
-		Long: `With an audience, say why somebody is in an audience or not: the condition with the value of each of its parts, since when, and the instant at
-which it can next change although nothing happens. A part whose value is null reads something that is not there.
+		Short: "Say why identifiers are one profile, or why somebody is in an audience or not",
+		Long: `Without an audience, say why identifiers are one profile: which were seen in one event, when, and by which rule others were kept apart. It
+shows everything that hangs together with the profile, other people who share a device with it included.
 
-Without one, say why these identifiers are one profile: every link of them, which two were seen in one event, when first and last, and
-what became of it: joined, or the rule that refused (limit, max_identifiers, isolated, cut).`,
-		Example: "  dashi explain user_id:u7 lapsed\n  dashi explain user_id:u7",
+With one, say why somebody is in it or not: the condition with the value of each of its parts, since when, and the instant at
+which it can next change although nothing happens. A part whose value is null reads something that is not there.`,
+		Example: "  dashi explain user_id:u7\n  dashi explain user_id:u7 lapsed",
 		Args:    cobra.RangeArgs(1, 2),
 	}
 	cl := addClientFlags(c)
@@ -46,12 +46,17 @@ what became of it: joined, or the rule that refused (limit, max_identifiers, iso
 		if !strings.Contains(args[0], ":") {
 			return fmt.Errorf("%q is not an identifier: write NAMESPACE:VALUE, for example user_id:42", args[0])
 		}
+		path := "/v1/profiles/" + url.PathEscape(args[0]) + "/explain"
 		if len(args) == 1 {
-			return explainLinks(cl, c, args[0])
+			var e linksExplanation
+			printed, err := cl.call(c.Context(), "GET", path, nil, &e)
+			if err == nil && !printed {
+				printLinks(cl.out, &e)
+			}
+			return err
 		}
 		var x explanation
-		path := "/v1/profiles/" + url.PathEscape(args[0]) + "/explain?audience=" + url.QueryEscape(args[1])
-		printed, err := cl.call(c.Context(), "GET", path, nil, &x)
+		printed, err := cl.call(c.Context(), "GET", path+"?audience="+url.QueryEscape(args[1]), nil, &x)
 		if err != nil || printed {
 			return err
 		}

@@ -128,6 +128,10 @@ func TestPage(t *testing.T) {
 	text("profile-body", "ada@example.com")
 	text("profile-body", hostile)
 	until("hostile text stayed text", `!window.hacked && !document.querySelector("#profile img, #audiences img")`)
+	until("the links are drawn", `document.querySelectorAll("#profile-links circle.own").length === 3 && document.querySelectorAll("#profile-links circle.other").length === 2`)
+	until("three joined, one refused", `document.querySelectorAll("#profile-links .link").length === 4 && document.querySelectorAll("#profile-links .refused").length === 1`)
+	text("profile-links", "user_id is unique, and both profiles have one")
+	until("hostile text stayed text there too", `!window.hacked && !document.querySelector("#profile-links img")`)
 	until("the address links to the profile", `location.hash === "#user_id%3Au7"`)
 	until("the profile follows", `(window.version ??= document.getElementById("profile-note").textContent) !== document.getElementById("profile-note").textContent`)
 	do(chromedp.Click("#pause"))
@@ -150,6 +154,7 @@ func TestPage(t *testing.T) {
 		until("the plot fits "+v.name, `document.querySelector("#rate-plot svg").getAttribute("viewBox").startsWith("0 0 " + document.getElementById("rate-plot").clientWidth + " ")`)
 		shot(t, ctx, v.name, chromedp.CaptureScreenshot())
 		shot(t, ctx, v.name+"-full", chromedp.FullScreenshot(100))
+		shot(t, ctx, v.name+"-links", chromedp.Screenshot("#profile"))
 	}
 	if said := complaints(); len(said) > 0 {
 		t.Errorf("the browser complains: %q", said)

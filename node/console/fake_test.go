@@ -103,8 +103,30 @@ func (f *fakeNode) audiences() (list []object) {
 	return list
 }
 
+// explanation: three identifiers are one person, and a tablet that was hers has gone over to somebody else.
+func (f *fakeNode) explanation(id string) object {
+	ago := func(d time.Duration) string { return f.start.Add(-d).UTC().Format(time.RFC3339) }
+	seen := func(identifier, profile string) object {
+		return object{"id": identifier, "profile": profile, "first_seen": ago(2000 * time.Hour), "last_seen": ago(time.Hour)}
+	}
+	link := func(a, b, verdict, rule string) object {
+		return object{"a": a, "b": b, "verdict": verdict, "rule": rule, "first_seen": ago(1900 * time.Hour), "last_seen": ago(26 * time.Minute), "message": "5ab0c41d77e91f02"}
+	}
+	return object{"id": id,
+		"identifiers": []object{seen(id, id), seen("user_id:u9", "user_id:u9"), seen("email:ada@example.com", id), seen("anonymous_id:9f1c2e77-43ab-4b1d-8d0e-5a7c1c1e0b44", id),
+			seen("anonymous_id:"+hostile, "user_id:u9")},
+		"links": []object{link(id, "email:ada@example.com", "joined", "seen in one event"),
+			link(id, "anonymous_id:9f1c2e77-43ab-4b1d-8d0e-5a7c1c1e0b44", "joined", "seen in one event; anonymous_id goes with whom it was seen with last"),
+			link(id, "anonymous_id:"+hostile, "limit", "user_id is unique, and both profiles have one"),
+			link("user_id:u9", "anonymous_id:"+hostile, "joined", "seen in one event; anonymous_id goes with whom it was seen with last")}}
+}
+
 func (f *fakeNode) profile(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("id")
+	if id, ok := strings.CutSuffix(id, "/explain"); ok {
+		json.NewEncoder(w).Encode(f.explanation(id))
+		return
+	}
 	if !strings.HasPrefix(id, "user_id:u") {
 		w.WriteHeader(http.StatusNotFound)
 		json.NewEncoder(w).Encode(object{"error": object{"code": "not_found", "message": fmt.Sprintf("there is no profile %q", id), "hint": "try another"}})

@@ -74,11 +74,15 @@ func cut(id string) (namespace, value []byte, ok bool) {
 const idHint = "an identifier is namespace:value, as in user_id:42"
 
 func (a *API) profile(w http.ResponseWriter, r *http.Request) {
-	id := r.PathValue("id")
-	if of, ok := strings.CutSuffix(id, "/explain"); ok && r.URL.Query().Get("audience") != "" { // an identifier may end like that, too
-		a.explain(w, r, of, r.URL.Query().Get("audience"))
+	if of, ok := explains(r); ok {
+		if name := r.URL.Query().Get("audience"); name != "" {
+			a.explain(w, r, of, name)
+		} else {
+			a.explainLinks(w, r, of)
+		}
 		return
 	}
+	id := r.PathValue("id")
 	namespace, value, ok := cut(id)
 	if !ok {
 		fail(w, http.StatusBadRequest, "bad_identifier", "cannot read identifier "+strconv.Quote(id), idHint)

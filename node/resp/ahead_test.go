@@ -2,6 +2,7 @@ package resp
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 
@@ -74,6 +75,40 @@ func TestManyFieldsOfOneThatGoes(t *testing.T) {
 	got := string(out) + string(rest)
 	if n := strings.Count(got, "3.25"); n != fieldStep || strings.Count(got, "$-1\r\n") != 1000-fieldStep {
 		t.Errorf("%d values, %d nulls", n, strings.Count(got, "$-1\r\n"))
+	}
+}
+
+// A profile that moves is waited for, by its own client only, and not for ever.
+func TestMovingProfile(t *testing.T) {
+	for _, c := range []struct{ command, want, never string }{
+		{"HGETALL|user_id:moving", "*4\r\n" + bulk("f0") + bulk("3.25") + bulk("f3") + bulk("0"), "*0\r\n"},
+		{"HMGET|user_id:moving|f0", "*1\r\n" + bulk("3.25"), "*1\r\n$-1\r\n"},
+		{"EXISTS|user_id:bob|user_id:moving|user_id:bob", ":3\r\n", ":2\r\n"},
+		{"SISMEMBER|audience:lapsed|user_id:moving", ":1\r\n", ":0\r\n"},
+		{"SMISMEMBER|audience:lapsed|user_id:bob|user_id:moving|user_id:bob", "*3\r\n:1\r\n:1\r\n:1\r\n", "*3\r\n:1\r\n:0\r\n:1\r\n"},
+		{"SMEMBERS|audiences:user_id:moving", "*1\r\n" + bulk("lapsed"), "*0\r\n"},
+		{"SCARD|audiences:user_id:moving", ":1\r\n", ":0\r\n"},
+		{"TYPE|user_id:moving", "+hash\r\n", "+none\r\n"},
+	} {
+		for _, times := range []int64{0, 1, 5, math.MaxInt64} {
+			b := shop()
+			b.put("user_id", "moving", []int{2}, math.Float64bits(3.25), 0, 0, 2)
+			b.moving.Store(times)
+			s := newTestSession(b, "")
+			got, agains := handleAll(t, s, []byte(wire("PING")+wire(strings.Split(c.command, "|")...)+wire("PING")))
+			want := c.want
+			if times == math.MaxInt64 {
+				want = c.never
+			} else if agains != int(times) {
+				t.Errorf("%s: %d times Again, want %d", c.command, agains, times)
+			}
+			if string(got) != "+PONG\r\n"+want+"+PONG\r\n" {
+				t.Errorf("%s, moving %d times: %q, want %q", c.command, times, got, want)
+			}
+			if st := s.shared.stats(); st.Commands != 3 {
+				t.Errorf("%s: %d commands were counted", c.command, st.Commands)
+			}
+		}
 	}
 }
 

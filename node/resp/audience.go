@@ -81,7 +81,9 @@ func (s *Session) scard() {
 func (s *Session) sismember() {
 	rest, one, ok := s.setKey(s.args[1])
 	if ok && s.areKeys(rest, one, s.args[2:3]) {
-		s.out = appendInt(s.out, s.member(rest, one, s.args[2]))
+		if n := s.member(rest, one, s.args[2]); !s.paused {
+			s.out = appendInt(s.out, n)
+		}
 	}
 }
 
@@ -106,7 +108,12 @@ func (s *Session) smismember() {
 		if one && i%aheadKeys == 0 {
 			s.touchKeys(members[i:min(i+aheadKeys, len(members))])
 		}
-		s.out = appendInt(s.out, s.member(rest, one, m))
+		n := s.member(rest, one, m)
+		if s.paused {
+			s.pause(s.at + i)
+			return
+		}
+		s.out = appendInt(s.out, n)
 	}
 }
 
@@ -129,7 +136,7 @@ func (s *Session) areKeys(rest []byte, one bool, members [][]byte) bool {
 	return true
 }
 
-// member is 1 when m is in the set: a profile in an audience, or an audience among those of a profile.
+// member is 1 when m is in the set: a profile in an audience, or an audience among those of a profile. It may pause the command.
 func (s *Session) member(rest []byte, one bool, m []byte) int64 {
 	name, key := rest, m
 	if !one {

@@ -87,6 +87,9 @@ func (c *conn) answer(in []byte) (used int, ok bool) {
 			c.beat.Add(2)
 			return used, next == More
 		}
+		if !c.session.waiting.IsZero() {
+			time.Sleep(movePause)
+		}
 	}
 }
 
@@ -110,6 +113,9 @@ func (c *conn) notify() {
 	default:
 	}
 }
+
+// movePause is how long a profile that moves is left alone.
+const movePause = time.Millisecond
 
 func (c *conn) finish() { c.net.SetReadDeadline(time.Unix(1, 0)) }
 

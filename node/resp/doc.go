@@ -42,5 +42,5 @@
 //
 // Ownership: a Session belongs to the goroutine that calls Handle. A loop's goroutine owns its sockets, and closes them. A conn's mutex is
 // held over Handle and write, and by the goroutine that writes activations, so pushes fall between answers. The
-// Backend is called from all of them at once; a look-up that waits holds up every socket of its loop.
+// Backend is called from all of them at once, and does not wait: a command whose profile is moving is paused like one with many keys.
 package resp

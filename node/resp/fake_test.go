@@ -25,6 +25,7 @@ type fake struct {
 	indices  map[string]int
 
 	touched atomic.Int64
+	moving  atomic.Int64 // how often the profile user_id:moving is still on its way
 
 	subMu sync.Mutex
 	subs  map[int]func(id, name string, payload []byte)
@@ -105,14 +106,17 @@ func (f *fake) full(namespace, value string, in ...int) {
 	f.put(namespace, value, in, words...)
 }
 
-func (f *fake) Lookup(namespace, value []byte, fn func(*shard.View)) bool {
+func (f *fake) Lookup(namespace, value []byte, fn func(*shard.View)) (found, moving bool) {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
+	if string(value) == "moving" && f.moving.Add(-1) >= 0 {
+		return false, true
+	}
 	v, ok := f.profiles[string(namespace)][string(value)]
 	if ok {
 		fn(v)
 	}
-	return ok
+	return ok, false
 }
 
 // Touch notes how much was read ahead.

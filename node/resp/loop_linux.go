@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -102,11 +103,7 @@ func (l *loop) run() {
 	defer l.close()
 	stop := false
 	for !stop || l.open > 0 {
-		wait := -1
-		if len(l.again) > 0 {
-			wait = 0
-		}
-		n, err := unix.EpollWait(l.epoll, l.events[:], wait)
+		n, err := unix.EpollWait(l.epoll, l.events[:], l.patience())
 		if err != nil && err != unix.EINTR {
 			panic(fmt.Sprintf("resp: BUG: cannot wait for events: %v", err))
 		}
@@ -120,6 +117,20 @@ func (l *loop) run() {
 		}
 		l.turn()
 	}
+}
+
+// patience is how long to wait for news, in milliseconds: not at all while there is something to do, and not longer than movePause
+// while all that is left waits for profiles that move.
+func (l *loop) patience() int {
+	if len(l.again) == 0 {
+		return -1
+	}
+	for _, s := range l.again {
+		if s.session.waiting.IsZero() {
+			return 0
+		}
+	}
+	return int(movePause / time.Millisecond)
 }
 
 // resume goes on with the sockets that had more to do.

@@ -2,6 +2,7 @@ package resp
 
 import (
 	"bytes"
+	"time"
 
 	"dashi/shard"
 )
@@ -25,7 +26,12 @@ func (s *Session) badKey(key []byte) {
 	s.failShown("ERR the key ", key, " is not namespace:value, as in user_id:42")
 }
 
-// lookup calls fn with the profile under key. ok is false when the key is not one, and then an error was answered.
+// moveWait is how long a command waits for a profile that moves between two shards, which takes about a millisecond. Then the
+// answer is that there is none.
+const moveWait = 20 * time.Millisecond
+
+// lookup calls fn with the profile under key. ok is false when the key is not one, and then an error was answered; or when the
+// profile is moving, and then the command is paused: what it has answered stays, and it goes on at Session.at.
 func (s *Session) lookup(key []byte, fn func(*shard.View)) (found, ok bool) {
 	namespace, value, ok := cut(key)
 	if !ok {
@@ -33,12 +39,30 @@ func (s *Session) lookup(key []byte, fn func(*shard.View)) (found, ok bool) {
 		return false, false
 	}
 	s.work--
-	if s.shared.backend.Lookup(namespace, value, fn) {
-		s.tally.hits++
-		return true, true
+	found, moving := s.shared.backend.Lookup(namespace, value, fn)
+	if moving && !found && s.wait() {
+		return false, false
 	}
-	s.tally.misses++
-	return false, true
+	s.waiting = time.Time{}
+	if found {
+		s.tally.hits++
+	} else {
+		s.tally.misses++
+	}
+	return found, true
+}
+
+// wait pauses the command, for moveWait in all; then it is false.
+func (s *Session) wait() bool {
+	now := time.Now()
+	if s.waiting.IsZero() {
+		s.waiting = now
+	}
+	if now.Sub(s.waiting) > moveWait {
+		return false
+	}
+	s.pause(s.at)
+	return true
 }
 
 // lookupHash is lookup for commands on hashes: the keys of sets are an error. They are looked for only after a miss, so
@@ -104,7 +128,7 @@ func (s *Session) visitField(v *shard.View) {
 func (s *Session) hmget() {
 	s.fields = s.args[2:]
 	if s.at > 0 {
-		if found, _ := s.lookup(s.args[1], s.onFields); !found {
+		if found, ok := s.lookup(s.args[1], s.onFields); ok && !found {
 			s.nulls(len(s.fields) - s.at)
 		}
 		return
@@ -204,6 +228,9 @@ func (s *Session) exists() {
 			s.touchKeys(keys[i:min(i+aheadKeys, len(keys))])
 		}
 		kind, ok := s.typeOf(key)
+		if s.paused {
+			s.pause(s.at + i)
+		}
 		if !ok {
 			return
 		}

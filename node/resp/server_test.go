@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"os"
 	"runtime"
@@ -450,6 +451,24 @@ func testGreedyClients(t *testing.T, w way) {
 		word := fmt.Sprint(i)
 		c.send(wire("ECHO", word) + wire("HGET", "email:ada@example.com", "f1"))
 		c.want(bulk(word) + bulk("text of attribute 1"))
+	}
+}
+
+// Whoever asks for a profile that moves waits, the others do not.
+func TestMovingProfileHoldsUpNobody(t *testing.T) { bothWays(t, testMovingProfileHoldsUpNobody) }
+
+func testMovingProfileHoldsUpNobody(t *testing.T, w way) {
+	b := shop()
+	b.moving.Store(math.MaxInt64)
+	_, addr := start(t, w, b, "", Limits{})
+	waits, other := dial(t, addr), dial(t, addr)
+	for range 5 {
+		waits.send(wire("HGET", "user_id:moving", "f0"))
+		for range 20 {
+			other.send(wire("HGET", "user_id:bob", "f0"))
+			other.want(bulk("3.25"))
+		}
+		waits.want("$-1\r\n")
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"slices"
+	"time"
 
 	"dashi/shard"
 )
@@ -40,9 +41,10 @@ type Session struct {
 	work  int    // what this Handle may still do, in look-ups
 
 	// A command with many keys may take several Handles: at is the argument that it goes on with, 0 for a fresh one.
-	at     int
-	paused bool
-	total  int64 // of EXISTS so far
+	at      int
+	paused  bool
+	waiting time.Time // since when for a profile that moves; zero: for none
+	total   int64     // of EXISTS so far
 
 	resp3    bool
 	trusted  bool // gave the password, or needs none

@@ -13,7 +13,7 @@ const (
 	rankAfter = 60 * time.Millisecond
 	// campaignEvery bounds how often one group is made to vote by the detector.
 	campaignEvery = 2 * time.Second
-	// formWithin is how long the preferred replica of a new group waits for a majority to have opened it; then Raft's time-outs decide.
+	// formWithin is how long the preferred replica waits for a majority to have opened the group; then Raft's time-outs decide.
 	formWithin = 10 * time.Second
 	formEvery  = 10 * time.Millisecond
 )
@@ -23,19 +23,36 @@ const (
 // Every survivor is told by its own detector. Which of them stands first is the same everywhere, and another one for each group, so that votes are not split
 // and leaders spread; the next one stands when that has not helped.
 func (h *Host) peerDown(id, _ string) {
+	for _, g := range h.running() {
+		if g.ledBy(id) {
+			g.ask(func() { g.succeed(id) })
+		}
+	}
+}
+
+// peerUp has Raft go on with a follower that was away. What was under way to it is lost, and Raft would not try again before the next entry or its commit
+// time-out; so there is an entry, if it lacks any.
+func (h *Host) peerUp(id string) {
+	for _, g := range h.running() {
+		members, _ := g.Members()
+		follows := slices.ContainsFunc(members, func(m Member) bool { return m.ID == id })
+		if follows && g.raft.State() == raft.Leader && g.view.Behind(id, g.raft.LastIndex()) {
+			g.ask(func() { _ = g.raft.Barrier(0).Error() })
+		}
+	}
+}
+
+// running are the groups that are open.
+func (h *Host) running() []*Group {
 	h.mu.Lock()
+	defer h.mu.Unlock()
 	groups := make([]*Group, 0, len(h.groups))
 	for _, g := range h.groups {
 		if g != nil {
 			groups = append(groups, g)
 		}
 	}
-	h.mu.Unlock()
-	for _, g := range groups {
-		if g.ledBy(id) {
-			g.ask(func() { g.succeed(id) })
-		}
-	}
+	return groups
 }
 
 // ledBy says that a node leads the group, or did last.
@@ -100,12 +117,13 @@ func (g *Group) rank(dead string) (rank int, ok bool) {
 	return (at + n - int(g.id)%n) % n, true
 }
 
-// form stands for election as soon as a majority of the first members has opened the group, so that a new group need not wait for a time-out.
+// form stands for election as soon as a majority of the voters has opened the group, so that neither a new group nor a cluster that was started anew waits for
+// a time-out.
 func (g *Group) form() {
 	ctx, cancel := context.WithTimeout(context.Background(), formWithin)
 	defer cancel()
 	for {
-		voters, open := 0, 0
+		voters, open, mine := 0, 0, false
 		for _, s := range g.raft.GetConfiguration().Configuration().Servers {
 			if s.Suffrage != raft.Voter {
 				continue
@@ -113,11 +131,18 @@ func (g *Group) form() {
 			voters++
 			if string(s.ID) == g.host.settings.ID {
 				open++
-			} else if _, err := g.host.ProgressOf(ctx, string(s.ID), g.id); err == nil {
+				mine = true
+				continue
+			}
+			p, err := g.host.ProgressOf(ctx, string(s.ID), g.id)
+			if err == nil && p.Leader != "" && p.Leader != g.host.settings.ID {
+				return // whom this replica has not heard of yet
+			}
+			if err == nil {
 				open++
 			}
 		}
-		if _, leader := g.raft.LeaderWithID(); leader != "" || ctx.Err() != nil {
+		if _, leader := g.raft.LeaderWithID(); leader != "" || !mine || ctx.Err() != nil {
 			return
 		}
 		if open > voters/2 {

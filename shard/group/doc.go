@@ -4,7 +4,9 @@
 // It does not know what the entries mean, and imports neither shard nor ring. A group of one member runs the same code as one of three.
 //
 // The caller opens a Host on a directory, opens each group with its state machine (newest good snapshot, then the log after it), proposes, and closes the
-// Host. FORMAT.md has the bytes.
+// Host. FORMAT.md has the bytes. With Open the group is this node's alone. With OpenReplica it is one of several: the Host has a transport.Transport, a new
+// group names its first members, and who joins later opens without members before the leader adds it (AddLearner, Promote, Transfer, Remove). Changed
+// says when to look at Leader again; Read makes a read linearizable; ErrDirty asks for another incarnation.
 //
 // Invariants:
 //
@@ -16,6 +18,8 @@
 //	    keeps margin entries before its newest snapshot. A group that holds back the log of all others by that is made to take another snapshot (Host.hurry).
 //	I5  A panic of a state machine ends the process: a state that cannot apply an entry must not go on. So does a read error of an entry that is to be
 //	    applied. An error of writing does not: the log takes nothing more, every proposal says so, and look-ups go on.
+//	I6  A replica that may have lost what it has acknowledged does not vote under the ID with which it did (trust.go).
+//	I7  A leader that is found dead is succeeded by the first survivor in a row that is the same everywhere; nobody stands who does not see a majority.
 //
 // Concurrency: Raft's goroutine that applies is the only one that calls a group's Apply, Snapshot and Restore once it is open. Persist and Release run
 // on another, one group at a time on a host. watch tells proposals that failed. Everything exported is safe for concurrent use. Group.mu guards the

@@ -235,6 +235,32 @@ func TestLagging(t *testing.T) {
 	}
 }
 
+// TestHoldsBack: a follower without new entries lets go of the log when that holds back others, and is good for a restart.
+func TestHoldsBack(t *testing.T) {
+	r := newRing(t, 3, 1)
+	for _, n := range r.nodes {
+		r.start(n, r.members(3))
+	}
+	for v := range uint64(20) {
+		r.propose(0, put(0, v))
+	}
+	r.converge(0)
+	f := r.nodes[(r.leader(0).i+1)%3]
+	must(t, f.groups[0].Snapshot())
+	if first, _ := f.host.log.Bounds(0); first != 1 {
+		t.Fatalf("the log begins at %d", first)
+	}
+	eventually(t, "it lets go", func() bool {
+		f.groups[0].hurry()
+		first, last := f.host.log.Bounds(0)
+		return first > 1 && last+1-first < 3
+	})
+	r.kill(f)
+	r.start(f, nil)
+	r.propose(0, put(0, 99))
+	r.converge(0)
+}
+
 // TestDiskHangs: a leader whose disk does not answer is taken for dead while it hangs, and is a good follower afterwards.
 func TestDiskHangs(t *testing.T) {
 	r := newRing(t, 3, 1)

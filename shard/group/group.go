@@ -63,7 +63,7 @@ type membership struct {
 }
 
 // maxPending bounds Settings.Pending. Raft's own queue has room for all of them, so handing one over never blocks.
-const maxPending = 256
+const maxPending = 128
 
 // ID is the group's number.
 func (g *Group) ID() uint32 { return g.id }

@@ -44,7 +44,7 @@ type Settings struct {
 	SnapshotBytes int64
 	// ID is this node as a member of groups: "node/incarnation". Default "node/1".
 	ID string
-	// Pending bounds the entries of a group whose outcome is open; Propose blocks beyond. Default 64, at most 256.
+	// Pending bounds the entries of a group whose outcome is open; Propose blocks beyond. Default 64, at most 128.
 	Pending int
 	// PendingBytes bounds them too, but for one that waits alone. Default 8 MiB.
 	PendingBytes int
@@ -146,6 +146,7 @@ func OpenHost(s Settings) (*Host, error) {
 	}
 	if s.Transport != nil {
 		h.transport.OnDown(h.peerDown)
+		h.transport.OnUp(h.peerUp)
 		h.transport.Handle(typeProgress, progressHandler{h})
 		h.tended.Go(h.tend)
 	}

@@ -20,15 +20,14 @@ type logStore struct {
 	log *wal.Log
 	own *snapshotStore // says what the log must keep
 
-	mu        sync.Mutex // Raft stores from its main goroutine only; it stages and votes there too. For readers of the window.
-	staged    uint64     // the commit index to be written with the next entries
-	warm      uint64     // up to where the state machine was brought before Raft started
-	unread    error      // of a read while Raft started, which it does not hand on
-	window    window
-	records   []wal.Record
-	visible   atomic.Uint64 // index of the last entry that comes to the state machine's side, applied or not
-	membersAt atomic.Uint64 // and of the last that names the members
-	vote      []byte        // the term of a vote whose candidate has not come yet, see SetUint64
+	mu      sync.Mutex // Raft stores from its main goroutine only; it stages and votes there too. For readers of the window.
+	staged  uint64     // the commit index to be written with the next entries
+	warm    uint64     // up to where the state machine was brought before Raft started
+	unread  error      // of a read while Raft started, which it does not hand on
+	window  window
+	records []wal.Record
+	visible atomic.Uint64 // index of the last entry that comes to the state machine's side, applied or not
+	vote    []byte        // the term of a vote whose candidate has not come yet, see SetUint64
 }
 
 // The keys that Raft uses for its stable values.

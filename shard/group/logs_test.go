@@ -194,13 +194,11 @@ func TestSnapshotStore(t *testing.T) {
 	s := newStores(t, vfs.NewMem())
 	members := raft.Configuration{Servers: []raft.Server{{ID: "a/1", Address: "a/1"}, {Suffrage: raft.Nonvoter, ID: "b/2", Address: "b/2"}}}
 	rng := rand.New(rand.NewPCG(1, 2))
-	var content [][]byte
 	for i, size := range []int{0, 1, snapshot.MaxBlock - 150, snapshot.MaxBlock, 3*snapshot.MaxBlock + 5} {
 		b := make([]byte, size)
 		for j := range b {
 			b[j] = byte(rng.Uint32())
 		}
-		content = append(content, b)
 		k, err := s.own.Create(1, uint64(10+i), 3, members, 2, nil)
 		must(t, err)
 		_, err = k.Write(b)

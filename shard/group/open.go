@@ -35,7 +35,7 @@ type Replica struct {
 	// Members found the group: the same list is given to all of them, once in the life of the group. A replica that joins a group later has none; it
 	// waits until the leader has added it.
 	Members []Member
-	// Prefer has this replica stand for election as soon as a majority of Members has opened the group. One of them should.
+	// Prefer has this replica stand for election as soon as a majority of the voters has opened the group, unless there is a leader. One of them should.
 	Prefer bool
 }
 
@@ -58,7 +58,7 @@ func (h *Host) OpenReplica(id uint32, fsm FSM, r Replica) (*Group, error) {
 	if r.Prefer {
 		if g.alone.Load() {
 			g.view.Campaign()
-		} else if g.leading.Load() == 0 && g.raft.LastIndex() <= 1 {
+		} else {
 			g.ask(g.form)
 		}
 	}

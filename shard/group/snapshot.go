@@ -96,22 +96,44 @@ func (g *Group) install(r io.ReadCloser) error {
 	return nil
 }
 
-// hurry takes a snapshot because the log cannot go on without. Of a group without new entries, those between the last two snapshots hold back the log (I4);
-// after one more entry and another snapshot they do not.
+// hurry has the log of a group that holds back all others cut off, because the log cannot go on without.
+//
+// Of a group without new entries, those between the last two snapshots hold back the log (I4). The leader logs one more entry and takes another snapshot. A
+// follower cannot do that: it reads its newest snapshot once more, and does without the one before. Neither keeps a margin then: should a
+// follower with a longer log than the snapshot have to be repaired just now, that waits for the next snapshot.
 func (g *Group) hurry() {
 	g.ask(func() {
 		defer g.host.hurry()
-		if g.applied.Load() <= g.snapped.Load() {
-			if _, here := g.Leader(); !here || g.raft.Barrier(0).Error() != nil {
-				return
-			}
+		idle := g.applied.Load() <= g.snapped.Load()
+		_, here := g.Leader()
+		if idle && here && g.raft.Barrier(0).Error() != nil {
+			return
 		}
 		g.host.persisting <- struct{}{}
 		defer func() { <-g.host.persisting }()
-		if err := g.takeNow(); err != nil {
+		var err error
+		if idle && !here {
+			err = g.releaseVerified()
+		} else if err = g.takeNow(); err == nil {
+			err = g.host.log.TruncateBefore(g.id, g.snapshots.before()+1)
+		}
+		if err != nil {
 			g.failedSnapshot(err)
 		}
 	})
+}
+
+// releaseVerified cuts off the log up to the newest snapshot, if that can be read.
+func (g *Group) releaseVerified() error {
+	list, err := g.host.snapshots.List(g.id)
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	if err := g.verify(list[0]); err != nil {
+		return err
+	}
+	_, last := g.host.log.Bounds(g.id)
+	return g.host.log.TruncateBefore(g.id, min(list[0].Index, last)+1)
 }
 
 // Snapshot takes a snapshot and returns when it is durable. Entries are applied meanwhile; those proposed after the call may be in it or not.

@@ -68,6 +68,13 @@ func (s *snapshotStore) newest() uint64 {
 	return s.last
 }
 
+// before is the index of the snapshot before the newest.
+func (s *snapshotStore) before() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.previous
+}
+
 // keepFrom is the first entry that the log must keep (I4).
 func (s *snapshotStore) keepFrom() uint64 {
 	s.mu.Lock()

@@ -41,12 +41,8 @@ func (h *Host) watchDisk() {
 	} else {
 		h.settings.Log.Info("disk answers again")
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, g := range h.groups {
-		if g != nil {
-			g.kickChanged()
-		}
+	for _, g := range h.running() {
+		g.kickChanged()
 	}
 }
 
@@ -99,14 +95,11 @@ func (h *Host) Drop(id uint32) error {
 	if err := h.reserve(id); err != nil {
 		return err
 	}
-	defer h.opening.Done()
+	defer h.unreserve(id)
 	err := h.snapshots.Drop(id)
 	if err == nil {
 		err = h.log.Drop(id)
 	}
-	h.mu.Lock()
-	delete(h.groups, id)
-	h.mu.Unlock()
 	if err != nil {
 		return fmt.Errorf("cannot drop group %d: %w", id, err)
 	}

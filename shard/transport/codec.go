@@ -95,7 +95,7 @@ func decodeRequest(typ uint16, b []byte, from string) (any, error) {
 	case typeAppend:
 		request = d.appendEntries(from)
 	case typeVote:
-		r := &raft.RequestVoteRequest{RPCHeader: identity(from), Candidate: []byte(from), Term: d.u64(), LastLogIndex: d.u64(), LastLogTerm: d.u64()}
+		r := &raft.RequestVoteRequest{RPCHeader: identity(from), Term: d.u64(), LastLogIndex: d.u64(), LastLogTerm: d.u64()}
 		r.LeadershipTransfer = d.u8()&1 != 0
 		request = r
 	case typePreVote:
@@ -109,7 +109,7 @@ func decodeRequest(typ uint16, b []byte, from string) (any, error) {
 }
 
 func (d *decoder) appendEntries(from string) *raft.AppendEntriesRequest {
-	r := &raft.AppendEntriesRequest{RPCHeader: identity(from), Leader: []byte(from)}
+	r := &raft.AppendEntriesRequest{RPCHeader: identity(from)}
 	r.Term, r.PrevLogEntry, r.PrevLogTerm, r.LeaderCommitIndex = d.u64(), d.u64(), d.u64(), d.u64()
 	n := int(d.u32())
 	if n > len(d.b)/entryHead {
@@ -132,7 +132,7 @@ func (d *decoder) appendEntries(from string) *raft.AppendEntriesRequest {
 
 func decodeSnapshotRequest(b []byte, from string) (*raft.InstallSnapshotRequest, error) {
 	d := decoder{b: b}
-	r := &raft.InstallSnapshotRequest{RPCHeader: identity(from), Leader: []byte(from), SnapshotVersion: raft.SnapshotVersion(d.u8())}
+	r := &raft.InstallSnapshotRequest{RPCHeader: identity(from), SnapshotVersion: raft.SnapshotVersion(d.u8())}
 	r.Term, r.LastLogIndex, r.LastLogTerm, r.ConfigurationIndex, r.Size = d.u64(), d.u64(), d.u64(), d.u64(), int64(d.u64())
 	r.Configuration = d.bytes(len(d.b))
 	return r, d.end()

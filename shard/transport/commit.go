@@ -57,6 +57,14 @@ func (g *Group) acknowledged(from string, r *raft.AppendEntriesRequest) {
 	g.followersMu.Unlock()
 }
 
+// Behind says that a follower is not known to have everything up to last.
+func (g *Group) Behind(peer string, last uint64) bool {
+	g.followersMu.Lock()
+	defer g.followersMu.Unlock()
+	x := g.followers.peers[peer]
+	return x == nil || x.matched < last
+}
+
 // Committed notes what this replica has committed as the leader of a term.
 func (g *Group) Committed(term, index uint64) {
 	g.followersMu.Lock()

@@ -126,6 +126,19 @@ func (t *Transport) met(c *conn) {
 	}
 }
 
+// up tells that a peer can be sent to.
+func (t *Transport) up(id string) {
+	t.mu.Lock()
+	tell := t.onUp
+	if t.peers[id] == nil {
+		tell = nil
+	}
+	t.mu.Unlock()
+	for _, f := range tell {
+		t.run(func() { f(id) })
+	}
+}
+
 // parted looks after a peer whose connection has ended.
 func (t *Transport) parted(c *conn) {
 	if c.class != classRaft || errors.Is(c.err, ErrClosed) || errors.Is(c.err, errMuted) {

@@ -28,8 +28,8 @@ type link struct {
 	next     uint64
 }
 
-// pending is a request that waits for its response. complete is called once, by the goroutine that reads, and must not block. For a part of an answer
-// it returns true: there is more.
+// pending is a request that waits for its response. complete is called once, and must not block; for a part of an answer it returns true: there is more, and
+// it is called again.
 type pending interface {
 	complete(h header, body []byte, err error) (more bool)
 }
@@ -148,6 +148,9 @@ func (l *link) adopt(c *conn) {
 	close(l.arrived)
 	l.arrived = make(chan struct{})
 	l.t.met(c)
+	if c.class == classRaft {
+		l.t.up(c.peer)
+	}
 }
 
 // drop ends the connection.
@@ -189,8 +192,11 @@ func (l *link) read(c *conn) {
 		case kindResponse, kindAnswer, kindPart:
 			l.mu.Lock()
 			p := l.requests[h.id]
+			if h.kind != kindPart { // taken, so that lost does not complete it as well
+				delete(l.requests, h.id)
+			}
 			l.mu.Unlock()
-			if p != nil && !p.complete(h, body, nil) {
+			if p != nil && !p.complete(h, body, nil) && h.kind == kindPart {
 				l.forget(h.id)
 			}
 		default:

@@ -14,7 +14,7 @@ import (
 )
 
 func appendRequests(first, last uint64, size int) *raft.AppendEntriesRequest {
-	r := &raft.AppendEntriesRequest{RPCHeader: identity(id(0)), Leader: []byte(id(0)), Term: 3, PrevLogEntry: first - 1, PrevLogTerm: 2, LeaderCommitIndex: first}
+	r := &raft.AppendEntriesRequest{RPCHeader: identity(id(0)), Term: 3, PrevLogEntry: first - 1, PrevLogTerm: 2, LeaderCommitIndex: first}
 	for i := first; i <= last; i++ {
 		r.Entries = append(r.Entries, &raft.Log{Index: i, Term: 3, Type: raft.LogCommand, Data: bytes.Repeat([]byte{byte(i)}, size), AppendedAt: time.Unix(0, int64(i))})
 	}
@@ -60,7 +60,7 @@ func TestRequests(t *testing.T) {
 	for _, transfer := range []bool{false, true} {
 		var v raft.RequestVoteResponse
 		must(t, g.RequestVote("", to, &raft.RequestVoteRequest{Term: 4, LastLogIndex: 5, LastLogTerm: 6, LeadershipTransfer: transfer}, &v))
-		if r := got.Command.(*raft.RequestVoteRequest); v.Granted != transfer || r.Term != 4 || r.LastLogIndex != 5 || r.LastLogTerm != 6 || string(r.Candidate) != id(0) {
+		if r := got.Command.(*raft.RequestVoteRequest); v.Granted != transfer || r.Term != 4 || r.LastLogIndex != 5 || r.LastLogTerm != 6 || string(r.Addr) != id(0) {
 			t.Fatalf("%+v, %+v", r, v)
 		}
 	}
@@ -315,4 +315,33 @@ func FuzzFrames(f *testing.F) {
 			}
 		}
 	})
+}
+
+// closing is a request whose connection is lost at the moment when its response is there.
+type closing struct {
+	c *conn
+	n int
+}
+
+func (c *closing) complete(header, []byte, error) bool {
+	if c.n++; c.n == 1 {
+		c.c.close(io.EOF)
+	}
+	return false
+}
+
+// TestCompletedOnce: such a request is completed once.
+func TestCompletedOnce(t *testing.T) {
+	c := newCluster(t, 2, nil)
+	serve(t, c.nodes[1], 1, func(r raft.RPC) { r.Respond(&raft.RequestVoteResponse{}, nil) })
+	l := c.nodes[0].link(id(1), classRaft)
+	x, err := l.await(t.Context())
+	must(t, err)
+	p := &closing{c: x}
+	// It may say already that the connection is lost.
+	_, _ = l.request(x, header{kind: kindRequest, typ: typeVote, group: 1}, urgent, p, func(dst []byte) []byte { return appendRequest(dst, &raft.RequestVoteRequest{}) })
+	eventually(t, "the connection is gone", func() bool { return l.poke() != x })
+	if _, err := l.await(t.Context()); err != nil || p.n != 1 {
+		t.Fatalf("completed %d times, %v", p.n, err)
+	}
 }

@@ -68,6 +68,7 @@ type Transport struct {
 	accepted map[*conn]struct{}
 	handlers map[uint16]Handler
 	onDown   []func(id, why string)
+	onUp     []func(id string)
 	closed   bool
 
 	spooled  atomic.Uint64 // snapshots, for their names
@@ -120,6 +121,13 @@ func (t *Transport) ID() string { return t.s.ID }
 func (t *Transport) OnDown(f func(id, why string)) {
 	t.mu.Lock()
 	t.onDown = append(t.onDown, f)
+	t.mu.Unlock()
+}
+
+// OnUp has f called when a connection to a peer that Watch names has been made, again or for the first time, on a goroutine of its own.
+func (t *Transport) OnUp(f func(id string)) {
+	t.mu.Lock()
+	t.onUp = append(t.onUp, f)
 	t.mu.Unlock()
 }
 

@@ -19,7 +19,8 @@
 //   - I4: frames of a segment's last life never count: the number of the segment is in every checksum.
 //   - I5: a segment begins with the state of every group, so an old one is needed for its entries only, and is
 //     recycled when no group has entries in it or in an older one.
-//   - I6: after a failed write or sync nothing is acknowledged any more, not even what might have succeeded.
+//   - I6: after a failed write or sync nothing is acknowledged any more, not even what might have succeeded. A disk that is full is no failure:
+//     segments are preallocated, so no write meets it; appends wait for the next segment.
 //
 // Concurrency: all methods are safe for any goroutine. Log.mu guards everything in memory and is not held during
 // disk operations. One goroutine at most writes (Log.writing), one syncs (runSync), one prepares and retires

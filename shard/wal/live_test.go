@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -353,4 +354,62 @@ func TestSubmitIsOnItsWay(t *testing.T) {
 		must(t, l.Wait(p))
 		closeLog(t, l)
 	})
+}
+
+// TestFull: a disk without room for the next segment holds appends up, and says so; they go on when there is room, and Close does not wait for that.
+func TestFull(t *testing.T) {
+	for _, room := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			mem := vfs.NewMem()
+			var full atomic.Bool
+			var stalls []string
+			opts := Options{SegmentSize: 4 << 10, OnStall: func(op string, _ time.Duration) { stalls = append(stalls, op) }}
+			l := open(t, vfs.NewFaulty(mem, func(op vfs.Op) error {
+				if op.Kind == vfs.OpTruncate && full.Load() {
+					return fmt.Errorf("cannot preallocate: %w", syscall.ENOSPC)
+				}
+				return nil
+			}), opts)
+			full.Store(true)
+			appended := atomic.Uint64{}
+			done := make(chan error, 1)
+			go func() {
+				for i := uint64(1); i <= 200; i++ {
+					if err := l.Append(1, []Record{record(1, i)}); err != nil {
+						done <- err
+						return
+					}
+					appended.Store(i)
+				}
+				done <- nil
+			}()
+			<-time.After(5 * time.Second) // in the bubble's time
+			synctest.Wait()
+			if n := appended.Load(); n == 0 || n == 200 || !l.Stats().Full || l.Stalled() < 2*time.Second || len(stalls) != 1 || stalls[0] != "space" || l.Err() != nil {
+				t.Fatalf("%d were appended, full %v, stalled for %v, stalls %v, %v", n, l.Stats().Full, l.Stalled(), stalls, l.Err())
+			}
+			want := appended.Load()
+			if room {
+				full.Store(false)
+				must(t, <-done)
+				want = 200
+				if l.Stats().Full || l.Stalled() != 0 {
+					t.Fatal("still full")
+				}
+				closeLog(t, l)
+			} else {
+				closeLog(t, l)
+				if err := <-done; !errors.Is(err, ErrClosed) {
+					t.Fatal(err)
+				}
+			}
+			full.Store(false)
+			l = open(t, mem, opts)
+			if _, last := l.Bounds(1); last != want {
+				t.Fatalf("%d entries are back, want %d", last, want)
+			}
+			must(t, l.Append(1, []Record{record(1, want+1)}))
+			closeLog(t, l)
+		})
+	}
 }

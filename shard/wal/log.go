@@ -58,7 +58,8 @@ type Options struct {
 	SyncInterval time.Duration // of the background sync; default 100 ms
 	StallAfter   time.Duration // a disk operation that takes longer is a stall; default 2 s
 	KeepFree     int           // dead segments kept for reuse; default 2
-	// OnStall is called by the watchdog once for each operation that exceeds StallAfter, while it still hangs.
+	// OnStall is called by the watchdog once for each operation that exceeds StallAfter, while it still hangs: "write", "sync", or "space" when the
+	// disk is full.
 	OnStall func(op string, elapsed time.Duration)
 
 	// inline does without goroutines: the caller syncs and prepares segments itself. For tests that need the
@@ -115,6 +116,7 @@ type Log struct {
 	spare    *segment   // the next one, ready
 	free     []*segment // dead ones, to be reused
 	rolling  bool       // somebody is moving to the next segment
+	ended    bool       // the last segment has its kindEnd, and nothing may follow it there
 
 	buf     []byte   // frames that wait to be written, all for the last segment
 	out     []byte   // the other buffer: being written, or empty
@@ -143,6 +145,7 @@ type Log struct {
 	stats  Stats
 	writes watch
 	syncs  watch
+	space  watch // the disk is full, and an append needs the next segment
 }
 
 // groupState is what the log knows about a group.
@@ -179,7 +182,7 @@ func Open(dir string, opts Options) (*Log, error) {
 	}
 	l.wrote.L, l.synced.L = &l.mu, &l.mu
 	l.writes.base = time.Now()
-	l.syncs.base = l.writes.base
+	l.syncs.base, l.space.base = l.writes.base, l.writes.base
 	if err := l.recover(); err != nil {
 		l.closeFiles()
 		return nil, fmt.Errorf("cannot open log %q: %w", dir, err)
@@ -231,6 +234,10 @@ func (l *Log) Close() error {
 // tail at the next Open (I3). Close calls it when everything else is done.
 func (l *Log) claim() {
 	l.mu.Lock()
+	if l.ended { // the disk was full, and there is no next one
+		l.mu.Unlock()
+		return
+	}
 	k := kindSynced
 	if int64(l.end.offset())+2*frameHeader > l.active().size { // the last place is for the end
 		k = kindEnd

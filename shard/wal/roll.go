@@ -1,9 +1,12 @@
 package wal
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
+	"syscall"
+	"time"
 
 	"dashi/shard/wal/vfs"
 )
@@ -21,9 +24,12 @@ func (l *Log) roll() {
 	if l.err != nil {
 		return
 	}
-	l.add(&frame{kind: kindEnd})
+	if !l.ended {
+		l.add(&frame{kind: kindEnd})
+		l.ended = true
+	}
 	l.drain()
-	for l.spare == nil && l.err == nil {
+	for l.spare == nil && l.err == nil && !l.closed {
 		if l.opts.inline {
 			l.tend()
 			continue
@@ -31,7 +37,7 @@ func (l *Log) roll() {
 		kick(l.kickTend)
 		l.wait()
 	}
-	if l.err != nil {
+	if l.err != nil || l.spare == nil {
 		return
 	}
 	l.enter(l.spare)
@@ -57,6 +63,7 @@ func (l *Log) drain() {
 // enter makes s the segment that is written to. mu is held, the buffer is empty.
 func (l *Log) enter(s *segment) {
 	l.segments = append(l.segments, s)
+	l.ended = false
 	l.bufAt = segmentHeader
 	l.end = makePosition(s.seq, segmentHeader)
 	l.written = l.end // the header, which prepare made durable
@@ -84,16 +91,24 @@ func (l *Log) addStates() {
 // runTend keeps a segment ready and recycles dead ones, away from the writers.
 func (l *Log) runTend() {
 	for {
+		var again <-chan time.Time
+		if l.space.started.Load() != 0 {
+			again = time.After(spaceAgain)
+		}
 		select {
 		case <-l.stop:
 			return
 		case <-l.kickTend:
+		case <-again:
 		}
 		l.mu.Lock()
 		l.tend()
 		l.mu.Unlock()
 	}
 }
+
+// spaceAgain is how often a full disk is tried again.
+const spaceAgain = 200 * time.Millisecond
 
 // tend does one round of housekeeping. mu is held, and is released during disk operations; nobody else tends.
 func (l *Log) tend() {
@@ -119,11 +134,19 @@ func (l *Log) tend() {
 	if err != nil {
 		// With room left in the segment there is hope yet (somebody may make room on the disk); without, there is none.
 		l.stats.PrepareFailures++
-		if l.rolling {
+		switch {
+		case !l.rolling:
+		case errors.Is(err, syscall.ENOSPC) && !l.opts.inline:
+			// Nothing is lost or in doubt: whoever appends waits until there is room, and the watchdog says so.
+			if l.space.started.Load() == 0 {
+				l.space.begin()
+			}
+		default:
 			l.fail(err)
 		}
 		return
 	}
+	l.space.end(0)
 	l.spare = s
 	l.wrote.Broadcast()
 }

@@ -20,6 +20,7 @@ type Stats struct {
 	Groups                      int
 	TornBytes                   int64  // cut off the tail by Open; in a recycled segment also what its last life left
 	ReplayedRecords             uint64 // frames read by Open
+	Full                        bool   // the disk has no room for the next segment, and appends wait for it
 	Unsynced                    bool   // something is written and not yet durable
 	OldestGroup, OldestSegments uint32 // the group with the oldest entry, and how many segments it alone may hold back
 }
@@ -41,7 +42,8 @@ func (l *Log) Stats() Stats {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := l.stats
-	s.Stalls = l.writes.stalls.Load() + l.syncs.stalls.Load()
+	s.Stalls = l.writes.stalls.Load() + l.syncs.stalls.Load() + l.space.stalls.Load()
+	s.Full = l.space.started.Load() != 0
 	s.Segments, s.FreeSegments, s.Groups = len(l.segments), len(l.free), len(l.groups)
 	for _, seg := range l.segments {
 		s.DiskBytes += seg.size
@@ -99,6 +101,7 @@ func (l *Log) runWatch() {
 		case <-tick.C:
 			l.look("write", &l.writes)
 			l.look("sync", &l.syncs)
+			l.look("space", &l.space)
 		}
 	}
 }
@@ -111,11 +114,12 @@ func (l *Log) look(op string, w *watch) {
 	}
 }
 
-// Stalled is how long the disk has been hanging in one operation; 0 below Options.StallAfter.
+// Stalled is how long the disk has been hanging in one operation, or has been full; 0 below Options.StallAfter.
 func (l *Log) Stalled() time.Duration {
 	w, _ := l.writes.running()
 	s, _ := l.syncs.running()
-	if d := max(w, s); d > l.opts.StallAfter {
+	f, _ := l.space.running()
+	if d := max(w, s, f); d > l.opts.StallAfter {
 		return d
 	}
 	return 0

@@ -1,11 +1,13 @@
 // One profile, by the identifier in the address of the page: #user_id%3Au7. So a look-up is a link, and Back goes back.
 import { $, el, say, number, bar, when, profileLink, ask, poll } from './dom.js';
 import { example } from './audiences.js';
+import * as identity from './identity.js';
 
 const TALLY = 8;                                          // keys of a tally that are shown
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/; // as a profile writes them
 let shown = null;                                         // the identifier
 let offered = null;                                       // the example
+let drawn = null;                                         // what the drawing of links shows
 let text = null;                                          // the last answer: what has not changed is not drawn again
 
 function asked() {
@@ -48,7 +50,21 @@ function draw(p) {
     ...pairs('Identifiers', p.identifiers.map(i => [i.namespace, el('span', { className: 'code' }, i.value), ' ',
       el('span', { className: 'note' }, 'first seen ', when(i.first_seen), ', last ', when(i.last_seen))])),
     ...pairs('Consent', Object.entries(p.consent).map(([purpose, c]) => [purpose, el('span', { className: c.granted ? 'up' : 'down' }, c.granted ? 'given' : 'refused'), ' ', when(c.since)])));
+  explain(p);
   say($('profile-note'), `${number(p.version)} ${p.version === 1 ? 'update' : 'updates'}`);
+}
+
+// explain draws what hangs together with a profile, if anything does, and only when that has changed.
+async function explain(p) {
+  const box = $('profile-links'), id = shown;
+  const key = JSON.stringify([p.id, p.identifiers.map(i => [i.namespace, i.value]), p.refused_links]);
+  if (key === drawn) return;
+  drawn = key;
+  box.hidden = p.identifiers.length < 2 && !p.refused_links;
+  if (box.hidden) return;
+  const answer = await ask('v1/profiles/' + encodeURIComponent(id) + '/explain').catch(() => null);
+  if (answer && id === shown) identity.draw(box, JSON.parse(answer));
+  else drawn = null; // try again with the next answer
 }
 
 function wrong(message) {
@@ -57,8 +73,9 @@ function wrong(message) {
 }
 
 function clear() {
-  text = null;
+  text = drawn = null;
   $('profile-body').replaceChildren();
+  $('profile-links').hidden = true;
   say($('profile-note'), '');
 }
 

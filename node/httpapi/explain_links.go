@@ -1,0 +1,38 @@
+package httpapi
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+
+	"dashi/shard"
+)
+
+// explainPath is what follows an identifier when it is asked why it belongs where it does. A value that ends so is looked up with
+// its slash written %2F.
+const explainPath = "/explain"
+
+// explains says whether a request for a profile asks for its explanation, and of which identifier.
+func explains(r *http.Request) (id string, ok bool) {
+	if !strings.HasSuffix(r.URL.EscapedPath(), explainPath) {
+		return "", false
+	}
+	return strings.TrimSuffix(r.PathValue("id"), explainPath), true
+}
+
+// explainLinks answers GET /v1/profiles/{id}/explain: why identifiers are one profile: which event linked which, when, and what a rule refused.
+func (a *API) explainLinks(w http.ResponseWriter, r *http.Request, id string) {
+	namespace, value, ok := cut(id)
+	if !ok {
+		fail(w, http.StatusBadRequest, "bad_identifier", "cannot read identifier "+strconv.Quote(id), idHint)
+		return
+	}
+	p := newPage()
+	defer p.free()
+	if !a.backend.Lookup(namespace, value, func(v *shard.View) { p.buf = v.AppendExplanation(p.buf) }) {
+		fail(w, http.StatusNotFound, "not_found", "there is no profile "+strconv.Quote(id), "")
+		return
+	}
+	p.buf = append(p.buf, '\n')
+	send(w, r, p.buf)
+}
