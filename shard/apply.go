@@ -57,6 +57,9 @@ type applier struct {
 	out       []byte
 	blob      []byte
 	formers   []former
+	frozen    former // see assemble
+	inherited former
+	one       former
 	was       []int
 	oldMarked []bool
 	newMarked []bool

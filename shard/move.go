@@ -5,7 +5,6 @@ import (
 	"math/bits"
 	"slices"
 
-	"dashi/pipeline/audience"
 	"dashi/pipeline/expr"
 	"dashi/shard/profile"
 )
@@ -271,6 +270,3 @@ func (a *applier) leave(o *component, from int, passed bool, to key) {
 		}
 	}
 }
-
-// newBits is scratch space for membership bits.
-func (p *program) newBits() audience.Bits { return audience.NewBits(64 * max(1, p.words)) }

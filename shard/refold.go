@@ -22,6 +22,15 @@ type former struct {
 	loses    bool // one of its fragments goes to another profile
 }
 
+// clear makes it a former that was in nothing, with room for the audiences of p.
+func (f *former) clear(p *program) {
+	n := len(p.Audiences)
+	f.bits, f.since = slices.Grow(f.bits[:0], max(1, p.words))[:max(1, p.words)], slices.Grow(f.since[:0], n)[:n]
+	clear(f.bits)
+	clear(f.since)
+	f.id, f.sequence, f.schedule, f.loses = -1, 0, f.schedule[:0], false
+}
+
 // enter prepares a.comp for an event whose strongest identifier is i: a profile of one fragment is that fragment, one of several has the
 // fragments beside it. It returns the record of the profile, and whether that has no event yet.
 func (a *applier) enter(i int) (ref profile.Ref, fresh bool) {
@@ -198,9 +207,16 @@ func (a *applier) dismantle(o int) {
 	if !found || s.table.Record(ref).Version() == 0 {
 		panic("BUG: a profile without a record")
 	}
-	f := former{id: o, sequence: s.table.Record(ref).Sequence(), bits: p.newBits(), since: make([]int64, len(p.Audiences))}
+	if len(a.formers) == cap(a.formers) {
+		a.formers = append(a.formers, former{})
+	} else {
+		a.formers = a.formers[:len(a.formers)+1] // with the slices that it had
+	}
+	f := &a.formers[len(a.formers)-1]
+	f.clear(p)
+	f.id, f.sequence = o, s.table.Record(ref).Sequence()
 	if p.pacing >= 0 {
-		f.schedule = slices.Clone(s.table.Record(ref).Segment(p.pacing))
+		f.schedule = append(f.schedule, s.table.Record(ref).Segment(p.pacing)...)
 	}
 	states, first := 0, -1
 	for i := range c.idents {
@@ -227,7 +243,6 @@ func (a *applier) dismantle(o int) {
 			s.members[m].Remove(rec.Ordinal())
 		}
 	}
-	a.formers = append(a.formers, f)
 	edit := s.table.Edit(ref)
 	edit.SetVersion(0)
 	s.holders++
@@ -279,10 +294,10 @@ func (a *applier) assemble(n int, at int64) {
 	} else {
 		s.holders--
 	}
-	frozen := former{bits: p.newBits(), since: make([]int64, len(p.Audiences))}
-	ref = a.foldProfile(n, ref, &frozen)
-
-	was, took := a.inherit(n, &frozen)
+	frozen, was := &a.frozen, &a.inherited
+	frozen.clear(p)
+	ref = a.foldProfile(n, ref, frozen)
+	took := a.inherit(n, frozen, was)
 	ref = a.inheritSchedule(n, ref, took)
 	a.profile, a.fragment, a.ref = n, 0, ref
 	a.rec = s.table.Edit(ref)
@@ -347,12 +362,13 @@ func (a *applier) foldProfile(n int, ref profile.Ref, frozen *former) profile.Re
 			panic("BUG: a fragment is not there")
 		}
 		rec := s.fragments.Record(from)
-		bits, since := p.newBits(), make([]int64, len(p.Audiences))
-		s.memberships(rec, bits, since)
-		for m := range since {
-			if bits.Has(m) && (!frozen.bits.Has(m) || since[m] < frozen.since[m]) {
+		one := &a.one
+		one.clear(p)
+		s.memberships(rec, one.bits, one.since)
+		for m, since := range one.since {
+			if one.bits.Has(m) && (!frozen.bits.Has(m) || since < frozen.since[m]) {
 				frozen.bits.Set(m)
-				frozen.since[m] = since[m]
+				frozen.since[m] = since
 			}
 		}
 		frozen.sequence = max(frozen.sequence, rec.Sequence())
@@ -404,9 +420,9 @@ func (a *applier) merge(ref profile.Ref, from profile.Record) profile.Ref {
 
 // inherit says in what the profiles were that a new one takes in: those whose names are its own now. The earlier entry time counts,
 // but where one was taken apart, not earlier than what the fragments remember.
-func (a *applier) inherit(n int, frozen *former) (was former, took int) {
+func (a *applier) inherit(n int, frozen, was *former) (took int) {
 	p, c := a.s.program, &a.comp
-	was = former{id: -1, bits: p.newBits(), since: make([]int64, len(p.Audiences))}
+	was.clear(p)
 	for k := range a.formers {
 		f := &a.formers[k]
 		if c.idents[f.id].profile != n {
@@ -428,7 +444,7 @@ func (a *applier) inherit(n int, frozen *former) (was former, took int) {
 			was.bits.Set(m)
 		}
 	}
-	return was, took
+	return took
 }
 
 // announce tells of a merge, or that a profile has come apart.
