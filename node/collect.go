@@ -48,6 +48,7 @@ var help = []struct {
 	{"dashi_outbox_bytes", "Memory of the outbox.", []string{"shard"}},
 	{"dashi_recent_ids", "Message ids remembered.", []string{"shard"}},
 	{"dashi_recent_window_seconds", "How far back every message id is remembered.", []string{"shard"}},
+	{"dashi_profiles_expired_total", "Profiles that went because nothing was heard of them, since the data directory was made.", nil},
 	{"dashi_timers", "Profiles that wake at an instant.", []string{"shard"}},
 	{"dashi_timers_late_seconds", "By how much the first timer that is due is late.", []string{"shard"}},
 	{"dashi_timers_fired_total", "Profiles that have woken, since the data directory was made.", nil},
@@ -152,7 +153,7 @@ func (c *collector) collectDoors(counter func(string, uint64, ...string), gauge 
 func (c *collector) collectShards(counter func(string, uint64, ...string), gauge func(string, float64, ...string)) {
 	var sum shard.Counters
 	var sent uint64
-	var events, repeated, made, withheld, shortened, outOfRange, woken uint64
+	var events, repeated, made, withheld, shortened, outOfRange, woken, expired uint64
 	var suppressed [activation.Reasons]uint64
 	for _, m := range c.n.members {
 		m.mu.RLock()
@@ -165,6 +166,7 @@ func (c *collector) collectShards(counter func(string, uint64, ...string), gauge
 		shortened += s.Shortened
 		outOfRange += s.OutOfRange
 		woken += s.Woken
+		expired += s.Expired
 		for i, n := range s.Suppressed {
 			suppressed[i] += n
 		}
@@ -207,6 +209,7 @@ func (c *collector) collectShards(counter func(string, uint64, ...string), gauge
 		counter("dashi_activations_suppressed_total", n, activation.Reason(i+1).String())
 	}
 	counter("dashi_timers_fired_total", woken)
+	counter("dashi_profiles_expired_total", expired)
 	counter("dashi_activations_made_total", made)
 	counter("dashi_activations_withheld_total", withheld)
 	counter("dashi_activations_shortened_total", shortened)

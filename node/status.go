@@ -29,6 +29,7 @@ type Status struct {
 	Clock       ClockStatus      `json:"clock"`
 	Events      EventStatus      `json:"events"`
 	Profiles    int              `json:"profiles"`
+	Expired     uint64           `json:"expired"` // profiles that went because nothing was heard of them
 	Memory      MemoryStatus     `json:"memory"`
 	Latency     LatencyStatus    `json:"latency"`
 	Activations ActivationStatus `json:"activations"`
@@ -217,6 +218,7 @@ func (n *Node) shardStatus(st *Status, hashes bool) {
 		}
 		st.Shards = append(st.Shards, sh)
 		st.Profiles += s.Profiles
+		st.Expired += s.Expired
 		st.Memory.Profiles += s.Bytes
 		st.Memory.Recent += s.RecentBytes
 		st.Events.Applied += s.Events

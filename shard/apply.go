@@ -169,6 +169,7 @@ func (a *applier) applyTo(e *event.Event, ref profile.Ref, fresh bool) {
 	if fresh {
 		p.index.Fresh(a.dirty)
 		s.everyone.Add(a.rec.Ordinal())
+		s.expireFrom(a.rec, now)
 	}
 	count(a.rec, e)
 	if a.fragment != 0 {

@@ -96,6 +96,10 @@ func (s *Shard) derive(p *recipe.Program) *program {
 		d.enters = append(d.enters, activation.NewSubject(name, name, activation.Enter))
 		d.exits = append(d.exits, activation.NewSubject(name, name, activation.Exit))
 	}
+	d.expire = make([]int64, 256)
+	for i, ms := range p.Expire {
+		d.expire[d.namespace[i]] = ms
+	}
 	for i, act := range p.Activations {
 		d.subjects = append(d.subjects, newSubject(p, &act))
 		if act.Pace != nil {
@@ -207,7 +211,8 @@ func (s *Shard) migrate(next *program) {
 	s.table = profile.New(next.layout(), s.settings.Memory)
 	s.fragments = profile.New(next.fragmentLayout(), s.settings.Memory)
 	s.members, s.everyone = emptyMembers(len(next.Audiences)), roaring.New()
-	s.timers, s.first = timer.At(s.now), expr.Never
+	expiries := s.expiries
+	s.timers, s.expiries, s.first = timer.At(s.now), timer.At(s.now), expr.Never
 	s.apply.use(next)
 	if last == nil {
 		return
@@ -215,6 +220,9 @@ func (s *Shard) migrate(next *program) {
 	m := newMove(last, next)
 	old.Each(func(_ profile.Ref, rec profile.Record) bool {
 		s.apply.adopt(m, rec)
+		if ref, found := s.table.Find(rec.Hash(), rec.Namespace(), rec.Key()); found && rec.Version() > 0 {
+			s.carryExpiry(expiries, rec.Ordinal(), s.table.Record(ref))
+		}
 		return true
 	})
 	old.Close()

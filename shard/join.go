@@ -134,6 +134,16 @@ func (a *applier) deliver(e *event.Event) {
 		a.deliverLinked(e, k)
 		return
 	case found:
+		now := s.now
+		if s.byEvents {
+			now = max(now, e.Time)
+		}
+		if s.expiries.Next() <= now && a.expired(ref, now) {
+			found = false
+			ref = s.table.Insert(k.hash, k.ns, k.value)
+		} else {
+			ref, _ = s.table.Find(k.hash, k.ns, k.value)
+		}
 	default:
 		if _, known := s.pointers.find(k); known {
 			a.deliverLinked(e, k)

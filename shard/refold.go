@@ -162,6 +162,7 @@ func (a *applier) refold(at int64) {
 // drop deletes a record, with its timer.
 func (s *Shard) drop(ref profile.Ref) {
 	s.timers.Clear(s.table.Record(ref).Ordinal())
+	s.expiries.Clear(s.table.Record(ref).Ordinal())
 	s.table.Delete(ref)
 }
 

@@ -90,6 +90,7 @@ type Counters struct {
 	Woken       uint64 // profiles that a timer woke
 	// Suppressed are triggered activations that did not leave, by activation.Reason minus 1.
 	Suppressed [activation.Reasons]uint64
+	Expired    uint64 // profiles that went because nothing was heard of them
 
 	Forwarded     uint64 // events passed on to where their strongest identifier lies
 	Merges        uint64 // profiles that took others in
@@ -111,6 +112,7 @@ type Shard struct {
 	outbox   outbox
 	recent   recent
 	timers   *timer.Queue // when profiles wake, by ordinal
+	expiries *timer.Queue // when profiles that expire may go
 	first    int64        // no timer is due before
 
 	program    *program
@@ -144,6 +146,7 @@ type program struct {
 	pacing      int            // segment of the schedule; -1: no activation is paced
 	links       int            // segment of the component, the last
 	paced       map[uint64]int // activations by Pace.ID
+	expire      []int64        // by number of the namespace: see expireFrom
 	onEnter     [][]int
 	onExit      [][]int
 	onChange    [][]int               // by event type: activations whose attribute a rule of that type may change
@@ -166,6 +169,7 @@ func New(settings Settings) *Shard {
 		recent:   newRecent(settings.RecentMillis, settings.RecentIDs),
 		everyone: roaring.New(),
 		timers:   &timer.Queue{},
+		expiries: &timer.Queue{},
 		first:    expr.Never,
 	}
 	s.pointers.s = s
@@ -181,7 +185,7 @@ func (s *Shard) Close() {
 		s.fragments.Close()
 	}
 	s.table, s.fragments, s.pointers, s.program, s.namespaces, s.members, s.everyone = nil, nil, pointers{s: s}, nil, nil, nil, roaring.New()
-	s.timers, s.first = &timer.Queue{}, expr.Never
+	s.timers, s.expiries, s.first = &timer.Queue{}, &timer.Queue{}, expr.Never
 }
 
 // Apply applies one entry. It never fails: what is wrong with an entry is in the result.

@@ -22,7 +22,7 @@ import (
 
 // Version 5 has components, fragments, pointers, and messages between shards. Those before it are not read: their profiles were of one
 // identifier each, and Kafka has the events.
-const snapshotVersion = 5
+const snapshotVersion = 6
 
 var snapshotMagic = []byte("DASHISHARD")
 
@@ -35,6 +35,7 @@ type Snapshot struct {
 	parked    [][]byte
 	pointers  [][]byte
 	timers    *timer.Frozen
+	expiries  *timer.Frozen
 	table     *profile.Snapshot // nil before the first cookbook
 	fragments *profile.Snapshot
 }
@@ -43,7 +44,7 @@ type Snapshot struct {
 func (s *Shard) Snapshot() *Snapshot {
 	snap := &Snapshot{
 		head: s.appendHead(nil), outbox: s.outbox.freeze(), recent: s.recent.freeze(), peers: s.freezePeers(),
-		parked: slices.Clone(s.parked), pointers: s.pointers.freeze(), timers: s.timers.Freeze(),
+		parked: slices.Clone(s.parked), pointers: s.pointers.freeze(), timers: s.timers.Freeze(), expiries: s.expiries.Freeze(),
 	}
 	if s.table != nil {
 		snap.table = s.table.Snapshot()
@@ -91,6 +92,7 @@ func (c *Counters) all() []*uint64 {
 	for i := range c.Suppressed {
 		all = append(all, &c.Suppressed[i])
 	}
+	all = append(all, &c.Expired)
 	return all
 }
 
@@ -114,7 +116,7 @@ func (s *Shard) appendMarks(dst []byte) []byte {
 // WriteTo writes the snapshot: magic, version, length and checksum of the small part, the small part, the table.
 func (n *Snapshot) WriteTo(w io.Writer) (int64, error) {
 	body := n.recent.append(n.outbox.append(n.head))
-	body = n.timers.Append(appendPointers(appendParked(appendPeers(body, n.peers), n.parked), n.pointers))
+	body = n.expiries.Append(n.timers.Append(appendPointers(appendParked(appendPeers(body, n.peers), n.parked), n.pointers)))
 	buf := append([]byte(nil), snapshotMagic...)
 	buf = append(buf, snapshotVersion)
 	buf = binary.LittleEndian.AppendUint64(buf, uint64(len(body)))
@@ -157,8 +159,8 @@ func Restore(r io.Reader, settings Settings) (*Shard, error) {
 		return nil, fmt.Errorf("cannot restore shard: %w", err)
 	}
 	if !hasTable {
-		if _, rest, err := timer.Restore(timers, 0); err != nil || len(rest) > 0 {
-			return nil, errors.New("cannot restore shard: timers without profiles")
+		if err := s.restoreTimers(timers); err != nil {
+			return nil, fmt.Errorf("cannot restore shard: %w", err)
 		}
 		return s, nil
 	}
@@ -181,14 +183,23 @@ func Restore(r io.Reader, settings Settings) (*Shard, error) {
 	return s, nil
 }
 
-// restoreTimers reads the timers, each of which has a profile.
-func (s *Shard) restoreTimers(src []byte) error {
-	q, rest, err := timer.Restore(src, s.table.Ordinals())
-	if err != nil {
+// restoreTimers reads both queues, in which each timer has a profile.
+func (s *Shard) restoreTimers(src []byte) (err error) {
+	if s.timers, src, err = s.restoreQueue(src); err != nil {
 		return err
 	}
-	if len(rest) > 0 {
-		return fmt.Errorf("%d bytes too many", len(rest))
+	if s.expiries, src, err = s.restoreQueue(src); err == nil && len(src) > 0 {
+		err = fmt.Errorf("%d bytes too many", len(src))
+	}
+	return err
+}
+
+func (s *Shard) restoreQueue(src []byte) (q *timer.Queue, rest []byte, err error) {
+	if s.table == nil {
+		return timer.Restore(src, 0)
+	}
+	if q, rest, err = timer.Restore(src, s.table.Ordinals()); err != nil {
+		return nil, nil, err
 	}
 	timed := 0
 	s.table.Each(func(_ profile.Ref, rec profile.Record) bool {
@@ -198,10 +209,9 @@ func (s *Shard) restoreTimers(src []byte) error {
 		return true
 	})
 	if timed != q.Len() {
-		return fmt.Errorf("%d of %d timers have no profile", q.Len()-timed, q.Len())
+		return nil, nil, fmt.Errorf("%d of %d timers have no profile", q.Len()-timed, q.Len())
 	}
-	s.timers = q
-	return nil
+	return q, rest, nil
 }
 
 func (s *Shard) restoreBody(src []byte) (hasTable bool, timers []byte, err error) {
@@ -326,7 +336,7 @@ func (s *Shard) Hash() uint64 {
 func (s *Shard) Fingerprint() uint64 {
 	recent := s.recent.freeze()
 	b := appendParked(appendPeers(recent.append(s.outbox.append(s.appendHead(nil))), s.peers), s.parked)
-	b = s.timers.Freeze().Append(binary.LittleEndian.AppendUint64(b, s.pointers.hash()))
+	b = s.expiries.Freeze().Append(s.timers.Freeze().Append(binary.LittleEndian.AppendUint64(b, s.pointers.hash())))
 	if s.table != nil {
 		b = binary.LittleEndian.AppendUint64(b, s.table.Hash())
 		b = binary.LittleEndian.AppendUint64(b, s.fragments.Hash())

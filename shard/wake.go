@@ -33,6 +33,7 @@ const (
 
 // wake fires timers that are due, first to last, for as long as one entry may.
 func (s *Shard) wake() {
+	s.expireSome()
 	if s.first > s.now {
 		return
 	}
@@ -221,7 +222,7 @@ func (s *Shard) applyClock(body []byte, r *Result) {
 		if s.byEvents = byEvents; byEvents {
 			s.now, s.latest = minNow, minNow
 		}
-		s.timers = timer.At(s.now)
+		s.timers, s.expiries = timer.At(s.now), timer.At(s.now)
 	}
 	s.now = max(s.now, min(to, maxNow))
 	s.wake()
@@ -231,13 +232,14 @@ func (s *Shard) applyClock(body []byte, r *Result) {
 // once. It may be too early for anything to happen. It is Never while the
 // outbox is full, because acknowledgements are entries, and with a clock of event times, because events are.
 func (s *Shard) Wake() int64 {
+	first := min(s.first, s.expiries.Next())
 	switch {
-	case s.outbox.full() || s.first > s.now && s.byEvents:
+	case s.outbox.full() || first > s.now && s.byEvents:
 		return expr.Never
-	case s.first <= s.now:
+	case first <= s.now:
 		return math.MinInt64
 	}
-	return s.first
+	return first
 }
 
 // ByEvents says whether the clock follows the times of events rather than the stamps of entries.

@@ -247,6 +247,7 @@ var identityShape = &shape{is: object, doc: "Who an event is about.", keys: []ke
 		{name: "blocked", doc: "Values that are nobody's identifier, besides those that are always blocked: a value, a glob (*@test.example) or an RE2 expression between slashes (/^kiosk-[0-9]+$/). Case does not matter.",
 			shape: oneOrMany(textShape("A value, a glob or /an expression/."))},
 		{name: "unique", doc: "A profile has at most one value of it: people with different values never merge.", shape: &shape{is: boolean}},
+		{name: "expire", doc: "A profile that has only this identifier goes when nothing is heard of it for so long: a number of h, d or w, or never. 30d for anonymous_id, never for others, without it.", shape: textShape("A length of time, or never.")},
 		{name: "limit", doc: "The most values of it that come to one profile.", shape: limitShape},
 		{name: "shared", doc: "Who keeps a value that was seen with people who must not merge: the first one (first, the default), the last one by event time (last_authenticated), or nobody (isolate).",
 			shape: &shape{is: text, words: identity.SharedNames[:]}},

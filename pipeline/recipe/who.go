@@ -8,6 +8,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"dashi/pipeline/attribute"
 	"dashi/pipeline/event"
 	"dashi/pipeline/identity"
 )
@@ -114,6 +115,23 @@ func (c *compiler) namespace(d *document, n *yaml.Node) {
 	}
 	schema.Namespaces = append(schema.Namespaces, event.Namespace{Name: name.Value, Paths: paths(from), Normalise: normalise})
 	c.program.Identity.Namespaces = append(c.program.Identity.Namespaces, rule)
+	c.program.Expire = append(c.program.Expire, c.namespaceExpiry(d, n))
+}
+
+// namespaceExpiry is after how long a profile of the namespace goes, 0 for never. Visitors who never say who they are do.
+func (c *compiler) namespaceExpiry(d *document, n *yaml.Node) int64 {
+	at := value(n, "expire")
+	switch {
+	case at == nil && content(n, "name") == "anonymous_id":
+		return 30 * 24 * time.Hour.Milliseconds()
+	case at == nil || at.Value == "never":
+		return 0
+	}
+	ms, err := attribute.ParseLength(at.Value)
+	if err != nil {
+		c.report(d, at, "`expire`: "+err.Error(), "or never")
+	}
+	return ms
 }
 
 // namespaceFrom is where events hold the identifier.

@@ -1,0 +1,109 @@
+package shard
+
+import (
+	"dashi/pipeline/activation"
+	"dashi/pipeline/audience"
+	"dashi/pipeline/expr"
+	"dashi/shard/profile"
+	"dashi/shard/timer"
+)
+
+// A profile of a namespace that expires, such as a visitor who never said who they are, goes when nothing has been heard of them for as long as the
+// namespace says: that long after its last event, by event time, and not before that long after it came to be, so that history can be
+// brought in. It leaves its audiences, which says so, and is forgotten. One that is linked with another identifier does not expire. The
+// instants stand in a queue of their own, because the timer of a profile is early more often than not.
+
+// expireFrom begins the time after which a new profile may go.
+func (s *Shard) expireFrom(rec profile.Record, now int64) {
+	if idle := s.program.expire[rec.Namespace()]; idle > 0 {
+		s.expireAt(rec.Ordinal(), now+idle)
+	}
+}
+
+func (s *Shard) expireAt(ordinal uint32, at int64) {
+	s.expiries.Set(ordinal, at)
+}
+
+// expireSome lets those go whose time has come, for as long as one entry may.
+func (s *Shard) expireSome() {
+	if s.expiries.Next() > s.now {
+		return
+	}
+	for steps := wakeSteps; !s.outbox.full(); {
+		ordinal, due, ok := s.expiries.Pop(s.now, &steps)
+		if !ok {
+			break
+		}
+		ref, ok := s.table.ByOrdinal(ordinal)
+		if !ok {
+			panic("BUG: what is to expire has no record")
+		}
+		s.apply.expire(ref, due)
+	}
+}
+
+// expired lets the profile at ref go if its time has come by an instant, before an event is applied to it.
+func (a *applier) expired(ref profile.Ref, now int64) bool {
+	s := a.s
+	ordinal := s.table.Record(ref).Ordinal()
+	for {
+		due := s.expiries.Due(ordinal)
+		if due > now {
+			return false
+		}
+		s.expiries.Clear(ordinal)
+		if ref, _ = s.table.ByOrdinal(ordinal); a.expire(ref, due) {
+			return true
+		}
+	}
+}
+
+// expire lets a profile go at an instant, or finds out that it is not time yet.
+func (a *applier) expire(ref profile.Ref, at int64) (gone bool) {
+	s, p := a.s, a.s.program
+	rec := s.table.Record(ref)
+	idle := p.expire[rec.Namespace()]
+	if idle == 0 || rec.Version() == 0 || len(rec.Segment(p.links)) > 0 {
+		return false
+	}
+	if due := rec.Last() + idle; due > at {
+		s.expireAt(rec.Ordinal(), due)
+		return false
+	}
+	a.meet(ref)
+	ref = a.catchUp(ref, at)
+	a.ref, a.rec = ref, s.table.Edit(ref)
+	a.env.Event, a.env.Now, a.env.Item, a.env.Scratch = nil, at, 0, a.env.Scratch[:0]
+	p.env(&a.env, a.rec)
+	a.draft.begin()
+	a.flipped = a.flipped[:0]
+	for i := range p.Audiences {
+		if audience.Bits(a.env.Audiences).Has(i) {
+			a.flipped = append(a.flipped, i)
+		}
+	}
+	clear(a.env.Audiences)
+	a.flip(at)
+	if p.pacing >= 0 {
+		a.readSchedule()
+		s.counters.Suppressed[activation.Forgotten-1] += uint64(len(a.pace.schedule.Pending))
+		a.pace.read = false
+	}
+	s.everyone.Remove(a.rec.Ordinal())
+	s.counters.Expired++
+	s.drop(a.ref)
+	return true
+}
+
+// carryExpiry keeps the time of a profile through a change of the cookbook: old is its ordinal in queue.
+func (s *Shard) carryExpiry(queue *timer.Queue, old uint32, rec profile.Record) {
+	idle := s.program.expire[rec.Namespace()]
+	if idle == 0 {
+		return
+	}
+	due := queue.Due(old)
+	if due == expr.Never {
+		due = s.clockFor(s.now, rec) + idle
+	}
+	s.expireAt(rec.Ordinal(), due)
+}
