@@ -31,13 +31,13 @@ func (h *Host) peerDown(id, _ string) {
 }
 
 // peerUp has Raft go on with a follower that was away. What was under way to it is lost, and Raft would not try again before the next entry or its commit
-// time-out; so there is an entry, if it lacks any.
+// time-out; so there is an entry, if it lacks any. Nor does a process that was started anew know what was committed last.
 func (h *Host) peerUp(id string) {
 	for _, g := range h.running() {
 		members, _ := g.Members()
 		follows := slices.ContainsFunc(members, func(m Member) bool { return m.ID == id })
-		if follows && g.raft.State() == raft.Leader && g.view.Behind(id, g.raft.LastIndex()) {
-			g.ask(func() { _ = g.raft.Barrier(0).Error() })
+		if follows && g.raft.State() == raft.Leader && g.view.Returned(id, g.raft.LastIndex()) {
+			g.ask(func() { _ = g.barrier() })
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -232,6 +233,45 @@ func TestLagging(t *testing.T) {
 		r.start(away, nil)
 		r.propose(0, put(2, uint64(round)+20))
 		r.converge(0)
+	}
+}
+
+// TestDiskFails: a leader whose disk returns errors gives up without taking the process down, others lead, and it is a good follower once it was started
+// on a disk that works.
+func TestDiskFails(t *testing.T) {
+	r := newRing(t, 3, 2)
+	var broken atomic.Bool
+	r.nodes[0].fs = vfs.NewFaulty(r.nodes[0].mem, func(op vfs.Op) error {
+		if broken.Load() && (op.Kind == vfs.OpWrite || op.Kind == vfs.OpSync) {
+			return errInjected
+		}
+		return nil
+	})
+	for _, n := range r.nodes {
+		r.start(n, r.members(3))
+	}
+	for id := range r.groups {
+		r.propose(id, put(0, 1))
+		if l := r.leader(id); l != r.nodes[0] && id == 0 {
+			must(t, l.groups[id].Transfer(t.Context(), r.nodes[0].id()))
+		}
+	}
+	r.propose(0, put(0, 2))
+	broken.Store(true)
+	for v := range uint64(20) { // it leads one group and follows in the other
+		eventually(t, "writes go on", func() bool { return r.tryWrite(0, put(1, v)) && r.tryWrite(1, put(1, v)) })
+	}
+	if _, here := r.nodes[0].groups[0].Leader(); here || r.nodes[0].host.Err() == nil {
+		t.Fatal("it does not say that its disk has failed")
+	}
+	if err := r.nodes[0].groups[0].Propose(put(0, 3), nil); !errors.Is(err, errInjected) {
+		t.Fatal(err)
+	}
+	r.kill(r.nodes[0])
+	r.start(r.nodes[0], nil)
+	for id := range r.groups {
+		r.propose(id, put(2, 7))
+		r.converge(id)
 	}
 }
 

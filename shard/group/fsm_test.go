@@ -256,7 +256,7 @@ func TestOrder(t *testing.T) {
 		for id := range uint32(groups) {
 			g, c := openGroup(t, h, id)
 			c.check(t, proposers*entries)
-			if g.Applied() < proposers*entries || g.Durable() != g.Applied() {
+			if g.Applied() < proposers*entries || g.Durable() < proposers*entries {
 				t.Fatalf("applied %d, durable %d", g.Applied(), g.Durable())
 			}
 		}

@@ -84,13 +84,21 @@ func (g *Group) kickChanged() {
 	}
 }
 
-// Applied is the index of the last entry that was applied. Indexes of entries that are not the state machine's are passed over or not, so compare
-// it with others of Applied only.
-func (g *Group) Applied() uint64 { return g.applied.Load() }
+// Applied is the index up to which everything is applied. When nothing is under way it is the same on all replicas.
+func (g *Group) Applied() uint64 {
+	// Entries of Raft's own do not come to the state machine. Those behind the last that does are done with when Raft has passed them on. The order of these
+	// lines matters: what Raft has passed on was in the log before.
+	all := g.raft.AppliedIndex()
+	visible := g.logs.visible.Load()
+	if index := g.applied.Load(); index < visible || index > all {
+		return index
+	}
+	return all
+}
 
 // Durable is the index up to which nothing is lost in a power cut of this node: synced in the log, or in a durable snapshot.
 func (g *Group) Durable() uint64 {
-	return min(max(g.host.log.SyncedIndex(g.id), g.snapped.Load()), g.applied.Load())
+	return min(max(g.host.log.SyncedIndex(g.id), g.snapped.Load()), g.Applied())
 }
 
 // Propose hands an entry to the group, which owns it until it calls done: once, in the order of the calls, on a goroutine of the group. For an
@@ -171,11 +179,7 @@ func (g *Group) apply(logs []*raft.Log) []any {
 			g.succeeded(&l.Extensions[0], l.Index, result)
 		}
 	}
-	if n := len(logs); n > 0 && !g.alone.Load() {
-		if term := g.raft.CurrentTerm(); g.raft.State() == raft.Leader {
-			g.view.Committed(term, logs[n-1].Index)
-		}
-	}
+	g.tellFollowers()
 	g.wakeReaders()
 	if g.logged >= g.limit.Load() {
 		g.snapshotSoon()

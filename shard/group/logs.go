@@ -161,6 +161,26 @@ func (s *logStore) DeleteRange(low, high uint64) error {
 		return err
 	}
 	s.own.g.membersCut(low)
+	return s.lookBack(low - 1)
+}
+
+// lookBack finds the last entry up to this one that is not Raft's own; what was applied counts as one.
+func (s *logStore) lookBack(index uint64) error {
+	applied := s.own.g.applied.Load()
+	var l raft.Log
+	for ; index > applied; index-- {
+		err := s.GetLog(index, &l)
+		if err == raft.ErrLogNotFound { // it is in a snapshot
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if l.Type == raft.LogCommand || l.Type == raft.LogConfiguration {
+			break
+		}
+	}
+	s.visible.Store(max(index, applied))
 	return nil
 }
 

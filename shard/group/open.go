@@ -195,7 +195,7 @@ func (g *Group) observe(o *raft.Observation) bool {
 // led waits until everything from before this term is applied.
 func (g *Group) led() {
 	term, visible := g.raft.CurrentTerm(), g.logs.visible.Load()
-	if g.raft.Barrier(0).Error() != nil {
+	if g.barrier() != nil {
 		return
 	}
 	g.logs.visible.CompareAndSwap(visible, g.applied.Load()) // it may have been an entry that was cut off
@@ -354,6 +354,9 @@ func (g *Group) wasAlone(last uint64) (bool, error) {
 		record, _, err := g.host.log.Read(g.id, index, nil)
 		if err != nil {
 			return false, err
+		}
+		if t := raft.LogType(record.Type); t == raft.LogCommand || t == raft.LogConfiguration {
+			g.logs.visible.Store(index)
 		}
 		if raft.LogType(record.Type) == raft.LogConfiguration {
 			c, err := decodeMembers(record.Data)

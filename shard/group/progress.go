@@ -14,7 +14,7 @@ import (
 // Progress is how far a replica is.
 type Progress struct {
 	Term    uint64
-	Applied uint64        // index of the last entry that was applied
+	Applied uint64        // index up to which everything is applied
 	Last    uint64        // and of the last one in its log
 	Leader  string        // whom it follows; empty if nobody
 	Leads   bool          // it is the leader itself
@@ -24,7 +24,7 @@ type Progress struct {
 // Progress is that of this replica.
 func (g *Group) Progress() Progress {
 	_, leader := g.raft.LeaderWithID()
-	p := Progress{Term: g.raft.CurrentTerm(), Applied: g.applied.Load(), Last: g.raft.LastIndex(), Leader: string(leader), Leads: g.raft.State() == raft.Leader}
+	p := Progress{Term: g.raft.CurrentTerm(), Applied: g.Applied(), Last: g.raft.LastIndex(), Leader: string(leader), Leads: g.raft.State() == raft.Leader}
 	if last := g.raft.LastContact(); !p.Leads && !last.IsZero() {
 		p.Silent = time.Since(last)
 	}

@@ -24,31 +24,52 @@ func (g *Group) Read(ctx context.Context) error {
 	return g.WaitApplied(ctx, index)
 }
 
+const lookAgain = 5 * time.Millisecond
+
 // WaitApplied returns when the entry with that index has been applied here.
 func (g *Group) WaitApplied(ctx context.Context, index uint64) error {
-	if g.applied.Load() >= index {
+	if g.applied.Load() >= index || g.Applied() >= index {
 		return nil
 	}
-	stop := context.AfterFunc(ctx, func() {
+	wake := func() {
 		g.mu.Lock()
 		g.turn.Broadcast()
 		g.mu.Unlock()
-	})
+	}
+	stop := context.AfterFunc(ctx, wake)
 	defer stop()
 	g.waiting.Add(1)
 	defer g.waiting.Add(-1)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for g.applied.Load() < index {
+	for g.applied.Load() < index && g.Applied() < index {
 		if g.closed {
 			return ErrClosed
 		}
 		if err := ctx.Err(); err != nil {
 			return err
 		}
+		again := time.AfterFunc(lookAgain, wake) // Raft's own entries wake nobody
 		g.turn.Wait()
+		again.Stop()
 	}
 	return nil
+}
+
+// barrier logs an entry of Raft's own and waits until everything up to it is applied here. It is called by what ask runs.
+func (g *Group) barrier() error {
+	err := g.raft.Barrier(0).Error()
+	if err == nil {
+		g.tellFollowers()
+	}
+	return err
+}
+
+// tellFollowers has followers told what is committed, if this replica leads.
+func (g *Group) tellFollowers() {
+	if term := g.raft.CurrentTerm(); !g.alone.Load() && g.raft.State() == raft.Leader {
+		g.view.Committed(term, g.raft.CommitIndex())
+	}
 }
 
 // wakeReaders wakes those who wait for entries. It runs after every batch.

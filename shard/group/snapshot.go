@@ -106,7 +106,7 @@ func (g *Group) hurry() {
 		defer g.host.hurry()
 		idle := g.applied.Load() <= g.snapped.Load()
 		_, here := g.Leader()
-		if idle && here && g.raft.Barrier(0).Error() != nil {
+		if idle && here && g.barrier() != nil {
 			return
 		}
 		g.host.persisting <- struct{}{}

@@ -57,12 +57,18 @@ func (g *Group) acknowledged(from string, r *raft.AppendEntriesRequest) {
 	g.followersMu.Unlock()
 }
 
-// Behind says that a follower is not known to have everything up to last.
-func (g *Group) Behind(peer string, last uint64) bool {
+// Returned notes that a follower can be sent to again, and may have forgotten what it was told: it is told anew. It says whether the follower is not known to have
+// everything up to last.
+func (g *Group) Returned(peer string, last uint64) (behind bool) {
 	g.followersMu.Lock()
 	defer g.followersMu.Unlock()
 	x := g.followers.peers[peer]
-	return x == nil || x.matched < last
+	if x == nil {
+		return true
+	}
+	x.told = 0
+	g.arm()
+	return x.matched < last
 }
 
 // Committed notes what this replica has committed as the leader of a term.

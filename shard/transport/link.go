@@ -208,20 +208,27 @@ func (l *link) read(c *conn) {
 
 // request sends a request on a connection of the link and has p told of the response.
 func (l *link) request(c *conn, h header, u urgency, p pending, body func([]byte) []byte) (id uint64, err error) {
-	l.mu.Lock()
-	if l.c != c {
-		l.mu.Unlock()
-		return 0, fmt.Errorf("%s: %w", l.key.peer, ErrDisconnect)
+	h.id, err = l.expect(c, p)
+	if err != nil {
+		return 0, err
 	}
-	l.next++
-	h.id = l.next
-	l.requests[h.id] = p
-	l.mu.Unlock()
 	if err := c.w.send(h, u, body); err != nil {
 		l.forget(h.id)
 		return 0, err
 	}
 	return h.id, nil
+}
+
+// expect has p told of a response, or of the end of the connection.
+func (l *link) expect(c *conn, p pending) (id uint64, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.c != c {
+		return 0, fmt.Errorf("%s: %w", l.key.peer, ErrDisconnect)
+	}
+	l.next++
+	l.requests[l.next] = p
+	return l.next, nil
 }
 
 func (l *link) forget(id uint64) {

@@ -23,6 +23,8 @@ type pipeline struct {
 	slots chan struct{}
 	done  chan raft.AppendFuture
 
+	id uint64 // under which the link tells it of the end of the connection
+
 	once   sync.Once
 	broken chan struct{}
 }
@@ -36,7 +38,28 @@ func (g *Group) AppendEntriesPipeline(_ raft.ServerID, to raft.ServerAddress) (r
 	if err != nil {
 		return nil, err
 	}
-	return &pipeline{g: g, l: l, c: c, slots: make(chan struct{}, inFlight), done: make(chan raft.AppendFuture, queueLen), broken: make(chan struct{})}, nil
+	p := &pipeline{g: g, l: l, c: c, slots: make(chan struct{}, inFlight), done: make(chan raft.AppendFuture, queueLen), broken: make(chan struct{})}
+	p.id, err = l.expect(c, p)
+	return p, err
+}
+
+// complete is called when the connection ends. Raft must be told even if nothing is on its way: it would learn of it by the next append, and count that one
+// as sent until its commit time-out. There is no way to tell it that does not look like a sign of life from the peer, once: so a leader that
+// is cut off steps down that much later.
+func (p *pipeline) complete(_ header, _ []byte, err error) bool {
+	a := &appending{p: p, start: time.Now(), request: &raft.AppendEntriesRequest{}, response: &raft.AppendEntriesResponse{}, answered: make(chan struct{}), err: err}
+	close(a.answered)
+	select {
+	case <-p.broken: // it knows already
+		return false
+	default:
+	}
+	p.end()
+	select {
+	case p.done <- a:
+	default:
+	}
+	return false
 }
 
 // appending is one append.
@@ -106,6 +129,7 @@ func (p *pipeline) Consumer() <-chan raft.AppendFuture { return p.done }
 // Close ends the pipeline.
 func (p *pipeline) Close() error {
 	p.end()
+	p.l.forget(p.id)
 	return nil
 }
 

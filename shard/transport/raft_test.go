@@ -163,6 +163,26 @@ func TestPipelineLosesConnection(t *testing.T) {
 	}
 }
 
+// TestPipelineAtRest: Raft is told that the connection is lost although nothing was on its way.
+func TestPipelineAtRest(t *testing.T) {
+	c := newCluster(t, 2, nil)
+	g := serve(t, c.nodes[0], 1, func(raft.RPC) {})
+	p, err := g.AppendEntriesPipeline("", raft.ServerAddress(id(1)))
+	must(t, err)
+	c.net.Reset(id(0), id(1))
+	f := <-p.Consumer()
+	if f.Error() == nil || f.Response().Success || f.Request() == nil {
+		t.Fatal("it was told of a success")
+	}
+	if _, err := p.AppendEntries(appendRequests(9, 9, 10), new(raft.AppendEntriesResponse)); !errors.Is(err, errBroken) {
+		t.Fatal(err)
+	}
+	must(t, p.Close())
+	if n := len(c.nodes[0].link(id(1), classRaft).requests); n > 0 {
+		t.Fatalf("%d requests are left", n)
+	}
+}
+
 // TestGroupHeldUp: a group whose Raft takes nothing fills its queue; more is rejected, and other groups on the same connection are served.
 func TestGroupHeldUp(t *testing.T) {
 	c := newCluster(t, 2, nil)
