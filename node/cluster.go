@@ -76,6 +76,7 @@ func (n *Node) openShards() error {
 	if len(s.Shards) != n.settings.Shards {
 		return fmt.Errorf("cluster %s has %d shards, the settings of this node say %d: change shards to that", n.settings.Cluster, len(s.Shards), n.settings.Shards)
 	}
+	n.adoptLimits(&s.Settings)
 	for i := range s.Shards {
 		sh := &s.Shards[i]
 		var members []string // a replica that the directory has placed before its group was formed is one of the founders
@@ -102,6 +103,16 @@ func (n *Node) openShards() error {
 		n.couriers = append(n.couriers, &courier{n: n, m: m, peers: leaders{n}})
 	}
 	return nil
+}
+
+// adoptLimits makes the limits that shards have in common those of the cluster: replicas with others would not be equal, nor a log be applied again as it was.
+func (n *Node) adoptLimits(s *meta.Settings) {
+	l := &n.settings.Limits
+	was := *l
+	l.OutboxBytes, l.RecentTime, l.RecentIDs = int64(s.OutboxBytes), time.Duration(s.RecentMillis)*time.Millisecond, int(s.RecentIDs)
+	if was != *l {
+		n.log.Warn("the cluster was founded with other limits, which hold", "outbox_bytes", l.OutboxBytes, "recent_time", l.RecentTime, "recent_ids", l.RecentIDs)
+	}
 }
 
 // readRecipes reads the recipes that this node is given: the first cookbook of a cluster that it founds.

@@ -50,6 +50,7 @@ func openCluster(t testing.TB, size int) *testCluster {
 		s := testSettings(t, filepath.Join(dir, fmt.Sprint("n", i+1)))
 		s.Kafka.Embedded.Listen, s.Kafka.Brokers, s.Kafka.Partitions = "", []string{broker.Addr()}, 4
 		s.Node.ID, s.Node.Listen = fmt.Sprint("n", i+1), "127.0.0.1:0"
+		s.Limits.RecentIDs += i // only those of the founder that comes to lead hold
 		s.Gossip.Listen, s.Gossip.Expect, s.Gossip.Join = ports[i], size, ports
 		s.Gossip.Keys = []string{base64.StdEncoding.EncodeToString(make([]byte, 32))}
 		c.settings = append(c.settings, s)
@@ -147,6 +148,9 @@ func TestThreeNodes(t *testing.T) {
 	for _, n := range c.nodes {
 		if s := n.directory.State(); s.Cluster != id || id == "" || len(s.Members) != 3 {
 			t.Errorf("node %s: cluster %q of %d", n.identity.Node, s.Cluster, len(s.Members))
+		}
+		if got, want := n.members[0].settings.RecentIDs, c.nodes[0].members[0].settings.RecentIDs; got != want {
+			t.Errorf("node %s remembers %d message ids, node 1 %d", n.identity.Node, got, want)
 		}
 	}
 	var mu sync.Mutex

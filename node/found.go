@@ -219,6 +219,7 @@ func (n *Node) govern(ctx context.Context) error {
 			}
 			c := &meta.Found{Cluster: n.identity.ClusterID, Settings: meta.Settings{
 				Shards: n.settings.Shards, Replicas: maxFounders, Durability: n.settings.Log.Durability, Clock: n.settings.Clock,
+				OutboxBytes: uint64(n.settings.Limits.OutboxBytes), RecentMillis: uint64(n.settings.Limits.RecentTime.Milliseconds()), RecentIDs: uint64(n.settings.Limits.RecentIDs),
 			}}
 			for _, f := range n.identity.Founders {
 				c.Members = append(c.Members, n.introduce(f))

@@ -76,7 +76,8 @@ func readAll[T any](r *reader, most uint64, one func(*reader) T) []T {
 }
 
 func readSettings(r *reader) Settings {
-	return Settings{Shards: int(r.uint(MaxShards)), Replicas: int(r.uint(MaxReplicas)), Durability: r.text(), Clock: r.text()}
+	return Settings{Shards: int(r.uint(MaxShards)), Replicas: int(r.uint(MaxReplicas)), Durability: r.text(), Clock: r.text(),
+		OutboxBytes: r.uint(1 << 62), RecentMillis: r.uint(1 << 62), RecentIDs: r.uint(1 << 62)}
 }
 
 func readMember(r *reader) Member {

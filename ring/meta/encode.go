@@ -30,7 +30,10 @@ func appendSettings(dst []byte, s *Settings) []byte {
 	dst = appendUint(dst, uint64(s.Shards))
 	dst = appendUint(dst, uint64(s.Replicas))
 	dst = appendText(dst, s.Durability)
-	return appendText(dst, s.Clock)
+	dst = appendText(dst, s.Clock)
+	dst = appendUint(dst, s.OutboxBytes)
+	dst = appendUint(dst, s.RecentMillis)
+	return appendUint(dst, s.RecentIDs)
 }
 
 func appendMember(dst []byte, m *Member) []byte {

@@ -13,7 +13,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-var settings = Settings{Shards: 2, Replicas: 2, Durability: "replicated", Clock: "wall"}
+var settings = Settings{Shards: 2, Replicas: 2, Durability: "replicated", Clock: "wall", OutboxBytes: 1 << 24, RecentMillis: 3600_000, RecentIDs: 1000}
 
 func member(i int) Member {
 	return Member{ID: fmt.Sprintf("n%d", i), Incarnation: uint64(i), Node: fmt.Sprintf("10.0.0.%d:7071", i), HTTP: fmt.Sprintf("10.0.0.%d:7070", i), Zone: "a", Weight: 1}

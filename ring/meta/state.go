@@ -35,6 +35,10 @@ type Settings struct {
 	Replicas   int
 	Durability string // replicated or fsync
 	Clock      string // wall or event
+	// Limits that are part of what a shard is: replicas with others would not be equal.
+	OutboxBytes  uint64
+	RecentMillis uint64
+	RecentIDs    uint64
 }
 
 // Member is a node of the cluster.
