@@ -1,0 +1,172 @@
+package node
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"dashi/deploy"
+	"dashi/node/httpapi"
+	"dashi/pipeline/kafka"
+	"dashi/pipeline/recipe"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// eighteenEnd is where the clock of TestEighteen stops.
+var eighteenEnd = time.Date(2026, 11, 2, 0, 0, 0, 0, time.UTC)
+
+// storyMessage makes a Segment message of a line of a story: when | who | what | body | consent.
+func storyMessage(t *testing.T, line string, serial int) httpapi.Message {
+	t.Helper()
+	part := strings.Split(line, "|")
+	if len(part) != 5 {
+		t.Fatalf("%q has %d parts", line, len(part))
+	}
+	for i := range part {
+		part[i] = strings.TrimSpace(part[i])
+	}
+	m := map[string]any{"type": "track", "event": part[2], "timestamp": part[0], "messageId": fmt.Sprint("m", serial), "properties": json.RawMessage(part[3])}
+	if part[2] == "identify" || part[2] == "page" {
+		m["type"] = part[2]
+		delete(m, "event")
+	}
+	if part[2] == "identify" {
+		m["traits"] = json.RawMessage(part[3])
+		delete(m, "properties")
+	}
+	context := map[string]any{}
+	if part[4] != "" {
+		context["consent"] = map[string]any{"categoryPreferences": json.RawMessage(part[4])}
+	}
+	for who := range strings.SplitSeq(part[1], ",") {
+		namespace, value, _ := strings.Cut(who, ":")
+		switch namespace {
+		case "user_id":
+			m["userId"] = value
+		case "anonymous_id":
+			m["anonymousId"] = value
+		case "phone":
+			context["traits"] = map[string]any{"phone": value}
+		default:
+			t.Fatalf("who is %q", who)
+		}
+	}
+	m["context"] = context
+	text, err := json.Marshal(m)
+	if err != nil {
+		t.Fatalf("%s: %v", line, err)
+	}
+	return httpapi.Message{Key: []byte(part[1]), Value: text}
+}
+
+// tellStory sends the lines of a story and waits until all has come of it by eighteenEnd.
+func tellStory(t *testing.T, n *Node, path string) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var last httpapi.Message
+	for serial, line := range strings.Split(strings.TrimSpace(string(text)), "\n") {
+		switch {
+		case strings.HasPrefix(line, "#"):
+			continue
+		case line == "wait":
+			waitIdle(t, n)
+			continue
+		case line != "again":
+			last = storyMessage(t, line, serial)
+		}
+		if err := (httpBackend{n}).Produce(testContext(t), []httpapi.Message{last}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	waitIdle(t, n)
+	if _, err := n.SetClock(true, eighteenEnd.UnixMilli()); err != nil {
+		t.Fatal(err)
+	}
+	waitIdle(t, n)
+}
+
+// heardActivation is what a golden line is made of: not the id and the cookbook, which change with every word of a recipe.
+type heardActivation struct {
+	Profile, Activation, Transition string
+	Sequence                        int
+	At                              time.Time
+	Attributes                      json.RawMessage
+}
+
+// consumed reads as many activations as were made, as any consumer of the topic does, by profile and sequence.
+func consumed(t *testing.T, n *Node) string {
+	t.Helper()
+	want := int(n.Status(false).Activations.Made)
+	var all []heardActivation
+	enough := errors.New("enough")
+	err := kafka.Tail(testContext(t), n.KafkaSettings(), n.settings.Kafka.Activations, kafka.TailFrom{Start: true}, func(_ int32, r *kafka.Record) error {
+		var a heardActivation
+		if err := json.Unmarshal(r.Value, &a); err != nil {
+			return err
+		}
+		if all = append(all, a); len(all) == want {
+			return enough
+		}
+		return nil
+	})
+	if !errors.Is(err, enough) {
+		t.Fatalf("%d of %d activations: %v", len(all), want, err)
+	}
+	slices.SortStableFunc(all, func(a, b heardActivation) int {
+		return cmp.Or(strings.Compare(a.Profile, b.Profile), cmp.Compare(a.Sequence, b.Sequence))
+	})
+	var b strings.Builder
+	for _, a := range all {
+		fmt.Fprintf(&b, "%s %s %s %s %s\n", a.Profile, a.At.Format("2006-01-02T15:04:05.000Z"), a.Transition, a.Activation, a.Attributes)
+	}
+	return b.String()
+}
+
+// The eighteen recipes through Kafka: events in, activations out, with the instants at which they leave.
+func TestEighteen(t *testing.T) {
+	files, err := deploy.Recipes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sources []recipe.Source
+	for _, f := range files {
+		sources = append(sources, recipe.Source{Name: f.Name, Text: f.Text})
+	}
+	settings := testSettings(t, t.TempDir())
+	settings.Clock = "event"
+	n, err := Open(testContext(t), settings, Options{Recipes: sources})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeNode(t, n)
+	tellStory(t, n, "testdata/eighteen.story")
+	got, golden := consumed(t, n), "testdata/eighteen.golden"
+	if *update {
+		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		a, b := strings.Split(got, "\n"), strings.Split(string(want), "\n")
+		for i := range max(len(a), len(b)) {
+			if i >= len(a) || i >= len(b) || a[i] != b[i] {
+				t.Fatalf("line %d of %d, %d\n got %s\nwant %s", i+1, len(a), len(b), a[min(i, len(a)-1)], b[min(i, len(b)-1)])
+			}
+		}
+	}
+}
