@@ -28,7 +28,6 @@ type person struct {
 	count int
 	sum   int
 	items map[string]bool
-	first int64
 }
 
 // oracle recomputes everything from scratch: union-find over all that was seen together, rules, sums.
