@@ -46,7 +46,7 @@ var DefaultRetention = Retention{Bytes: 4 << 30, Age: 7 * 24 * time.Hour}
 type Broker struct {
 	settings BrokerSettings
 	cluster  *kfake.Cluster
-	lock     *os.File
+	lock     *dirLock
 	addr     string
 	stop     context.CancelFunc
 	done     chan struct{}
@@ -209,7 +209,7 @@ func (b *Broker) Close() error {
 }
 
 // lockDir keeps two processes from writing the same directory: the kernel drops the lock when its holder dies.
-func lockDir(dir string) (*os.File, error) {
+func lockDir(dir string) (*dirLock, error) {
 	path := filepath.Join(dir, "lock")
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
@@ -219,8 +219,14 @@ func lockDir(dir string) (*os.File, error) {
 		f.Close()
 		return nil, fmt.Errorf("cannot open the embedded Kafka broker in %q: %w (is another dashi running there?)", dir, ErrDirInUse)
 	}
-	return f, nil
+	return &dirLock{f}, nil
 }
+
+// dirLock is a directory that is held.
+type dirLock struct{ file *os.File }
+
+// Close gives the directory free. Closing the file alone would not while a child process has it too: every child does, from its fork to its exec.
+func (l *dirLock) Close() error { return errors.Join(funlock(l.file), l.file.Close()) }
 
 // brokerLogger passes the broker's warnings on; it has no others that a person could act on.
 type brokerLogger struct{ log *slog.Logger }

@@ -1,6 +1,7 @@
 package vfs
 
 import (
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -89,8 +90,14 @@ func (OS) Lock(name string) (io.Closer, error) {
 		f.Close()
 		return nil, err
 	}
-	return f, nil
+	return fileLock{f}, nil
 }
+
+// fileLock is a lock that is held.
+type fileLock struct{ file *os.File }
+
+// Close gives it free. Closing the file alone would not while a child process has it too: every child does, from its fork to its exec.
+func (l fileLock) Close() error { return errors.Join(unlockFile(l.file), l.file.Close()) }
 
 func (f osFile) Size() (int64, error) {
 	info, err := f.Stat()

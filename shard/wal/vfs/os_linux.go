@@ -43,6 +43,10 @@ func lockFile(f *os.File) error {
 	return wrap("flock", f.Name(), err)
 }
 
+func unlockFile(f *os.File) error {
+	return wrap("flock", f.Name(), unix.Flock(int(f.Fd()), unix.LOCK_UN))
+}
+
 func wrap(op, name string, err error) error {
 	if err == nil {
 		return nil
