@@ -111,6 +111,7 @@ func (s *Shard) derive(p *recipe.Program) *program {
 		case recipe.OnExit:
 			d.onExit[act.Audience] = append(d.onExit[act.Audience], i)
 		case recipe.OnChange:
+			d.changes = append(d.changes, i)
 			a := &p.Attributes[act.Attribute]
 			if parts := timedParts(p, a); len(parts) > 0 {
 				d.byTime, d.byTimeParts = append(d.byTime, i), append(d.byTimeParts, parts...)

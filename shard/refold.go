@@ -19,6 +19,8 @@ type former struct {
 	since    []int64 // by audience
 	sequence uint32
 	schedule []byte
+	values   []byte // of the attributes that program.changes wait for, and where each ends
+	ends     []int
 	loses    bool // one of its fragments goes to another profile
 }
 
@@ -29,6 +31,7 @@ func (f *former) clear(p *program) {
 	clear(f.bits)
 	clear(f.since)
 	f.id, f.sequence, f.schedule, f.loses = -1, 0, f.schedule[:0], false
+	f.values, f.ends = f.values[:0], f.ends[:0]
 }
 
 // enter prepares a.comp for an event whose strongest identifier is i: a profile of one fragment is that fragment, one of several has the
@@ -219,6 +222,10 @@ func (a *applier) dismantle(o int) {
 	if p.pacing >= 0 {
 		f.schedule = append(f.schedule, s.table.Record(ref).Segment(p.pacing)...)
 	}
+	if len(p.changes) > 0 {
+		a.see(s.table.Record(ref))
+		f.values, f.ends = a.appendWatched(f.values, f.ends, p.changes)
+	}
 	states, first := 0, -1
 	for i := range c.idents {
 		if d := &c.idents[i]; d.state && a.was[i] == o {
@@ -304,8 +311,7 @@ func (a *applier) assemble(n int, at int64) {
 	a.rec = s.table.Edit(ref)
 	a.rec.SetSequence(max(was.sequence, frozen.sequence))
 	s.everyone.Add(a.rec.Ordinal())
-	a.env.Event, a.env.Now, a.env.Item, a.env.Scratch = nil, s.clockFor(s.now, a.rec), 0, a.env.Scratch[:0]
-	p.env(&a.env, a.rec)
+	a.see(a.rec)
 	a.draft.begin()
 	copy(a.env.Audiences, was.bits)
 	p.index.All(a.dirty)
@@ -342,10 +348,40 @@ func (a *applier) assemble(n int, at int64) {
 	for _, i := range a.flipped {
 		a.transition(i, at)
 	}
+	a.changedByFold(n, at)
 	if p.pacing >= 0 {
 		a.paceStep()
 	}
 	a.keep()
+}
+
+// see prepares a.env for a record without an event.
+func (a *applier) see(rec profile.Record) {
+	a.env.Event, a.env.Now, a.env.Item, a.env.Scratch = nil, a.s.clockFor(a.s.now, rec), 0, a.env.Scratch[:0]
+	a.s.program.env(&a.env, rec)
+}
+
+// changedByFold emits the activations whose attribute is another than it was under the name of the new profile; where that name was no
+// profile's, under the strongest name that it takes in; and where there is none of those, than nothing.
+func (a *applier) changedByFold(n int, at int64) {
+	p := a.s.program
+	if len(p.changes) == 0 {
+		return
+	}
+	a.before, a.ends = a.before[:0], a.ends[:0]
+	for k := range a.formers { // in the order of their names
+		f := &a.formers[k]
+		if f.id == n || len(a.ends) == 0 && a.comp.idents[f.id].profile == n {
+			a.before, a.ends = append(a.before[:0], f.values...), append(a.ends[:0], f.ends...)
+		}
+	}
+	if len(a.ends) == 0 {
+		for range p.changes {
+			a.before = append(a.before, "null"...)
+			a.ends = append(a.ends, len(a.before))
+		}
+	}
+	a.changed(p.changes, at)
 }
 
 // foldProfile makes the state of the record at ref of the fragments that profile n has. What they remember of memberships goes to frozen.

@@ -149,7 +149,8 @@ type program struct {
 	expire      []int64        // by number of the namespace: see expireFrom
 	onEnter     [][]int
 	onExit      [][]int
-	onChange    [][]int               // by event type: activations whose attribute a rule of that type may change
+	changes     []int                 // activations on the change of an attribute
+	onChange    [][]int               // by event type: those whose attribute a rule of that type may change
 	byTime      []int                 // activations whose attribute changes with time alone
 	byTimeParts []*recipe.Attribute   // by which it does
 	onEvent     [][]int               // by event type
