@@ -1,7 +1,6 @@
 package shard
 
 import (
-	"fmt"
 	"strconv"
 
 	"dashi/pipeline/attribute"
@@ -253,77 +252,4 @@ func le64(b []byte) uint64 {
 	_ = b[7]
 	return uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
 		uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
-}
-
-// AppendLinksJSON appends everything that is known of the identifiers that hang together with those of the profile, also of what the rules
-// keep apart: {"id","links":[{"stronger","weaker","first","last","message","verdict"}],"cuts":[{"a","b","at"}],"profiles":{"ID":[..]}}.
-// verdict is "joined" or the rule that refused; message is half of the hash of the message that was first.
-func (v *View) AppendLinksJSON(dst []byte) []byte {
-	c := &v.linked
-	id := func(dst []byte, i int) []byte {
-		return attribute.AppendQuotedID(dst, v.namespaces[c.idents[i].ns], c.idents[i].value)
-	}
-	dst = append(dst, `{"id":`...)
-	dst = attribute.AppendQuotedID(dst, v.Identifiers[0].Namespace, v.Identifiers[0].Value)
-	dst = append(dst, `,"links":[`...)
-	n := len(dst)
-	for i := range c.facts.Links {
-		l := &c.facts.Links[i]
-		if l.Cut {
-			continue
-		}
-		if len(dst) > n {
-			dst = append(dst, ',')
-		}
-		dst = id(append(dst, `{"stronger":`...), l.A)
-		dst = id(append(dst, `,"weaker":`...), l.B)
-		dst = attribute.AppendTime(append(dst, `,"first":"`...), l.First)
-		dst = attribute.AppendTime(append(dst, `","last":"`...), l.Last)
-		dst = append(dst, `","message":"`...)
-		dst = fmt.Appendf(dst, "%016x", l.ID)
-		dst = append(dst, `","verdict":"`...)
-		dst = append(append(dst, l.Verdict.String()...), `"}`...)
-	}
-	dst = append(dst, `],"cuts":[`...)
-	n = len(dst)
-	for i := range c.facts.Links {
-		l := &c.facts.Links[i]
-		if !l.Cut {
-			continue
-		}
-		if len(dst) > n {
-			dst = append(dst, ',')
-		}
-		dst = id(append(dst, `{"a":`...), l.A)
-		dst = id(append(dst, `,"b":`...), l.B)
-		dst = attribute.AppendTime(append(dst, `,"at":"`...), l.First)
-		dst = append(dst, `"}`...)
-	}
-	dst = append(dst, `],"profiles":{`...)
-	n = len(dst)
-	for p := range c.idents {
-		if c.idents[p].profile != p {
-			continue
-		}
-		if len(dst) > n {
-			dst = append(dst, ',')
-		}
-		dst = append(id(dst, p), ":["...)
-		for i := p; i < len(c.idents); i++ {
-			if c.idents[i].profile != p {
-				continue
-			}
-			if i > p {
-				dst = append(dst, ',')
-			}
-			dst = id(dst, i)
-		}
-		dst = append(dst, ']')
-	}
-	if len(c.idents) == 0 { // it is linked with nobody
-		dst = attribute.AppendQuotedID(dst, v.Identifiers[0].Namespace, v.Identifiers[0].Value)
-		dst = attribute.AppendQuotedID(append(dst, ":["...), v.Identifiers[0].Namespace, v.Identifiers[0].Value)
-		dst = append(dst, ']')
-	}
-	return append(dst, "}}"...)
 }

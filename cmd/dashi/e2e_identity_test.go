@@ -34,7 +34,7 @@ func TestAnonymousThenKnown(t *testing.T) {
 	n.start()
 	n.idle()
 	check()
-	has(t, "links", n.ask(200, "GET", "/v1/profiles/anonymous_id:d1/links", ""), `{"stronger":"user_id:ada","weaker":"anonymous_id:d1","first":"2026-03-01T10:02:00Z"`, `"verdict":"joined"`)
+	has(t, "explain", n.ask(200, "GET", "/v1/profiles/anonymous_id:d1/explain", ""), `{"a":"user_id:ada","b":"anonymous_id:d1","verdict":"joined"`, `"first_seen":"2026-03-01T10:02:00Z"`)
 
 	has(t, "unlink", n.must("unlink", "anonymous_id:d1", "user_id:ada"), "never one person")
 	view(4, "P4", `"anonymousId":"d1","userId":"ada"`)

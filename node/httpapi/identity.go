@@ -4,32 +4,13 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
-
-	"dashi/shard"
 )
 
 // ErrIdentifier is wrapped by Unlink when an identifier cannot be one: its namespace is not in the cookbook, or its value is blocked.
 var ErrIdentifier = errors.New("not an identifier of the cookbook")
 
 func (a *API) routeIdentity(mux *http.ServeMux) {
-	mux.HandleFunc("GET /v1/profiles/{id}/links", a.links)
 	mux.HandleFunc("POST /v1/identity:unlink", a.unlink)
-}
-
-// links answers GET /v1/profiles/{id}/links: why these identifiers are one profile, and what was refused.
-func (a *API) links(w http.ResponseWriter, r *http.Request) {
-	id := r.PathValue("id")
-	namespace, value, ok := cut(id)
-	if !ok {
-		fail(w, http.StatusBadRequest, "bad_identifier", "cannot read identifier "+strconv.Quote(id), idHint)
-		return
-	}
-	var b []byte
-	if !a.backend.Lookup(namespace, value, func(v *shard.View) { b = v.AppendLinksJSON(b) }) {
-		fail(w, http.StatusNotFound, "not_found", "there is no profile "+strconv.Quote(id), "")
-		return
-	}
-	send(w, r, append(b, '\n'))
 }
 
 // unlink answers POST /v1/identity:unlink {"a", "b"}: the two are never one person, from now on and in hindsight.
