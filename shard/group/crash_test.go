@@ -199,3 +199,30 @@ func TestDiskFailsOnce(t *testing.T) {
 		must(t, h.Close())
 	}
 }
+
+// TestSnapshotSyncsLog is I8.
+func TestSnapshotSyncsLog(t *testing.T) {
+	h := openHost(t, settings(vfs.NewMem()))
+	defer h.Close()
+	told, _ := openGroup(t, h, 0)
+	teller, _ := openGroup(t, h, 1)
+	for n := uint64(1); n <= 20; n++ {
+		var said uint64
+		for _, g := range []*Group{teller, told} {
+			done := make(chan uint64, 1)
+			must(t, g.Propose(entry(n, 60), func(index uint64, _ any, err error) {
+				if err != nil {
+					t.Error(err)
+				}
+				done <- index
+			}))
+			if index := <-done; g == teller {
+				said = index
+			}
+		}
+		must(t, told.Snapshot())
+		if got := h.log.SyncedIndex(teller.ID()); got < said {
+			t.Fatalf("entry %d is synced up to %d only, and there is a snapshot that has heard of it", said, got)
+		}
+	}
+}

@@ -20,6 +20,8 @@
 //	    applied. An error of writing does not: the log takes nothing more, every proposal says so, and look-ups go on.
 //	I6  A replica that may have lost what it has acknowledged does not vote under the ID with which it did (trust.go).
 //	I7  A leader that is found dead is succeeded by the first survivor in a row that is the same everywhere; nobody stands who does not see a majority.
+//	I8  When a snapshot of one group is durable, so is all that the groups of this host had logged before it. State machines hear of each other: after a power
+//	    cut none may remember what another has forgotten. (Their logs are one, so what survives of those is a beginning.)
 //
 // Concurrency: Raft's goroutine that applies is the only one that calls a group's Apply, Snapshot and Restore once it is open. Persist and Release run
 // on another, one group at a time on a host. watch tells proposals that failed. Everything exported is safe for concurrent use. Group.mu guards the

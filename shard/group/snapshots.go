@@ -227,7 +227,12 @@ func (k *sink) Close() error {
 		return nil
 	}
 	size := k.w.Size()
-	err := k.w.Commit()
+	err := k.store.g.host.log.Sync() // I8
+	if err == nil {
+		err = k.w.Commit()
+	} else {
+		k.w.Abort()
+	}
 	if err == nil {
 		k.store.g.membersAre(k.members, k.membersAt)
 		k.store.taken(k.index)
