@@ -94,6 +94,7 @@ func TestFalseAlarm(t *testing.T) {
 		r.net.Reset(fmt.Sprint("n", leader.i), fmt.Sprint("n", other.i))
 		r.propose(0, put(0, v+2))
 	}
+	eventually(t, "they have met: nobody misses whom he never heard of", func() bool { return other.net.Healthy(leader.id()) })
 	r.net.Cut(fmt.Sprint("n", leader.i), fmt.Sprint("n", other.i), true)
 	eventually(t, "the hole was noticed and contradicted", func() bool { return other.net.Stats().Contradicted > 0 })
 	r.net.Cut(fmt.Sprint("n", leader.i), fmt.Sprint("n", other.i), false)
