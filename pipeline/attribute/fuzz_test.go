@@ -42,7 +42,7 @@ func FuzzCorrupt(f *testing.F) {
 			in.Value = truth(num > 0)
 		}
 		fit := func(b []byte) []byte {
-			return append(make([]byte, 0, k.FixedSize()), append(b, make([]byte, 24)...)[:k.FixedSize()]...)
+			return append(make([]byte, 0, k.FixedSize()), append(b, make([]byte, k.FixedSize())...)[:k.FixedSize()]...)
 		}
 		a, b := &state{fit(fixed), seg}, &state{fit(otherFixed), otherSeg}
 		readAll(t, k, a)
