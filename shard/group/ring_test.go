@@ -306,7 +306,7 @@ func eventually(t testing.TB, what string, f func() bool) {
 	end := time.Now().Add(15 * time.Second)
 	for !f() {
 		if time.Now().After(end) {
-			t.Fatalf("not so after a minute: %s", what)
+			t.Fatalf("not so after 15 s: %s", what)
 		}
 		time.Sleep(time.Millisecond)
 	}
