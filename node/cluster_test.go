@@ -25,11 +25,20 @@ type testCluster struct {
 	t        testing.TB
 	broker   *kafka.Broker
 	settings []Settings
+	options  func(i int) Options
 	nodes    []*Node // nil: closed
 }
 
 // openCluster opens nodes that find each other through the first.
 func openCluster(t testing.TB, size int) *testCluster {
+	t.Helper()
+	c := newCluster(t, size)
+	c.openAll()
+	return c
+}
+
+// newCluster is nodes that are not open yet.
+func newCluster(t testing.TB, size int) *testCluster {
 	t.Helper()
 	dir := t.TempDir()
 	broker, err := kafka.OpenBroker(kafka.BrokerSettings{Addr: "127.0.0.1:0", Dir: filepath.Join(dir, "kafka"), Partitions: 4})
@@ -37,6 +46,7 @@ func openCluster(t testing.TB, size int) *testCluster {
 		t.Fatal(err)
 	}
 	c := &testCluster{t: t, broker: broker, nodes: make([]*Node, size)}
+	c.options = func(i int) Options { return clusterOptions(t, i) }
 	t.Cleanup(func() {
 		for i := range c.nodes {
 			c.close(i)
@@ -55,7 +65,6 @@ func openCluster(t testing.TB, size int) *testCluster {
 		s.Gossip.Keys = []string{base64.StdEncoding.EncodeToString(make([]byte, 32))}
 		c.settings = append(c.settings, s)
 	}
-	c.openAll()
 	return c
 }
 
@@ -81,7 +90,7 @@ func (c *testCluster) openAll() {
 	errs := make([]error, len(c.nodes))
 	for i := range c.nodes {
 		if c.nodes[i] == nil {
-			wait.Go(func() { c.nodes[i], errs[i] = Open(ctx, c.settings[i], clusterOptions(c.t, i)) })
+			wait.Go(func() { c.nodes[i], errs[i] = Open(ctx, c.settings[i], c.options(i)) })
 		}
 	}
 	wait.Wait()

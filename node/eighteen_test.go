@@ -67,8 +67,8 @@ func storyMessage(t *testing.T, line string, serial int) httpapi.Message {
 	return httpapi.Message{Key: []byte(part[1]), Value: text}
 }
 
-// tellStory sends the lines of a story and waits until all has come of it by eighteenEnd.
-func tellStory(t *testing.T, n *Node, path string) {
+// tellStory sends the lines of a story, to one node after the other, and waits until all has come of it by eighteenEnd.
+func tellStory(t *testing.T, nodes []*Node, path string) {
 	t.Helper()
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -80,20 +80,27 @@ func tellStory(t *testing.T, n *Node, path string) {
 		case strings.HasPrefix(line, "#"):
 			continue
 		case line == "wait":
-			waitIdle(t, n)
+			waitAllIdle(t, nodes)
 			continue
 		case line != "again":
 			last = storyMessage(t, line, serial)
 		}
-		if err := (httpBackend{n}).Produce(testContext(t), []httpapi.Message{last}); err != nil {
+		if err := (httpBackend{nodes[serial%len(nodes)]}).Produce(testContext(t), []httpapi.Message{last}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	waitIdle(t, n)
-	if _, err := n.SetClock(true, eighteenEnd.UnixMilli()); err != nil {
+	waitAllIdle(t, nodes)
+	if _, err := nodes[0].SetClock(true, eighteenEnd.UnixMilli()); err != nil {
 		t.Fatal(err)
 	}
-	waitIdle(t, n)
+	waitAllIdle(t, nodes)
+}
+
+func waitAllIdle(t *testing.T, nodes []*Node) {
+	t.Helper()
+	for _, n := range nodes {
+		waitIdle(t, n)
+	}
 }
 
 // heardActivation is what a golden line is made of: not the id and the cookbook, which change with every word of a recipe.
@@ -133,40 +140,72 @@ func consumed(t *testing.T, n *Node) string {
 	return b.String()
 }
 
-// The eighteen recipes through Kafka: events in, activations out, with the instants at which they leave.
-func TestEighteen(t *testing.T) {
+// eighteenSources are the recipes that come with dashi.
+func eighteenSources(t *testing.T) (sources []recipe.Source) {
+	t.Helper()
 	files, err := deploy.Recipes()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var sources []recipe.Source
 	for _, f := range files {
 		sources = append(sources, recipe.Source{Name: f.Name, Text: f.Text})
 	}
+	return sources
+}
+
+// The eighteen recipes through Kafka: events in, activations out, with the instants at which they leave.
+func TestEighteen(t *testing.T) {
 	settings := testSettings(t, t.TempDir())
 	settings.Clock = "event"
-	n, err := Open(testContext(t), settings, Options{Recipes: sources})
+	n, err := Open(testContext(t), settings, Options{Recipes: eighteenSources(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer closeNode(t, n)
-	tellStory(t, n, "testdata/eighteen.story")
-	got, golden := consumed(t, n), "testdata/eighteen.golden"
+	tellStory(t, []*Node{n}, "testdata/eighteen.story")
+	got := consumed(t, n)
 	if *update {
-		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+		if err := os.WriteFile("testdata/eighteen.golden", []byte(got), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	want, err := os.ReadFile(golden)
+	compareEighteen(t, got)
+}
+
+// The same on three nodes, each of which is sent a third of the messages: shards talk over the network, replicas are equal.
+func TestEighteenOnThree(t *testing.T) {
+	c := newCluster(t, 3)
+	c.options = func(i int) Options {
+		o := clusterOptions(t, i)
+		o.Recipes = eighteenSources(t)
+		return o
+	}
+	for i := range c.settings {
+		c.settings[i].Clock = "event"
+	}
+	c.openAll()
+	until(t, "several nodes lead shards", func() bool {
+		leads := 0
+		for _, node := range c.nodes[0].Status(false).Nodes {
+			leads += min(node.Leads, 1)
+		}
+		return leads > 1
+	})
+	tellStory(t, c.nodes, "testdata/eighteen.story")
+	c.same()
+	compareEighteen(t, consumed(t, c.nodes[1]))
+}
+
+func compareEighteen(t *testing.T, got string) {
+	t.Helper()
+	want, err := os.ReadFile("testdata/eighteen.golden")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got != string(want) {
-		a, b := strings.Split(got, "\n"), strings.Split(string(want), "\n")
-		for i := range max(len(a), len(b)) {
-			if i >= len(a) || i >= len(b) || a[i] != b[i] {
-				t.Fatalf("line %d of %d, %d\n got %s\nwant %s", i+1, len(a), len(b), a[min(i, len(a)-1)], b[min(i, len(b)-1)])
-			}
+	a, b := strings.Split(got, "\n"), strings.Split(string(want), "\n")
+	for i := range max(len(a), len(b)) {
+		if i >= len(a) || i >= len(b) || a[i] != b[i] {
+			t.Fatalf("line %d of %d, %d\n got %s\nwant %s", i+1, len(a), len(b), a[min(i, len(a)-1)], b[min(i, len(b)-1)])
 		}
 	}
 }
