@@ -53,23 +53,13 @@ func (s *Shard) applyCookbook(body []byte, r *Result) {
 
 // derive computes what the shard needs besides the program itself, and gives new namespaces their numbers.
 func (s *Shard) derive(p *recipe.Program) *program {
-	words := (len(p.Audiences) + 63) / 64
-	d := &program{
-		Program:   p,
-		index:     audience.NewIndex(p.Audiences, len(p.Attributes), len(p.Purposes)),
-		consentAt: p.FixedSize,
-		membersAt: p.FixedSize + 8*len(p.Purposes),
-		words:     words,
-		since:     p.Segments,
-		pacing:    -1,
-		paced:     map[uint64]int{},
-		merged:    activation.NewSubject("merged", "", activation.Merged),
-		unmerged:  activation.NewSubject("unmerged", "", activation.Unmerged),
-		onEnter:   make([][]int, len(p.Audiences)),
-		onExit:    make([][]int, len(p.Audiences)),
-		onChange:  make([][]int, len(p.Rules)),
-		onEvent:   make([][]int, len(p.Rules)),
-	}
+	d := shapeOf(p)
+	d.index = audience.NewIndex(p.Audiences, len(p.Attributes), len(p.Purposes))
+	d.paced = map[uint64]int{}
+	d.merged = activation.NewSubject("merged", "", activation.Merged)
+	d.unmerged = activation.NewSubject("unmerged", "", activation.Unmerged)
+	d.onEnter, d.onExit = make([][]int, len(p.Audiences)), make([][]int, len(p.Audiences))
+	d.onChange, d.onEvent = make([][]int, len(p.Rules)), make([][]int, len(p.Rules))
 	for _, ns := range p.Schema.Namespaces {
 		i := slices.Index(s.namespaces, ns.Name)
 		if i < 0 {
@@ -103,7 +93,7 @@ func (s *Shard) derive(p *recipe.Program) *program {
 	for i, act := range p.Activations {
 		d.subjects = append(d.subjects, newSubject(p, &act))
 		if act.Pace != nil {
-			d.pacing, d.paced[act.Pace.ID] = d.since+1, i
+			d.paced[act.Pace.ID] = i
 		}
 		switch act.Trigger {
 		case recipe.OnEnter:
@@ -131,8 +121,22 @@ func (s *Shard) derive(p *recipe.Program) *program {
 			}
 		}
 	}
-	if d.links = d.since + 1; d.pacing >= 0 {
-		d.links++
+	return d
+}
+
+// shapeOf says where in a record of the program what lies: all that reading one needs.
+func shapeOf(p *recipe.Program) *program {
+	d := &program{
+		Program:   p,
+		consentAt: p.FixedSize,
+		membersAt: p.FixedSize + 8*len(p.Purposes),
+		words:     (len(p.Audiences) + 63) / 64,
+		since:     p.Segments,
+		pacing:    -1,
+		links:     p.Segments + 1,
+	}
+	if slices.ContainsFunc(p.Activations, func(act recipe.Activation) bool { return act.Pace != nil }) {
+		d.pacing, d.links = d.since+1, d.since+2
 	}
 	return d
 }

@@ -84,7 +84,7 @@ func (s *Shard) lookup(to, k key, v *View) bool {
 		return false
 	}
 	s.fill(rec, v)
-	v.name(s, n)
+	v.name(n)
 	return true
 }
 
@@ -93,14 +93,7 @@ func (s *Shard) view(rec profile.Record, v *View) {
 	s.fill(rec, v)
 	segment := rec.Segment(s.program.links)
 	if len(segment) == 0 {
-		v.Identifiers = append(v.Identifiers[:0], Identifier{
-			Namespace: s.namespaces[rec.Namespace()],
-			Value:     rec.Key(),
-			FirstSeen: rec.First(),
-			LastSeen:  rec.Last(),
-		})
-		v.linked.clear()
-		v.Refused = [len(identity.Verdicts)]int{}
+		v.alone()
 		return
 	}
 	if root, part := s.rootOf(segment); part {
@@ -111,7 +104,19 @@ func (s *Shard) view(rec profile.Record, v *View) {
 		segment = s.table.Record(ref).Segment(s.program.links)
 	}
 	v.read(segment)
-	v.name(s, v.linked.index(key{rec.Namespace(), rec.Hash(), rec.Key()}))
+	v.name(v.linked.index(key{rec.Namespace(), rec.Hash(), rec.Key()}))
+}
+
+// alone fills in the identifiers of a profile that has one, which is linked with nobody.
+func (v *View) alone() {
+	v.Identifiers = append(v.Identifiers[:0], Identifier{
+		Namespace: v.namespaces[v.rec.Namespace()],
+		Value:     v.rec.Key(),
+		FirstSeen: v.rec.First(),
+		LastSeen:  v.rec.Last(),
+	})
+	v.linked.clear()
+	v.Refused, v.links = [len(identity.Verdicts)]int{}, nil
 }
 
 // read reads the component that a profile is of.
@@ -119,16 +124,17 @@ func (v *View) read(segment []byte) {
 	if _, err := v.linked.read(segment[1:], readOwnNamespace); err != nil {
 		panic("BUG: the component in a record cannot be read: " + err.Error())
 	}
+	v.links = segment
 }
 
 // name fills in the identifiers of profile n of the component, and counts the links that were refused to them.
-func (v *View) name(s *Shard, n int) {
-	v.Identifiers, v.Refused = v.Identifiers[:0], [len(identity.Verdicts)]int{}
+func (v *View) name(n int) {
+	v.Identifiers, v.Refused, v.member = v.Identifiers[:0], [len(identity.Verdicts)]int{}, n
 	for i := range v.linked.idents {
 		d := &v.linked.idents[i]
 		if d.profile == n {
 			v.Identifiers = append(v.Identifiers, Identifier{
-				Namespace: s.namespaces[d.ns], Value: d.value, FirstSeen: d.first, LastSeen: d.last, Saturated: d.saturated,
+				Namespace: v.namespaces[d.ns], Value: d.value, FirstSeen: d.first, LastSeen: d.last, Saturated: d.saturated,
 			})
 		}
 	}
@@ -142,13 +148,18 @@ func (v *View) name(s *Shard, n int) {
 
 // fill fills in all of v but the identifiers.
 func (s *Shard) fill(rec profile.Record, v *View) {
-	p := s.program
-	v.Program, v.namespaces = p.Program, s.namespaces
+	v.namespaces = s.namespaces
+	v.fill(s.program, rec, s.clockFor(v.At, rec))
+}
+
+// fill fills in what stands in the record of a profile, as of now.
+func (v *View) fill(p *program, rec profile.Record, now int64) {
+	v.Program, v.rec = p.Program, rec
 	if cap(v.Env.Audiences) < p.words {
 		v.Env.Audiences = make([]uint64, p.words)
 	}
 	v.Env.Audiences = v.Env.Audiences[:p.words]
-	v.Env.Event, v.Env.Now, v.Env.Item, v.Env.Scratch = nil, s.clockFor(v.At, rec), 0, v.Env.Scratch[:0]
+	v.Env.Event, v.Env.Now, v.Env.Item, v.Env.Scratch = nil, now, 0, v.Env.Scratch[:0]
 	p.env(&v.Env, rec)
 	v.Version = rec.Version()
 	v.since = rec.Segment(p.since)

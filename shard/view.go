@@ -8,6 +8,7 @@ import (
 	"dashi/pipeline/expr"
 	"dashi/pipeline/identity"
 	"dashi/pipeline/recipe"
+	"dashi/shard/profile"
 )
 
 // View is one profile as a reader sees it. It aliases the shard's pages: it is good only inside the
@@ -26,6 +27,9 @@ type View struct {
 	since       []byte                      // little-endian int64 per audience the profile is in, in index order
 	namespaces  []string                    // the shard's
 	linked      component                   // that the profile is of
+	rec         profile.Record              // that it is read from
+	links       []byte                      // what linked is read from; empty: the profile is of no component
+	member      int                         // the profile's index in linked
 }
 
 // Place is an identifier in whose component another one lies: the home of the first knows more.

@@ -135,3 +135,15 @@ func (r Record) size() int { return r.dirAt() + 4*r.segments + r.dataLen() }
 
 // body is the content of the record: what Hash reads and a snapshot stores.
 func (r Record) body() []byte { return r.b[bodyAt:r.size()] }
+
+// Body is the content of the record, which RecordOf makes one of again. It aliases the table's pages.
+func (r Record) Body() []byte { return r.body() }
+
+// RecordOf makes a record of the body of one: it is read as if it were in a table of that layout, and has ordinal 0. The body is
+// copied. The error is ErrCorrupt when the lengths in it do not add up.
+func RecordOf(l Layout, body []byte) (Record, error) {
+	if err := l.checkBody(body); err != nil {
+		return Record{}, err
+	}
+	return Record{b: append(make([]byte, bodyAt, bodyAt+len(body)), body...), fixed: l.Fixed, segments: l.Segments}, nil
+}

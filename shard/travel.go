@@ -1,0 +1,110 @@
+package shard
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"dashi/pipeline/audience"
+	"dashi/pipeline/recipe"
+	"dashi/shard/profile"
+)
+
+// A profile travels from the node that holds its shard to the one that was asked for it as the record that it is, and what belongs to it of its
+// component: whoever receives it reads it as if it were its own. Both have the same cookbook, which the caller sees to, and the same version of dashi.
+
+// AppendView appends the profile that v shows.
+func AppendView(dst []byte, v *View) []byte {
+	dst = binary.LittleEndian.AppendUint64(dst, uint64(v.Env.Now))
+	dst = binary.AppendUvarint(dst, uint64(len(v.namespaces)))
+	for _, name := range v.namespaces {
+		dst = appendBytes(dst, []byte(name))
+	}
+	dst = appendBytes(dst, v.rec.Body())
+	if dst = appendBytes(dst, v.links); len(v.links) > 0 {
+		dst = binary.AppendUvarint(dst, uint64(v.member))
+	}
+	return dst
+}
+
+// Reader reads profiles that have travelled. It is safe for concurrent use.
+type Reader struct{ program *program }
+
+// NewReader reads profiles that were written under a program.
+func NewReader(p *recipe.Program) *Reader { return &Reader{shapeOf(p)} }
+
+// Program is the one that the profiles are read with.
+func (r *Reader) Program() *recipe.Program { return r.program.Program }
+
+// Read fills v with the profile that AppendView wrote. v aliases src.
+func (r *Reader) Read(src []byte, v *View) error {
+	if err := r.read(src, v); err != nil {
+		return fmt.Errorf("cannot read a profile of another node: %w", err)
+	}
+	return nil
+}
+
+func (r *Reader) read(src []byte, v *View) error {
+	if len(src) < 8 {
+		return errShort
+	}
+	now := int64(binary.LittleEndian.Uint64(src))
+	n, src, err := uvarint(src[8:])
+	if err != nil || n > math.MaxUint8 {
+		return errShort
+	}
+	v.namespaces = make([]string, n)
+	for i := range v.namespaces {
+		var name []byte
+		if name, src, err = readBytes(src); err != nil {
+			return err
+		}
+		v.namespaces[i] = string(name)
+	}
+	body, src, err := readBytes(src)
+	if err != nil {
+		return err
+	}
+	rec, err := profile.RecordOf(r.program.layout(), body)
+	if err != nil {
+		return err
+	}
+	if int(rec.Namespace()) >= len(v.namespaces) {
+		return errMessage
+	}
+	v.fill(r.program, rec, now)
+	if len(v.since) != 8*audience.Bits(v.Env.Audiences).Count() {
+		return errMessage
+	}
+	links, src, err := readBytes(src)
+	if err != nil {
+		return err
+	}
+	if len(links) == 0 {
+		v.alone()
+		return nil
+	}
+	member, _, err := uvarint(src)
+	if err != nil {
+		return err
+	}
+	return v.join(links, member)
+}
+
+// join is read and name for a component that another node has written.
+func (v *View) join(links []byte, member uint64) error {
+	if _, err := v.linked.read(links[1:], readOwnNamespace); err != nil {
+		return err
+	}
+	for i := range v.linked.idents {
+		if int(v.linked.idents[i].ns) >= len(v.namespaces) {
+			return errMessage
+		}
+	}
+	if member >= uint64(len(v.linked.idents)) || v.linked.idents[member].profile != int(member) {
+		return errMessage
+	}
+	v.links = links
+	v.name(int(member))
+	return nil
+}
