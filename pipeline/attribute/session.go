@@ -3,6 +3,7 @@ package attribute
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 )
 
@@ -283,17 +284,25 @@ func (k *visits) Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byte 
 
 // since counts the sessions that began after an instant: the pieces that begin there, less those that are the second of a
 // session of two.
-func (k *visits) since(seg []byte, after int64) (n int) {
+func (k *visits) since(seg []byte, after int64) int {
 	r := openRows(seg, pieceRow)
-	for i := r.search(after + 1); i < r.n; i++ {
-		b, e := pieceAt(&r, i)
-		if i > 0 {
-			// Only a piece that goes on where another slot ended can be a second one, and that is rare.
-			if _, pe := pieceAt(&r, i-1); b-pe < k.gap && !k.runsOn(&r, i, e) && k.first(&r, i) < i {
-				continue
-			}
+	from := r.search(after + 1)
+	n := r.n - from
+	if from == r.n {
+		return 0
+	}
+	pe := int64(math.MinInt64 / 2)
+	if from > 0 {
+		_, pe = pieceAt(&r, from-1)
+	}
+	rest := seg[from*pieceRow : r.n*pieceRow]
+	for i := from; len(rest) >= pieceRow; i++ {
+		b, e := int64(get(rest)&mask48), int64(get(rest[4:])>>16)
+		// Only a piece that goes on where another slot ended can be a second one, and that is rare.
+		if b-pe < k.gap && !k.runsOn(&r, i, e) && k.first(&r, i) < i {
+			n--
 		}
-		n++
+		pe, rest = e, rest[pieceRow:]
 	}
 	return n
 }

@@ -114,9 +114,7 @@ func (k *meter) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 		i--
 	}
 	if i < r.n && r.bucket(i) == b {
-		for ; i < r.n; i++ {
-			k.store(r.row(i), k.load(r.row(i)).add(g))
-		}
+		k.shift(seg[i*r.width:], g)
 		return seg
 	}
 	if i == 0 && r.n > 0 && b < k.horizon(r.bucket(r.n-1)) {
@@ -126,24 +124,34 @@ func (k *meter) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 	if i == r.n && r.n > 0 {
 		drop = r.search(k.horizon(b))
 	}
-	base := k.before(&r, drop)
-	out, row := r.splice(scratch, drop, i, i, b)
-	k.store(row, k.before(&r, i).add(g).less(base))
-	o, at := openRows(out, r.width), i-drop
-	j := 0
-	if drop == 0 {
-		j = at + 1 // the rows in front of it stay as they are
+	base, total := k.before(&r, drop), k.before(&r, i).add(g)
+	var out, row []byte
+	if drop == 1 && i == r.n { // one goes, one comes
+		copy(seg, seg[r.width:])
+		out, row = seg, r.row(i-1)
+		put48(row, b)
+	} else {
+		out, row = r.splice(scratch, drop, i, i, b)
 	}
-	for ; j < o.n; j++ {
-		v := k.load(o.row(j)).less(base)
-		if j > at {
-			v = v.add(g)
-		}
-		if j != at {
-			k.store(o.row(j), v)
-		}
+	k.store(row, total.less(base))
+	if drop > 0 {
+		k.shift(out[:(i-drop)*r.width], gain{}.less(base))
 	}
+	k.shift(out[(i-drop+1)*r.width:], g.less(base))
 	return out
+}
+
+// shift adds to the running totals of rows.
+func (k *meter) shift(rows []byte, by gain) {
+	if !k.sums {
+		for more := uint64(by.n) << 16; len(rows) >= 12; rows = rows[12:] {
+			put(rows[4:], get(rows[4:])+more) // below it are two bytes of the bucket
+		}
+		return
+	}
+	for w := k.width(); len(rows) >= w; rows = rows[w:] {
+		k.store(rows, k.load(rows).add(by))
+	}
 }
 
 func (k *meter) Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byte {
