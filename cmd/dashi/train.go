@@ -20,6 +20,7 @@ import (
 type trainOptions struct {
 	label             string
 	features, without []string
+	words             []string // columns that hold texts, even if they look like numbers
 	positive          string
 	l2, hold          float64
 	out               string
@@ -47,6 +48,7 @@ The same file gives the same model, byte for byte.`,
 	f.StringVar(&o.positive, "positive", "", "the word in it that means yes (default: true, yes or 1)")
 	f.StringSliceVar(&o.features, "features", nil, "columns to learn from (default: all others)")
 	f.StringSliceVar(&o.without, "without", nil, "columns not to learn from")
+	f.StringSliceVar(&o.words, "words", nil, "columns that hold texts, even if they look like numbers")
 	f.Float64Var(&o.l2, "l2", 1, "penalty on large weights")
 	f.Float64Var(&o.hold, "hold", 0.2, "share of rows to test the model on; 0 for none")
 	f.StringVar(&o.out, "out", "", "file for the model (required)")
@@ -146,7 +148,10 @@ func readFeatures(c *cobra.Command, path string, o *trainOptions) ([]score.Colum
 	}
 	columns := make([]score.Column, len(use))
 	for i, at := range use {
-		columns[i] = featureColumn(strings.TrimSpace(rows.columns[at]), cells[i])
+		name := strings.TrimSpace(rows.columns[at])
+		if columns[i] = (score.Column{Name: name, Words: cells[i]}); !slices.Contains(o.words, name) {
+			columns[i] = featureColumn(name, cells[i])
+		}
 	}
 	return columns, labels, nil
 }
@@ -169,6 +174,11 @@ func chooseFeatures(header []string, o *trainOptions) (label int, use []int, err
 			return 0, nil, err
 		}
 		left[i] = true
+	}
+	for _, name := range o.words {
+		if _, err := find(name); err != nil {
+			return 0, nil, err
+		}
 	}
 	for _, name := range o.features {
 		i, err := find(name)

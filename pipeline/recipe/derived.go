@@ -112,7 +112,9 @@ func (c *compiler) derived(i int) {
 	}
 	for _, name := range reads {
 		if c.names[name].what == "attribute" {
-			c.derived(indexOf(c.attributes, name))
+			k := indexOf(c.attributes, name)
+			c.derived(k)
+			c.program.Attributes[i].Scored = c.program.Attributes[i].Scored || c.program.Attributes[k].Scored
 		}
 	}
 	c.building = c.building[:len(c.building)-1]

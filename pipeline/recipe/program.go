@@ -1,6 +1,8 @@
 package recipe
 
 import (
+	"math"
+
 	"dashi/pipeline/attribute"
 	"dashi/pipeline/audience"
 	"dashi/pipeline/event"
@@ -61,8 +63,9 @@ type Attribute struct {
 	Clock expr.Clock
 	// Reads are the stored attributes a derived one depends on, through others too.
 	Reads []int
-	// Score is not nil for an attribute that a model computes.
-	Score *Score
+	// Score is not nil for an attribute that a model computes. Scored says that it is one, or derived from one.
+	Score  *Score
+	Scored bool
 	// Definition is a hash of the kind, options and rules: a new cookbook keeps the state of an
 	// attribute whose name and definition are the same.
 	Definition uint64
@@ -70,6 +73,37 @@ type Attribute struct {
 
 // AppendJSON appends the value of the attribute for the profile in env.
 func (a *Attribute) AppendJSON(dst []byte, env *expr.Env) []byte { return appendAttribute(dst, a, env) }
+
+// Value is the value of the attribute for the profile in env, as expressions read it; Absent where there is none, and for sets, tallies and
+// lists. A text is good until env is used again.
+func (a *Attribute) Value(env *expr.Env) event.Value {
+	switch a.Type {
+	case attribute.Number:
+		if v, ok := a.Num(env); ok {
+			return event.Value{Kind: event.Number, Bits: math.Float64bits(v)}
+		}
+	case attribute.Time:
+		if v, ok := a.Num(env); ok {
+			return event.Value{Kind: event.Time, Bits: uint64(int64(v))}
+		}
+	case attribute.String:
+		if s, ok := a.Str(env); ok {
+			return event.Value{Kind: event.String, Str: s}
+		}
+	case attribute.Bool:
+		if t := a.Truth(env); t != expr.Absent {
+			return event.Value{Kind: event.Bool, Bits: truthBits(t)}
+		}
+	}
+	return event.Value{}
+}
+
+func truthBits(t expr.Truth) uint64 {
+	if t == expr.True {
+		return 1
+	}
+	return 0
+}
 
 // Rule updates one attribute, or one purpose, with one event.
 type Rule struct {

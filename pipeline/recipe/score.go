@@ -161,7 +161,7 @@ func (c *compiler) score(i int, e *entry, m *score.Model, text []byte, inputs []
 	ref.Clock = expr.Together(all)
 	ref.Num = scoreOf(m, inputs)
 	a.Type, a.Num, a.Reads, a.Clock, a.Definition = ref.Type, ref.Num, ref.Reads, ref.Clock, h.Sum64()
-	a.Score = newScore(m, inputs)
+	a.Score, a.Scored = newScore(m, inputs), true
 	c.scope.Attributes[a.Name] = ref
 	return true
 }
@@ -200,6 +200,9 @@ type Score struct {
 }
 
 func newScore(m *score.Model, inputs []scoreInput) *Score { return &Score{m, inputs} }
+
+// Input is the value of input i of the model for the profile in env; Absent where there is none. A text is good until env is used again.
+func (s *Score) Input(i int, env *expr.Env) event.Value { return s.inputs[i].x.Any(env) }
 
 // gather fills x with the inputs for the profile in env: NaN for what is not there.
 func gather(x []float64, inputs []scoreInput, env *expr.Env) {
