@@ -36,16 +36,21 @@ type profileAnswer struct {
 }
 
 func getCommand() *cobra.Command {
+	var why bool
 	c := &cobra.Command{
 		Use:     "get NS:VALUE",
 		Short:   "Show a profile by any of its identifiers",
-		Example: "  dashi get user_id:u7\n  dashi get email:ada@example.com -o json",
+		Example: "  dashi get user_id:u7\n  dashi get email:ada@example.com -o json\n  dashi get user_id:u7 --why",
 		Args:    cobra.ExactArgs(1),
 	}
+	c.Flags().BoolVar(&why, "why", false, "show what each input adds to the scores, in place of the profile")
 	cl := addClientFlags(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if !strings.Contains(args[0], ":") {
 			return fmt.Errorf("%q is not an identifier: write NAMESPACE:VALUE, for example user_id:42", args[0])
+		}
+		if why {
+			return getScores(c.Context(), cl, args[0])
 		}
 		var p profileAnswer
 		printed, err := cl.call(c.Context(), "GET", "/v1/profiles/"+url.PathEscape(args[0]), nil, &p)

@@ -127,6 +127,12 @@ func (f *fakeNode) profile(w http.ResponseWriter, r *http.Request) {
 		json.NewEncoder(w).Encode(f.explanation(id))
 		return
 	}
+	if id, ok := strings.CutSuffix(id, "/scores"); ok {
+		json.NewEncoder(w).Encode(object{"profile": id, "scores": []object{{"score": "likely", "value": 0.8131, "model": "logistic", "unit": "log-odds", "base": -1.52, "factors": []object{
+			{"input": "page_views", "value": 118, "adds": 2.31}, {"input": "last_search", "value": hostile, "adds": 1.2}, {"input": "returns", "value": 3, "adds": -0.52},
+			{"input": "member", "value": true, "adds": 0.002}, {"input": "income", "value": nil, "adds": 0}}}}})
+		return
+	}
 	if !strings.HasPrefix(id, "user_id:u") {
 		w.WriteHeader(http.StatusNotFound)
 		json.NewEncoder(w).Encode(object{"error": object{"code": "not_found", "message": fmt.Sprintf("there is no profile %q", id), "hint": "try another"}})

@@ -82,6 +82,10 @@ func (a *API) profile(w http.ResponseWriter, r *http.Request) {
 		}
 		return
 	}
+	if of, ok := asksScores(r); ok {
+		a.scores(w, r, of)
+		return
+	}
 	id := r.PathValue("id")
 	namespace, value, ok := cut(id)
 	if !ok {

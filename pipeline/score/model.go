@@ -89,6 +89,12 @@ func (m *Model) Format() string { return m.format }
 // Probability says whether a score is one: between 0 and 1.
 func (m *Model) Probability() bool { return m.output == asLogistic }
 
+// Unit says what the sum behind a score is in, and so what Factors are: "log-odds" of a probability, "log" or "square root" of an amount, or
+// "score", the score itself.
+func (m *Model) Unit() string {
+	return [...]string{asIs: "score", asLogistic: "log-odds", asExp: "log", asSquare: "square root"}[m.output]
+}
+
 // Score evaluates the model. x has a value for each input, NaN for one that is not there. x is neither kept nor changed.
 func (m *Model) Score(x []float64) float64 { return m.output.apply(m.raw(x)) }
 

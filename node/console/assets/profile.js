@@ -2,6 +2,7 @@
 import { $, el, say, number, bar, when, profileLink, ask, poll } from './dom.js';
 import { example } from './audiences.js';
 import * as identity from './identity.js';
+import * as scores from './scores.js';
 
 const TALLY = 8;                                          // keys of a tally that are shown
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/; // as a profile writes them
@@ -51,6 +52,7 @@ function draw(p) {
       el('span', { className: 'note' }, 'first seen ', when(i.first_seen), ', last ', when(i.last_seen))])),
     ...pairs('Consent', Object.entries(p.consent).map(([purpose, c]) => [purpose, el('span', { className: c.granted ? 'up' : 'down' }, c.granted ? 'given' : 'refused'), ' ', when(c.since)])));
   explain(p);
+  scores.show($('profile-scores'), shown, p.version);
   say($('profile-note'), `${number(p.version)} ${p.version === 1 ? 'update' : 'updates'}`);
 }
 
@@ -76,6 +78,7 @@ function clear() {
   text = drawn = null;
   $('profile-body').replaceChildren();
   $('profile-links').hidden = true;
+  scores.clear($('profile-scores'));
   say($('profile-note'), '');
 }
 
