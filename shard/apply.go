@@ -39,6 +39,7 @@ type applier struct {
 	before  []byte // values of watched attributes before the event
 	after   []byte
 	ends    []int
+	visits  []attribute.Session // before the event, by program.sessions
 
 	pace pacer
 
@@ -183,6 +184,9 @@ func (a *applier) applyTo(e *event.Event, ref profile.Ref, fresh bool) {
 	if len(watched) > 0 {
 		a.before, a.ends = a.appendWatched(a.before[:0], a.ends[:0], watched)
 	}
+	if len(p.sessions) > 0 {
+		a.noteSessions()
+	}
 	rules := p.Rules[e.Type]
 	for i := range rules {
 		rule := &rules[i]
@@ -202,7 +206,10 @@ func (a *applier) applyTo(e *event.Event, ref profile.Ref, fresh bool) {
 	if len(watched) > 0 {
 		a.changed(watched, e.Time)
 	}
-	if len(p.byTime) > 0 {
+	if len(p.sessions) > 0 {
+		a.beginSessions(e.Time)
+	}
+	if len(p.byTimeParts) > 0 {
 		next = min(next, a.nextChange())
 	}
 	if next != expr.Never {

@@ -113,6 +113,8 @@ func (s *Shard) derive(p *recipe.Program) *program {
 					d.onChange[t] = append(d.onChange[t], i)
 				}
 			}
+		case recipe.OnSessionStart, recipe.OnSessionEnd:
+			d.onSession(i, &act)
 		case recipe.OnEvent:
 			for t := range d.onEvent {
 				if act.Type == t || act.Type < 0 {
@@ -149,6 +151,10 @@ func newSubject(p *recipe.Program, act *recipe.Activation) *activation.Subject {
 		return activation.NewSubject(act.Name, p.Audiences[act.Audience].Name, activation.Exit)
 	case recipe.OnChange:
 		return activation.NewSubject(act.Name, p.Attributes[act.Attribute].Name, activation.Change)
+	case recipe.OnSessionStart:
+		return activation.NewSubject(act.Name, act.Session, activation.SessionStart)
+	case recipe.OnSessionEnd:
+		return activation.NewSubject(act.Name, act.Session, activation.SessionEnd)
 	}
 	return activation.NewSubject(act.Name, "", activation.Event)
 }
@@ -341,7 +347,7 @@ func (a *applier) greet(m *move, ref profile.Ref) {
 	p.index.All(a.dirty)
 	var next int64
 	a.flipped, next = p.index.Evaluate(&a.env, a.dirty, a.flipped)
-	if len(p.byTime) > 0 {
+	if len(p.byTimeParts) > 0 {
 		next = min(next, a.nextChange())
 	}
 	if next != expr.Never {

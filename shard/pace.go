@@ -2,6 +2,7 @@ package shard
 
 import (
 	"cmp"
+	"math"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -177,7 +178,16 @@ func (a *applier) release(x activation.Pending) {
 		}
 		x.Held = activation.Passed
 	}
-	if reason := a.pace.schedule.Asks(&act.Pace.Pace, x.Key, at); reason != activation.Leaves {
+	since := int64(math.MinInt64)
+	if act.Pace.PerSession {
+		session, ok := a.session(act.Sessions)
+		if !ok {
+			s.counters.suppress(activation.Keyless)
+			return
+		}
+		since = session.Begin
+	}
+	if reason := a.pace.schedule.Asks(&act.Pace.Pace, x.Key, since, at); reason != activation.Leaves {
 		s.counters.suppress(reason)
 		return
 	}
@@ -210,6 +220,8 @@ func (a *applier) stands(act *recipe.Activation) bool {
 	member := audience.Bits(a.env.Audiences)
 	switch {
 	case act.Trigger == recipe.OnEnter && !member.Has(act.Audience), act.Trigger == recipe.OnExit && member.Has(act.Audience):
+		return false
+	case act.Session != "" && a.inSession(act.Sessions) != (act.Trigger == recipe.OnSessionStart):
 		return false
 	case act.Pace.Again != nil && act.Pace.Again(&a.env) != expr.True:
 		return false

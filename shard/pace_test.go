@@ -65,6 +65,7 @@ attributes:
   timezone: {kind: last, on: Cart, value: context.timezone}
 sessions:
   stay: {on: Visit, gap: 30m}
+  short: {on: Visit, gap: 10m, longest: 20m}
 audiences:
   staying: {when: in_stay, emit: none}
   left_cart: {when: '(known(carts) && coalesce(orders < carts, true))', emit: none}
@@ -113,6 +114,19 @@ func TestPace(t *testing.T) {
 	f(`  a: {on: {enter: staying}}
   b: {on: {exit: staying}}
   c: {on: {event: Visit}, key: string(stay_began)}`, "5 Visit, 25 Visit, 100 Visit", "5 a, 5 c, 55 b, 100 a, 100 c, 130 b", activation.Again)
+	f(`  a: {on: {session_start: stay}}
+  b: {on: {session_end: stay}}
+  c: {on: {event: Visit}, once: stay}
+  d: {on: {event: Cart}, once: stay}`, "5 Visit, 10 Cart, 11 Cart, 25 Visit, 100 Visit, 135 Cart, 600 Cart",
+		"5 a, 5 c, 10 d, 55 b, 100 a, 100 c, 130 b, 135 d", activation.Again, activation.Again, activation.Again)
+	f(`  a: {on: {session_start: stay}, delay: 10m}
+  b: {on: {session_end: stay}, delay: 10m, where: visits > 1}
+  c: {on: {session_start: stay}, once: profile}`, "5 Visit, 60 Visit, 95 Visit", "5 c, 15 a, 70 a, 105 a, 135 b", activation.Again, activation.Again, activation.Recheck)
+	f(`  d: {on: {event: Cart}, once: stay}`, "5 Cart", "", activation.Keyless)
+	// One that is cut at its greatest length, 20 minutes, counted from midnight.
+	f(`  a: {on: {session_start: short}}
+  b: {on: {session_end: short}}
+  c: {on: {event: Visit}, once: short}`, "5 Visit, 14 Visit, 23 Visit, 32 Visit", "5 a, 5 c, 32 b, 32 a, 32 c, 42 b", activation.Again, activation.Again)
 	// Groups: the higher priority first, and it alone.
 	group := `  a: {on: {event: Cart}, cooldown: {group: g, period: 1h, priority: 1}}
   b: {on: {event: Cart}, cooldown: {group: g, period: 1h, priority: 5}}
@@ -138,6 +152,9 @@ func TestPaceWhateverTheEntries(t *testing.T) {
   b: {on: {event: Cart}, hold: {until: 'visits % 3 == 0 || now - carts > duration("9m")', at_most: 15m, then: send}, cooldown: {group: g, period: 20m, priority: 1}}
   c: {on: {event: Visit}, delay: {for: 3m, if: left_cart}, cooldown: {group: g, period: 5m}, quiet: {from: "00:30", to: "00:50"}}
   d: {on: {exit: left_cart}, delay: 2m, once: profile}
+  e: {on: {session_start: short}}
+  f: {on: {session_end: short}, delay: 1m, once: session}
+  g: {on: {event: Cart}, once: stay}
 `
 	rapid.Check(t, func(rt *rapid.T) {
 		a, b := newShard(t, testSettings(), readInline("p.yml", recipe)), newShard(t, testSettings(), readInline("p.yml", recipe))

@@ -317,7 +317,7 @@ func (a *applier) assemble(n int, at int64) {
 	p.index.All(a.dirty)
 	var next int64
 	a.flipped, next = p.index.Evaluate(&a.env, a.dirty, a.flipped)
-	if len(p.byTime) > 0 {
+	if len(p.byTimeParts) > 0 {
 		next = min(next, a.nextChange())
 	}
 	if next != expr.Never {

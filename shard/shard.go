@@ -149,10 +149,11 @@ type program struct {
 	expire      []int64        // by number of the namespace: see expireFrom
 	onEnter     [][]int
 	onExit      [][]int
-	changes     []int                 // activations on the change of an attribute
-	onChange    [][]int               // by event type: those whose attribute a rule of that type may change
-	byTime      []int                 // activations whose attribute changes with time alone
-	byTimeParts []*recipe.Attribute   // by which it does
+	changes     []int               // activations on the change of an attribute
+	onChange    [][]int             // by event type: those whose attribute a rule of that type may change
+	byTime      []int               // activations whose attribute changes with time alone
+	byTimeParts []*recipe.Attribute // by which it does, and those of sessions
+	sessions    []watchedSession
 	onEvent     [][]int               // by event type
 	enters      []*activation.Subject // by audience: its own transitions
 	exits       []*activation.Subject

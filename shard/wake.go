@@ -139,8 +139,9 @@ func (a *applier) fire(ref profile.Ref, at int64) {
 	var next int64
 	a.flipped, next = p.index.Evaluate(&a.env, a.dirty, a.flipped)
 	a.flip(at)
-	if len(p.byTime) > 0 {
+	if len(p.byTimeParts) > 0 {
 		a.changedByTime(at)
+		a.endSessions(at)
 		next = min(next, a.nextChange())
 	}
 	if p.pacing >= 0 {

@@ -44,6 +44,9 @@ type rowStep struct {
 	rejected string
 }
 
+// unlinkStep says that two identifiers are never one person.
+type unlinkStep struct{ ids []string }
+
 // expectStep states what must hold.
 type expectStep struct {
 	who         []string

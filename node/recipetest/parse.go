@@ -255,7 +255,7 @@ func (p *parser) step(n *yaml.Node, c *Case) (step, bool) {
 	case verb == "" && s.at.given:
 		s.do = nothing // the clock moves there
 	case verb == "":
-		p.report(n, "the step does nothing", "name an event such as `Order Completed`, or advance, at, expect")
+		p.report(n, "the step does nothing", "name an event such as `Order Completed`, or advance, at, unlink, expect")
 	case s.do != nil:
 	case verb == "row":
 		row.repeat, row.rejected = e.repeat, e.rejected
@@ -282,6 +282,12 @@ func (p *parser) verb(key string, v *yaml.Node, s *step, e *eventStep, row *rowS
 		}
 		s.at = moment{given: true, relative: true, millis: span}
 		s.do = nothing
+	case "unlink":
+		x := &unlinkStep{ids: p.identifiers(v)}
+		if len(x.ids) != 2 {
+			p.report(v, "unlink names two identifiers that are never one person", "as in `unlink: [user_id:42, anonymous_id:9f31]`")
+		}
+		s.do = x.run
 	case "expect":
 		x := p.expect(v)
 		s.do = x.run

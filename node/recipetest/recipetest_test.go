@@ -119,6 +119,79 @@ tests:
 `)
 }
 
+// Two who were one, by a link that was none, come apart; and a session that two spend together begins and ends once.
+func TestUnlinkAndSessions(t *testing.T) {
+	source := recipe.Source{Name: "visits.yml", Text: []byte(`
+recipe: visits
+sessions:
+  visit: {gap: 30m}
+attributes:
+  orders: {kind: count, on: Order Completed}
+  pages: {kind: count, on: page, session: visit}
+activations:
+  hello: {on: {session_start: visit}}
+  bye: {on: {session_end: visit}, include: pages}
+  offer: {on: {event: page}, once: session}
+tests:
+  together and apart:
+    - identify: {}
+      who: [user_id:ada, anonymous_id:kiosk]
+    - Order Completed: {}
+      who: user_id:ada
+    - Order Completed: {}
+      who: anonymous_id:kiosk
+      at: +10m
+    - expect: {who: anonymous_id:kiosk, attributes: {orders: 2, visit: true}, activations: [hello session_start]}
+    - unlink: [anonymous_id:kiosk, user_id:ada]
+    - expect: {who: anonymous_id:kiosk, attributes: {orders: 1}, activations: {include: [{name: unmerged, profile: anonymous_id:kiosk}]}}
+    - advance: 1h
+    - expect:
+        who: user_id:ada
+        attributes: {orders: 1, visit: false}
+        activations:
+          - {name: bye, profile: user_id:ada, at: 2026-01-01T09:30:00Z}
+          - {name: bye, profile: anonymous_id:kiosk, at: 2026-01-01T09:40:00Z}
+  two visits of one person that turn out to be one:
+    - page: {}
+      who: anonymous_id:a
+    - page: {}
+      who: user_id:ada
+      at: +20m
+    - expect: {who: user_id:ada, activations: [hello, offer, {name: hello, profile: user_id:ada}, offer]}
+    - identify: {}
+      who: [user_id:ada, anonymous_id:a]
+      at: +5m
+    - advance: 3h
+    - expect: {who: user_id:ada, attributes: {pages: 2}, activations: [merged, {name: bye, transition: session_end, profile: user_id:ada, at: 2026-01-01T09:55:00Z, attributes: {pages: 2}}]}
+  a late event begins nothing, and lengthens what had ended:
+    - page: {}
+    - advance: 1h
+    - page: {}
+      at: -5h
+    - page: {}
+      at: -35m
+    - expect: {activations: [hello, offer, {name: bye, at: 2026-01-01T09:30:00Z}]}
+    - page: {}
+      at: -29m
+    - advance: 1d
+    - expect: {activations: [{name: bye, transition: session_end, at: 2026-01-01T10:01:00Z}]}
+`)}
+	program, found := recipe.Compile([]recipe.Source{source})
+	if program == nil {
+		t.Fatal(found)
+	}
+	cases, broken := Parse([]recipe.Source{source})
+	if len(cases) != 3 || broken != nil {
+		t.Fatalf("%d tests, %v", len(cases), broken)
+	}
+	r := New(program)
+	for i := range cases {
+		for _, f := range r.Run(&cases[i]).Failures {
+			t.Errorf("line %d: %s: %s: want %s, got %s", f.Line, f.At, f.What, f.Want, f.Got)
+		}
+	}
+}
+
 func TestFailuresSayWhere(t *testing.T) {
 	f := func(step, want string) {
 		t.Helper()
@@ -161,7 +234,7 @@ func TestTestsThatCannotBeRead(t *testing.T) {
 	f("tests:\n  one: {start: +1d, steps: []}", "2:16: error: start is a time, since there is nothing before it")
 	f("tests:\n  one: {clock: sun, steps: []}", "2:16: error: clock is wall or event, not `sun`")
 	f(step+"advance", "3:7: error: a step is a mapping (an event such as `Order Completed: {total: 5}`, `advance: 2d`, or `expect: ...`)")
-	f(step+"{}", "3:7: error: the step does nothing (name an event such as `Order Completed`, or advance, at, expect)")
+	f(step+"{}", "3:7: error: the step does nothing (name an event such as `Order Completed`, or advance, at, unlink, expect)")
 	f(step+"{page: {}, screen: {}}", "3:18: error: a step does one thing: `page` or `screen` (what may stand beside an event: at, who, id, repeat, rejected, context, consent, map)")
 	f(step+"advance: soon", "3:16: error: \"soon\" is no span of time: write 90s, 30m, 1h30m, 30d or 2w")
 	f(step+"{page: {}, at: noon}", "3:22: error: \"noon\" is no instant: write 2026-03-01T09:00:00Z, 2026-03-01 09:00, or +2d or -90m from where the clock stands")

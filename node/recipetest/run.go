@@ -285,23 +285,44 @@ func (g *rig) mapped(name string) (*rows, error) {
 	return m, nil
 }
 
+// run tells the shard.
+func (u *unlinkStep) run(g *rig, s *step) {
+	var spaces [2]string
+	var values [2][]byte
+	for i, id := range u.ids {
+		var why string
+		if spaces[i], values[i], why = g.normal(id); why != "" {
+			g.fail(s.line, "unlink", "an identifier of the cookbook", id+": "+why)
+			return
+		}
+	}
+	g.apply(shard.AppendUnlink(nil, g.now, spaces[0], values[0], spaces[1], values[1]))
+}
+
+// normal is an identifier in the form in which it is kept; else why says what is wrong with it.
+func (g *rig) normal(id string) (namespace string, value []byte, why string) {
+	namespace, text, _ := strings.Cut(id, ":")
+	i := slices.Index(g.namespaces(), namespace)
+	if i < 0 {
+		return "", nil, "there is no such namespace; there are " + strings.Join(g.namespaces(), ", ")
+	}
+	ns := &g.program.Schema.Namespaces[i]
+	if ns.Normalise == nil {
+		return namespace, []byte(text), ""
+	}
+	value, ok := ns.Normalise(nil, []byte(text))
+	if !ok {
+		return "", nil, "it is blocked, or no " + namespace
+	}
+	return namespace, value, ""
+}
+
 // look fills g.view with the profile of an identifier.
 func (g *rig) look(id string) bool {
-	name, value, _ := strings.Cut(id, ":")
-	for i := range g.program.Schema.Namespaces {
-		ns := &g.program.Schema.Namespaces[i]
-		if ns.Name != name {
-			continue
-		}
-		normal := []byte(value)
-		if ns.Normalise != nil {
-			var ok bool
-			if normal, ok = ns.Normalise(nil, normal); !ok {
-				return false
-			}
-		}
-		g.view.At = g.now
-		return g.shard.Lookup([]byte(name), normal, identity.Hash(name, normal), &g.view)
+	namespace, value, why := g.normal(id)
+	if why != "" {
+		return false
 	}
-	return false
+	g.view.At = g.now
+	return g.shard.Lookup([]byte(namespace), value, identity.Hash(namespace, value), &g.view)
 }

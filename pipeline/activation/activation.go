@@ -20,6 +20,9 @@ const (
 	Change Transition = "change" // an attribute has another value
 	Event  Transition = "event"  // an event matched
 
+	SessionStart Transition = "session_start"
+	SessionEnd   Transition = "session_end"
+
 	Merged   Transition = "merged"   // the profile took others in
 	Unmerged Transition = "unmerged" // the profile came out of others
 )
@@ -37,7 +40,8 @@ type Subject struct {
 	json       []byte // from "activation" to "sequence"
 }
 
-// NewSubject prepares a subject. about is the audience of Enter and Exit, the attribute of Change, and nothing for Event.
+// NewSubject prepares a subject. about is the audience of Enter and Exit, the attribute of Change, the session of
+// SessionStart and SessionEnd, and nothing for Event.
 func NewSubject(name, about string, t Transition) *Subject {
 	s := &Subject{Name: name, Transition: t}
 	b := append([]byte(`,"activation":`), attribute.AppendQuoted(nil, []byte(name))...)
@@ -46,6 +50,8 @@ func NewSubject(name, about string, t Transition) *Subject {
 		b = attribute.AppendQuoted(append(b, `,"audience":`...), []byte(about))
 	case Change:
 		b = attribute.AppendQuoted(append(b, `,"attribute":`...), []byte(about))
+	case SessionStart, SessionEnd:
+		b = attribute.AppendQuoted(append(b, `,"session":`...), []byte(about))
 	}
 	b = append(b, `,"transition":"`...)
 	b = append(b, t...)
@@ -97,7 +103,7 @@ func appendHex(dst []byte, v uint64) []byte {
 }
 
 // AppendJSON appends the activation as it leaves:
-// {"id","profile","identifiers":[{"namespace","value"}],"activation","audience"|"attribute","transition",
+// {"id","profile","identifiers":[{"namespace","value"}],"activation","audience"|"attribute"|"session","transition",
 // "sequence","cookbook","event_time","at","attributes":{}}, and "type" for Event, "merged" or "unmerged_from" with ids of profiles.
 func (a *Activation) AppendJSON(dst []byte) []byte {
 	dst = append(dst, `{"id":"`...)

@@ -14,6 +14,8 @@ type Pace struct {
 	Delay int64  // milliseconds
 	// Keyed: it leaves once for every key, of which the latest MaxKeys are remembered.
 	Keyed bool
+	// PerSession: it leaves once in each session.
+	PerSession bool
 	// Count in Period: no more than that many in so many milliseconds. 0: any number.
 	Count  int
 	Period int64
@@ -46,11 +48,11 @@ const (
 	Replaced        // a later trigger of the same activation and key began the delay again
 	Recheck         // after the delay its condition did not hold any more
 	Held            // the condition that it was held for did not come true in time
-	Again           // it had left for this key
+	Again           // it had left for this key, or in this session
 	Capped
 	Cooling
 	Asleep    // in quiet hours
-	Keyless   // its key is absent
+	Keyless   // its key is absent, or there was no session
 	Crowded   // MaxPending wait already
 	Forgotten // it is in the cookbook no more
 	Reasons   = int(Forgotten)
@@ -236,12 +238,16 @@ func (s *Schedule) Keep(known func(id uint64) bool) (dropped int) {
 	return before - len(s.Pending)
 }
 
-// Asks says whether an activation may leave at an instant, as far as what has left before is concerned.
-func (s *Schedule) Asks(p *Pace, key uint64, at int64) Reason {
+// Asks says whether an activation may leave at an instant, as far as what has left before is concerned. since is when the latest session
+// began, for one that leaves once in each: what was triggered before that is too late for it.
+func (s *Schedule) Asks(p *Pace, key uint64, since, at int64) Reason {
+	if p.PerSession && at < since {
+		return Again
+	}
 	sent := 0
 	for _, m := range s.marks {
 		switch {
-		case m.kind == markKey && m.id == p.ID && p.Keyed && m.value == key:
+		case m.kind == markKey && m.id == p.ID && (p.Keyed && m.value == key || p.PerSession && m.at >= since):
 			return Again
 		case m.kind == markGroup && m.id == p.Group && p.Group != 0 && at < m.at && int64(p.Priority) <= int64(m.value):
 			return Cooling
@@ -264,6 +270,9 @@ func (s *Schedule) Sent(p *Pace, key uint64, at int64) {
 			continue
 		}
 		if m.kind == markKey && m.id == p.ID {
+			if p.PerSession {
+				continue
+			}
 			if keys++; oldest < 0 || m.at < kept[oldest].at {
 				oldest = len(kept)
 			}
@@ -277,7 +286,7 @@ func (s *Schedule) Sent(p *Pace, key uint64, at int64) {
 	if p.Count > 0 {
 		s.marks = append(s.marks, mark{kind: markSent, id: p.ID, at: at})
 	}
-	if p.Keyed {
+	if p.Keyed || p.PerSession {
 		s.marks = append(s.marks, mark{kind: markKey, id: p.ID, at: at, value: key})
 	}
 	if p.Group != 0 {

@@ -66,7 +66,7 @@ func TestKeysAreBounded(t *testing.T) {
 	for k := range uint64(3 * MaxKeys) {
 		s.Sent(p, k, int64(k))
 	}
-	if len(s.marks) != MaxKeys || s.Asks(p, 2*MaxKeys-1, 0) != Leaves || s.Asks(p, 2*MaxKeys, 0) != Again {
+	if len(s.marks) != MaxKeys || s.Asks(p, 2*MaxKeys-1, 0, 0) != Leaves || s.Asks(p, 2*MaxKeys, 0, 0) != Again {
 		t.Errorf("%d keys", len(s.marks))
 	}
 	for i := range uint64(2 * MaxPending) {
@@ -122,7 +122,7 @@ func TestScheduleDoesNotAllocate(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() {
 		s.Read(text)
 		s.Put(Pending{ID: 1, Key: 3})
-		_ = fmt.Stringer(s.Asks(p, 3, 500))
+		_ = fmt.Stringer(s.Asks(p, 3, 0, 500))
 		s.Sent(p, 77, 500)
 		buf = s.Append(buf[:0])
 	}); n != 0 {

@@ -232,6 +232,21 @@ func (k *visit) Num(fixed, seg []byte, now int64) (float64, bool) {
 	return float64(end), true
 }
 
+// Session is one session: when it began, its last input, and when it ends if none follows.
+type Session struct{ Begin, Last, End int64 }
+
+// Sessions is a kind that knows the latest session and is Timed to its end: in_session.
+type Sessions interface {
+	Timed
+	// Latest is the latest session, also after it has ended; ok is false when there was none.
+	Latest(seg []byte) (s Session, ok bool)
+}
+
+func (k *visit) Latest(seg []byte) (s Session, ok bool) {
+	begin, last, ok := k.latest(seg)
+	return Session{begin, last, last + k.gap}, ok
+}
+
 // Truth says whether a session is going on: less than a gap has passed since its last input.
 func (k *visit) Truth(fixed, seg []byte, now int64) (v, ok bool) {
 	_, end, ok := k.latest(seg)

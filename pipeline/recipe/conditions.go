@@ -236,7 +236,7 @@ func (c *compiler) compileActivations() {
 }
 
 func (c *compiler) activation(e *entry) {
-	a := Activation{Name: e.name, Audience: -1, Attribute: -1, Type: -1}
+	a := Activation{Name: e.name, Audience: -1, Attribute: -1, Type: -1, Sessions: -1}
 	on := value(e.node, "on")
 	trigger, target := on.Content[0].Value, on.Content[1]
 	good := true
@@ -254,6 +254,12 @@ func (c *compiler) activation(e *entry) {
 			c.report(e.doc, target, "the attribute "+quote(target.Value)+" depends on `now`: it changes all the time", "name an attribute that changes with events")
 			good = false
 		}
+	case "session_start", "session_end":
+		a.Trigger, a.Session = OnSessionStart, target.Value
+		if trigger == "session_end" {
+			a.Trigger = OnSessionEnd
+		}
+		a.Sessions, good = c.follower(e, target)
 	case "event":
 		a.Trigger = OnEvent
 		if every, types := c.on(e.doc, target); !every {

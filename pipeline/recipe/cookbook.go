@@ -164,7 +164,7 @@ func (c *compiler) section(name string, most int) []entry {
 // collect gathers the declarations and finds the clashes among their names.
 func (c *compiler) collect() {
 	c.purposes = c.unique(c.section("purposes", maxPurposes), "purpose", true, nil)
-	c.attributes = c.unique(c.section("attributes", maxAttributes), "attribute", false, nil)
+	c.attributes = c.unique(c.followed(c.section("attributes", maxAttributes)), "attribute", false, nil)
 	c.audiences = c.unique(c.section("audiences", maxAudiences), "audience", false, c.attributes)
 	// The transitions of an audience are activations under its name.
 	c.activations = c.unique(c.section("activations", maxActivations), "activation", false, c.audiences)

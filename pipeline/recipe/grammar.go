@@ -206,6 +206,8 @@ var activationShape = &shape{is: object, def: "activation", doc: "One activation
 		{name: "exit", doc: "Someone leaves this audience.", shape: textShape("An audience.")},
 		{name: "change", doc: "This attribute changes its value.", shape: textShape("A stored attribute.")},
 		{name: "event", doc: "This event arrives.", shape: textShape("An event name, or \"*\".")},
+		{name: "session_start", doc: "A session begins.", shape: textShape("A name under sessions.")},
+		{name: "session_end", doc: "A session is over: at the instant at which its gap has passed.", shape: textShape("A name under sessions.")},
 	}}},
 	{name: "where", doc: "Only when this condition holds.", shape: expressionShape("A CEL condition over attributes, audiences, consent and, with on event, the event.")},
 	{name: "requires", doc: "Purposes that must be granted.", shape: oneOrMany(textShape("A purpose."))},
@@ -258,7 +260,7 @@ var identityShape = &shape{is: object, doc: "Who an event is about.", keys: []ke
 
 // The steps of a test are for whoever runs it: see node/recipetest.
 var stepsShape = &shape{is: listOf, doc: "Events, advance and expect, in their order.", of: &shape{is: mapOf, names: anyName,
-	doc: "An event such as `Order Completed: {total: 5}` with at, who, id, repeat, context, consent or rejected beside it; row; message; advance: 30d; at; or expect: {attributes, audiences, consent, activations, sizes, profile, who}.",
+	doc: "An event such as `Order Completed: {total: 5}` with at, who, id, repeat, context, consent or rejected beside it; row; message; advance: 30d; at; unlink: [user_id:42, anonymous_id:9f31]; or expect: {attributes, audiences, consent, activations, sizes, profile, who}.",
 	of:  &shape{is: anything}}}
 
 var testShape = &shape{is: object, def: "test", doc: "A test: what happens, and what must hold then.", keys: []key{

@@ -41,7 +41,7 @@ var paceKeys = []key{
 	}}},
 	{name: "key", doc: "It leaves once for each value of this, such as a cart's id; of the last " + strconv.Itoa(activation.MaxKeys) + " values.",
 		shape: expressionShape("A CEL string over attributes and, with on event, the event.")},
-	{name: "once", doc: "It leaves once for each profile, ever.", shape: &shape{is: text, words: []string{"profile"}}},
+	{name: "once", doc: "It leaves once: for each profile, ever; or in each session.", shape: textShape("profile; session, of the trigger or the only one; or a name under sessions.")},
 	{name: "cap", doc: "No more often than so.", shape: &shape{is: object, keys: []key{
 		{name: "count", doc: "How many.", required: true, shape: &shape{is: integer, min: 1, max: maxCap}},
 		{name: "period", doc: "In how long a time.", required: true, shape: textShape("A number of s, m, h or d, such as 7d.")},
@@ -133,11 +133,14 @@ func (c *compiler) paceHold(e *entry, p *Pace) bool {
 
 func (c *compiler) paceKey(e *entry, a *Activation, p *Pace) bool {
 	n, once := value(e.node, "key"), value(e.node, "once")
-	p.Keyed = n != nil || once != nil
+	p.PerSession = once != nil && once.Value != onceProfile
+	p.Keyed = n != nil || once != nil && !p.PerSession
 	switch {
 	case n != nil && once != nil:
 		c.report(e.doc, once, "`once` of "+quote(e.name)+" stands beside `key`", "with a key it leaves once for each value: remove one of the two")
 		return false
+	case p.PerSession:
+		return c.oncePerSession(e, a, once)
 	case n == nil:
 		return true
 	}

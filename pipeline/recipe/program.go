@@ -127,6 +127,8 @@ const (
 	OnExit
 	OnChange // an attribute changed its value
 	OnEvent  // an event matched
+	OnSessionStart
+	OnSessionEnd
 )
 
 // Activation is an activation that a recipe names, besides the transitions that audiences emit.
@@ -135,6 +137,8 @@ type Activation struct {
 	Trigger   Trigger
 	Audience  int       // for OnEnter and OnExit
 	Attribute int       // for OnChange
+	Session   string    // for OnSessionStart and OnSessionEnd
+	Sessions  int       // for these, and with Pace.PerSession: the attribute whose kind is attribute.Sessions
 	Type      int       // for OnEvent: Event.Type; -1 for every event
 	Where     expr.Bool // nil: always
 	Fields    []int     // fields of the event that Where reads

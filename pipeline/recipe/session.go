@@ -56,10 +56,14 @@ func (c *compiler) compileSessions() {
 
 // sessionOf is the session that an attribute names; nil when it names none, or an unknown one, which is reported.
 func (c *compiler) sessionOf(e *entry) *session {
-	n := value(e.node, "session")
-	if n == nil {
-		return nil
+	if n := value(e.node, "session"); n != nil {
+		return c.sessionAt(e.doc, n)
 	}
+	return nil
+}
+
+// sessionAt is the session that a node names; nil for an unknown one, which is reported.
+func (c *compiler) sessionAt(d *document, n *yaml.Node) *session {
 	var names []string
 	for i := range c.sessions {
 		if c.sessions[i].entry.name == n.Value {
@@ -71,7 +75,7 @@ func (c *compiler) sessionOf(e *entry) *session {
 	if len(names) > 0 {
 		hint = didYouMean(n.Value, names)
 	}
-	c.report(e.doc, n, "unknown session "+quote(n.Value), hint)
+	c.report(d, n, "unknown session "+quote(n.Value), hint)
 	return nil
 }
 
