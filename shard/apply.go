@@ -57,6 +57,8 @@ type applier struct {
 	sent      int      // messages for others that the entry made
 	out       []byte
 	blob      []byte
+	bits      audience.Bits
+	dir, data []byte // segments on their way from one record to another
 	formers   []former
 	frozen    former // see assemble
 	inherited former

@@ -3,128 +3,165 @@ package shard
 import (
 	"bytes"
 	"fmt"
-	"math/rand/v2"
 	"testing"
+	"time"
 
+	"dashi/bench/crowd"
 	"dashi/pipeline/event"
-	"dashi/pipeline/identity"
+	"dashi/pipeline/recipe"
 	"dashi/shard/profile"
 )
 
-// BenchmarkLinks is what identity costs a node: people with one to six identifiers each, one device in twenty used by several of them, first
-// anonymous, then known; 16 shards, messages between them delivered as a node does. It reports events a second of CPU and the
-// memory of each identifier beyond the first of a person, fragments and all. Use -benchtime=1x.
-func BenchmarkLinks(b *testing.B) {
-	people := 1_000_000
+// plainRecipe has a state of one size, whatever came: what identifiers take is then the difference.
+const plainRecipe = "recipe: plain\nattributes: {events: {kind: count, on: '*'}}\n"
+
+func benchPeople() int {
 	if testing.Short() {
-		people = 50_000
+		return 50_000
 	}
+	return 1_000_000
+}
+
+// BenchmarkLinks is what identity costs a node: the people of bench/crowd, 16 shards, and messages between them delivered as a node does.
+// It reports events a second of processor time, without decoding. Use -benchtime=1x.
+func BenchmarkLinks(b *testing.B) {
+	people := benchPeople()
 	b.Run(fmt.Sprintf("people=%d/identifiers=1-6/shared=5%%", people), func(b *testing.B) {
 		for b.Loop() {
-			benchLinks(b, people)
+			v := newVillage(b, readRecipe(b, benchRecipe))
+			v.live(crowd.Settings{Seed: 1, People: people})
+			sum := v.sum()
+			if sum.Profiles < people || sum.Profiles > people*11/10 {
+				b.Fatalf("%d profiles of %d people", sum.Profiles, people)
+			}
+			b.ReportMetric(float64(v.events)/v.cpu.Seconds(), "events/cpu-s")
+			b.ReportMetric(float64(v.events), "events")
+			b.ReportMetric(float64(sum.Bytes)/float64(people), "bytes/person")
+			b.ReportMetric(float64(v.extra)/float64(people), "extra-identifiers/person")
+			b.ReportMetric(float64(sum.Merges)/float64(people), "merges/person")
+			b.ReportMetric(float64(sum.Forwarded)/float64(v.events), "forwarded/event")
+			v.close()
 		}
 	})
 }
 
-func benchLinks(b *testing.B, people int) {
-	const count, size = 16, 256
-	sources := readRecipe(b, benchRecipe)
-	program := compile(b, sources)
-	shards := make([]*Shard, count)
+// BenchmarkIdentifierMemory is what an identifier beyond the first of a person takes that is seen together with it only, so that it has no
+// state of its own: pointer, and its part of the component. -benchtime=1x.
+func BenchmarkIdentifierMemory(b *testing.B) {
+	people := benchPeople()
+	b.Run(fmt.Sprintf("people=%d", people), func(b *testing.B) {
+		for b.Loop() {
+			var bytes, pointers [2]int64
+			extra := 0
+			for i, alone := range []bool{true, false} {
+				v := newVillage(b, readInline("plain.yml", plainRecipe))
+				v.live(crowd.Settings{Seed: 1, People: people, Quiet: true, Alone: alone})
+				bytes[i], extra = v.sum().Bytes, v.extra
+				for _, s := range v.shards {
+					pointers[i] += s.pointers.held()
+				}
+				v.close()
+			}
+			b.ReportMetric(float64(bytes[1]-bytes[0])/float64(extra), "bytes/identifier")
+			b.ReportMetric(float64(pointers[1])/float64(extra), "pointer-bytes/identifier")
+			b.ReportMetric(float64(bytes[0])/float64(people), "bytes/person-alone")
+		}
+	})
+}
+
+// village is the shards of a node, without the node.
+type village struct {
+	b       *testing.B
+	program *recipe.Program
+	decoder *event.Decoder
+	shards  []*Shard
+	batches []Batch
+	prev    int64
+	events  int64
+	extra   int
+	cpu     time.Duration // of applying
+}
+
+const (
+	villageShards = 16
+	villageBatch  = 256 // events for each shard, about
+)
+
+func newVillage(b *testing.B, sources []recipe.Source) *village {
+	v := &village{b: b, program: compile(b, sources), batches: make([]Batch, villageShards), prev: -1}
+	v.decoder = event.NewDecoder(v.program.Schema, event.DefaultLimits)
 	settings := DefaultSettings
 	settings.Memory, settings.OutboxBytes = profile.NewMemory(), 1<<40
 	settings.Home = func(hash uint64) int { return int(hash >> 60) }
-	for i := range shards {
+	for i := range villageShards {
 		settings.Self = i
-		shards[i] = newShard(b, settings, sources)
+		v.shards = append(v.shards, newShard(b, settings, sources))
 	}
-	rank := map[string]uint8{}
-	for i, ns := range program.Schema.Namespaces {
-		rank[ns.Name] = uint8(i)
-	}
-	order := 1 + event.Event{}.Type // the first type that the cookbook names
-	e := event.Event{Type: order, Name: []byte(program.Schema.Types[0]), Values: make([]event.Value, len(program.Schema.Fields)),
-		Items: make([][]event.Value, len(program.Schema.Fields)), Lens: make([]int, len(program.Schema.Arrays))}
-	random := rand.New(rand.NewPCG(1, 1))
-	batches, prev, offset := make([]Batch, count), int64(-1), int64(-1)
-	begin := func() {
-		for i := range batches {
-			batches[i].Begin(program.Hash, Stream{Partition: 1}, prev)
-		}
-	}
-	deliver := func() {
-		for i, s := range shards {
-			mustAccept(b, s.Apply(batches[i].Seal(offset, 1)))
-			s.Apply(AppendAck(nil, 1, ^uint64(0)))
-		}
-		for busy := true; busy; {
-			busy = exchange(b, shards, program.Hash)
-		}
-		prev = offset
-		begin()
-	}
-	begin()
-	identifiers, at := 0, fallback
-	put := func(ids ...event.Identifier) {
-		e.Identifiers = ids
-		e.Hash = identity.Hash(program.Schema.Namespaces[ids[0].Namespace].Name, ids[0].Value)
-		at += 7
-		e.Time = at
-		offset++
-		batches[settings.Home(e.Hash)].Add(offset, &e)
-		if offset-prev == size*count {
-			deliver()
-		}
-	}
-	device := func(p, k int) event.Identifier {
-		if random.IntN(20) == 0 { // one of those around
-			p, k = p/8*8, 0
-		}
-		return event.Identifier{Namespace: rank["anonymous_id"], Value: fmt.Appendf(nil, "device-%08d-%d", p, k)}
-	}
-	start := cpuTime()
-	for p := range people {
-		user := event.Identifier{Namespace: rank["user_id"], Value: fmt.Appendf(nil, "u%08d", p)}
-		n := random.IntN(6)
-		identifiers += n
-		put(user)
-		if n > 4 {
-			put(user, event.Identifier{Namespace: rank["email"], Value: fmt.Appendf(nil, "person%08d@mail.example", p)})
-			n--
-		}
-		for k := range n {
-			d := device(p, k)
-			put(d) // still anonymous
-			put(user, d)
-			put(d)
-		}
-	}
-	deliver()
-	cpu := cpuTime() - start
-	var bytes, profiles, pointers int64
-	var sum Counters
-	for _, s := range shards {
-		st := s.Stats()
-		bytes += st.Bytes
-		profiles += int64(st.Profiles)
-		pointers += s.pointers.held()
-		sum.Merges += st.Merges
-		sum.Forwarded += st.Forwarded
-		if st.Corrupt > 0 || st.Parked > 0 || st.PeerBytes > 0 {
-			b.Fatalf("%+v", st)
-		}
-	}
-	if profiles < int64(people) || profiles > int64(people)*11/10 {
-		b.Fatalf("%d profiles of %d people", profiles, people)
-	}
-	b.ReportMetric(float64(offset+1)/cpu.Seconds(), "events/cpu-s")
-	b.ReportMetric(float64(pointers)/float64(identifiers), "pointer-bytes/identifier")
-	b.ReportMetric(float64(bytes)/float64(people), "bytes/person")
-	b.ReportMetric(float64(identifiers)/float64(people), "extra-identifiers/person")
-	b.ReportMetric(float64(sum.Merges)/float64(people), "merges/person")
-	for _, s := range shards {
+	return v
+}
+
+func (v *village) close() {
+	for _, s := range v.shards {
 		s.Close()
 	}
+}
+
+// live lets a crowd come by.
+func (v *village) live(settings crowd.Settings) {
+	g := crowd.New(settings)
+	var e event.Event
+	var message []byte
+	v.begin()
+	for {
+		var keyAt int
+		var more bool
+		if message, keyAt, more = g.Append(message[:0]); !more {
+			break
+		}
+		if err := v.decoder.Decode(message[:keyAt], fallback, &e); err != nil {
+			v.b.Fatal(err)
+		}
+		v.batches[e.Hash>>60].Add(v.events, &e)
+		if v.events++; v.events-v.prev > villageShards*villageBatch {
+			v.deliver()
+		}
+	}
+	v.deliver()
+	v.extra = g.Extra()
+}
+
+func (v *village) begin() {
+	for i := range v.batches {
+		v.batches[i].Begin(v.program.Hash, Stream{Partition: 1}, v.prev)
+	}
+}
+
+func (v *village) deliver() {
+	start := cpuTime()
+	v.prev = v.events - 1
+	for i, s := range v.shards {
+		mustAccept(v.b, s.Apply(v.batches[i].Seal(v.prev, 1)))
+		s.Apply(AppendAck(nil, 1, ^uint64(0)))
+	}
+	for busy := true; busy; {
+		busy = exchange(v.b, v.shards, v.program.Hash)
+	}
+	v.cpu += cpuTime() - start
+	v.begin()
+}
+
+func (v *village) sum() (sum Stats) {
+	for i, s := range v.shards {
+		st := s.Stats()
+		if st.Corrupt > 0 || st.Parked > 0 || st.PeerBytes > 0 {
+			v.b.Fatalf("shard %d: %+v", i, st)
+		}
+		sum.Profiles += st.Profiles
+		sum.Bytes += st.Bytes
+		sum.Merges += st.Merges
+		sum.Forwarded += st.Forwarded
+	}
+	return sum
 }
 
 // exchange delivers what waits between the shards, and says whether there was anything.

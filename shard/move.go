@@ -5,6 +5,7 @@ import (
 	"math/bits"
 	"slices"
 
+	"dashi/pipeline/audience"
 	"dashi/pipeline/expr"
 	"dashi/shard/profile"
 )
@@ -26,12 +27,7 @@ func (a *applier) depart(to key, f *fact) {
 			rec := s.table.Record(ref)
 			if rec.Version() > 0 {
 				a.out = a.appendRecord(append(a.out, 0), i, rec, s.timers.Due(rec.Ordinal()))
-				s.everyone.Remove(rec.Ordinal())
-				for m := range s.program.Audiences {
-					if s.inAudience(rec, m) {
-						s.members[m].Remove(rec.Ordinal())
-					}
-				}
+				s.vanish(rec.Ordinal(), s.bits(rec))
 			} else {
 				s.holders--
 			}
@@ -51,6 +47,16 @@ func (a *applier) depart(to key, f *fact) {
 	}
 	// At once: a pointer here must lead to where the identifier is.
 	a.message(slices.Clone(a.out), s.settings.Self)
+}
+
+// bits are the audiences that a profile is in. They are good until the next call.
+func (s *Shard) bits(rec profile.Record) audience.Bits {
+	p, a := s.program, &s.apply
+	a.bits = slices.Grow(a.bits[:0], p.words)[:p.words]
+	for w := range p.words {
+		a.bits[w] = le64(rec.Fixed()[p.membersAt+8*w:])
+	}
+	return a.bits
 }
 
 func (s *Shard) inAudience(rec profile.Record, i int) bool {
@@ -157,23 +163,23 @@ func (a *applier) take(ar *arrival) {
 	rec.SetVersion(le64(ar.head[16:]))
 	rec.SetSequence(binary.LittleEndian.Uint32(ar.head[24:]))
 	copy(rec.Fixed(), ar.head[arrivalHead:])
+	a.dir, a.data = a.dir[:0], a.data[:0]
 	src := ar.segments
-	for k := range s.program.links {
+	for range s.program.links {
 		var b []byte
 		b, src, _ = readBytes(src)
-		ref = t.SetSegment(ref, k, b)
+		a.data = append(a.data, b...)
+		a.dir = binary.LittleEndian.AppendUint32(a.dir, uint32(len(a.data)))
 	}
 	if ar.fragment {
+		t.SetSegments(ref, a.dir, a.data)
 		return
 	}
-	rec = t.Edit(ref)
+	a.data = a.appendPart(a.data)
+	a.dir = binary.LittleEndian.AppendUint32(a.dir, uint32(len(a.data)))
+	rec = t.Edit(t.SetSegments(ref, a.dir, a.data))
 	s.everyone.Add(rec.Ordinal())
-	for m := range s.program.Audiences {
-		if s.inAudience(rec, m) {
-			s.members[m].Add(rec.Ordinal())
-		}
-	}
-	a.makePart(ref)
+	s.bits(rec).Each(func(i int) { s.members[i].Add(rec.Ordinal()) })
 }
 
 // strange says whether an identifier of a.incoming lies here already, which cannot be.
@@ -249,9 +255,13 @@ func (a *applier) absorb(to key, body []byte, from int) error {
 
 // makePart notes in the record of a profile that its component's root is that of a.comp.
 func (a *applier) makePart(ref profile.Ref) {
-	root := a.comp.idents[0].key
-	a.blob = append(append(a.blob[:0], segmentPart, root.ns), root.value...)
+	a.blob = a.appendPart(a.blob[:0])
 	a.s.table.SetSegment(ref, a.s.program.links, a.blob)
+}
+
+func (a *applier) appendPart(dst []byte) []byte {
+	root := a.comp.idents[0].key
+	return append(append(dst, segmentPart, root.ns), root.value...)
 }
 
 // leave makes the homes of the identifiers that arrived point here.

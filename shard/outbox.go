@@ -84,10 +84,11 @@ func (o *outbox) ack(position uint64) {
 		end := min(position, c.first+uint64(len(c.ends)))
 		o.bytes -= int64(c.start(int(end-c.first)) - c.start(int(o.first-c.first)))
 		o.first = end
-		if end == c.first+uint64(len(c.ends)) {
-			o.chunks[0] = outboxChunk{}
-			o.chunks = o.chunks[1:]
+		if end < c.first+uint64(len(c.ends)) || o.chunkBytes == 0 && len(o.chunks) == 1 && len(c.buf) < outboxChunkBytes {
+			return // what comes next goes behind: a new chunk for every few activations would be most of what a merge costs
 		}
+		o.chunks[0] = outboxChunk{}
+		o.chunks = o.chunks[1:]
 	}
 }
 

@@ -282,18 +282,14 @@ func (a *applier) carrySchedule(t *profile.Table, ref profile.Ref, segment []byt
 	return ref
 }
 
-// inheritSchedule gives the profile at ref the schedules of those that it takes in. One that has come out of another remembers what had
-// left under its name; what waits stays where it is.
-func (a *applier) inheritSchedule(n int, ref profile.Ref, took int) profile.Ref {
-	p := a.s.program
-	if p.pacing < 0 {
-		return ref
-	}
+// inheritSchedule is the schedule of profile n that takes others in: theirs together. One that has come out of another remembers what had
+// left under its name, have; what waits stays where it is.
+func (a *applier) inheritSchedule(n, took int, have []byte) []byte {
 	own := &a.pace.schedule
 	if took > 0 {
 		own.Read(nil)
 	} else {
-		own.Read(a.s.table.Record(ref).Segment(p.pacing))
+		own.Read(have)
 		own.Pending = own.Pending[:0]
 	}
 	for k := range a.formers {
@@ -304,5 +300,5 @@ func (a *applier) inheritSchedule(n int, ref profile.Ref, took int) profile.Ref 
 	}
 	a.pace.read = false
 	a.pace.segment = own.Append(a.pace.segment[:0])
-	return a.s.table.SetSegment(ref, p.pacing, a.pace.segment)
+	return a.pace.segment
 }

@@ -82,18 +82,25 @@ func (a *applier) split(ref profile.Ref, d *ident) {
 	}
 }
 
-// copyRecord makes the record at ref, of either table, say what from says, but for links.
+// copyRecord makes the record at ref, of the other table, say what from says, but for links.
 func (a *applier) copyRecord(t *profile.Table, ref profile.Ref, from profile.Record) profile.Ref {
-	rec := t.Edit(ref)
+	rec, n := t.Edit(ref), a.s.program.links
 	rec.SetFirst(from.First())
 	rec.SetLast(from.Last())
 	rec.SetVersion(from.Version())
 	rec.SetSequence(from.Sequence())
 	copy(rec.Fixed(), from.Fixed())
-	for k := range a.s.program.links {
-		ref = t.SetSegment(ref, k, from.Segment(k))
+	if n == 0 {
+		return ref
 	}
-	return ref
+	dir := from.Dir()[:4*n]
+	data := from.Data()[:binary.LittleEndian.Uint32(dir[4*n-4:])]
+	if t == a.s.table {
+		a.data = append(append(a.data[:0], data...), rec.Segment(n)...)
+		a.dir = binary.LittleEndian.AppendUint32(append(a.dir[:0], dir...), uint32(len(a.data)))
+		dir, data = a.dir, a.data
+	}
+	return t.SetSegments(ref, dir, data)
 }
 
 // settle partitions a.comp into profiles by its facts, and makes anew those whose fragments are others than before. at is the event
@@ -138,6 +145,10 @@ func (a *applier) refold(at int64) {
 	a.hash(c)
 	a.mark()
 	a.formers = a.formers[:0]
+	if n := a.gainer(); n >= 0 {
+		a.grow(n, at)
+		return
+	}
 	for o := range c.idents {
 		if a.oldMarked[o] {
 			a.dismantle(o)
@@ -203,8 +214,8 @@ func (a *applier) mark() {
 	}
 }
 
-// dismantle keeps the fragments of an old profile and what is to be remembered of it, and empties its record.
-func (a *applier) dismantle(o int) {
+// remember makes a former of an old profile, and keeps its fragments. It returns where its record is.
+func (a *applier) remember(o int) (f *former, ref profile.Ref) {
 	s, p, c := a.s, a.s.program, &a.comp
 	name := &c.idents[o]
 	ref, found := s.table.Find(name.hash, name.ns, name.value)
@@ -216,14 +227,15 @@ func (a *applier) dismantle(o int) {
 	} else {
 		a.formers = a.formers[:len(a.formers)+1] // with the slices that it had
 	}
-	f := &a.formers[len(a.formers)-1]
+	f = &a.formers[len(a.formers)-1]
 	f.clear(p)
-	f.id, f.sequence = o, s.table.Record(ref).Sequence()
+	rec := s.table.Record(ref)
+	f.id, f.sequence = o, rec.Sequence()
 	if p.pacing >= 0 {
-		f.schedule = append(f.schedule, s.table.Record(ref).Segment(p.pacing)...)
+		f.schedule = append(f.schedule, rec.Segment(p.pacing)...)
 	}
 	if len(p.changes) > 0 {
-		a.see(s.table.Record(ref))
+		a.see(rec)
 		f.values, f.ends = a.appendWatched(f.values, f.ends, p.changes)
 	}
 	states, first := 0, -1
@@ -236,7 +248,6 @@ func (a *applier) dismantle(o int) {
 			f.loses = f.loses || d.profile != name.profile
 		}
 	}
-	rec := s.table.Record(ref)
 	s.memberships(rec, f.bits, f.since)
 	switch {
 	case states == 1:
@@ -244,16 +255,23 @@ func (a *applier) dismantle(o int) {
 	case !f.loses: // it goes into another one whole: the first of its fragments remembers it, for when they are taken apart again
 		a.freeze(&c.idents[first], rec)
 	}
-	s.timers.Clear(rec.Ordinal())
-	s.everyone.Remove(rec.Ordinal())
-	for m := range p.Audiences {
-		if f.bits.Has(m) {
-			s.members[m].Remove(rec.Ordinal())
-		}
-	}
-	edit := s.table.Edit(ref)
-	edit.SetVersion(0)
+	return f, ref
+}
+
+// dismantle keeps the fragments of an old profile and what is to be remembered of it, and empties its record.
+func (a *applier) dismantle(o int) {
+	s := a.s
+	f, ref := a.remember(o)
+	s.vanish(s.table.Record(ref).Ordinal(), f.bits)
+	s.table.Edit(ref).SetVersion(0)
 	s.holders++
+}
+
+// vanish takes a profile out of the bitmaps of everybody and of the audiences that it is in.
+func (s *Shard) vanish(ordinal uint32, in audience.Bits) {
+	s.timers.Clear(ordinal)
+	s.everyone.Remove(ordinal)
+	in.Each(func(i int) { s.members[i].Remove(ordinal) })
 }
 
 // freeze copies memberships and sequence of a profile to a fragment.
@@ -279,12 +297,10 @@ func (s *Shard) memberships(rec profile.Record, bits audience.Bits, since []int6
 	for w := range p.words {
 		bits[w] = le64(fixed[p.membersAt+8*w:])
 	}
-	for i := range p.Audiences {
-		if bits.Has(i) {
-			since[i] = int64(le64(times))
-			times = times[8:]
-		}
-	}
+	bits.Each(func(i int) {
+		since[i] = int64(le64(times))
+		times = times[8:]
+	})
 }
 
 // assemble folds the fragments of a new profile and makes its record. Whoever was in an audience under its name, or under a name that it takes
@@ -306,7 +322,9 @@ func (a *applier) assemble(n int, at int64) {
 	frozen.clear(p)
 	ref = a.foldProfile(n, ref, frozen)
 	took := a.inherit(n, frozen, was)
-	ref = a.inheritSchedule(n, ref, took)
+	if p.pacing >= 0 {
+		ref = s.table.SetSegment(ref, p.pacing, a.inheritSchedule(n, took, s.table.Record(ref).Segment(p.pacing)))
+	}
 	a.profile, a.fragment, a.ref = n, 0, ref
 	a.rec = s.table.Edit(ref)
 	a.rec.SetSequence(max(was.sequence, frozen.sequence))
@@ -323,21 +341,12 @@ func (a *applier) assemble(n int, at int64) {
 	if next != expr.Never {
 		s.wakeBy(a.rec.Ordinal(), next)
 	}
-	a.since = a.since[:0]
 	is := audience.Bits(a.env.Audiences)
-	for i := range p.Audiences {
-		if !is.Has(i) {
-			continue
-		}
-		since := at
-		if was.bits.Has(i) {
-			since = was.since[i]
-		} else if frozen.bits.Has(i) {
-			since = frozen.since[i]
-		}
-		a.since = binary.LittleEndian.AppendUint64(a.since, uint64(since))
-		s.members[i].Add(a.rec.Ordinal())
+	if took > 0 && !a.loses(n) {
+		frozen = nil
 	}
+	a.enterTimes(is, was, frozen, at)
+	is.Each(func(i int) { s.members[i].Add(a.rec.Ordinal()) })
 	for w := range p.words {
 		binary.LittleEndian.PutUint64(a.rec.Fixed()[p.membersAt+8*w:], is[w])
 	}
@@ -353,6 +362,21 @@ func (a *applier) assemble(n int, at int64) {
 		a.paceStep()
 	}
 	a.keep()
+}
+
+// enterTimes makes a.since for a profile that is in those audiences: who was in stays in since then; who is in again after having been
+// taken apart since what the fragments remember, if frozen is not nil; and who is new from at on.
+func (a *applier) enterTimes(is audience.Bits, was, frozen *former, at int64) {
+	a.since = a.since[:0]
+	is.Each(func(i int) {
+		since := at
+		if was.bits.Has(i) {
+			since = was.since[i]
+		} else if frozen != nil && frozen.bits.Has(i) {
+			since = frozen.since[i]
+		}
+		a.since = binary.LittleEndian.AppendUint64(a.since, uint64(since))
+	})
 }
 
 // see prepares a.env for a record without an event.
@@ -386,7 +410,7 @@ func (a *applier) changedByFold(n int, at int64) {
 
 // foldProfile makes the state of the record at ref of the fragments that profile n has. What they remember of memberships goes to frozen.
 func (a *applier) foldProfile(n int, ref profile.Ref, frozen *former) profile.Ref {
-	s, p, c := a.s, a.s.program, &a.comp
+	s, c := a.s, &a.comp
 	count := 0
 	var only *ident
 	for i := range c.idents {
@@ -399,16 +423,7 @@ func (a *applier) foldProfile(n int, ref profile.Ref, frozen *former) profile.Re
 			panic("BUG: a fragment is not there")
 		}
 		rec := s.fragments.Record(from)
-		one := &a.one
-		one.clear(p)
-		s.memberships(rec, one.bits, one.since)
-		for m, since := range one.since {
-			if one.bits.Has(m) && (!frozen.bits.Has(m) || since < frozen.since[m]) {
-				frozen.bits.Set(m)
-				frozen.since[m] = since
-			}
-		}
-		frozen.sequence = max(frozen.sequence, rec.Sequence())
+		a.recall(rec, frozen)
 		if count++; count == 1 {
 			only = d
 			ref = a.copyRecord(s.table, ref, rec)
@@ -421,6 +436,20 @@ func (a *applier) foldProfile(n int, ref profile.Ref, frozen *former) profile.Re
 		s.fragments.Delete(from)
 	}
 	return ref
+}
+
+// recall adds what a fragment remembers of memberships and of its sequence to frozen.
+func (a *applier) recall(rec profile.Record, frozen *former) {
+	one := &a.one
+	one.clear(a.s.program)
+	a.s.memberships(rec, one.bits, one.since)
+	one.bits.Each(func(m int) {
+		if since := one.since[m]; !frozen.bits.Has(m) || since < frozen.since[m] {
+			frozen.bits.Set(m)
+			frozen.since[m] = since
+		}
+	})
+	frozen.sequence = max(frozen.sequence, rec.Sequence())
 }
 
 // merge merges a fragment into the record at ref.
@@ -458,8 +487,8 @@ func (a *applier) merge(ref profile.Ref, from profile.Record) profile.Ref {
 // inherit says in what the profiles were that a new one takes in: those whose names are its own now. The earlier entry time counts,
 // but where one was taken apart, not earlier than what the fragments remember.
 func (a *applier) inherit(n int, frozen, was *former) (took int) {
-	p, c := a.s.program, &a.comp
-	was.clear(p)
+	c := &a.comp
+	was.clear(a.s.program)
 	for k := range a.formers {
 		f := &a.formers[k]
 		if c.idents[f.id].profile != n {
@@ -467,10 +496,7 @@ func (a *applier) inherit(n int, frozen, was *former) (took int) {
 		}
 		took++
 		was.sequence = max(was.sequence, f.sequence)
-		for m := range f.since {
-			if !f.bits.Has(m) {
-				continue
-			}
+		f.bits.Each(func(m int) {
 			since := f.since[m]
 			if f.loses && frozen.bits.Has(m) {
 				since = max(since, frozen.since[m])
@@ -479,9 +505,14 @@ func (a *applier) inherit(n int, frozen, was *former) (took int) {
 				was.since[m] = since
 			}
 			was.bits.Set(m)
-		}
+		})
 	}
 	return took
+}
+
+// loses says whether a profile that n takes in loses a fragment to another one.
+func (a *applier) loses(n int) bool {
+	return slices.ContainsFunc(a.formers, func(f former) bool { return f.loses && a.comp.idents[f.id].profile == n })
 }
 
 // announce tells of a merge, or that a profile has come apart.

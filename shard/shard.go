@@ -127,6 +127,8 @@ type Shard struct {
 	everyone   *roaring.Bitmap   // ordinals of all profiles
 	members    []*roaring.Bitmap // by audience: ordinals of profiles
 
+	foldAnew bool // tests compare with it: see grow.go
+
 	apply applier // scratch space of Apply
 }
 

@@ -16,18 +16,37 @@ const Topic = "dashi.events"
 // Compression of the load: none, as in the figures of PERF.md, and because compressing costs the load more than it saves.
 const Compression = "none"
 
-// Sender writes order messages to Kafka.
-type Sender struct {
-	producer  *kafka.Producer
-	generator *order.Generator
-	chunk     []byte
-	sent      atomic.Int64
-	bound     atomic.Int64 // Flood waits when this many have been sent; 0: never
-	failed    atomic.Pointer[error]
+// Messages are what a Sender sends.
+type Messages interface {
+	// Append appends the next message to dst, and after it its key, which begins at keyAt. more is false when there is none.
+	Append(dst []byte) (out []byte, keyAt int, more bool)
 }
 
-// NewSender connects to the brokers.
-func NewSender(brokers []string, orders order.Settings) (*Sender, error) {
+// orders are the messages of a generator without end, with their people as keys.
+type orders struct{ *order.Generator }
+
+func (o orders) Append(dst []byte) (out []byte, keyAt int, more bool) {
+	out, person := o.Generator.Append(dst)
+	return order.AppendUser(out, person), len(out), true
+}
+
+// Sender writes messages to Kafka.
+type Sender struct {
+	producer *kafka.Producer
+	messages Messages
+	chunk    []byte
+	sent     atomic.Int64
+	bound    atomic.Int64 // Flood waits when this many have been sent; 0: never
+	failed   atomic.Pointer[error]
+}
+
+// NewSender connects to the brokers, for order messages.
+func NewSender(brokers []string, settings order.Settings) (*Sender, error) {
+	return NewSenderOf(brokers, orders{order.New(settings)})
+}
+
+// NewSenderOf connects to the brokers.
+func NewSenderOf(brokers []string, messages Messages) (*Sender, error) {
 	producer, err := kafka.NewProducer(kafka.ProducerSettings{
 		Settings: kafka.Settings{Brokers: brokers, ClientID: "dashi-bench", Compression: Compression},
 		Topic:    Topic,
@@ -36,7 +55,7 @@ func NewSender(brokers []string, orders order.Settings) (*Sender, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Sender{producer: producer, generator: order.New(orders)}, nil
+	return &Sender{producer: producer, messages: messages}, nil
 }
 
 // Close disconnects.
@@ -53,21 +72,23 @@ const (
 	messageRoom = 2 << 10
 )
 
-func (s *Sender) send(ctx context.Context) error {
+// send sends the next message; none is left when more is false.
+func (s *Sender) send(ctx context.Context) (more bool, err error) {
 	if cap(s.chunk)-len(s.chunk) < messageRoom {
 		s.chunk = make([]byte, 0, chunkBytes)
 	}
 	begin := len(s.chunk)
-	chunk, person := s.generator.Append(s.chunk)
-	middle := len(chunk)
-	chunk = order.AppendUser(chunk, person)
+	chunk, middle, more := s.messages.Append(s.chunk)
+	if !more {
+		return false, nil
+	}
 	s.chunk = chunk
-	err := s.producer.Send(ctx, "", kafka.Message{Key: chunk[middle:], Value: chunk[begin:middle]}, s.acknowledged)
+	err = s.producer.Send(ctx, "", kafka.Message{Key: chunk[middle:], Value: chunk[begin:middle]}, s.acknowledged)
 	if err != nil {
-		return fmt.Errorf("cannot send message %d: %w", s.Sent(), err)
+		return false, fmt.Errorf("cannot send message %d: %w", s.Sent(), err)
 	}
 	s.sent.Add(1)
-	return nil
+	return true, nil
 }
 
 func (s *Sender) acknowledged(err error) {
@@ -90,11 +111,22 @@ func (s *Sender) flush(ctx context.Context) error {
 // Send sends n messages as fast as it goes.
 func (s *Sender) Send(ctx context.Context, n int) error {
 	for range n {
-		if err := s.send(ctx); err != nil {
+		if _, err := s.send(ctx); err != nil {
 			return err
 		}
 	}
 	return s.flush(ctx)
+}
+
+// SendAll sends all messages as fast as it goes.
+func (s *Sender) SendAll(ctx context.Context) error {
+	for {
+		if more, err := s.send(ctx); err != nil {
+			return err
+		} else if !more {
+			return s.flush(ctx)
+		}
+	}
 }
 
 // Bound makes Flood wait when n messages have been sent in all, until it is called again with more. It is safe to call
@@ -117,7 +149,7 @@ func (s *Sender) Flood(ctx context.Context, stop <-chan struct{}) error {
 			continue
 		}
 		for range 100 { // a look at the channel costs as much as a tenth of a message
-			if err := s.send(ctx); err != nil {
+			if _, err := s.send(ctx); err != nil {
 				return err
 			}
 		}
@@ -135,7 +167,7 @@ func (s *Sender) Pace(ctx context.Context, perSecond int, stop <-chan struct{}) 
 	for {
 		due := before + int64(time.Since(start).Seconds()*float64(perSecond))
 		for s.Sent() < due {
-			if err := s.send(ctx); err != nil {
+			if _, err := s.send(ctx); err != nil {
 				return err
 			}
 		}

@@ -24,6 +24,15 @@ func (b Bits) Or(o Bits) {
 	}
 }
 
+// Each calls fn for every index, in order. fn must not change the set.
+func (b Bits) Each(fn func(i int)) {
+	for w, x := range b {
+		for ; x != 0; x &= x - 1 {
+			fn(w<<6 + bits.TrailingZeros64(x))
+		}
+	}
+}
+
 // Count is the number of members.
 func (b Bits) Count() int {
 	n := 0

@@ -1,0 +1,146 @@
+package shard
+
+import (
+	"encoding/binary"
+
+	"dashi/pipeline/audience"
+	"dashi/pipeline/consent"
+	"dashi/pipeline/expr"
+	"dashi/shard/profile"
+)
+
+// Nearly always a profile takes others in whole and loses nothing itself. To take all of them apart and to fold their fragments anew
+// would give the same (I1 of attribute.Kind: Merge does not mind the grouping), but evaluate every audience. So what was folded of the others is merged
+// into the record as it is, and only what that changes is evaluated, as for an event. TestGrowEqualsFold compares the two.
+
+// gainer is the profile that takes all the others concerned in, -1 when it is not as simple as that.
+func (a *applier) gainer() int {
+	n := -1
+	for i, is := range a.newMarked {
+		if is && n >= 0 {
+			return -1
+		}
+		if is {
+			n = i
+		}
+	}
+	if n < 0 || !a.oldMarked[n] || a.s.foldAnew {
+		return -1
+	}
+	return n
+}
+
+// grow makes profile n take in all others that are marked.
+func (a *applier) grow(n int, at int64) {
+	s, p, c := a.s, a.s.program, &a.comp
+	for o, is := range a.oldMarked {
+		if is {
+			a.remember(o)
+		}
+	}
+	was := &a.inherited
+	took := a.inherit(n, nil, was)
+	name := &c.idents[n]
+	ref, _ := s.table.Find(name.hash, name.ns, name.value)
+	a.profile, a.fragment, a.ref, a.rec = n, 0, ref, s.table.Edit(ref)
+	a.see(a.rec)
+	a.draft.begin()
+	p.index.Timed(a.dirty)
+	for o, is := range a.oldMarked {
+		if is && o != n {
+			d := &c.idents[o]
+			other, _ := s.table.Find(d.hash, d.ns, d.value)
+			rec := s.table.Record(other)
+			a.mergeInto(rec)
+			s.vanish(rec.Ordinal(), s.bits(rec))
+			s.drop(other)
+		}
+	}
+	a.rec.SetSequence(was.sequence)
+	if p.pacing >= 0 {
+		a.draft.set(&a.env.State, p.pacing, a.inheritSchedule(n, took, nil))
+	}
+	a.env.Now = s.clockFor(s.now, a.rec)
+	var next int64
+	a.flipped, next = p.index.Evaluate(&a.env, a.dirty, a.flipped)
+	if len(p.byTime) > 0 {
+		next = min(next, a.nextChange())
+	}
+	if next != expr.Never {
+		s.wakeBy(a.rec.Ordinal(), next)
+	}
+	is := audience.Bits(a.env.Audiences)
+	for _, i := range a.flipped {
+		if is.Has(i) {
+			s.members[i].Add(a.rec.Ordinal())
+		} else {
+			s.members[i].Remove(a.rec.Ordinal())
+		}
+	}
+	a.flipped = a.flipped[:0]
+	for i := range p.Audiences {
+		if is.Has(i) != was.bits.Has(i) {
+			a.flipped = append(a.flipped, i)
+		}
+	}
+	a.enterTimes(is, was, nil, at)
+	a.draft.set(&a.env.State, p.since, a.since)
+	for w := range p.words {
+		binary.LittleEndian.PutUint64(a.rec.Fixed()[p.membersAt+8*w:], is[w])
+	}
+	a.announce(n, took, at)
+	for _, i := range a.flipped {
+		a.transition(i, at)
+	}
+	a.changedByFold(n, at)
+	if p.pacing >= 0 {
+		a.paceStep()
+	}
+	a.keep()
+}
+
+// mergeInto merges another profile into the record that a.env shows, and marks the audiences that may flip.
+func (a *applier) mergeInto(from profile.Record) {
+	p, state := a.s.program, &a.env.State
+	rec, other := a.rec, from.Fixed()
+	rec.SetFirst(min(rec.First(), from.First()))
+	rec.SetLast(max(rec.Last(), from.Last()))
+	rec.SetVersion(rec.Version() + from.Version())
+	for i := range p.Purposes {
+		mine := a.env.Consent[8*i:]
+		if before, after := le64(mine), consent.Merge(le64(mine), le64(other[p.consentAt+8*i:])); after != before {
+			binary.LittleEndian.PutUint64(mine, after)
+			p.index.Consented(i, a.dirty)
+		}
+	}
+	now := a.env.Now
+	for i := range p.folds {
+		f := &p.folds[i]
+		if f.kind == nil {
+			continue
+		}
+		fixed, theirs := state.Fixed[f.offset:], other[f.offset:]
+		if f.segment < 0 {
+			if f.flip == flipNumber {
+				before, had := f.kind.Num(fixed, nil, now)
+				f.kind.Merge(fixed, nil, theirs, nil, nil)
+				after, has := f.kind.Num(fixed, nil, now)
+				p.index.Changed(i, before, had, after, has, a.dirty)
+				continue
+			}
+			f.kind.Merge(fixed, nil, theirs, nil, nil)
+		} else {
+			segment := state.Segment(f.segment)
+			merged := f.kind.Merge(fixed, segment, theirs, from.Segment(f.segment), a.segment[:0])
+			if !same(merged, segment) {
+				if cap(merged) > cap(a.segment) {
+					a.segment = merged[:0]
+				}
+				a.draft.set(state, f.segment, merged)
+			}
+		}
+		if f.flip != flipNothing {
+			p.index.Touched(i, a.dirty)
+		}
+	}
+}
