@@ -20,6 +20,10 @@ again
 2026-01-01T09:00:00Z | user_id:03 | identify | {"email":"03@example.com","plan":"annual","contract_ends":"2026-03-01T00:00:00Z"} | {"email":true}
 2026-01-02T09:00:00Z | user_id:03 | Ticket Opened | {"ticket_id":"T"} |
 2026-01-03T09:00:00Z | user_id:03 | Signed In | {} |
+2026-03-10T09:00:00Z | user_id:03 | Signed In | {} |
+2026-03-10T09:01:00Z | user_id:03 | Signed In | {} |
+2026-03-10T09:02:00Z | user_id:03 | Signed In | {} |
+2026-03-10T09:03:00Z | user_id:03 | Signed In | {} |
 2026-01-01T09:00:00Z | user_id:04 | identify | {"email":"04@example.com","loyalty_tier":"gold"} | {"email":true,"personalisation":true}
 2026-01-01T09:10:00Z | user_id:04 | Store Purchase | {"total":5} |
 2026-01-01T09:11:00Z | user_id:04 | Store Purchase | {"total":5} |

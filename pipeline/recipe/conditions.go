@@ -149,12 +149,32 @@ func (c *compiler) compileAudiences() {
 	}
 }
 
-// when is the condition of an audience.
-func when(e *entry) *yaml.Node {
-	if e.node.Kind == yaml.MappingNode {
-		return value(e.node, "when")
+// whens are the conditions of an audience: one, or two where it has one for entering and one for leaving.
+func whens(e *entry) []*yaml.Node {
+	if e.node.Kind != yaml.MappingNode {
+		return []*yaml.Node{e.node}
 	}
-	return e.node
+	if n := value(e.node, "when"); n != nil {
+		return []*yaml.Node{n}
+	}
+	return []*yaml.Node{value(e.node, "enter"), value(e.node, "leave")}
+}
+
+// oneCondition says whether an audience has when, or else enter and leave.
+func (c *compiler) oneCondition(e *entry) bool {
+	if e.node.Kind != yaml.MappingNode {
+		return true
+	}
+	when, enter, leave := value(e.node, "when"), value(e.node, "enter"), value(e.node, "leave")
+	switch {
+	case when != nil && (enter != nil || leave != nil):
+		c.report(e.doc, when, "audience "+quote(e.name)+" has `when` and `enter` or `leave`", "`when` alone, or `enter` and `leave`")
+	case when == nil && (enter == nil || leave == nil):
+		c.report(e.doc, e.key, "audience "+quote(e.name)+" does not say who is in", "write `when: CONDITION`, or `enter: CONDITION` and `leave: CONDITION`")
+	default:
+		return true
+	}
+	return false
 }
 
 var emits = map[string]audience.Emit{"": audience.EmitBoth, "both": audience.EmitBoth, "enter": audience.EmitEnter, "exit": audience.EmitExit, "none": audience.EmitNone}
@@ -166,15 +186,20 @@ func (c *compiler) audience(i int) {
 		return
 	}
 	s := c.names[e.name]
-	n := when(e)
 	if at := slices.Index(c.building, e.name); at >= 0 {
 		c.cycle(e, "audience", c.building[at:])
 		return
 	}
+	if !c.oneCondition(e) {
+		s.bad, c.done[e.name] = true, true
+		return
+	}
 	c.building = append(c.building, e.name)
-	for _, name := range c.reads(n.Value) {
-		if c.names[name].what == "audience" {
-			c.audience(indexOf(c.audiences, name))
+	for _, n := range whens(e) {
+		for _, name := range c.reads(n.Value) {
+			if c.names[name].what == "audience" {
+				c.audience(indexOf(c.audiences, name))
+			}
 		}
 	}
 	c.building = c.building[:len(c.building)-1]
@@ -183,25 +208,88 @@ func (c *compiler) audience(i int) {
 		return
 	}
 	s.bad = true
-	x := c.compile(e.doc, n, "audience "+quote(e.name), where{attributes: true, all: true, clock: true, wakes: true}, expr.BoolType)
+	d := audience.Definition{Name: e.name, Description: content(e.node, "description"), Emit: emits[content(e.node, "emit")]}
 	requires, good := c.purposesAt(e, value(e.node, "requires"))
-	if x == nil || !good {
+	d.Requires = requires
+	if !c.conditions(e, &d) || !good {
 		return
 	}
 	s.bad = false
-	d := audience.Definition{Name: e.name, Description: content(e.node, "description"), Source: n.Value, Condition: x.Bool, Next: x.Next, Personal: x.Derives || x.UsesNow,
-		Reads: x.Coarse, Nested: x.Audiences, Purposes: x.Purposes, Emit: emits[content(e.node, "emit")], Requires: requires}
+	c.scope.Audiences[e.name] = len(c.program.Audiences)
+	c.program.Audiences = append(c.program.Audiences, d)
+}
+
+// conditions compiles the condition of an audience, or both.
+func (c *compiler) conditions(e *entry, d *audience.Definition) bool {
+	nodes := whens(e)
+	var all []*expr.Expr
+	constant := true
+	for i, n := range nodes {
+		what := "audience " + quote(e.name)
+		if len(nodes) == 2 {
+			what = []string{"`enter`", "`leave`"}[i] + " of " + quote(e.name)
+		}
+		x := c.compile(e.doc, n, what, where{attributes: true, all: true, clock: true, wakes: true}, expr.BoolType)
+		if x == nil {
+			return false
+		}
+		all = append(all, x)
+		read(d, x)
+		constant = constant && len(x.Attributes)+len(x.Audiences)+len(x.Purposes) == 0 && !x.UsesNow
+	}
+	if constant {
+		c.warn(e.doc, nodes[0], "audience "+quote(e.name)+" reads nothing: everyone is in, or nobody", "")
+	}
+	if len(all) == 1 {
+		d.Source, d.Condition, d.Next = nodes[0].Value, all[0].Bool, all[0].Next
+		return true
+	}
+	d.Source = "(" + strings.TrimSpace(nodes[0].Value) + ") || " + e.name + " && !coalesce(" + strings.TrimSpace(nodes[1].Value) + ", false)"
+	d.Condition, d.Next = sticky(len(c.program.Audiences), all[0].Bool, all[1].Bool), soonest(all)
+	return true
+}
+
+// read adds what a condition reads to a definition.
+func read(d *audience.Definition, x *expr.Expr) {
+	d.Personal = d.Personal || x.Derives || x.UsesNow
 	for _, a := range x.Atoms {
 		d.Atoms = append(d.Atoms, audience.Atom{Attribute: a.Attribute, Constant: a.Constant})
 	}
 	for _, k := range x.Keys {
 		d.Keys = append(d.Keys, audience.Key{Attribute: k.Attribute, Key: k.Key})
 	}
-	if len(x.Attributes)+len(x.Audiences)+len(x.Purposes) == 0 && !x.UsesNow {
-		c.warn(e.doc, n, "audience "+quote(e.name)+" reads nothing: everyone is in, or nobody", "")
+	d.Reads, d.Nested, d.Purposes = union(x.Coarse, d.Reads), union(x.Audiences, d.Nested), union(x.Purposes, d.Purposes)
+}
+
+// sticky is the condition of the audience with that index that one enters by one condition and leaves by another: whoever is in when it is
+// evaluated stays in until leave is true.
+func sticky(self int, enter, leave expr.Bool) expr.Bool {
+	return func(env *expr.Env) expr.Truth {
+		if enter(env) == expr.True || audience.Bits(env.Audiences).Has(self) && leave(env) != expr.True {
+			return expr.True
+		}
+		return expr.False
 	}
-	c.scope.Audiences[e.name] = len(c.program.Audiences)
-	c.program.Audiences = append(c.program.Audiences, d)
+}
+
+// soonest is when the first of several conditions may change with time alone; nil: none does.
+func soonest(all []*expr.Expr) func(*expr.Env) int64 {
+	var nexts []func(*expr.Env) int64
+	for _, x := range all {
+		if x.Next != nil {
+			nexts = append(nexts, x.Next)
+		}
+	}
+	if len(nexts) == 0 {
+		return nil
+	}
+	return func(env *expr.Env) int64 {
+		first := expr.Never
+		for _, next := range nexts {
+			first = min(first, next(env))
+		}
+		return first
+	}
 }
 
 // purposesAt resolves the names of purposes.

@@ -181,7 +181,9 @@ var audienceShape = &shape{
 	doc: "The condition alone, or a mapping with `when`.",
 	or: []*shape{{is: object, doc: "One audience.", keys: []key{
 		describedKey,
-		{name: "when", doc: "Who is in: a CEL condition over attributes, other audiences and consent.", required: true, shape: expressionShape("A CEL condition.")},
+		{name: "when", doc: "Who is in: a CEL condition over attributes, other audiences and consent. In its place, enter and leave.", shape: expressionShape("A CEL condition.")},
+		{name: "enter", doc: "With leave: who comes in. Whoever is in stays in until leave holds, so that nobody goes to and fro at one threshold.", shape: expressionShape("A CEL condition.")},
+		{name: "leave", doc: "With enter: who goes out again, unless enter holds as well.", shape: expressionShape("A CEL condition.")},
 		{name: "emit", doc: "Which transitions leave as activations; both without it.", shape: &shape{is: text, words: []string{"both", "enter", "exit", "none"}}},
 		{name: "requires", doc: "Purposes without which no activation of this audience leaves.", shape: oneOrMany(textShape("A purpose."))},
 	}}},

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"dashi/pipeline/audience"
+	"dashi/pipeline/expr"
 )
 
 const logisticModel = `{"format":"dashi logistic 1","intercept":-1,"terms":[
@@ -139,4 +140,47 @@ func TestScoreByTrees(t *testing.T) {
 	if v, ok := p.Attributes[1].Num(&x.env); !ok || v <= 0 {
 		t.Errorf("%v %v", v, ok)
 	}
+}
+
+// Two thresholds: whoever is in stays in between them, and so does whoever is out.
+func TestEnterAndLeave(t *testing.T) {
+	text := strings.Replace(scoredRecipe, "  hot: likely > 0.5\n", "  hot: {enter: orders >= 4, leave: orders < 2}\n  cold: \"!hot\"\n", 1)
+	p, found := Compile(scored(text))
+	if p == nil || len(found) > 0 {
+		t.Fatal(found)
+	}
+	hot := slices.IndexFunc(p.Audiences, func(a audience.Definition) bool { return a.Name == "hot" })
+	order := `{"type":"track","event":"Order Completed","userId":"u","timestamp":"2026-01-01T00:00:00Z"}` + "\n"
+	f := func(orders int, was, want bool) {
+		t.Helper()
+		x := story(t, p, strings.Repeat(order, orders+1))
+		if bits := audience.Bits(x.env.Audiences); was {
+			bits.Set(hot)
+		}
+		if got := p.Audiences[hot].Condition(&x.env) == expr.True; got != want {
+			t.Errorf("%d orders, in: %v; then in: %v, want %v", orders+1, was, got, want)
+		}
+	}
+	f(0, false, false)
+	f(0, true, false)
+	f(1, false, false)
+	f(1, true, true)
+	f(2, false, false)
+	f(2, true, true)
+	f(3, false, true)
+	f(3, true, true)
+	if parts, err := p.Explain(hot); err != nil || len(parts) < 4 {
+		t.Errorf("explained as %v, %v", parts, err)
+	}
+	refuses := func(text, want string) {
+		t.Helper()
+		if _, found := Compile(scored(strings.Replace(scoredRecipe, "hot: likely > 0.5", text, 1))); len(found) == 0 || !strings.Contains(found[0].String(), want) {
+			t.Errorf("%s: %v, want %q", text, found, want)
+		}
+	}
+	refuses("hot: {enter: likely > 0.5}", "audience `hot` does not say who is in (write `when: CONDITION`, or `enter: CONDITION` and `leave: CONDITION`)")
+	refuses("hot: {emit: none}", "does not say who is in")
+	refuses("hot: {when: likely > 0.5, leave: likely < 0.2}", "has `when` and `enter` or `leave`")
+	refuses("hot: {enter: likely > 0.5, leave: \"!hot\"}", "reads itself")
+	refuses("hot: {enter: likely > 0.5, leave: lykely < 0.2}", "`leave` of `hot`: unknown name `lykely`")
 }
