@@ -83,25 +83,50 @@ func (d *Decoder) scan(src []byte, e *Event) *Rejected {
 	p, inside := int32(rootPlace), true
 	next := d.places[p].inside
 	for {
-		i, p = d.follow(src, i, p, next, e)
-		if p < 0 {
+		// Take the edge that fits, of those that begin with next. A literal holds no zero byte, so its first word cannot match the
+		// padding behind the end of src.
+		from, w := p, word(src, i)
+		for p = missing; next != 0; {
+			ed := &d.edges[next]
+			next = ed.next
+			if w&ed.mask != ed.first {
+				continue
+			}
+			end := i + int(ed.length)
+			if ed.length > 8 && (end > len(src) || le64(src[end-8:end]) != ed.last || ed.length > 16 && !d.middleFits(ed, src[i:end])) {
+				continue
+			}
+			if ed.to == 0 && end != len(src) {
+				continue
+			}
+			if ed.nacts != 0 {
+				d.replay(ed, e)
+			}
+			i, p = end, ed.to
+			break
+		}
+		if p <= 0 {
+			if p == 0 {
+				return nil
+			}
 			var r *Rejected
-			if p, i, r = d.step(src, i, ^p, inside, e); r != nil {
+			if p, i, r = d.step(src, i, from, inside, e); r != nil {
 				return r
 			}
+			if p == 0 {
+				return nil
+			}
 		}
-		if p == 0 {
-			return nil
-		}
+		pl := &d.places[p]
 		if i < len(src) && src[i] == '"' { // strings and numbers are what most values are; value could do them too
 			end, flags := scanString(src, i+1)
 			if end < 0 {
 				return malformed(src, ^end)
 			}
-			if n := d.places[p].node; n != 0 {
-				d.str(n, src[i+1:end:end], flags, e)
+			if pl.node != 0 {
+				d.str(pl, src[i+1:end:end], flags, e)
 			}
-			i, inside, next = end+1, false, d.places[p].after
+			i, inside, next = end+1, false, pl.after
 			continue
 		}
 		if i < len(src) && src[i]-'0' <= 9 {
@@ -109,56 +134,46 @@ func (d *Decoder) scan(src []byte, e *Event) *Rejected {
 			if end < 0 {
 				return malformed(src, ^end)
 			}
-			if n := d.places[p].node; n != 0 {
-				d.num(n, src[i:end:end], num, e)
+			if pl.node != 0 {
+				d.num(pl, src[i:end:end], num, e)
 			}
-			i, inside, next = end, false, d.places[p].after
+			i, inside, next = end, false, pl.after
 			continue
 		}
 		var r *Rejected
 		if i, inside, r = d.value(src, i, p, e); r != nil {
 			return r
 		}
-		next = d.places[p].after
+		next = pl.after
 		if inside {
-			next = d.places[p].inside
+			next = pl.inside
 		}
 	}
 }
 
-// follow takes the edge that fits, of those that begin with next, and returns where it leads; ^p when there is none. A literal
-// holds no zero byte, so its first word cannot match the padding behind the end of src.
-func (d *Decoder) follow(src []byte, i int, p, next int32, e *Event) (int, int32) {
-	w := word(src, i)
-	for next != 0 {
-		ed := &d.edges[next]
-		next = ed.next
-		if w&ed.mask != ed.first {
-			continue
+// str is scalar for a string, which mostly is plain text for one thing that wants it.
+func (d *Decoder) str(pl *place, text []byte, flags uint8, e *Event) {
+	n := pl.node
+	if d.seen[n] == 0 && flags == 0 && len(text) <= d.limits.StringBytes {
+		switch pl.usual {
+		case usualText:
+			d.seen[n] = 1
+			v := &e.Values[pl.index]
+			v.Kind, v.Str = String, text
+			return
+		case usualSlot:
+			d.seen[n] = 1
+			t := &d.slots[pl.index]
+			t.kind, t.flags, t.text = tokString, 0, text
+			return
+		case usualTime:
+			if ms, ok := parseTime(text); ok {
+				d.seen[n] = 1
+				v := &e.Values[pl.index]
+				v.Kind, v.Bits = Time, uint64(ms)
+				return
+			}
 		}
-		end := i + int(ed.length)
-		if end > len(src) || ed.to == 0 && end != len(src) {
-			continue
-		}
-		if ed.length > 8 && (le64(src[end-8:]) != ed.last || ed.length > 16 && !d.middleFits(ed, src[i:end])) {
-			continue
-		}
-		if ed.nacts != 0 {
-			d.replay(ed, e)
-		}
-		return end, ed.to
-	}
-	return i, ^p
-}
-
-// str is scalar for a string, which mostly is plain text for a field that wants text.
-func (d *Decoder) str(n int32, text []byte, flags uint8, e *Event) {
-	nd := &d.nodes[n]
-	if nd.text && flags == 0 && d.seen[n] == 0 && len(text) <= d.limits.StringBytes {
-		d.seen[n] = 1
-		v := &e.Values[nd.field]
-		v.Kind, v.Str = String, text
-		return
 	}
 	t := &d.tok
 	t.kind, t.flags, t.text = tokString, flags, text
@@ -166,12 +181,12 @@ func (d *Decoder) str(n int32, text []byte, flags uint8, e *Event) {
 }
 
 // num is scalar for a number, which mostly is for a field that wants one.
-func (d *Decoder) num(n int32, text []byte, num number, e *Event) {
-	nd := &d.nodes[n]
-	if nd.numeric && d.seen[n] == 0 {
+func (d *Decoder) num(pl *place, text []byte, num number, e *Event) {
+	n := pl.node
+	if pl.usual == usualNumber && d.seen[n] == 0 {
 		if f, ok := num.float(text); ok {
 			d.seen[n] = 1
-			v := &e.Values[nd.field]
+			v := &e.Values[pl.index]
 			v.Kind, v.Bits = Number, math.Float64bits(f)
 			return
 		}
@@ -188,7 +203,8 @@ func (d *Decoder) value(src []byte, i int, p int32, e *Event) (next int, inside 
 			return 0, false, truncated(src)
 		}
 	}
-	n := d.places[p].node
+	pl := &d.places[p]
+	n := pl.node
 	t := &d.tok
 	end := 0
 	switch c := src[i]; c {
@@ -198,7 +214,7 @@ func (d *Decoder) value(src []byte, i int, p int32, e *Event) (next int, inside 
 			return 0, false, malformed(src, ^end)
 		}
 		if n != 0 {
-			d.str(n, src[i+1:end:end], flags, e)
+			d.str(pl, src[i+1:end:end], flags, e)
 		}
 		return end + 1, false, nil
 	case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
@@ -207,7 +223,7 @@ func (d *Decoder) value(src []byte, i int, p int32, e *Event) (next int, inside 
 			return 0, false, malformed(src, ^end)
 		}
 		if n != 0 {
-			d.num(n, src[i:end:end], num, e)
+			d.num(pl, src[i:end:end], num, e)
 		}
 		return end, false, nil
 	case '{', '[':

@@ -35,7 +35,7 @@ var genKeys = []string{"type", "event", "messageId", "timestamp", "originalTimes
 var genScalars = []string{`"track"`, `"page"`, `"Order Completed"`, `"Unknown"`, `""`, `null`, `true`, `false`, `"true"`, `0`, `-0`, `1`, `12.50`, `1e400`,
 	`1e-400`, `"12.5"`, `"1e5"`, `" 1"`, `"-"`, `123456789012345678901234567890`, `0.1e1`, `1717243200`, `1717243200123`, `1717243200.5`, `-1e11`, `1e17`,
 	`"2024-06-01T12:00:00Z"`, `"2024-06-01T12:00:00.123456+05:30"`, `"2024-06-01"`, `"2024-02-30T00:00:00Z"`, `"1969-12-31T23:59:59Z"`,
-	`"2024-06-01T13:00:01Z"`, `"u1"`, `"null"`, `" GUEST "`, `"Ada@Example.com"`, `"not an email"`, `"\u0041da"`, `"\ud83d\ude00"`, `"\ud800x"`, `"caf` + "\xc3\xa9" + `"`, "\"\xff\"",
+	`"2024-06-01T12:00:00.1234567890123456789012Z"`, `"2024-06-01T13:00:01Z"`, `"u1"`, `"null"`, `" GUEST "`, `"Ada@Example.com"`, `"not an email"`, `"\u0041da"`, `"\ud83d\ude00"`, `"\ud800x"`, `"caf` + "\xc3\xa9" + `"`, "\"\xff\"",
 	`"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"`, `"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"`, `"a\/b\n"`, `""`}
 
 // genGood are values that are accepted at a key, so that enough messages are.

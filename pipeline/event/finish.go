@@ -109,6 +109,9 @@ func (d *Decoder) eventTime(fallbackMillis int64, e *Event) *Rejected {
 func (d *Decoder) identifiers(e *Event) *Rejected {
 	for ns := range d.identifier {
 		for _, slot := range d.identifier[ns] {
+			if d.slots[slot].kind == tokNull {
+				continue
+			}
 			value, r := d.identifierValue(ns, slot, e)
 			if r != nil {
 				return r
@@ -127,12 +130,9 @@ func (d *Decoder) identifiers(e *Event) *Rejected {
 	return nil
 }
 
-// identifierValue is the canonical form of what a slot holds, or nothing.
+// identifierValue is the canonical form of what a slot holds, or nothing. The slot is not empty.
 func (d *Decoder) identifierValue(ns int, slot int32, e *Event) ([]byte, *Rejected) {
 	t := &d.slots[slot]
-	if t.kind == tokNull {
-		return nil, nil
-	}
 	if t.kind != tokString && (t.kind != tokNumber || !t.number.integer) {
 		return nil, d.explain(badType, d.slotPaths[slot], "string or whole number", t)
 	}

@@ -38,15 +38,20 @@ const (
 
 // place 0 is the end of the message, place 1 the message itself.
 type place struct {
-	parent        int32 // the container that it is in
+	after, inside int32 // first edge from after its value, and from after its opening bracket
 	node          int32
+	index         int32 // usual and index are those of the node
+	usual         usual
+	parent        int32 // the container that it is in
 	depth         int32 // of containers, itself included if it is one
 	elem          int32 // the place of its elements, for an array that is read
-	after, inside int32 // first edge from after its value, and from after its opening bracket
 	key, keyLen   int32 // in literals
 }
 
-const rootPlace = 1
+const (
+	missing   = -1 // no place
+	rootPlace = 1
+)
 
 type edge struct {
 	first, mask uint64 // the first eight bytes
@@ -91,7 +96,9 @@ func newAtlas(t *trie) *atlas {
 // addFixed adds the places of node n and of all below it.
 func (a *atlas) addFixed(t *trie, parent int32, n int32) int32 {
 	self := int32(len(a.places))
-	a.places = append(a.places, place{parent: parent, node: n, depth: a.places[parent].depth + 1})
+	a.places = append(a.places, place{
+		node: n, usual: t.nodes[n].usual, index: t.nodes[n].index, parent: parent, depth: a.places[parent].depth + 1,
+	})
 	for _, c := range t.children[n] {
 		id := a.addFixed(t, self, c.node)
 		if c.key == "[]" && t.nodes[n].array != 0 {

@@ -18,6 +18,9 @@ func word(src []byte, i int) uint64 {
 
 //go:noinline
 func shortWord(src []byte, i int) uint64 {
+	if i < len(src) && len(src) >= 8 { // the last eight bytes, without those before i
+		return le64(src[len(src)-8:]) >> (8 * uint(i+8-len(src)) & 63)
+	}
 	var w uint64
 	for j := len(src) - 1; j >= i; j-- {
 		w = w<<8 | uint64(src[j])
@@ -48,13 +51,12 @@ const (
 // It checks all that JSON asks (no control characters, escapes that exist) but UTF-8. On failure end is ^position.
 func scanString(src []byte, i int) (end int, flags uint8) {
 	var high uint64
-	for i+8 <= len(src) {
-		w := le64(src[i : i+8])
-		quote := w ^ '"'*ones
-		slash := w ^ '\\'*ones
-		// The lowest bit set marks the first quote, backslash or control character exactly; borrows can
-		// make false marks only above a true one.
-		stop := ((quote-ones)&^quote | (slash-ones)&^slash | (w-' '*ones)&^w) & highs
+	for {
+		w := word(src, i) // a zero from behind the end is a control character
+		// Turning a bit over that only tells ' ' from '"' puts the quote right behind the control characters, so one comparison
+		// finds both. The lowest bit set marks the first of them or of the backslashes exactly; borrows can make false marks only
+		// above a true one.
+		stop := ((w ^ 2*ones - ('"'^2+1)*ones) | (w ^ '\\'*ones - ones)) &^ w & highs
 		if stop == 0 {
 			high |= w
 			i += 8
@@ -63,13 +65,13 @@ func scanString(src []byte, i int) (end int, flags uint8) {
 		at := bits.TrailingZeros64(stop)
 		high |= w & (1<<(at&63) - 1)
 		i += at >> 3
-		if src[i] == '"' {
+		if i < len(src) && src[i] == '"' {
 			if high&highs != 0 {
 				flags |= hasHigh
 			}
 			return i, flags
 		}
-		if src[i] != '\\' {
+		if i >= len(src) || src[i] != '\\' {
 			return ^i, 0
 		}
 		if i = skipEscape(src, i); i < 0 {
@@ -77,31 +79,6 @@ func scanString(src []byte, i int) (end int, flags uint8) {
 		}
 		flags |= hasEscape
 	}
-	if high&highs != 0 {
-		flags |= hasHigh
-	}
-	return scanStringTail(src, i, flags)
-}
-
-func scanStringTail(src []byte, i int, flags uint8) (int, uint8) {
-	for i < len(src) {
-		switch c := src[i]; {
-		case c == '"':
-			return i, flags
-		case c == '\\':
-			if i = skipEscape(src, i); i < 0 {
-				return i, 0
-			}
-			flags |= hasEscape
-			continue
-		case c < ' ':
-			return ^i, 0
-		case c >= 0x80:
-			flags |= hasHigh
-		}
-		i++
-	}
-	return ^i, 0
 }
 
 // skipEscape returns the index behind the escape at src[i], or ^position.

@@ -32,10 +32,21 @@ type node struct {
 	// targets has everything that is read here.
 	field   int32
 	kind    Kind
-	text    bool // it is one plain String field and nothing else
-	numeric bool // the same for Number
+	usual   usual
+	index   int32 // of what usual says
 	targets []target
 }
+
+// usual says what is read of a node when it is one thing only, which spares most values the general way.
+type usual uint8
+
+const (
+	usualNone   usual = iota // nothing is read, or more than one thing, or something else
+	usualText                // a plain String field
+	usualNumber              // a plain Number field
+	usualTime                // a plain Time field
+	usualSlot                // a slot
+)
 
 type use uint8
 
@@ -173,7 +184,23 @@ func (t *trie) flatten(b *branch, path string) int32 {
 		}
 	}
 	t.nodes[self].end = int32(len(t.nodes))
-	plain := n.field >= 0 && len(b.below) == 0 && b.array == 0
-	t.nodes[self].text, t.nodes[self].numeric = plain && n.kind == String, plain && n.kind == Number
+	if len(b.below) == 0 && b.array == 0 {
+		t.nodes[self].usual, t.nodes[self].index = n.only()
+	}
 	return self
+}
+
+// only is what usual and index of a node without children are.
+func (n *node) only() (usual, int32) {
+	switch {
+	case n.field >= 0 && n.kind == String:
+		return usualText, n.field
+	case n.field >= 0 && n.kind == Number:
+		return usualNumber, n.field
+	case n.field >= 0 && n.kind == Time:
+		return usualTime, n.field
+	case len(n.targets) == 1 && n.targets[0].use == useSlot:
+		return usualSlot, n.targets[0].index
+	}
+	return usualNone, 0
 }
