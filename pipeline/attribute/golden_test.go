@@ -61,6 +61,7 @@ func TestFormat(t *testing.T) {
 		e(Spec{Kind: "tally", Window: "7d"}, "soup*2 tea@1h soup@1h", weighted("soup", 2), late(weighted("tea", 1), hour), late(weighted("soup", 1), hour)),
 		e(Spec{Kind: "session_start", Session: &SessionSpec{}}, "x x@1h", at(0, text("x")), at(hour, text("x"))),
 		e(Spec{Kind: "last", Of: String, Session: &SessionSpec{}}, "soup tea@1h", at(0, text("soup")), at(hour, text("tea"))),
+		e(Spec{Kind: "place", Places: somePlaces}, `x ""@1h`, at(0, text("x")), at(hour, text(""))),
 		e(Spec{Kind: "count", Session: &SessionSpec{Gap: 2 * hour, Longest: 3 * hour}}, "x x@1h x@2h", at(0, text("x")), at(hour, text("x")), at(2*hour, text("x"))),
 		e(Spec{Kind: "sequence", Sequence: &SequenceSpec{Steps: []StepSpec{{}, {Not: true, Within: hour}}, Keyed: true}}, "cart(soup) order(tea)@2h",
 			at(0, text("soup")), late(step(1, "tea"), 2*hour)),

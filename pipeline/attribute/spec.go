@@ -35,6 +35,8 @@ type Spec struct {
 	Session *SessionSpec
 	// Sequence is for sequence; its Limit is 200 occurrences by default, at most 2,000.
 	Sequence *SequenceSpec
+	// Places is for place and place_start.
+	Places *PlaceSpec
 	// Salt and Weights are for bucket; see NewBucket.
 	Salt    string
 	Weights []Weight
@@ -59,7 +61,7 @@ const MaxElement = 512
 // no state and is made by NewBucket.
 func Kinds() []string {
 	return []string{"avg", "bucket", "count", "distinct", "first", "first_at", "flag", "in_session", "last", "last_at",
-		"list", "max", "min", "sequence", "session_count", "session_end", "session_start", "set", "sum", "tally"}
+		"list", "max", "min", "place", "place_start", "sequence", "session_count", "session_end", "session_start", "set", "sum", "tally"}
 }
 
 // New returns the kind that spec describes. The error says what to change, in a recipe's words.
@@ -87,6 +89,9 @@ var (
 	inSessions = []string{"avg", "count", "distinct", "first", "first_at", "last", "last_at", "list", "max", "min", "sum", "tally"}
 )
 
+// ofPlaces are the kinds about where somebody is.
+var ofPlaces = []string{"place", "place_start"}
+
 // buildSession makes a kind that has a Session.
 func (s *Spec) buildSession() (Kind, error) {
 	var keep, window int64
@@ -112,6 +117,9 @@ func (s *Spec) buildSession() (Kind, error) {
 func (s *Spec) build() (Kind, error) {
 	if s.Kind == "sequence" {
 		return newSequence(s.Sequence, s.Limit)
+	}
+	if s.Places != nil {
+		return newPresence(s.Kind, s.Places)
 	}
 	if s.Session != nil {
 		return s.buildSession()
@@ -194,6 +202,8 @@ func (s *Spec) checkOptions() error {
 	switch {
 	case (s.Kind == "sequence") != (s.Sequence != nil):
 		return errors.New("only a sequence has steps, and it must have them")
+	case slices.Contains(ofPlaces, s.Kind) != (s.Places != nil):
+		return errors.New("only place and place_start are about places, and must say which")
 	case s.Session == nil && slices.Contains(ofSessions, s.Kind):
 		return errors.New("it has no session; say of which sessions it is")
 	case s.Session != nil && !slices.Contains(ofSessions, s.Kind) && !slices.Contains(inSessions, s.Kind):

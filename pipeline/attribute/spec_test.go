@@ -30,6 +30,9 @@ func TestNewRefuses(t *testing.T) {
 	f(Spec{Kind: "tally", Top: -3}, "top is -3; it must be 1 or more")
 	f(Spec{Kind: "set", Unique: true}, "it has no unique")
 	f(Spec{Kind: "sum", Precision: 12}, "it has no precision")
+	f(Spec{Kind: "place"}, "must say which")
+	f(Spec{Kind: "sum", Places: &PlaceSpec{}}, "only place and place_start")
+	f(Spec{Kind: "place", Places: &PlaceSpec{Timeout: 5}}, "a timeout is 1m to 30d")
 	f(Spec{Kind: "distinct", Precision: 15}, "precision is 15; it must be 8 to 14")
 	f(Spec{Kind: "sum", Salt: "x"}, "it has no salt and no weights")
 }
@@ -54,6 +57,9 @@ func TestKinds(t *testing.T) {
 		}
 		if name == "sequence" {
 			spec.Sequence = &SequenceSpec{Steps: []StepSpec{{}, {}}}
+		}
+		if slices.Contains(ofPlaces, name) {
+			spec.Places = &PlaceSpec{}
 		}
 		k := mustNew(t, spec)
 		if k.Name() != name || k.FixedSize()%8 != 0 {

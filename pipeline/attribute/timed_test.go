@@ -68,6 +68,9 @@ func windowsAndSessions() map[string]Spec {
 		"session/distinct": {Kind: "distinct", Precision: 8, Session: halfHour},
 		"session/tally":    {Kind: "tally", Session: halfHour},
 		"session/list":     {Kind: "list", Session: &SessionSpec{Gap: 2 * hour, Longest: 6 * hour}},
+
+		"place":       {Kind: "place", Places: somePlaces},
+		"place_start": {Kind: "place_start", Places: somePlaces},
 	}
 }
 
@@ -80,6 +83,9 @@ func timedOracle(spec Spec, ins []Input, now int64) any {
 	}
 	if spec.Session != nil {
 		return sessionOracle(spec, ins, now)
+	}
+	if spec.Places != nil {
+		return placeOracle(spec, ins, now, MaxReports)
 	}
 	var all, inside []Input
 	for _, in := range ins {
