@@ -82,12 +82,21 @@ type Namespace struct {
 	Normalise func(dst, value []byte) (out []byte, ok bool)
 }
 
+// Location is a string field that stands in no message: it is worked out from two numbers that do.
+type Location struct {
+	Field               int // index in Schema.Fields; its Path is empty
+	Latitude, Longitude int // the same, of the numbers, in degrees
+	// Find is the id of the place there, nil for none. The bytes do not change.
+	Find func(latitude, longitude float64) []byte
+}
+
 // Schema is what the cookbook wants of events. It is immutable.
 type Schema struct {
 	Types      []string    // event types that the cookbook names
 	Fields     []Field     // what it reads
 	Arrays     [][]string  // paths of the arrays it goes through, without the "[]"
 	Namespaces []Namespace // strongest first, at most 64
+	Locations  []Location  // fields that are worked out
 	// Reads says by Event.Type what is read of events of that type: what is wrong with anything else is passed over, and it
 	// is Absent. Nil: everything is read of every type.
 	Reads []Reads

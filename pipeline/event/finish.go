@@ -2,6 +2,7 @@ package event
 
 import (
 	"fmt"
+	"math"
 
 	"dashi/pipeline/identity"
 )
@@ -23,7 +24,24 @@ func (d *Decoder) finish(fallbackMillis int64, e *Event) *Rejected {
 	if r := d.eventTime(fallbackMillis, e); r != nil {
 		return r
 	}
+	if len(d.schema.Locations) > 0 {
+		d.locate(e)
+	}
 	return d.identifiers(e)
+}
+
+// locate fills the fields that say where the event was.
+func (d *Decoder) locate(e *Event) {
+	for i := range d.schema.Locations {
+		l := &d.schema.Locations[i]
+		latitude, longitude := &e.Values[l.Latitude], &e.Values[l.Longitude]
+		if latitude.Kind != Number || longitude.Kind != Number {
+			continue
+		}
+		if id := l.Find(math.Float64frombits(latitude.Bits), math.Float64frombits(longitude.Bits)); id != nil {
+			e.Values[l.Field] = Value{Kind: String, Str: id}
+		}
+	}
 }
 
 // slotText is the text of a slot that must be a string. Missing, null and "" are nil.
