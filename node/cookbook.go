@@ -127,13 +127,13 @@ func readSources(files []string) ([]recipe.Source, error) {
 		}
 		sources = append(sources, recipe.Source{Name: f, Text: text})
 	}
-	return readModels(sources)
+	return readData(sources)
 }
 
-// readModels adds the files of the models that the recipes name. One that is not there is for check to report, at its place.
-func readModels(sources []recipe.Source) ([]recipe.Source, error) {
+// readData adds the files that the recipes name. One that is not there is for check to report, at its place.
+func readData(sources []recipe.Source) ([]recipe.Source, error) {
 	for _, s := range slices.Clone(sources) {
-		for _, name := range recipe.ModelFiles(s) {
+		for _, name := range recipe.DataFiles(s) {
 			if slices.ContainsFunc(sources, func(o recipe.Source) bool { return o.Name == name }) {
 				continue
 			}
@@ -142,7 +142,7 @@ func readModels(sources []recipe.Source) ([]recipe.Source, error) {
 				continue
 			}
 			if err != nil {
-				return nil, fmt.Errorf("cannot read model: %w", err)
+				return nil, fmt.Errorf("cannot read a file of a recipe: %w", err)
 			}
 			sources = append(sources, recipe.Source{Name: name, Text: text})
 		}

@@ -44,7 +44,7 @@ func checkCommand() *cobra.Command {
 		if format != "json" {
 			recipes := 0
 			for _, s := range sources {
-				if !recipe.IsModel(s.Name) {
+				if !recipe.IsData(s.Name) {
 					recipes++
 				}
 			}

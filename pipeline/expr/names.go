@@ -7,7 +7,7 @@ import (
 )
 
 // eventRoots are the names that are never anything but parts of an event.
-var eventRoots = map[string]bool{"type": true, "time": true, "item": true, "properties": true, "traits": true, "context": true}
+var eventRoots = map[string]bool{"type": true, "time": true, "item": true, "properties": true, "traits": true, "context": true, "places": true}
 
 // celWords are the reserved words of CEL's grammar.
 var celWords = []string{"as", "break", "const", "continue", "else", "false", "for", "function", "if", "import", "in",

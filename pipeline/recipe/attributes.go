@@ -52,6 +52,7 @@ func (c *compiler) stored(i int, e *entry, kind string, a *Attribute) bool {
 	errorsBefore := c.errors
 	of := expr.AnyType
 	var steps *attribute.SequenceSpec
+	var where *places
 	s := c.sessionOf(e)
 	if s != nil {
 		if s.entry.bad {
@@ -63,6 +64,11 @@ func (c *compiler) stored(i int, e *entry, kind string, a *Attribute) bool {
 	case "in_session", "session_start", "session_end", "session_count":
 	case "sequence":
 		steps = c.sequence(i, e)
+	case "place", "place_start":
+		if where = c.placesOf(e); where == nil {
+			return false
+		}
+		c.addReports(i, e, where)
 	case "flag":
 		c.addRules(i, e, kind, value(e.node, "raise"), attribute.Add, false, &of)
 		c.addRules(i, e, kind, value(e.node, "lower"), attribute.Remove, false, &of)
@@ -86,10 +92,13 @@ func (c *compiler) stored(i int, e *entry, kind string, a *Attribute) bool {
 	}
 	spec := c.spec(e, kind, of, s)
 	spec.Sequence = steps
+	if where != nil {
+		spec.Places = &where.spec
+	}
 	k, err := attribute.New(spec)
 	if err != nil {
 		at := value(e.node, "kind")
-		for _, name := range []string{"window", "bucket", "steps"} {
+		for _, name := range []string{"window", "bucket", "steps", "places"} {
 			if n := value(e.node, name); n != nil {
 				at = n
 			}
@@ -324,6 +333,14 @@ func (c *compiler) definition(i int, a *Attribute) uint64 {
 	writeNode(h, e.node, true)
 	if s := c.sessionOf(e); s != nil {
 		writeNode(h, s.entry.node, true)
+	}
+	if p := c.placesOf(e); p != nil {
+		for _, key := range []string{"on", "latitude", "longitude", "timeout"} { // another place changes nothing about the others
+			if n := value(p.entry.node, key); n != nil {
+				h.WriteString(key)
+				writeNode(h, n, true)
+			}
+		}
 	}
 	if z := c.zones[e.doc]; z != nil && content(e.node, "window") != "" {
 		h.WriteString(" zone " + z.Name())

@@ -230,7 +230,7 @@ func (c *compiler) conditions(e *entry, d *audience.Definition) bool {
 			what = []string{"`enter`", "`leave`"}[i] + " of " + quote(e.name)
 		}
 		x := c.compile(e.doc, n, what, where{attributes: true, all: true, clock: true, wakes: true}, expr.BoolType)
-		if x == nil {
+		if x == nil || !c.askConsent(e, n, x.Attributes, x.Purposes, []string{"begin its condition with `consent.%s && `", "begin it with `!consent.%s || `"}[i]) {
 			return false
 		}
 		all = append(all, x)
@@ -363,12 +363,20 @@ func (c *compiler) activation(e *entry) {
 			a.Include = append(a.Include, i)
 		}
 	}
+	read, asked := slices.Clone(a.Include), []int(nil)
+	if a.Attribute >= 0 {
+		read = append(read, a.Attribute)
+	}
 	if n := value(e.node, "where"); n != nil {
 		x := c.compile(e.doc, n, "`where` of "+quote(e.name), where{event: a.Trigger == OnEvent, attributes: true, all: true, clock: true}, expr.BoolType)
 		if x == nil {
 			return
 		}
 		a.Where, a.Fields, a.whereReadsEvent = x.Bool, x.Fields, x.UsesEvent
+		asked, read = x.Purposes, append(read, x.Attributes...)
+	}
+	if !c.askConsent(e, e.key, read, append(asked, a.Requires...), "add `requires: %s`") {
+		return
 	}
 	pace, paced := c.pace(e, &a)
 	if a.Pace = pace; good && paced {

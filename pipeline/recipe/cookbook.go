@@ -43,7 +43,8 @@ type compiler struct {
 	// building and done are for attributes and audiences that read each other, by name.
 	building []string
 	done     map[string]bool
-	used     []string // models that a recipe names
+	used     []string // files that a recipe names
+	places   []places
 }
 
 // symbol is an attribute or an audience by name.
@@ -71,6 +72,7 @@ func Compile(sources []Source) (*Program, []Diagnostic) {
 	c.collect()
 	c.namePurposes()
 	c.compileSessions()
+	c.compilePlaces()
 	c.compileStored()
 	c.layOut()
 	c.compileReading()
@@ -79,7 +81,7 @@ func Compile(sources []Source) (*Program, []Diagnostic) {
 	c.compileConsent()
 	c.compileActivations()
 	c.compileMappings()
-	c.leftModels()
+	c.leftData()
 	c.finish()
 
 	found := c.sorted()
@@ -111,7 +113,7 @@ func (c *compiler) parseAll() {
 			c.add(Diagnostic{File: s.Name, Message: "the file is given twice"})
 			continue
 		}
-		if IsModel(s.Name) {
+		if IsData(s.Name) {
 			continue
 		}
 		d := parse(s, &c.findings)
@@ -251,6 +253,7 @@ func (c *compiler) declareFields() {
 			c.report(e.doc, e.key, "field "+quote(e.name)+" cannot be: "+quote(clash)+" says that there is something else", "see "+other.place())
 		}
 	}
+	c.namePlaces()
 	c.builder.seal()
 }
 
@@ -334,6 +337,11 @@ func (p *Program) reads(t int) event.Reads {
 	for i := range p.Activations {
 		if a := &p.Activations[i]; a.Trigger == OnEvent && (a.Type == t || a.Type < 0) {
 			r.Fields = append(r.Fields, a.Fields...)
+		}
+	}
+	for i := range p.Schema.Locations {
+		if l := &p.Schema.Locations[i]; slices.Contains(r.Fields, l.Field) {
+			r.Fields = append(r.Fields, l.Latitude, l.Longitude)
 		}
 	}
 	slices.Sort(r.Fields)

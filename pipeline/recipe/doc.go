@@ -22,6 +22,7 @@
 //	zone: NAME                                                           # of days, weeks and months in windows
 //	purposes: {NAME: PATH | {from, on, granted, withdrawn}}
 //	sessions: {NAME: {on, where, gap, longest}}
+//	places: {NAME: {on, latitude, longitude, timeout, consent, file, table}}
 //	attributes: {NAME: {kind, description, ...}}                         # on, where, each, value, by; or rules; window, bucket; session; steps; model, inputs
 //	audiences: {NAME: CONDITION | {when, description, emit, requires}}
 //	activations: {NAME: {on: {enter|exit|change|event}, where, requires, include, delay, hold, key, once, cap, cooldown, quiet}}

@@ -6,6 +6,7 @@ import (
 	"dashi/pipeline/attribute"
 	"dashi/pipeline/expr"
 	"dashi/pipeline/identity"
+	"dashi/pipeline/place"
 )
 
 // The grammar of a recipe file, version 0. Everything that a file may hold is in this table: parsing,
@@ -85,6 +86,11 @@ func ofSession(extra ...key) []key {
 	return append([]key{k}, extra...)
 }
 
+// ofPlaces are the keys of a kind about where somebody is.
+func ofPlaces() []key {
+	return []key{{name: "places", doc: "Which places: a name under places.", required: true, shape: textShape("A name under places.")}}
+}
+
 // opposed are the keys of a kind with two operations.
 func opposed(up, upDoc, down, downDoc string, extra ...key) []key {
 	return []key{
@@ -152,6 +158,8 @@ var attributeShape = &shape{
 			{name: "keep", doc: "Forget occurrences that are older than the newest by this; up to limit they are kept without it.", shape: lengthShape},
 			limitKey(attribute.DefaultSequence, attribute.MaxSequence),
 		}},
+		{"place", "The place where somebody is, by the latest report of a position; absent elsewhere, and when the report is older than the time-out.", ofPlaces()},
+		{"place_start", "Since when somebody is there, exact but for a sixteenth of the time-out.", ofPlaces()},
 		{"bucket", "One of several variants, chosen for good by a hash of the profile's identifier: an A/B test.", []key{
 			{name: "salt", doc: "Another salt makes another choice. Without it, the attribute's name.", shape: textShape("Any text.")},
 			{name: "weights", doc: "How many parts each variant gets.", required: true, shape: &shape{is: mapOf, names: plainName,
@@ -174,6 +182,23 @@ var sessionShape = &shape{is: object, def: "session", doc: "When events make one
 	{name: "where", doc: "Only events for which this condition on the event holds, such as those of one source.", shape: expressionShape("A CEL condition.")},
 	{name: "gap", doc: "How long nothing must happen for the session to be over; 30m without it.", shape: textShape("A number of s, m, h or d.")},
 	{name: "longest", doc: "No session is longer; 12h without it.", shape: textShape("A number of s, m, h or d.")},
+}}
+
+var placesShape = &shape{is: object, def: "places", doc: "A table of places, and how events say where they happened.", keys: []key{
+	describedKey,
+	{name: "on", doc: "The events that say where somebody is: every event with a position without it.", shape: onShape},
+	{name: "latitude", doc: "The field that holds it, in degrees; " + latitudePath + " without it.", shape: textShape("The path of a number.")},
+	{name: "longitude", doc: "The field that holds it, in degrees; " + longitudePath + " without it.", shape: textShape("The path of a number.")},
+	{name: "timeout", doc: "Without another report somebody is there no longer after this; 1h without it.", shape: textShape("A number of m, h or d.")},
+	{name: "consent", doc: "The purpose that every condition must ask for which reads where somebody is.", shape: textShape("A purpose.")},
+	{name: "file", doc: "A CSV file with the columns id, latitude, longitude and radius (metres), or a GeoJSON FeatureCollection; relative to the recipe.", shape: textShape("A path such as stores.csv.")},
+	{name: "table", doc: "Places by id. Where they overlap, the first counts; those of the file come before.", shape: &shape{is: mapOf, names: anyName, of: &shape{
+		is: object, def: "place", doc: "A circle or a polygon.", keys: []key{
+			{name: "latitude", doc: "Of the centre, in degrees.", shape: &shape{is: number, min: -90, max: 90}},
+			{name: "longitude", doc: "Of the centre, in degrees.", shape: &shape{is: number, min: -180, max: 180}},
+			{name: "radius", doc: "In metres.", shape: &shape{is: number, min: 1, max: place.MaxRadius}},
+			{name: "polygon", doc: "The corners, each as [longitude, latitude] as in GeoJSON.", shape: &shape{is: listOf, of: &shape{is: listOf, of: &shape{is: number, min: -180, max: 180}}}},
+		}}}},
 }}
 
 var audienceShape = &shape{
@@ -288,6 +313,7 @@ var recipeShape = &shape{is: object, doc: "One recipe of the cookbook.", keys: [
 		of: &shape{is: text, doc: "The type.", words: []string{"string", "number", "bool", "time"}}}},
 	{name: "purposes", doc: "What people consent to.", shape: &shape{is: mapOf, names: identifier, empty: true, of: purposeShape}},
 	{name: "sessions", doc: "Runs of activity, which attributes can be about.", shape: &shape{is: mapOf, names: identifier, empty: true, of: sessionShape}},
+	{name: "places", doc: "Where things happen; expressions over events then read places.NAME.", shape: &shape{is: mapOf, names: identifier, empty: true, of: placesShape}},
 	{name: "attributes", doc: "What is known about each person, computed from events.", shape: &shape{is: mapOf, names: identifier, empty: true, of: attributeShape}},
 	{name: "audiences", doc: "Named conditions; a profile is in or out.", shape: &shape{is: mapOf, names: identifier, empty: true, of: audienceShape}},
 	{name: "activations", doc: "Events that leave because something changed, besides the transitions of audiences.", shape: &shape{is: mapOf, names: identifier, empty: true, of: activationShape}},
@@ -310,6 +336,7 @@ const (
 	maxBlocked     = 10_000 // patterns of one namespace
 	maxTypes       = 4096
 	maxFields      = 1000
+	maxPlaceTables = 64
 	maxExpression  = expr.MaxSource // bytes
 	maxDiagnostics = 100            // beyond them nobody reads on
 )

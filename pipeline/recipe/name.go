@@ -12,7 +12,7 @@ var reserved = []string{
 	"as", "break", "const", "continue", "else", "false", "for", "function", "if", "import", "in", "let", "loop",
 	"namespace", "null", "package", "return", "true", "var", "void", "while",
 	// what an expression reads
-	"anonymousId", "channel", "consent", "context", "event", "groupId", "item", "messageId", "name", "now",
+	"anonymousId", "channel", "consent", "context", "event", "groupId", "item", "messageId", "name", "now", "places",
 	"previousId", "profile", "properties", "row", "time", "timestamp", "traits", "type", "userId",
 }
 

@@ -1,7 +1,8 @@
 package recipe
 
 import (
-	"path"
+	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -73,6 +74,9 @@ func (c *compiler) compilePlaces() {
 		if table := c.placeTable(e); table != nil {
 			p.spec.IDs = table.IDs()
 			at.find = finder(table)
+			if _, err := attribute.New(attribute.Spec{Kind: "place", Places: &p.spec}); err != nil {
+				c.report(e.doc, e.key, "the places "+quote(e.name)+": "+err.Error(), "")
+			}
 		}
 		if e.bad = c.errors > before; !e.bad {
 			c.builder.locations[placeRoot+e.name] = at
@@ -150,12 +154,12 @@ func (c *compiler) placeTable(e *entry) *place.Table {
 
 // placeFile reads the file that n names.
 func (c *compiler) placeFile(e *entry, n *yaml.Node) ([]place.Place, bool) {
-	text, ok := c.data(e, n, "file of places", maxDataBytes)
-	if !ok {
-		return nil, false
-	}
 	if !place.IsFile(n.Value) {
 		c.report(e.doc, n, "the file of places "+quote(n.Value)+" ends neither in .csv nor in .geojson", "")
+		return nil, false
+	}
+	text, good := c.data(e, n, "file of places")
+	if !good {
 		return nil, false
 	}
 	list, err := place.Read(n.Value, text)
@@ -226,7 +230,7 @@ func (c *compiler) placesOf(e *entry) *places {
 	return nil
 }
 
-// report of a position: the place there, "" where there is none, nothing without a position.
+// addReports adds the rule by which attribute i hears of positions: the place there, "" where there is none, nothing without a position.
 func (c *compiler) addReports(i int, e *entry, p *places) {
 	ref, _ := c.builder.field(placeRoot + p.entry.name)
 	l := c.builder.schema.Locations[slices.IndexFunc(c.builder.schema.Locations, func(l event.Location) bool { return l.Field == ref.Index })]
@@ -240,8 +244,8 @@ func (c *compiler) addReports(i int, e *entry, p *places) {
 		}}})
 }
 
-// askConsent refuses what reads where somebody is and does not ask whether it may.
-func (c *compiler) askConsent(e *entry, n *yaml.Node, what string, attributes, purposes []int) bool {
+// askConsent refuses what reads where somebody is and does not ask whether it may. Advice is how to ask, with %s for the purpose.
+func (c *compiler) askConsent(e *entry, n *yaml.Node, attributes, purposes []int, advice string) bool {
 	for _, i := range attributes {
 		a := &c.attributes[i]
 		if kind := content(a.node, "kind"); kind != "place" && kind != "place_start" {
@@ -252,29 +256,18 @@ func (c *compiler) askConsent(e *entry, n *yaml.Node, what string, attributes, p
 			continue
 		}
 		purpose := c.program.Purposes[p.purpose]
-		c.report(e.doc, n, "the "+what+" reads "+quote(a.name)+" and does not ask for the consent to "+quote(purpose)+" that "+quote(p.entry.name)+" wants",
-			"add `consent."+purpose+" && ` to its condition")
+		c.report(e.doc, n, "the "+e.what+" "+quote(e.name)+" reads "+quote(a.name)+" and does not ask for the consent to "+quote(purpose)+" that "+quote(p.entry.name)+" wants",
+			fmt.Sprintf(advice, purpose))
 		return false
 	}
 	return true
 }
 
-// dataName is the source that a recipe means by the name of a file: relative to where the recipe is.
-func dataName(recipe, file string) string { return path.Join(path.Dir(recipe), file) }
-
-// data finds the text of a file that a recipe names.
-func (c *compiler) data(e *entry, n *yaml.Node, what string, most int) ([]byte, bool) {
-	name := dataName(e.doc.source.Name, n.Value)
-	i := slices.IndexFunc(c.program.Sources, func(s Source) bool { return s.Name == name })
-	if i < 0 {
-		c.report(e.doc, n, "there is no "+what+" "+quote(n.Value), "the path is relative to the recipe: put the file there")
-		return nil, false
+// closestPlaces is the hint for a table that is not there.
+func closestPlaces(path string, known map[string]location) string {
+	names := slices.Sorted(maps.Keys(known))
+	if hint := closest(path, names); hint != "" {
+		return "did you mean " + quote(hint) + "?"
 	}
-	c.used = append(c.used, name)
-	text := c.program.Sources[i].Text
-	if len(text) > most {
-		c.report(e.doc, n, "the "+what+" "+quote(n.Value)+" is over "+strconv.Itoa(most>>20)+" MB", "the whole cookbook travels in one entry of the log")
-		return nil, false
-	}
-	return text, true
+	return "declare them under places, as in `" + strings.TrimPrefix(path, placeRoot) + ": {file: stores.csv}`"
 }

@@ -32,7 +32,7 @@ func TestGuide(t *testing.T) {
 
 // Every name that expressions reserve is refused as a name.
 func TestReserved(t *testing.T) {
-	for _, name := range []string{"now", "consent", "type", "time", "item", "properties", "traits", "context", "true", "in", "null", "var"} {
+	for _, name := range []string{"now", "consent", "type", "time", "item", "properties", "traits", "context", "places", "true", "in", "null", "var"} {
 		if !expr.Reserved(name) {
 			t.Errorf("%s is not reserved by expr: this test is out of date", name)
 		}

@@ -17,6 +17,9 @@ type schemaBuilder struct {
 	// declared are those that recipes add, in their order.
 	declared []string
 
+	// locations are the fields that tables of places give, by path.
+	locations map[string]location
+
 	schema event.Schema
 	types  map[string]int // name to 1 + index
 	fields map[string]int
@@ -24,7 +27,7 @@ type schemaBuilder struct {
 }
 
 func newSchemaBuilder() *schemaBuilder {
-	b := &schemaBuilder{known: map[string]event.Kind{}, types: map[string]int{}, fields: map[string]int{}, arrays: map[string]int{}}
+	b := &schemaBuilder{known: map[string]event.Kind{}, locations: map[string]location{}, types: map[string]int{}, fields: map[string]int{}, arrays: map[string]int{}}
 	specKinds(func(path, kind string) { b.known[path] = fieldKinds[kind] })
 	return b
 }
@@ -98,6 +101,9 @@ func (b *schemaBuilder) field(path string) (expr.FieldRef, bool) {
 		ref.Index = i
 		return ref, true
 	}
+	if l, ok := b.locations[path]; ok {
+		return b.location(path, l), true
+	}
 	f := event.Field{Path: splitPath(path), Kind: kind}
 	if repeated {
 		f.Array = b.array(before)
@@ -106,6 +112,23 @@ func (b *schemaBuilder) field(path string) (expr.FieldRef, bool) {
 	b.fields[path] = ref.Index
 	b.schema.Fields = append(b.schema.Fields, f)
 	return ref, true
+}
+
+// location is how a field that says in which place an event happened is found.
+type location struct {
+	latitude, longitude string // paths
+	find                func(latitude, longitude float64) []byte
+}
+
+// location registers such a field, and what it is found by.
+func (b *schemaBuilder) location(path string, l location) expr.FieldRef {
+	latitude, _ := b.field(l.latitude)
+	longitude, _ := b.field(l.longitude)
+	ref := expr.FieldRef{Index: len(b.schema.Fields), Kind: event.String}
+	b.fields[path] = ref.Index
+	b.schema.Fields = append(b.schema.Fields, event.Field{Kind: event.String})
+	b.schema.Locations = append(b.schema.Locations, event.Location{Field: ref.Index, Latitude: latitude.Index, Longitude: longitude.Index, Find: l.find})
+	return ref
 }
 
 // array registers an array as read and returns 1 + its index.
@@ -175,6 +198,11 @@ func (r *reader) field(path string) (expr.FieldRef, bool) {
 	}
 	if rest, ok := strings.CutPrefix(path, "item."); ok {
 		return r.b.field(r.each + "[]." + rest)
+	}
+	if name, ok := strings.CutPrefix(path, placeRoot); ok && r.b.locations[path].find == nil {
+		r.path, r.explain = path, "there are no places "+quote(name)
+		r.hint = closestPlaces(path, r.b.locations)
+		return expr.FieldRef{}, false
 	}
 	if ref, ok := r.b.field(path); ok {
 		return ref, true

@@ -2,7 +2,6 @@ package recipe
 
 import (
 	"math"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,45 +15,10 @@ import (
 	"dashi/pipeline/score"
 )
 
-// A score is a derived attribute that a model computes. The model is a file beside the recipe, and a source of the cookbook like the
-// recipes, so that every replica has it.
+// A score is a derived attribute that a model computes.
 
 // maxScoreInputs bounds the numbers that are gathered on the stack for one score.
 const maxScoreInputs = 128
-
-// maxModelBytes bounds one model: it travels in one entry of the log with the rest of the cookbook.
-const maxModelBytes = 4 << 20
-
-// IsModel says whether a source is the file of a model rather than a recipe.
-func IsModel(name string) bool {
-	ext := path.Ext(name)
-	return ext == ".json" || ext == ".txt"
-}
-
-// ModelFiles are the names of the model files that a recipe refers to, as sources of the cookbook are named: relative to where
-// the recipe is. Whoever reads recipes from disk hands these in as well.
-func ModelFiles(s Source) []string {
-	var f findings
-	d := parse(s, &f)
-	if d.root == nil {
-		return nil
-	}
-	var names []string
-	attributes := value(d.root, "attributes")
-	if attributes == nil || attributes.Kind != yaml.MappingNode {
-		return nil
-	}
-	for i := 1; i < len(attributes.Content); i += 2 {
-		if n := attributes.Content[i]; content(n, "kind") == "score" && content(n, "model") != "" {
-			if name := modelName(s.Name, content(n, "model")); !slices.Contains(names, name) {
-				names = append(names, name)
-			}
-		}
-	}
-	return names
-}
-
-func modelName(recipe, model string) string { return path.Join(path.Dir(recipe), model) }
 
 // scoreInput is one input of a model, and the expression that gives it.
 type scoreInput struct {
@@ -67,20 +31,12 @@ type scoreInput struct {
 // model finds and loads the model of an attribute.
 func (c *compiler) model(e *entry) (*score.Model, []byte) {
 	n := value(e.node, "model")
-	name := modelName(e.doc.source.Name, n.Value)
-	if !IsModel(name) {
+	if !isModel(n.Value) {
 		c.report(e.doc, n, "the model "+quote(n.Value)+" ends neither in .json nor in .txt", "LightGBM writes .txt or .json, XGBoost and dashi train .json")
 		return nil, nil
 	}
-	i := slices.IndexFunc(c.program.Sources, func(s Source) bool { return s.Name == name })
-	if i < 0 {
-		c.report(e.doc, n, "there is no model "+quote(n.Value), "the path is relative to the recipe: put the file there")
-		return nil, nil
-	}
-	c.used = append(c.used, name)
-	text := c.program.Sources[i].Text
-	if len(text) > maxModelBytes {
-		c.report(e.doc, n, "the model "+quote(n.Value)+" is over "+strconv.Itoa(maxModelBytes>>20)+" MB", "train it with fewer trees or leaves")
+	text, good := c.data(e, n, "model")
+	if !good {
 		return nil, nil
 	}
 	m, err := score.Load(text)
@@ -93,16 +49,6 @@ func (c *compiler) model(e *entry) (*score.Model, []byte) {
 		return nil, nil
 	}
 	return m, text
-}
-
-// leftModels warns of models that no recipe names.
-func (c *compiler) leftModels() {
-	for _, s := range c.program.Sources {
-		if IsModel(s.Name) && !slices.Contains(c.used, s.Name) {
-			c.add(Diagnostic{File: s.Name, Line: 1, Column: 1, Severity: Warning, Message: "no recipe uses this model",
-				Hint: "an attribute with kind: score names it; a recipe's own name ends in .yml"})
-		}
-	}
 }
 
 // scoreInputs finds the expression of each input: what the recipe says, or the attribute of the same name.

@@ -105,7 +105,7 @@ func TestScoreRefuses(t *testing.T) {
 	if p, found := Compile([]Source{{Name: "a.yml", Text: []byte("recipe: a\n")}, {Name: "m.json", Text: []byte(logisticModel)}}); p == nil || len(found) != 1 || !strings.Contains(found[0].Message, "no recipe uses") {
 		t.Errorf("%v", found)
 	}
-	if got := ModelFiles(scored(scoredRecipe)[0]); !slices.Equal(got, []string{"shop/models/buy.json"}) {
+	if got := DataFiles(scored(scoredRecipe)[0]); !slices.Equal(got, []string{"shop/models/buy.json"}) {
 		t.Errorf("models %v", got)
 	}
 }
