@@ -71,7 +71,7 @@ func restoreCopy(t testing.TB, s *Shard) *Shard {
 	if _, err := snap.WriteTo(&buf); err != nil {
 		t.Fatal(err)
 	}
-	r, err := Restore(&buf, testSettings())
+	r, err := Restore(&buf, s.settings)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +103,7 @@ func TestSnapshotWhileApplying(t *testing.T) {
 		t.Fatal(err)
 	}
 	snap.Release()
-	r, err := Restore(&buf, testSettings())
+	r, err := Restore(&buf, s.settings)
 	if err != nil {
 		t.Fatal(err)
 	}

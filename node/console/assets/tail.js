@@ -27,13 +27,16 @@ function close() {
   source = null;
 }
 
+// Colours of transitions.
+const KINDS = { enter: 'enter', exit: 'exit', change: 'change', event: 'event', session_start: 'enter', session_end: 'exit' };
+
 function row(data) {
   const a = JSON.parse(data);
   const name = a.audience || a.activation;
-  const detail = [a.activation !== name ? a.activation : '', a.attribute, a.type].filter(Boolean).join(', ');
+  const detail = [a.activation !== name ? a.activation : '', a.attribute, a.session, a.type].filter(Boolean).join(', ');
   const what = el('td', {}, name);
   if (detail) what.append(' ', el('span', { className: 'note' }, detail));
-  const kind = ['enter', 'exit', 'change', 'event'].includes(a.transition) ? a.transition : '';
+  const kind = KINDS[a.transition] || '';
   return el('tr', {}, el('td', { title: `event time ${a.event_time}` }, clock(a.at)), el('td', { className: kind }, a.transition), what, el('td', {}, profileLink(a.profile)));
 }
 
