@@ -17,60 +17,67 @@ import (
 	"pgregory.net/rapid"
 )
 
-// crowd is the shards under test. What one has to tell another arrives at once.
-type crowd struct {
-	t       *rapid.T
+// fleet is the shards under test. What one has to tell another arrives at once.
+type fleet struct {
+	t       checker
 	tb      testing.TB
+	round   string // in the names of people: with another their homes are others
 	shards  []*Shard
 	program *recipe.Program
 	decoder *event.Decoder
 	offset  int64
 }
 
-func newCrowd(t *rapid.T, tb testing.TB, shards int) *crowd {
-	c := &crowd{t: t, tb: tb}
+// checker is a *rapid.T or a *testing.T.
+type checker interface {
+	Fatal(...any)
+	Fatalf(string, ...any)
+}
+
+func newFleet(t checker, tb testing.TB, shards int) *fleet {
+	f := &fleet{t: t, tb: tb}
 	for i := range shards {
 		s := testSettings()
-		s.Compile = func([]recipe.Source) (*recipe.Program, []recipe.Diagnostic) { return c.program, nil }
+		s.Compile = func([]recipe.Source) (*recipe.Program, []recipe.Diagnostic) { return f.program, nil }
 		if s.Self = i; shards > 1 {
 			s.Home = func(hash uint64) int { hi, _ := bits.Mul64(hash, uint64(shards)); return int(hi) }
 		}
-		c.shards = append(c.shards, New(s))
+		f.shards = append(f.shards, New(s))
 	}
-	return c
+	return f
 }
 
-func (c *crowd) close() {
-	for _, s := range c.shards {
+func (f *fleet) close() {
+	for _, s := range f.shards {
 		s.Close()
 	}
 }
 
 // all applies an entry everywhere, and what follows from it.
-func (c *crowd) all(entry []byte, now int64) {
-	for _, s := range c.shards {
-		c.accept(s.Apply(entry))
+func (f *fleet) all(entry []byte, now int64) {
+	for _, s := range f.shards {
+		f.accept(s.Apply(entry))
 	}
-	c.deliver(now)
+	f.deliver(now)
 }
 
-func (c *crowd) accept(r *Result) {
+func (f *fleet) accept(r *Result) {
 	if r.Outcome != Accepted {
-		c.t.Fatalf("%s: %s", r.Outcome, r.Detail)
+		f.t.Fatalf("%s: %s", r.Outcome, r.Detail)
 	}
 }
 
-func (c *crowd) use(text string, now int64) {
+func (f *fleet) use(text string, now int64) {
 	sources := readInline("random.yml", text)
 	program, found := recipe.Compile(sources)
 	if program == nil {
-		c.t.Fatalf("%v\n%s", found, text)
+		f.t.Fatalf("%v\n%s", found, text)
 	}
-	c.program, c.decoder = program, event.NewDecoder(program.Schema, event.DefaultLimits)
-	c.all(AppendCookbook(nil, now, sources), now)
+	f.program, f.decoder = program, event.NewDecoder(program.Schema, event.DefaultLimits)
+	f.all(AppendCookbook(nil, now, sources), now)
 }
 
-func (c *crowd) tick(now int64) { c.all(AppendTick(nil, now), now) }
+func (f *fleet) tick(now int64) { f.all(AppendTick(nil, now), now) }
 
 // deedText is the message of a deed of the people of one round.
 func deedText(d deed, round string) string {
@@ -80,40 +87,40 @@ func deedText(d deed, round string) string {
 		time.UnixMilli(d.at).UTC().Format(time.RFC3339Nano), d.total)
 }
 
-func (c *crowd) apply(now int64, deeds ...deed) {
+func (f *fleet) apply(now int64, deeds ...deed) {
 	var texts []string
 	for _, d := range deeds {
-		texts = append(texts, deedText(d, ""))
+		texts = append(texts, deedText(d, f.round))
 	}
-	c.feed(now, texts...)
+	f.feed(now, texts...)
 }
 
 // feed gives every shard the messages of those who are at home there.
-func (c *crowd) feed(now int64, texts ...string) {
-	last := c.offset + int64(len(texts)) - 1
-	for i, s := range c.shards {
+func (f *fleet) feed(now int64, texts ...string) {
+	last := f.offset + int64(len(texts)) - 1
+	for i, s := range f.shards {
 		var b Batch
 		var e event.Event
-		b.Begin(c.program.Hash, Stream{Topic: [16]byte{9}}, c.offset-1)
+		b.Begin(f.program.Hash, Stream{Topic: [16]byte{9}}, f.offset-1)
 		for k, text := range texts {
-			if err := c.decoder.Decode([]byte(text), now, &e); err != nil {
-				c.t.Fatal(err)
+			if err := f.decoder.Decode([]byte(text), now, &e); err != nil {
+				f.t.Fatal(err)
 			}
-			if len(c.shards) == 1 || s.settings.Home(e.Hash) == i {
-				b.Add(c.offset+int64(k), &e)
+			if len(f.shards) == 1 || s.settings.Home(e.Hash) == i {
+				b.Add(f.offset+int64(k), &e)
 			}
 		}
-		c.accept(s.Apply(b.Seal(last, now)))
+		f.accept(s.Apply(b.Seal(last, now)))
 	}
-	c.offset = last + 1
-	c.deliver(now)
+	f.offset = last + 1
+	f.deliver(now)
 }
 
 // deliver takes messages to where they belong until there are none.
-func (c *crowd) deliver(now int64) {
+func (f *fleet) deliver(now int64) {
 	for under := true; under; {
 		under = false
-		for i, s := range c.shards {
+		for i, s := range f.shards {
 			type way struct {
 				to    int
 				first uint64
@@ -127,32 +134,32 @@ func (c *crowd) deliver(now int64) {
 			for _, w := range ways {
 				under = true
 				var m Messages
-				m.Begin(i, c.program.Hash, w.first)
+				m.Begin(i, f.program.Hash, w.first)
 				s.EachMessage(w.to, w.first, func(_ uint64, message []byte) bool { m.Add(message); return true })
-				c.accept(c.shards[w.to].Apply(bytes.Clone(m.Seal(now))))
-				c.accept(s.Apply(AppendPeerAcks(nil, now, PeerAck{Peer: w.to, Position: c.shards[w.to].PeerMark(i)})))
+				f.accept(f.shards[w.to].Apply(bytes.Clone(m.Seal(now))))
+				f.accept(s.Apply(AppendPeerAcks(nil, now, PeerAck{Peer: w.to, Position: f.shards[w.to].PeerMark(i)})))
 			}
 		}
 	}
 }
 
 // restart restores one of the shards from a snapshot.
-func (c *crowd) restart() {
-	i := rapid.IntRange(0, len(c.shards)-1).Draw(c.t, "restarted")
-	restored := restoreCopy(c.tb, c.shards[i])
-	c.shards[i].Close()
-	c.shards[i] = restored
+func (f *fleet) restart(t *rapid.T) {
+	i := rapid.IntRange(0, len(f.shards)-1).Draw(t, "restarted")
+	restored := restoreCopy(f.tb, f.shards[i])
+	f.shards[i].Close()
+	f.shards[i] = restored
 }
 
-func (c *crowd) transitions() (seen []string) {
-	for _, s := range c.shards {
-		seen = append(seen, transitionsOf(c.t, s, "")...)
+func (f *fleet) transitions() (seen []string) {
+	for _, s := range f.shards {
+		seen = append(seen, transitionsOf(f.t, s, f.round)...)
 	}
 	return seen
 }
 
 // transitionsOf are those that wait in a shard, of the people of one round.
-func transitionsOf(t interface{ Fatal(...any) }, s *Shard, round string) (seen []string) {
+func transitionsOf(t checker, s *Shard, round string) (seen []string) {
 	s.Outbox(0, func(_ uint64, _, payload []byte) bool {
 		var a struct {
 			Profile, Audience, Transition string
@@ -172,10 +179,10 @@ func transitionsOf(t interface{ Fatal(...any) }, s *Shard, round string) (seen [
 	return seen
 }
 
-func (c *crowd) check() {
-	for _, s := range c.shards {
+func (f *fleet) check() {
+	for _, s := range f.shards {
 		if err := s.Check(); err != nil {
-			c.t.Fatal(err)
+			f.t.Fatal(err)
 		}
 	}
 }

@@ -27,7 +27,8 @@ func TestTimeAgainstOracle(t *testing.T) {
 func timeAgainstOracle(t *testing.T) func(*rapid.T) {
 	return func(rt *rapid.T) {
 		b := drawBook(rt)
-		c := newCrowd(rt, t, rapid.SampledFrom([]int{1, 3}).Draw(rt, "shards"))
+		c := newFleet(rt, t, rapid.SampledFrom([]int{1, 3}).Draw(rt, "shards"))
+		c.round = rapid.SampledFrom([]string{"", "x", "y", "z"}).Draw(rt, "round")
 		defer c.close()
 		c.use(b.recipe(), begin)
 		o := newOracle(b)
@@ -37,7 +38,7 @@ func timeAgainstOracle(t *testing.T) func(*rapid.T) {
 			now = d.now
 			switch rapid.IntRange(0, 9).Draw(rt, "meanwhile") {
 			case 0:
-				c.restart()
+				c.restart(rt)
 			case 1, 2:
 				c.tick(now)
 			case 3:
@@ -87,7 +88,7 @@ func eventClockAndWallClock(t *testing.T) func(*rapid.T) {
 		b := drawBook(rt)
 		deeds := drawHistory(rt, false, true)
 		end := deeds[len(deeds)-1].now + 150*second
-		wall := newCrowd(rt, t, 1)
+		wall := newFleet(rt, t, 1)
 		defer wall.close()
 		wall.use(b.recipe(), begin)
 		for _, d := range deeds {
@@ -95,7 +96,7 @@ func eventClockAndWallClock(t *testing.T) func(*rapid.T) {
 		}
 		wall.tick(end)
 
-		replay := newCrowd(rt, t, 1)
+		replay := newFleet(rt, t, 1)
 		defer replay.close()
 		today := begin + 1000*86400*second
 		replay.use(b.recipe(), today)
@@ -106,7 +107,7 @@ func eventClockAndWallClock(t *testing.T) func(*rapid.T) {
 			replay.apply(today, deeds[:n]...)
 			deeds = deeds[n:]
 			if rapid.IntRange(0, 3).Draw(rt, "restore") == 0 {
-				replay.restart()
+				replay.restart(rt)
 			}
 		}
 		if r := replay.shards[0].Apply(AppendClock(nil, today, false, 0)); r.Outcome != Refused {

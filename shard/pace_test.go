@@ -160,9 +160,11 @@ func TestPaceWhateverTheEntries(t *testing.T) {
   h: {on: {change: forgotten}}
 `
 	rapid.Check(t, func(rt *rapid.T) {
-		a, b := newCrowd(rt, t, 1), newCrowd(rt, t, rapid.SampledFrom([]int{1, 3}).Draw(rt, "shards"))
+		a, b := newFleet(rt, t, 1), newFleet(rt, t, rapid.SampledFrom([]int{1, 3}).Draw(rt, "shards"))
 		defer a.close()
 		defer b.close()
+		a.round = rapid.SampledFrom([]string{"", "x", "y", "z"}).Draw(rt, "round")
+		b.round = a.round
 		a.use(recipe, 1)
 		b.use(recipe, 1)
 		minute := 0
@@ -177,12 +179,13 @@ func TestPaceWhateverTheEntries(t *testing.T) {
 		}
 		for range rapid.IntRange(1, 20).Draw(rt, "events") {
 			tick(minute + rapid.IntRange(0, 12).Draw(rt, "wait"))
-			d := deed{who: rapid.IntRange(1, 2).Draw(rt, "who"), what: rapid.SampledFrom([]string{"Cart", "Order", "Visit"}).Draw(rt, "what"), at: at(),
+			d := deed{who: rapid.IntRange(1, 3).Draw(rt, "who"), what: rapid.SampledFrom([]string{"Cart", "Order", "Visit"}).Draw(rt, "what"), at: at(),
 				as: rapid.SampledFrom([]int{asUser, asUser, asVisitor, asBoth, asFamily}).Draw(rt, "as")}
 			a.apply(at(), d)
 			b.apply(at(), d)
+			b.check()
 			if rapid.IntRange(0, 5).Draw(rt, "restore") == 0 {
-				b.restart()
+				b.restart(rt)
 			}
 		}
 		tick(minute + 60)
@@ -198,8 +201,8 @@ func TestPaceWhateverTheEntries(t *testing.T) {
 	})
 }
 
-func (c *crowd) suppressed() (n [activation.Reasons]uint64) {
-	for _, s := range c.shards {
+func (f *fleet) suppressed() (n [activation.Reasons]uint64) {
+	for _, s := range f.shards {
 		for i, k := range s.counters.Suppressed {
 			n[i] += k
 		}
@@ -208,8 +211,8 @@ func (c *crowd) suppressed() (n [activation.Reasons]uint64) {
 }
 
 // left is what waits to be sent, by whom it is about and what.
-func (c *crowd) left() (left []string) {
-	for _, s := range c.shards {
+func (f *fleet) left() (left []string) {
+	for _, s := range f.shards {
 		left = append(left, leftOf(s)...)
 	}
 	slices.Sort(left)
