@@ -22,8 +22,8 @@ type Cursor = httpapi.Cursor
 type respBackend struct{ *Node }
 
 // Lookup does not wait for an identifier between two shards: the server asks again.
-func (b respBackend) Lookup(namespace, value []byte, fn func(*shard.View)) (found, moving bool) {
-	return b.lookupNow(namespace, value, fn)
+func (b respBackend) Lookup(namespace, value []byte, at int64, fn func(*shard.View)) (found, moving bool) {
+	return b.lookupNow(namespace, value, at, true, fn)
 }
 
 // Subscribe passes activations on.

@@ -27,7 +27,7 @@ var looks = sync.Pool{New: func() any { return new(look) }}
 // identifier between two shards is found nowhere for a moment: it is waited for, a little.
 func (n *Node) Lookup(namespace, value []byte, fn func(*shard.View)) bool {
 	for range followTries {
-		if found, moving := n.lookupNow(namespace, value, fn); found || !moving {
+		if found, moving := n.lookupNow(namespace, value, n.now(), false, fn); found || !moving {
 			return found
 		}
 		time.Sleep(followPause)
@@ -35,8 +35,8 @@ func (n *Node) Lookup(namespace, value []byte, fn func(*shard.View)) bool {
 	return false
 }
 
-// lookupNow is Lookup without waiting: moving says that the identifier is between two shards.
-func (n *Node) lookupNow(namespace, value []byte, fn func(*shard.View)) (found, moving bool) {
+// lookupNow is Lookup without waiting: moving says that the identifier is between two shards. at and bare are for the View.
+func (n *Node) lookupNow(namespace, value []byte, at int64, bare bool, fn func(*shard.View)) (found, moving bool) {
 	l := looks.Get().(*look)
 	defer looks.Put(l)
 	namespaces := n.cookbook.Load().Schema.Namespaces
@@ -52,7 +52,7 @@ func (n *Node) lookupNow(namespace, value []byte, fn func(*shard.View)) (found, 
 			}
 			value = l.value
 		}
-		l.view.At = n.now()
+		l.view.At, l.view.Bare = at, bare
 		return n.follow(l, namespace, value, identity.Hash(ns.Name, value), fn)
 	}
 	return false, false

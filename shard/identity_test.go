@@ -410,3 +410,40 @@ func TestLinkedLookupsDoNotAllocate(t *testing.T) {
 		}
 	}
 }
+
+// A bare look-up shows the same attributes and audiences, of a linked profile and of one that is alone, whatever the View showed before.
+func TestBareLookups(t *testing.T) {
+	w := newTown(t, linkedRecipe)
+	w.event("0 look a 0 anonymous_id:d")
+	w.event("1 look a 0 user_id:u anonymous_id:d email:m@x.example")
+	w.event("2 look a 0 user_id:alone")
+	full, bare := &View{}, &View{}
+	w.s.Lookup([]byte("user_id"), []byte("u"), identity.Hash("user_id", []byte("u")), bare)
+	bare.Bare = true
+	for _, id := range []string{"user_id:u", "anonymous_id:d", "user_id:alone", "email:m@x.example", "user_id:nobody"} {
+		ns, value, _ := strings.Cut(id, ":")
+		n, val, hash := []byte(ns), []byte(value), identity.Hash(ns, []byte(value))
+		found := w.s.Lookup(n, val, hash, full)
+		if w.s.Lookup(n, val, hash, bare) != found {
+			t.Fatalf("%s: found is %v only when not bare", id, found)
+		}
+		if !found {
+			continue
+		}
+		for i := range full.Fields() {
+			a, okA := full.AppendField(nil, i)
+			b, okB := bare.AppendField(nil, i)
+			if okA != okB || string(a) != string(b) {
+				t.Errorf("%s: %s is %q, bare %q", id, full.FieldName(i), a, b)
+			}
+		}
+		for i := range full.Program.Audiences {
+			if full.In(i) != bare.In(i) {
+				t.Errorf("%s: in audience %d: %v, bare %v", id, i, full.In(i), bare.In(i))
+			}
+		}
+		if bare.Version != full.Version || len(full.Identifiers) == 0 || len(bare.Identifiers) != 0 {
+			t.Errorf("%s: version %d, bare %d; %d identifiers, bare %d", id, full.Version, bare.Version, len(full.Identifiers), len(bare.Identifiers))
+		}
+	}
+}

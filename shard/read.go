@@ -62,7 +62,9 @@ func (s *Shard) lookup(to, k key, v *View) bool {
 			v.Moving = true
 			return false
 		}
-		s.view(rec, v)
+		if s.fill(rec, v); !v.Bare {
+			v.alone()
+		}
 		return true
 	}
 	v.read(segment)
@@ -83,8 +85,9 @@ func (s *Shard) lookup(to, k key, v *View) bool {
 	if rec.Version() == 0 {
 		return false
 	}
-	s.fill(rec, v)
-	v.name(n)
+	if s.fill(rec, v); !v.Bare {
+		v.name(n)
+	}
 	return true
 }
 
@@ -154,7 +157,7 @@ func (s *Shard) fill(rec profile.Record, v *View) {
 
 // fill fills in what stands in the record of a profile, as of now.
 func (v *View) fill(p *program, rec profile.Record, now int64) {
-	v.Program, v.rec = p.Program, rec
+	v.Program, v.rec, v.since, v.Identifiers = p.Program, rec, p.since, v.Identifiers[:0]
 	if cap(v.Env.Audiences) < p.words {
 		v.Env.Audiences = make([]uint64, p.words)
 	}
@@ -162,7 +165,6 @@ func (v *View) fill(p *program, rec profile.Record, now int64) {
 	v.Env.Event, v.Env.Now, v.Env.Item, v.Env.Scratch = nil, now, 0, v.Env.Scratch[:0]
 	p.env(&v.Env, rec)
 	v.Version = rec.Version()
-	v.since = rec.Segment(p.since)
 }
 
 // AudienceSize is the number of profiles in the audience with that index.

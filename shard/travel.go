@@ -73,7 +73,7 @@ func (r *Reader) read(src []byte, v *View) error {
 		return errMessage
 	}
 	v.fill(r.program, rec, now)
-	if len(v.since) != 8*audience.Bits(v.Env.Audiences).Count() {
+	if len(rec.Segment(v.since)) != 8*audience.Bits(v.Env.Audiences).Count() {
 		return errMessage
 	}
 	links, src, err := readBytes(src)

@@ -18,13 +18,16 @@ type View struct {
 	Env     expr.Env // State, Consent, Audiences, Hash and Now of the profile
 	// At is set by the reader: its clock, in milliseconds. Attributes that change with time are shown as of then, or as of the last
 	// entry if that is later.
-	At          int64
+	At int64
+	// Bare is set by the reader of a Lookup that asks for attributes and audiences only: Identifiers is empty, Refused says
+	// nothing, and AppendView and AppendJSON must not be asked for.
+	Bare        bool
 	Identifiers []Identifier
 	Version     uint64                      // updates of the profile so far
 	Refused     [len(identity.Verdicts)]int // links of its identifiers that a rule refused, by verdict
 	Next        Place                       // after a look-up that found nothing: where to ask
 	Moving      bool                        // after one that found nothing: the identifier is on its way here
-	since       []byte                      // little-endian int64 per audience the profile is in, in index order
+	since       int                         // the segment of rec with a little-endian int64 per audience the profile is in, in index order
 	namespaces  []string                    // the shard's
 	linked      component                   // that the profile is of
 	rec         profile.Record              // that it is read from
@@ -107,10 +110,10 @@ func (v *View) In(i int) bool { return audience.Bits(v.Env.Audiences).Has(i) }
 
 // EachAudience calls fn for every audience that the profile is in, with the instant it entered, in milliseconds.
 func (v *View) EachAudience(fn func(index int, since int64)) {
-	k := 0
+	k, since := 0, v.rec.Segment(v.since)
 	for i := range v.Program.Audiences {
 		if v.In(i) {
-			fn(i, int64(le64(v.since[8*k:])))
+			fn(i, int64(le64(since[8*k:])))
 			k++
 		}
 	}

@@ -8,10 +8,10 @@ import (
 
 // Backend is what the server needs of a node. All methods may be called concurrently and none may keep an argument.
 type Backend interface {
-	// Lookup calls fn with the profile of namespace:value, under the read lock of its shard, and says whether
-	// there is one. The value is as the client wrote it; the backend normalises it as the namespace says. It does not wait:
+	// Lookup calls fn with the profile of namespace:value as of at, in milliseconds, under the read lock of its shard, and says
+	// whether there is one. The View is bare. The value is as the client wrote it; the backend normalises it as the namespace says. It does not wait:
 	// moving says that the profile is on its way from one shard to another, and can be asked for again in a moment.
-	Lookup(namespace, value []byte, fn func(*shard.View)) (found, moving bool)
+	Lookup(namespace, value []byte, at int64, fn func(*shard.View)) (found, moving bool)
 	// Touch reads the memory that look-ups of these keys will need, so that the cache misses of many overlap. A key is
 	// namespace:value; those that are not one, or of which there is no profile, do no harm.
 	Touch(keys [][]byte)

@@ -106,7 +106,7 @@ func (f *fake) full(namespace, value string, in ...int) {
 	f.put(namespace, value, in, words...)
 }
 
-func (f *fake) Lookup(namespace, value []byte, fn func(*shard.View)) (found, moving bool) {
+func (f *fake) Lookup(namespace, value []byte, _ int64, fn func(*shard.View)) (found, moving bool) {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	if string(value) == "moving" && f.moving.Add(-1) >= 0 {

@@ -39,7 +39,7 @@ func (s *Session) lookup(key []byte, fn func(*shard.View)) (found, ok bool) {
 		return false, false
 	}
 	s.work--
-	found, moving := s.shared.backend.Lookup(namespace, value, fn)
+	found, moving := s.shared.backend.Lookup(namespace, value, s.now, fn)
 	if moving && !found && s.wait() {
 		return false, false
 	}
@@ -259,7 +259,7 @@ func (s *Session) typeOf(key []byte) (kind string, ok bool) {
 	if rest, ok := bytes.CutPrefix(key, []byte(audiencesPrefix)); ok {
 		if namespace, value, ok := cut(rest); ok {
 			s.count = 0
-			if s.shared.backend.Lookup(namespace, value, s.onSize); s.count > 0 {
+			if s.shared.backend.Lookup(namespace, value, s.now, s.onSize); s.count > 0 {
 				return "set", true
 			}
 		}

@@ -39,6 +39,7 @@ type Session struct {
 	out   []byte // what Handle will return
 	limit int    // length of out at which Handle returns
 	work  int    // what this Handle may still do, in look-ups
+	now   int64  // the clock, read once a Handle: milliseconds
 
 	// A command with many keys may take several Handles: at is the argument that it goes on with, 0 for a fresh one.
 	at      int
@@ -86,6 +87,7 @@ func newSession(sh *shared, id int64, remote string) *Session {
 // It keeps neither slice.
 func (s *Session) Handle(in, out []byte) (used int, answers []byte, next Next) {
 	s.out, s.limit, s.work = out, len(out)+s.shared.limits.OutputBytes, turnWork
+	s.now = time.Now().UnixMilli()
 	next = More
 	for next == More {
 		if s.next == len(s.ready) {
