@@ -65,13 +65,15 @@ type Source struct {
 	wake    context.CancelFunc // ends the poll that is under way
 	lastErr error
 
-	records []Record // scratch of deliver
+	paused  map[string]map[int32]bool // what the client has been told not to fetch; read's alone
+	records []Record                  // scratch of deliver
 }
 
 // claim is a stream that this member reads.
 type claim struct {
 	next      int64 // offset after the last one handed over
 	seek      int64 // where the handler wants to be, or -1
+	paused    bool  // the handler wants nothing for now
 	commit    int64 // what the handler asked to commit, next to read; -1 for nothing
 	committed int64 // what the broker has acknowledged; -1 when unknown
 }

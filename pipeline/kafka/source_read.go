@@ -13,7 +13,9 @@ import (
 // read polls and hands over until ctx is done or the session must end.
 func (s *Source) read(ctx context.Context, client *kgo.Client) error {
 	said := time.Time{}
+	s.paused = map[string]map[int32]bool{}
 	for ctx.Err() == nil {
+		s.applyPauses(client)
 		s.applySeeks(client)
 		fetches := s.poll(ctx, client)
 		err := s.handle(ctx, client, fetches)
@@ -92,7 +94,7 @@ func (s *Source) deliver(ctx context.Context, topic string, p *kgo.FetchPartitio
 	defer s.calls.Unlock()
 	s.mu.Lock()
 	stream, c := s.find(topic, p.Partition)
-	if c == nil || c.seek >= 0 { // revoked meanwhile, or the handler wants to be elsewhere
+	if c == nil || c.seek >= 0 || c.paused { // revoked meanwhile, or the handler wants to be elsewhere, or nothing
 		s.mu.Unlock()
 		return
 	}
@@ -228,4 +230,56 @@ func (s *Source) applySeeks(client *kgo.Client) {
 	}
 	s.mu.Unlock()
 	client.SetOffsets(to)
+}
+
+// Pause makes the stream stay where it is until Resume: nothing more is fetched, and what is on its way is dropped.
+func (s *Source) Pause(stream Stream) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c := s.claims[stream]; c != nil {
+		c.paused = true
+	}
+}
+
+// Resume makes the stream continue at offset. See Seek.
+func (s *Source) Resume(stream Stream, offset int64) {
+	s.mu.Lock()
+	if c := s.claims[stream]; c != nil {
+		c.paused = false
+	}
+	s.mu.Unlock()
+	s.Seek(stream, offset)
+}
+
+// applyPauses tells the client what to fetch and what not to, where that has changed. It remembers for itself what was paused when a partition is lost.
+func (s *Source) applyPauses(client *kgo.Client) {
+	pause, resume := map[string][]int32{}, map[string][]int32{}
+	s.mu.Lock()
+	want := map[string]map[int32]bool{}
+	for stream, c := range s.claims {
+		if !c.paused {
+			continue
+		}
+		if want[stream.Name] == nil {
+			want[stream.Name] = map[int32]bool{}
+		}
+		want[stream.Name][stream.Partition] = true
+		if !s.paused[stream.Name][stream.Partition] {
+			pause[stream.Name] = append(pause[stream.Name], stream.Partition)
+		}
+	}
+	s.mu.Unlock()
+	for topic, partitions := range s.paused {
+		for p := range partitions {
+			if !want[topic][p] {
+				resume[topic] = append(resume[topic], p)
+			}
+		}
+	}
+	if s.paused = want; len(pause) > 0 {
+		client.PauseFetchPartitions(pause)
+	}
+	if len(resume) > 0 {
+		client.ResumeFetchPartitions(resume)
+	}
 }

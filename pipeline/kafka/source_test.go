@@ -124,6 +124,42 @@ func TestSourceSeek(t *testing.T) {
 	h.wait("the next", func() bool { return h.count() == 161 })
 }
 
+// A stream that is paused stays where it is, whatever comes; the others go on. Resumed, it goes on where it is told.
+func TestSourcePause(t *testing.T) {
+	t.Parallel()
+	b := openBroker(t, "", Topic{Name: "a", Partitions: 2})
+	h := newRecorder(t)
+	s, _ := runSource(t, sourceSettings(b, "a"), h)
+	h.wait("both partitions", func() bool { next, _ := s.Status(); return len(next) == 2 })
+	p := openProducer(t, b.Settings(), "a")
+	first := Stream{}
+	produce(t, p, 0, 100)
+	h.wait("records", func() bool { return h.count() == 100 })
+	next, _ := s.Status()
+	for stream := range next {
+		if stream.Partition == 0 {
+			first = stream
+		}
+	}
+	had := next[first]
+	s.Pause(first)
+	s.Pause(Stream{Name: "other"})
+	produce(t, p, 100, 100)
+	end, err := s.EndOffsets(testContext(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.wait("those of the other", func() bool { return h.count() == 200-int(end[first]-had) })
+	if now, _ := s.Status(); now[first] != had || had == end[first] {
+		t.Errorf("the paused stream is at %d, was at %d, ends at %d", now[first], had, end[first])
+	}
+	h.mu.Lock()
+	h.next[first] = had - 1
+	h.mu.Unlock()
+	s.Resume(first, had-1)
+	h.wait("all of them, one again", func() bool { return h.count() == 201 })
+}
+
 // TestSourceSeekWhileReading drops what is on its way: each time the handler refuses, it gets the same records again.
 func TestSourceSeekWhileReading(t *testing.T) {
 	t.Parallel()
