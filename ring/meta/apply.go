@@ -155,12 +155,33 @@ func (c *PutCookbook) apply(s *State, now int64) *Rejection {
 	if len(c.Sources) == 0 || size > MaxCookbookBytes {
 		return reject(Invalid, "a cookbook of %d recipes and %d bytes; it has one or more, of %d bytes at most", len(c.Sources), size, MaxCookbookBytes)
 	}
-	next := Cookbook{Version: 1, At: now, Sources: c.Sources}
-	if last := s.Cookbook(); last != nil {
-		next.Version = last.Version + 1
+	last := s.Cookbook()
+	open := last != nil && last.Version != s.Switched // on its way
+	next := Cookbook{Version: c.Above + 1, At: now, Sources: c.Sources}
+	if last != nil {
+		next.Version = max(next.Version, last.Version+1)
 	}
-	kept := s.Cookbooks[max(0, len(s.Cookbooks)-KeepCookbooks+1):]
+	kept := s.Cookbooks
+	switch {
+	case c.Refused != "" && !open:
+		return reject(Invalid, "no cookbook is on its way")
+	case c.Refused != "":
+		s.Refused = Refusal{last.Version, c.Refused}
+		kept = kept[:len(kept)-1]
+	case open && c.Above <= last.Version:
+		return reject(Busy, "cookbook version %d is on its way", last.Version)
+	}
+	kept = kept[max(0, len(kept)-KeepCookbooks+1):]
 	s.Cookbooks = append(slices.Clone(kept), next)
+	return nil
+}
+
+func (c *CookbookSwitched) apply(s *State, _ int64) *Rejection {
+	last := s.Cookbook()
+	if last == nil || last.Version != c.Version {
+		return reject(Unknown, "cookbook version %d is not the last", c.Version)
+	}
+	s.Switched = c.Version
 	return nil
 }
 

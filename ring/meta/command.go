@@ -16,6 +16,7 @@ const (
 	kindPrefer   = 10
 	kindCookbook = 11
 	kindReplicas = 12
+	kindSwitched = 13
 )
 
 // Command is one change of the directory.
@@ -114,21 +115,30 @@ type Abandon struct{ Shard uint32 }
 // Prefer reorders the replicas of shards: the first should lead.
 type Prefer struct{ Shards []Placement }
 
-// PutCookbook puts another cookbook in force.
-type PutCookbook struct{ Sources []Source }
+// PutCookbook makes a cookbook the next version, to which the shards are to be switched. There is one at a time: it is rejected as Busy until
+// the last one is Switched, or refused by this command.
+type PutCookbook struct {
+	Sources []Source
+	Above   uint64 // the version is higher than this: what shards have that know more than the directory
+	Refused string // why a shard refuses the last one, in whose place this one comes; empty: none does
+}
+
+// CookbookSwitched says that all shards have the last cookbook.
+type CookbookSwitched struct{ Version uint64 }
 
 // SetReplicas changes how many replicas shards have.
 type SetReplicas struct{ Replicas int }
 
-func (*Found) kind() byte       { return kindFound }
-func (*Join) kind() byte        { return kindJoin }
-func (*Forget) kind() byte      { return kindForget }
-func (*Drain) kind() byte       { return kindDrain }
-func (*Place) kind() byte       { return kindPlace }
-func (*Formed) kind() byte      { return kindFormed }
-func (*Begin) kind() byte       { return kindBegin }
-func (*Advance) kind() byte     { return kindStep }
-func (*Abandon) kind() byte     { return kindAbandon }
-func (*Prefer) kind() byte      { return kindPrefer }
-func (*PutCookbook) kind() byte { return kindCookbook }
-func (*SetReplicas) kind() byte { return kindReplicas }
+func (*Found) kind() byte            { return kindFound }
+func (*Join) kind() byte             { return kindJoin }
+func (*Forget) kind() byte           { return kindForget }
+func (*Drain) kind() byte            { return kindDrain }
+func (*Place) kind() byte            { return kindPlace }
+func (*Formed) kind() byte           { return kindFormed }
+func (*Begin) kind() byte            { return kindBegin }
+func (*Advance) kind() byte          { return kindStep }
+func (*Abandon) kind() byte          { return kindAbandon }
+func (*Prefer) kind() byte           { return kindPrefer }
+func (*PutCookbook) kind() byte      { return kindCookbook }
+func (*SetReplicas) kind() byte      { return kindReplicas }
+func (*CookbookSwitched) kind() byte { return kindSwitched }

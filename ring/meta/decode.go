@@ -132,7 +132,9 @@ func readCommand(kind byte, r *reader) Command {
 	case kindPrefer:
 		return &Prefer{readAll(r, MaxShards, readPlacement)}
 	case kindCookbook:
-		return &PutCookbook{readAll(r, MaxRecipes, readSource)}
+		return &PutCookbook{Sources: readAll(r, MaxRecipes, readSource), Above: r.uint(1 << 61), Refused: r.text()}
+	case kindSwitched:
+		return &CookbookSwitched{r.uint(1 << 62)}
 	case kindReplicas:
 		return &SetReplicas{int(r.uint(MaxReplicas))}
 	}

@@ -53,7 +53,7 @@ func (d *Directory) Apply(entry []byte) Result {
 
 const (
 	magic   = "DASHIMETA"
-	version = 1
+	version = 2
 )
 
 // Snapshot is the state as bytes.
@@ -67,6 +67,8 @@ func (d *Directory) Snapshot() []byte {
 	body = appendAll(body, s.Shards, appendShard)
 	body = appendAll(body, s.Moves, appendMove)
 	body = appendAll(body, s.Cookbooks, appendCookbook)
+	body = appendUint(body, s.Switched)
+	body = appendText(appendUint(body, s.Refused.Version), s.Refused.Reason)
 	dst := append([]byte(magic), version)
 	dst = appendU64(dst, xxhash.Sum64(body))
 	return append(dst, body...)
@@ -91,6 +93,8 @@ func (d *Directory) Restore(src []byte) error {
 		Shards:    readAll(r, MaxShards, readShard),
 		Moves:     readAll(r, MaxShards, readMove),
 		Cookbooks: readAll(r, KeepCookbooks, readCookbook),
+		Switched:  r.uint(1 << 62),
+		Refused:   Refusal{Version: r.uint(1 << 62), Reason: r.text()},
 	}
 	if r.bad || len(r.src) > 0 {
 		return errors.New("cannot restore the directory: the snapshot does not end where it should")

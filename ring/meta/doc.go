@@ -16,7 +16,8 @@
 //	I5  A replica names the incarnation of its member: a member that lost its data comes back as another, and holds nothing.
 //	I6  A shard may be formed (its replicas found their group) only until that has happened once; from then on replicas only join.
 //	I7  A member that holds a replica, or is to, cannot be forgotten.
-//	I8  The same entries give the same bytes of Snapshot.
+//	I8  A cookbook is the next version only once all shards have the last one, or none has it and none ever will. A version is never used twice.
+//	I9  The same entries give the same bytes of Snapshot.
 //
 // Concurrency: a Directory belongs to its group; States are immutable and anybody's.
 package meta

@@ -92,5 +92,9 @@ func (c *Begin) appendTo(dst []byte) []byte {
 func (c *Advance) appendTo(dst []byte) []byte {
 	return append(appendUint(dst, uint64(c.Shard)), byte(c.To))
 }
-func (c *PutCookbook) appendTo(dst []byte) []byte { return appendAll(dst, c.Sources, appendSource) }
-func (c *SetReplicas) appendTo(dst []byte) []byte { return appendUint(dst, uint64(c.Replicas)) }
+func (c *PutCookbook) appendTo(dst []byte) []byte {
+	return appendText(appendUint(appendAll(dst, c.Sources, appendSource), c.Above), c.Refused)
+}
+
+func (c *CookbookSwitched) appendTo(dst []byte) []byte { return appendUint(dst, c.Version) }
+func (c *SetReplicas) appendTo(dst []byte) []byte      { return appendUint(dst, uint64(c.Replicas)) }

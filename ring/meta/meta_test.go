@@ -28,7 +28,8 @@ func life() []Command {
 		&Join{member(3)},
 		&Place{[]Placement{{0, []Replica{replica(1), replica(2)}}, {1, []Replica{replica(2), replica(1)}}}},
 		&Formed{[]uint32{0, 1}},
-		&PutCookbook{[]Source{{"shop.yml", []byte("audiences: []\n")}}},
+		&PutCookbook{Sources: []Source{{"shop.yml", []byte("audiences: []\n")}}},
+		&CookbookSwitched{1},
 		&Prefer{[]Placement{{1, []Replica{replica(1), replica(2)}}}},
 		&Drain{"n2", true},
 		&Begin{0, replica(3), replica(2)},
@@ -133,7 +134,9 @@ func TestRejections(t *testing.T) {
 	f(Invalid, &Prefer{[]Placement{{1, []Replica{replica(1), replica(1)}}}})
 	f(Unknown, &Prefer{[]Placement{{7, nil}}})
 	f(Invalid, &PutCookbook{})
-	f(Invalid, &PutCookbook{[]Source{{"a", bytes.Repeat([]byte("x"), MaxCookbookBytes)}}})
+	f(Invalid, &PutCookbook{Sources: []Source{{"a", bytes.Repeat([]byte("x"), MaxCookbookBytes)}}})
+	f(Invalid, &PutCookbook{Sources: []Source{{"a", nil}}, Refused: "it is in force"})
+	f(Unknown, &CookbookSwitched{9})
 	f(Invalid, &SetReplicas{0})
 
 	stale := Append(nil, d.State().Epoch-1, 0, &SetReplicas{1}) // I1
@@ -177,7 +180,10 @@ func draw(t *rapid.T) Command {
 	case 10:
 		return rapid.SampledFrom([]Command{&Abandon{shard}, &Prefer{placement}, &SetReplicas{i("n")}}).Draw(t, "other")
 	}
-	return &PutCookbook{[]Source{{"a", []byte{byte(i("text"))}}}}
+	if i("switched")%2 == 0 {
+		return &CookbookSwitched{uint64(i("version"))}
+	}
+	return &PutCookbook{Sources: []Source{{"a", []byte{byte(i("text"))}}}, Above: uint64(i("above"))}
 }
 
 func TestAnyHistory(t *testing.T) {
@@ -201,7 +207,7 @@ func TestAnyHistory(t *testing.T) {
 				t.Fatalf("%T was rejected and changed the state", c)
 			}
 			twin.Apply(Append(nil, epoch, 5, c))
-			if rapid.IntRange(0, 9).Draw(t, "restart") == 0 { // I8
+			if rapid.IntRange(0, 9).Draw(t, "restart") == 0 { // I9
 				snapshot := twin.Snapshot()
 				twin = Directory{}
 				if err := twin.Restore(snapshot); err != nil {
@@ -299,11 +305,42 @@ func TestCookbooksAreKept(t *testing.T) {
 	var d Directory
 	apply(t, &d, life()[0])
 	for i := range KeepCookbooks + 2 {
-		apply(t, &d, &PutCookbook{[]Source{{"a", []byte{byte(i)}}}})
+		apply(t, &d, &PutCookbook{Sources: []Source{{"a", []byte{byte(i)}}}})
+		apply(t, &d, &CookbookSwitched{uint64(i + 1)})
 	}
 	s := d.State()
 	if len(s.Cookbooks) != KeepCookbooks || s.Cookbook().Version != KeepCookbooks+2 || s.Cookbooks[0].Version != 3 {
 		t.Errorf("%d cookbooks, %d to %d", len(s.Cookbooks), s.Cookbooks[0].Version, s.Cookbook().Version)
+	}
+}
+
+// There is one cookbook on its way at a time. One that is refused gives its place to the one before, as a version of its own.
+func TestCookbooksOneAfterAnother(t *testing.T) {
+	var d Directory
+	put := func(text, refused string, above uint64) *Rejection {
+		return d.Apply(Append(nil, d.State().Epoch, 1, &PutCookbook{[]Source{{"a", []byte(text)}}, above, refused})).Rejected
+	}
+	apply(t, &d, life()[0])
+	apply(t, &d, &PutCookbook{Sources: []Source{{"a", []byte("one")}}})
+	if r := put("two", "", 0); r == nil || r.Reason != Busy {
+		t.Errorf("two at a time: %v", r)
+	}
+	apply(t, &d, &CookbookSwitched{1})
+	if r := put("two", "", 0); r != nil {
+		t.Fatal(r)
+	}
+	if in := d.State().InForce(); in == nil || in.Version != 1 {
+		t.Errorf("in force is %+v", in)
+	}
+	if r := put("one", "shard 3 says no", 0); r != nil {
+		t.Fatal(r)
+	}
+	s := d.State()
+	if s.Cookbook().Version != 3 || s.Refused != (Refusal{2, "shard 3 says no"}) || len(s.Cookbooks) != 2 {
+		t.Errorf("%+v, refused %+v", s.Cookbooks, s.Refused)
+	}
+	if r := put("one", "", 7); r != nil || d.State().Cookbook().Version != 8 {
+		t.Errorf("above 7 comes %d: %v", d.State().Cookbook().Version, r)
 	}
 }
 

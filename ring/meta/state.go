@@ -26,7 +26,9 @@ type State struct {
 	Members   []Member   // by id
 	Shards    []Shard    // by shard
 	Moves     []Move     // by shard
-	Cookbooks []Cookbook // oldest first; the last is in force
+	Cookbooks []Cookbook // oldest first; the last is the one that shards have, or are to have
+	Switched  uint64     // version that all shards have; 0: none yet
+	Refused   Refusal    // the last cookbook that was given up
 }
 
 // Settings of the whole cluster, given when it is founded. Replicas may change later.
@@ -107,6 +109,12 @@ type Cookbook struct {
 	Sources []Source
 }
 
+// Refusal is a cookbook that a shard could not be switched to. No shard was.
+type Refusal struct {
+	Version uint64 // 0: none
+	Reason  string
+}
+
 // Source is one recipe file.
 type Source struct {
 	Name string
@@ -132,12 +140,22 @@ func (s *State) Move(shard int) (*Move, bool) {
 	return nil, false
 }
 
-// Cookbook is the one in force; nil when there is none yet.
+// Cookbook is the last one, which is in force or on its way; nil when there is none yet.
 func (s *State) Cookbook() *Cookbook {
 	if len(s.Cookbooks) == 0 {
 		return nil
 	}
 	return &s.Cookbooks[len(s.Cookbooks)-1]
+}
+
+// InForce is the cookbook that all shards have; nil when there is none, or it is not kept any more.
+func (s *State) InForce() *Cookbook {
+	for i := range s.Cookbooks {
+		if s.Cookbooks[i].Version == s.Switched {
+			return &s.Cookbooks[i]
+		}
+	}
+	return nil
 }
 
 // Table is the placement as package ring sees it. A replica of an incarnation that its member has given up is not in it (I5).
