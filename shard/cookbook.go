@@ -22,9 +22,23 @@ import (
 // that both cookbooks have emits its transitions as usual; the first population of a new one is silent, because
 // nothing happened to those people.
 func (s *Shard) applyCookbook(body []byte, r *Result) {
-	sources, rest, err := readSources(body)
+	if len(body) < 9 || body[8] > 1 {
+		r.refuse("cookbook entry of %d bytes", len(body))
+		return
+	}
+	version, try := le64(body), body[8] == 1
+	sources, rest, err := readSources(body[9:])
 	if err != nil || len(rest) > 0 {
 		r.refuse("cookbook entry of %d bytes is damaged", len(body))
+		return
+	}
+	switch {
+	case version == 0:
+		version = s.version + 1
+	case version <= s.version: // it has been switched
+		return
+	case s.Held() != version:
+		r.Outcome = Stale
 		return
 	}
 	compiled, diagnostics := s.settings.compile(sources)
@@ -36,19 +50,24 @@ func (s *Shard) applyCookbook(body []byte, r *Result) {
 		r.refuse("%s", detail)
 		return
 	}
-	if s.program != nil && s.program.Hash == compiled.Hash {
+	same := s.program != nil && s.program.Hash == compiled.Hash
+	switch why := s.reordered(compiled); {
+	case why != "":
+		r.refuse("%s", why)
 		return
-	}
-	if s.peerBytes > 0 {
+	case try:
+		return
+	case s.peerBytes > 0 && !same:
 		r.Outcome, r.Detail = Full, "messages for other shards are on their way"
 		return
 	}
-	if why := s.reordered(compiled); why != "" {
-		r.refuse("%s", why)
-		return
+	if !same {
+		if s.held == nil {
+			s.wakeAll() // what was due under the old cookbook happens under it
+		}
+		s.migrate(s.derive(compiled))
 	}
-	s.wakeAll() // what was due under the old cookbook happens under it
-	s.migrate(s.derive(compiled))
+	s.version, s.held = version, nil
 }
 
 // derive computes what the shard needs besides the program itself, and gives new namespaces their numbers.
@@ -171,7 +190,7 @@ func (p *program) fragmentLayout() profile.Layout {
 
 // reordered says why a program cannot follow the present one: where components lie depends on the order of the namespaces in them.
 func (s *Shard) reordered(next *recipe.Program) string {
-	if s.program == nil || s.pointers.used == 0 && s.fragments.Len() == 0 {
+	if s.program == nil || sameRanks(s.program.Schema.Namespaces, next.Schema.Namespaces) || s.pointers.used == 0 && s.fragments.Len() == 0 {
 		return ""
 	}
 	last, used := -1, s.linkedNamespaces()

@@ -19,6 +19,7 @@ const (
 	kindMessages = 6
 	kindPeerAck  = 7
 	kindUnlink   = 8
+	kindHold     = 9
 )
 
 const (
@@ -98,11 +99,10 @@ func AppendClock(dst []byte, now int64, byEvents bool, to int64) []byte {
 	return binary.LittleEndian.AppendUint64(append(dst, mode), uint64(to))
 }
 
-// AppendCookbook appends the entry that puts a cookbook in force.
+// AppendCookbook appends the entry that puts a cookbook in force as the next version, at once: for a shard that has no others to agree with. See
+// AppendSwitch.
 func AppendCookbook(dst []byte, now int64, sources []recipe.Source) []byte {
-	dst = append(dst, kindCookbook)
-	dst = binary.LittleEndian.AppendUint64(dst, uint64(now))
-	return appendSources(dst, sources)
+	return AppendSwitch(dst, now, 0, false, sources)
 }
 
 // AppendUnlink appends the entry that says: these two identifiers, normalised, are never one person. It belongs to the home of either.

@@ -267,6 +267,7 @@ func (s *Shard) Stats() Stats {
 		OutboxFirst:   s.outbox.first,
 		OutboxNext:    s.outbox.next,
 		PeerBytes:     s.peerBytes,
+		Sent:          s.sent(),
 		Parked:        len(s.parked),
 		Pointers:      s.pointers.used,
 		RecentSince:   s.recent.since,
@@ -275,14 +276,19 @@ func (s *Shard) Stats() Stats {
 		TimerBytes:    s.timers.Bytes(),
 		Late:          s.now - min(s.first, s.now),
 	}
-	for i := range s.peers {
-		st.Sent += s.peers[i].out.next
-	}
 	st.RecentIDs, st.RecentBytes = s.recent.held()
 	if s.table != nil {
 		st.Profiles, st.Bytes = s.profiles(), s.table.Bytes()+s.fragments.Bytes()+s.pointers.held()
 	}
 	return st
+}
+
+// sent counts the messages for other shards, ever.
+func (s *Shard) sent() (n uint64) {
+	for i := range s.peers {
+		n += s.peers[i].out.next
+	}
+	return n
 }
 
 // Marks calls fn for the mark of every stream, in no particular order.

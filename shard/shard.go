@@ -60,22 +60,24 @@ const (
 	Full             // the outbox is full: send again later
 	Stale            // the batch was projected with another cookbook than the one in force: project again
 	Refused          // the entry cannot be understood, or the cookbook has errors: see Detail
+	Held             // a cookbook is being switched: send again later
 )
 
 func (o Outcome) String() string {
-	return [...]string{"accepted", "gap", "full", "stale", "refused"}[o]
+	return [...]string{"accepted", "gap", "full", "stale", "refused", "held"}[o]
 }
 
 // Result is the answer to one entry.
 type Result struct {
 	Outcome     Outcome
-	Mark        int64  // of the batch's stream, or the position of the next message of the peer, afterwards
-	Applied     int    // events applied
-	Repeated    int    // events dropped because their message id had been seen
-	Skipped     int    // events at or below the mark
-	Activations int    // entries added to the outbox
-	Messages    int    // messages added for other shards
-	Detail      string // for Refused
+	Mark        int64   // of the batch's stream, or the position of the next message of the peer, afterwards
+	Applied     int     // events applied
+	Repeated    int     // events dropped because their message id had been seen
+	Skipped     int     // events at or below the mark
+	Activations int     // entries added to the outbox
+	Messages    int     // messages added for other shards
+	Detail      string  // for Refused
+	Report      *Report // for an entry of AppendHold
 }
 
 // Counters count since the shard was made; they are part of the state.
@@ -114,6 +116,8 @@ type Shard struct {
 	timers   *timer.Queue // when profiles wake, by ordinal
 	expiries *timer.Queue // when profiles that expire may go
 	first    int64        // no timer is due before
+	version  uint64       // of the cookbook in force
+	held     *hold        // nil: none is on its way
 
 	program    *program
 	namespaces []string // the names behind profile.Record.Namespace, in order of first use
@@ -208,11 +212,17 @@ func (s *Shard) applyEntry(entry []byte, r *Result) {
 		return
 	}
 	now, body := int64(binary.LittleEndian.Uint64(entry[1:])), entry[entryHead:]
-	if !s.byEvents {
+	if !s.byEvents && s.held == nil {
 		s.now = max(s.now, min(now, maxNow))
 	}
-	s.wake()
+	if s.held == nil {
+		s.wake()
+	}
 	s.recent.expire(s.now)
+	if s.holdsOut(entry[0]) {
+		r.Outcome = Held
+		return
+	}
 	switch entry[0] {
 	case kindBatch:
 		s.applyBatch(body, r)
@@ -233,6 +243,8 @@ func (s *Shard) applyEntry(entry []byte, r *Result) {
 		s.applyPeerAcks(body, r)
 	case kindUnlink:
 		s.applyUnlink(body, r)
+	case kindHold:
+		s.applyHold(body, r)
 	default:
 		r.refuse("entry of unknown kind %d", entry[0])
 	}
@@ -268,6 +280,9 @@ func (s *Shard) applyBatch(body []byte, r *Result) {
 		r.Outcome = Gap
 		return
 	case last <= mark: // all of it is known: nothing to project, nothing to store
+		return
+	case last > s.Limit(stream):
+		r.Outcome = Held
 		return
 	case len(body) > 0 && (s.program == nil || s.program.Hash != hash):
 		r.Outcome = Stale

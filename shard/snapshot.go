@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 
 	"dashi/pipeline/audience"
@@ -21,8 +22,8 @@ import (
 )
 
 // Version 5 has components, fragments, pointers, and messages between shards. Those before it are not read: their profiles were of one
-// identifier each, and Kafka has the events.
-const snapshotVersion = 6
+// identifier each, and Kafka has the events. Version 7 has versions of cookbooks, and shards that are held.
+const snapshotVersion = 7
 
 var snapshotMagic = []byte("DASHISHARD")
 
@@ -71,7 +72,7 @@ func (s *Shard) appendHead(dst []byte) []byte {
 		dst = append(dst, 0)
 	}
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(s.first)) // not only what it is a bound of: it decides when the wheel moves
-	dst = s.appendMarks(dst)
+	dst = s.appendHold(s.appendMarks(dst))
 	for _, c := range s.counters.all() {
 		dst = binary.LittleEndian.AppendUint64(dst, *c)
 	}
@@ -96,14 +97,15 @@ func (c *Counters) all() []*uint64 {
 	return all
 }
 
-func (s *Shard) appendMarks(dst []byte) []byte {
-	streams := make([]Stream, 0, len(s.marks))
-	for stream := range s.marks {
-		streams = append(streams, stream)
-	}
-	slices.SortFunc(streams, func(a, b Stream) int {
+// streams are those that have a mark, ascending.
+func (s *Shard) streams() []Stream {
+	return slices.SortedFunc(maps.Keys(s.marks), func(a, b Stream) int {
 		return cmp.Or(bytes.Compare(a.Topic[:], b.Topic[:]), cmp.Compare(a.Partition, b.Partition))
 	})
+}
+
+func (s *Shard) appendMarks(dst []byte) []byte {
+	streams := s.streams()
 	dst = binary.AppendUvarint(dst, uint64(len(streams)))
 	for _, stream := range streams {
 		dst = append(dst, stream.Topic[:]...)
@@ -243,6 +245,9 @@ func (s *Shard) restoreBody(src []byte) (hasTable bool, timers []byte, err error
 		stream.Partition = binary.LittleEndian.Uint32(src[16:])
 		s.marks[stream] = int64(le64(src[20:]))
 		src = src[28:]
+	}
+	if src, err = s.restoreHold(src); err != nil {
+		return false, nil, err
 	}
 	for _, c := range s.counters.all() {
 		if len(src) < 8 {

@@ -231,11 +231,11 @@ func (s *Shard) applyClock(body []byte, r *Result) {
 
 // Wake is the instant at which the shard needs an entry although nothing else happens, because timers are due; MinInt64: at
 // once. It may be too early for anything to happen. It is Never while the
-// outbox is full, because acknowledgements are entries, and with a clock of event times, because events are.
+// shard is held, and while the outbox is full, because acknowledgements are entries, and with a clock of event times, because events are.
 func (s *Shard) Wake() int64 {
 	first := min(s.first, s.expiries.Next())
 	switch {
-	case s.outbox.full() || first > s.now && s.byEvents:
+	case s.held != nil || s.outbox.full() || first > s.now && s.byEvents:
 		return expr.Never
 	case first <= s.now:
 		return math.MinInt64

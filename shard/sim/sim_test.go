@@ -140,6 +140,10 @@ func drawFacts(r *rand.Rand, n int) []fact {
 // history runs facts through a world and compares every identifier with the oracle.
 func history(t testing.TB, s Settings, facts []fact, want map[string]*person) {
 	d := event.NewDecoder(s.Program.Schema, event.DefaultLimits)
+	next := d
+	if s.Next != nil {
+		next = event.NewDecoder(s.Next.Schema, event.DefaultLimits)
+	}
 	w := New(s)
 	defer w.Close()
 	r := rand.New(rand.NewPCG(s.Seed, 2))
@@ -149,9 +153,9 @@ func history(t testing.TB, s Settings, facts []fact, want map[string]*person) {
 			continue
 		}
 		partition := r.IntN(s.Partitions)
-		w.Feed(partition, decode(t, d, f))
+		w.Feed(partition, decode(t, d, f), decode(t, next, f))
 		if r.IntN(8) == 0 { // the producer sends it twice
-			w.Feed(r.IntN(s.Partitions), decode(t, d, f))
+			w.Feed(r.IntN(s.Partitions), decode(t, d, f), decode(t, next, f))
 		}
 	}
 	cut := func() {

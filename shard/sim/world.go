@@ -19,6 +19,7 @@ type Settings struct {
 	Shards     int
 	Partitions int
 	Program    *recipe.Program
+	Next       *recipe.Program // that comes into force at some time; nil: none does
 	// Of a hundred steps so many lose a delivery, repeat one, delay one, crash a shard or take a snapshot of one.
 	Lose, Repeat, Delay, Crash, Snapshot int
 	Memory                               profile.Memory // of all shards
@@ -29,12 +30,16 @@ type World struct {
 	settings   Settings
 	random     *rand.Rand
 	shards     []*process
-	partitions [][]event.Event // with offsets from 0
-	fed        [][]int64       // by partition and shard: the last offset that was sent
+	partitions [][]fed   // with offsets from 0
+	fed        [][]int64 // by partition and shard: the last offset that was sent
+	change     shard.Switch
 	network    []delivery
 	steps      int
 	failure    error
 }
+
+// fed is one event, as both programs read it.
+type fed struct{ now, next event.Event }
 
 // process is a shard with its log.
 type process struct {
@@ -57,13 +62,18 @@ func New(s Settings) *World {
 	for i := range s.Shards {
 		settings := shard.DefaultSettings
 		settings.Self, settings.Memory = i, s.Memory
-		settings.Compile = func([]recipe.Source) (*recipe.Program, []recipe.Diagnostic) { return s.Program, nil }
+		settings.Compile = func(sources []recipe.Source) (*recipe.Program, []recipe.Diagnostic) {
+			if s.Next != nil && bytes.Equal(sources[0].Text, s.Next.Sources[0].Text) {
+				return s.Next, nil
+			}
+			return s.Program, nil
+		}
 		settings.Home = func(hash uint64) int { hi, _ := bits.Mul64(hash, uint64(s.Shards)); return int(hi) }
 		p := &process{settings: settings, shard: shard.New(settings), cut: make([]uint64, s.Shards)}
 		w.shards = append(w.shards, p)
 		w.apply(i, shard.AppendCookbook(nil, 1, s.Program.Sources))
 	}
-	w.partitions = make([][]event.Event, s.Partitions)
+	w.partitions = make([][]fed, s.Partitions)
 	for range s.Partitions {
 		fed := make([]int64, s.Shards)
 		for i := range fed {
@@ -81,9 +91,9 @@ func (w *World) Close() {
 	}
 }
 
-// Feed appends an event, which must own its bytes, to a partition.
-func (w *World) Feed(partition int, e event.Event) {
-	w.partitions[partition] = append(w.partitions[partition], e)
+// Feed appends an event, as Program and Next read it, to a partition. It must own its bytes.
+func (w *World) Feed(partition int, now, next event.Event) {
+	w.partitions[partition] = append(w.partitions[partition], fed{now, next})
 }
 
 // Unlink cuts two identifiers apart.
@@ -136,6 +146,9 @@ func (w *World) busy() bool {
 		return true
 	}
 	for _, p := range w.shards {
+		if w.settings.Next != nil && p.shard.Version() < 2 {
+			return true
+		}
 		waits := false
 		p.shard.Outgoing(func(int, uint64, uint64) { waits = true })
 		if waits {
@@ -158,6 +171,9 @@ func (w *World) step() {
 		w.crash(i)
 	} else if w.percent(w.settings.Snapshot) {
 		w.takeSnapshot(i)
+	}
+	if w.settings.Next != nil && w.percent(10) {
+		w.switchOver()
 	}
 	if w.random.IntN(2) == 0 || len(w.network) == 0 {
 		w.feed()
@@ -189,11 +205,20 @@ func (w *World) feed() {
 	at := open[w.random.IntN(len(open))]
 	events, prev := w.partitions[at.partition], w.fed[at.partition][at.shard]
 	last := min(prev+1+int64(w.random.IntN(8)), int64(len(events))-1)
+	stream := shard.Stream{Topic: [16]byte{1}, Partition: uint32(at.partition)}
+	knows := w.shards[w.random.IntN(len(w.shards))].shard // which cookbook is in force, and up to where events may go
+	if last = min(last, knows.Limit(stream)); last <= prev {
+		return
+	}
 	var b shard.Batch
-	b.Begin(w.settings.Program.Hash, shard.Stream{Topic: [16]byte{1}, Partition: uint32(at.partition)}, prev)
+	b.Begin(knows.Program().Hash, stream, prev)
 	for o := prev + 1; o <= last; o++ {
-		if w.shards[0].settings.Home(events[o].Hash) == at.shard {
-			b.Add(o, &events[o])
+		e := &events[o].now
+		if knows.Version() > 1 {
+			e = &events[o].next
+		}
+		if w.shards[0].settings.Home(e.Hash) == at.shard {
+			b.Add(o, e)
 		}
 	}
 	w.fed[at.partition][at.shard] = last
@@ -220,7 +245,7 @@ func (w *World) send(i int) {
 			return
 		}
 		var m shard.Messages
-		m.Begin(i, w.settings.Program.Hash, from)
+		m.Begin(i, p.shard.Program().Hash, from)
 		left := 1 + w.random.IntN(5)
 		p.shard.EachMessage(to, from, func(_ uint64, message []byte) bool {
 			m.Add(message)
@@ -252,12 +277,14 @@ func (w *World) deliver() {
 	r := w.apply(d.to, d.entry)
 	switch {
 	case d.from < 0 && r.Outcome == shard.Accepted:
-	case d.from < 0 && (r.Outcome == shard.Gap || r.Outcome == shard.Full):
+	case d.from < 0 && (r.Outcome == shard.Gap || r.Outcome == shard.Full || r.Outcome == shard.Stale || r.Outcome == shard.Held):
 		w.rewind(d.to)
 	case d.from >= 0 && (r.Outcome == shard.Accepted || r.Outcome == shard.Gap):
 		if mark := w.shards[d.to].shard.PeerMark(d.from); mark > 0 && !w.percent(w.settings.Lose) {
 			w.apply(d.from, shard.AppendPeerAcks(nil, int64(w.steps), shard.PeerAck{Peer: d.to, Position: mark}))
 		}
+	case d.from >= 0 && r.Outcome == shard.Stale: // one of the two has switched
+		clear(w.shards[d.from].cut)
 	default:
 		w.fail("%s: %s", r.Outcome, r.Detail)
 	}
