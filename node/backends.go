@@ -85,16 +85,6 @@ func (b httpBackend) Subscribe(after string, deliver func(id, name string, paylo
 	return b.hub.Subscribe(after, deliver)
 }
 
-// Cookbook is the recipes in force.
-func (b httpBackend) Cookbook() httpapi.Cookbook {
-	program := b.cookbook.Load()
-	c := httpapi.Cookbook{Hash: fmt.Sprintf("%016x", program.Hash)}
-	for _, s := range program.Sources {
-		c.Sources = append(c.Sources, httpapi.Source{Name: s.Name, Text: string(s.Text)})
-	}
-	return c
-}
-
 // Status is the state of the node.
 func (b httpBackend) Status(hashes bool) any { return b.Node.Status(hashes) }
 

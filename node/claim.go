@@ -28,6 +28,8 @@ type dataIdentity struct {
 	Founded bool `json:"founded,omitempty"`
 	// Opened says that the node has a replica of the directory, and a log that it must not lose.
 	Opened bool `json:"opened,omitempty"`
+	// Recipes is the hash of the recipes that a node by itself was given last.
+	Recipes string `json:"recipes,omitempty"`
 }
 
 // claim makes the data directory, or checks that it is this cluster's and has this number of shards. From then on no other process has it.

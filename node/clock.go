@@ -102,7 +102,7 @@ func (n *Node) SetClock(byEvents bool, to int64) (now int64, err error) {
 		}
 	}
 	for _, m := range n.members {
-		r, err := m.command(n.running, shard.AppendClock(nil, n.now(), byEvents, to))
+		r, err := m.patient(n.running, func() []byte { return shard.AppendClock(nil, n.now(), byEvents, to) })
 		if err != nil {
 			return 0, err
 		}

@@ -71,7 +71,7 @@ func (n *Node) governUntil(ctx context.Context, what string, done func(*meta.Sta
 
 // openShards opens a replica of every shard.
 func (n *Node) openShards() error {
-	memory, compile := profile.NewMemory(), compileOnce()
+	memory := profile.NewMemory()
 	s := n.directory.State()
 	if len(s.Shards) != n.settings.Shards {
 		return fmt.Errorf("cluster %s has %d shards, the settings of this node say %d: change shards to that", n.settings.Cluster, len(s.Shards), n.settings.Shards)
@@ -91,9 +91,9 @@ func (n *Node) openShards() error {
 			RecentIDs:    n.settings.Limits.RecentIDs,
 			Self:         i,
 			Home:         n.home,
-			Compile:      compile,
+			Compile:      n.compile,
 			Memory:       memory,
-		}, n.sooner)
+		}, n.sooner, n.turned)
 		var err error
 		if m.group, err = n.openGroup(m.id, m, members); err != nil {
 			return fmt.Errorf("cannot open shard %d: %w", i, err)
@@ -123,55 +123,13 @@ func (n *Node) readRecipes(sources []recipe.Source) (err error) {
 		}
 	}
 	if sources != nil {
-		program, diagnostics := recipe.Compile(sources)
+		program, diagnostics := n.compile(sources)
 		if program == nil {
 			return &CheckError{diagnostics}
 		}
 		n.recipes = program.Sources
 	}
 	return nil
-}
-
-// openCookbook waits until the cookbook of the directory is in force on every shard.
-func (n *Node) openCookbook(ctx context.Context) error {
-	if err := n.governUntil(ctx, "there is a cookbook", func(s *meta.State) bool { return s.Cookbook() != nil }); err != nil {
-		return err
-	}
-	if err := n.renew(ctx); err != nil {
-		return err
-	}
-	program, err := compileCookbook(n.directory.State().Cookbook())
-	if err != nil {
-		return err
-	}
-	if n.gossip == nil {
-		if err := n.settle(program); err != nil {
-			return err
-		}
-	}
-	tick := time.NewTicker(governInterval)
-	defer tick.Stop()
-	for {
-		behind := 0
-		for _, m := range n.members {
-			has, err := m.adopt(n, program)
-			if err != nil {
-				return err
-			}
-			if !has {
-				behind++
-			}
-		}
-		if behind == 0 {
-			n.cookbook.Store(newCookbook(program))
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("not open: %d shards have not switched to the cookbook: %w", behind, ctx.Err())
-		case <-tick.C:
-		}
-	}
 }
 
 // self is this node as the directory knows its replicas.

@@ -1,8 +1,6 @@
 package node
 
 import (
-	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,25 +8,23 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 
 	"dashi/node/recipetest"
 	"dashi/pipeline/event"
 	"dashi/pipeline/recipe"
 	"dashi/ring/meta"
-	"dashi/shard"
-	"dashi/shard/group"
 )
 
 // cookbook is the program in force, with its names indexed.
 type cookbook struct {
 	*recipe.Program
+	version   uint64
 	fields    map[string]int
 	audiences map[string]int
 }
 
-func newCookbook(p *recipe.Program) *cookbook {
-	c := &cookbook{Program: p, fields: map[string]int{}, audiences: map[string]int{}}
+func newCookbook(p *recipe.Program, version uint64) *cookbook {
+	c := &cookbook{Program: p, version: version, fields: map[string]int{}, audiences: map[string]int{}}
 	for i := range p.Attributes {
 		c.fields[p.Attributes[i].Name] = i
 	}
@@ -162,15 +158,6 @@ func (e *CheckError) Error() string {
 	return "the cookbook has errors:\n" + strings.TrimRight(b.String(), "\n")
 }
 
-// compileCookbook compiles what the directory has committed. It was compiled before it was, so an error means another version of dashi.
-func compileCookbook(c *meta.Cookbook) (*recipe.Program, error) {
-	program, diagnostics := recipe.Compile(recipeSources(c))
-	if program == nil {
-		return nil, fmt.Errorf("cannot use cookbook version %d of the cluster: %w", c.Version, &CheckError{diagnostics})
-	}
-	return program, nil
-}
-
 func recipeSources(c *meta.Cookbook) []recipe.Source {
 	sources := make([]recipe.Source, len(c.Sources))
 	for i, s := range c.Sources {
@@ -185,80 +172,6 @@ func putCookbook(sources []recipe.Source) *meta.PutCookbook {
 		c.Sources = append(c.Sources, meta.Source{Name: s.Name, Text: s.Text})
 	}
 	return c
-}
-
-// renew commits the recipes of a node by itself, if they have changed since they were last committed.
-func (n *Node) renew(ctx context.Context) error {
-	if n.recipes == nil || n.gossip != nil {
-		return nil
-	}
-	return n.change(ctx, func(s *meta.State) (meta.Command, error) {
-		c := putCookbook(n.recipes)
-		if slices.EqualFunc(c.Sources, s.Cookbook().Sources, func(a, b meta.Source) bool { return a.Name == b.Name && bytes.Equal(a.Text, b.Text) }) {
-			return nil, errNoCommand
-		}
-		return c, nil
-	})
-}
-
-// adopt puts a cookbook in force on the shard, if this replica leads. It says whether this replica has it.
-func (m *member) adopt(n *Node, program *recipe.Program) (has bool, err error) {
-	m.mu.RLock()
-	p := m.shard.Program()
-	m.mu.RUnlock()
-	if p != nil && p.Hash == program.Hash {
-		return true, nil
-	}
-	if !m.leads() {
-		return false, nil
-	}
-	r, err := m.propose(shard.AppendCookbook(nil, n.now(), program.Sources))
-	switch {
-	case errors.Is(err, group.ErrNotLeader) || errors.Is(err, group.ErrUnknown):
-		return false, nil // whoever leads now does it
-	case err != nil:
-		return false, fmt.Errorf("cannot switch shard %d to the cookbook: %w", m.id, err)
-	case r.Outcome != shard.Accepted:
-		return false, fmt.Errorf("cannot switch shard %d to the cookbook: %s", m.id, r.Detail)
-	}
-	return true, nil
-}
-
-// settle delivers what shards have for each other, before they are switched to another program: messages can only be read with the
-// one under which they were written. No events come in meanwhile.
-func (n *Node) settle(next *recipe.Program) error {
-	for moved := true; moved; {
-		moved = false
-		for _, c := range n.couriers {
-			if p := c.m.shard.Program(); p == nil || p.Hash == next.Hash {
-				continue
-			}
-			more, err := c.round(context.Background())
-			if err != nil {
-				return fmt.Errorf("cannot prepare for another cookbook: %w", err)
-			}
-			moved = moved || more
-		}
-	}
-	return nil
-}
-
-// compileOnce compiles the same sources once for all shards.
-func compileOnce() func([]recipe.Source) (*recipe.Program, []recipe.Diagnostic) {
-	var mu sync.Mutex
-	var sources []recipe.Source
-	var program *recipe.Program
-	var diagnostics []recipe.Diagnostic
-	return func(s []recipe.Source) (*recipe.Program, []recipe.Diagnostic) {
-		mu.Lock()
-		defer mu.Unlock()
-		same := slices.EqualFunc(s, sources, func(a, b recipe.Source) bool { return a.Name == b.Name && string(a.Text) == string(b.Text) })
-		if !same || sources == nil {
-			sources = slices.Clone(s)
-			program, diagnostics = recipe.Compile(s)
-		}
-		return program, diagnostics
-	}
 }
 
 // format is how the records of one topic are read.
@@ -292,6 +205,16 @@ func checkFormat(name string, p *recipe.Program) error {
 		return fmt.Errorf("decoder %q: no recipe has a mapping %q", name, mapping)
 	}
 	return fmt.Errorf("decoder %q is unknown: it is segment, msgpack or mapping:NAME", name)
+}
+
+// checkFormats says whether a cookbook has the decoders that the input topics need.
+func (n *Node) checkFormats(p *recipe.Program) error {
+	for _, in := range n.settings.Kafka.Inputs {
+		if err := checkFormat(in.Decoder, p); err != nil {
+			return fmt.Errorf("cannot read topic %q: %w", in.Topic, err)
+		}
+	}
+	return nil
 }
 
 func newDecoder(name string, p *recipe.Program) decoder {

@@ -32,6 +32,9 @@ const (
 	courierRetry = 100 * time.Millisecond
 )
 
+// errSwitching says that another shard reads messages under another cookbook, for a moment.
+var errSwitching = errors.New("a cookbook is being switched")
+
 // courier brings the messages of one shard to the others, while this replica leads it, in order and once, and tells the shard what has arrived. It is one
 // goroutine: run.
 type courier struct {
@@ -71,6 +74,8 @@ func (c *courier) run(ctx context.Context) {
 			case <-ctx.Done():
 			case <-tick.C:
 			}
+		case errors.Is(err, errSwitching):
+			pause(ctx, switchPause)
 		case err != nil:
 			text := fmt.Sprintf("messages of shard %d wait: %v", c.m.id, err)
 			if c.trouble.Swap(&text) == nil && ctx.Err() == nil {
@@ -112,6 +117,8 @@ func (c *courier) round(ctx context.Context) (more bool, err error) {
 			err = fmt.Errorf("cannot deliver to shard %d: %w", p.to, p.err)
 		case p.r.Outcome == shard.Accepted:
 			c.acks = append(c.acks, shard.PeerAck{Peer: p.to, Position: uint64(p.r.Mark)})
+		case p.r.Outcome == shard.Stale: // one of the two has another cookbook already
+			err = errSwitching
 		default:
 			err = fmt.Errorf("shard %d does not take them: %s %s", p.to, p.r.Outcome, p.r.Detail)
 		}

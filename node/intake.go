@@ -89,7 +89,8 @@ type input struct {
 	seen     int64   // the greatest read was, before it was set back: what is at or below has been counted, and its letters written
 	sent     []int64 // by shard: last offset of the newest batch proposed
 	progress []progress
-	resend   bool // a batch was not accepted: start again from the marks
+	resend   bool  // a batch was not accepted: start again from the marks
+	limit    int64 // up to which the shards take events, when that was last looked at: see steer
 }
 
 // progress is how far one shard is with one stream.
@@ -152,8 +153,12 @@ func (k *intake) Assigned(streams []kafka.Stream, next []int64) {
 		}
 		in.startAt(from)
 		in.seen = in.read
+		in.limit = k.limit(in)
 		if from < next[i] {
 			k.n.source.Seek(s, from)
+		}
+		if in.read >= in.limit {
+			k.n.source.Pause(s)
 		}
 		k.inputs[s] = in
 		k.log.Info("consuming", "stream", s.String(), "from", from, "committed", next[i])
@@ -201,7 +206,7 @@ func (k *intake) Records(ctx context.Context, s kafka.Stream, prev, last int64, 
 	k.calls.Lock()
 	defer k.calls.Unlock()
 	in.mu.Lock()
-	read, seen, resend := in.read, in.seen, in.resend
+	read, seen, resend, limit := in.read, in.seen, in.resend, in.limit
 	if resend {
 		k.rewind(in)
 	}
@@ -209,17 +214,24 @@ func (k *intake) Records(ctx context.Context, s kafka.Stream, prev, last int64, 
 	switch {
 	case resend:
 		return
+	case read >= limit:
+		k.n.source.Pause(s) // until steer
+		return
 	case prev > read: // the source went on while we rewound
 		k.n.source.Seek(s, read+1)
 		return
 	}
 
+	last = min(last, limit)
 	program := k.n.cookbook.Load()
 	decoder := in.format.decoder(program.Program)
 	for i := range records {
 		r := &records[i]
 		if r.Offset <= read {
 			continue
+		}
+		if r.Offset > limit {
+			break
 		}
 		again := r.Offset <= seen
 		if !again {
@@ -251,6 +263,36 @@ func (k *intake) Records(ctx context.Context, s kafka.Stream, prev, last int64, 
 	in.read = max(in.read, last) // only now: level may tell shards without events about offsets up to read
 	in.seen = max(in.seen, last)
 	in.mu.Unlock()
+	if last == limit { // the other shards need not wait for the next tick
+		k.n.source.Pause(s)
+		k.level(in)
+	}
+}
+
+// limit is up to which offset events of a stream come in. Those that the cookbook in force cannot read do not: it is about to be another.
+func (k *intake) limit(in *input) int64 {
+	if checkFormat(in.format.name, k.n.cookbook.Load().Program) != nil {
+		return -1
+	}
+	return k.n.limit(in.id)
+}
+
+// steer makes the streams stop where the shards take no more, because a cookbook is being switched, and go on when they do again.
+func (k *intake) steer() {
+	for _, in := range k.all() {
+		k.calls.Lock()
+		in.mu.Lock()
+		if limit := k.limit(in); limit != in.limit {
+			in.limit = limit
+			if k.rewind(in); in.read >= limit {
+				k.n.source.Pause(in.stream)
+			} else {
+				k.n.source.Resume(in.stream, in.read+1)
+			}
+		}
+		in.mu.Unlock()
+		k.calls.Unlock()
+	}
 }
 
 // begin opens a batch for shard j.
@@ -310,6 +352,9 @@ func (p *proposal) applied(index uint64, result any, err error) {
 		in.resend = true
 	default:
 		in.resend = true
+		if r.Outcome == shard.Held || r.Outcome == shard.Stale { // this node is about to hear of another cookbook
+			p.member.stalled.Store(time.Now().UnixNano())
+		}
 	}
 	in.mu.Unlock()
 	k.pool.Put(p)
@@ -431,7 +476,7 @@ func (k *intake) levelAll() {
 func (k *intake) level(in *input) {
 	for j := range k.n.members {
 		in.mu.Lock()
-		prev, read, resend := in.sent[j], in.read, in.resend
+		prev, read, resend := in.sent[j], min(in.read, in.limit), in.resend
 		if !resend && prev < read {
 			in.sent[j] = read // in one step with what was read of it: a rewind after this sets it back for good
 		}

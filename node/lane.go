@@ -143,7 +143,7 @@ const (
 	outcomeUnknown   = 2
 )
 
-// appendOutcome appends code, index, shard outcome, mark, activations, length of the detail, detail.
+// appendOutcome appends code, index, shard outcome, mark, activations, length of the detail, detail, length of the report, report.
 func appendOutcome(dst []byte, o *outcome) []byte {
 	code, detail := byte(outcomeApplied), o.result.Detail
 	if o.err != nil {
@@ -156,8 +156,12 @@ func appendOutcome(dst []byte, o *outcome) []byte {
 	dst = binary.LittleEndian.AppendUint64(dst, o.index)
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(o.result.Mark))
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(o.result.Activations))
-	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(detail)))
-	return append(dst, detail...)
+	dst = append(binary.LittleEndian.AppendUint32(dst, uint32(len(detail))), detail...)
+	if o.result.Report == nil {
+		return binary.LittleEndian.AppendUint32(dst, 0)
+	}
+	report := o.result.Report.Append(nil)
+	return append(binary.LittleEndian.AppendUint32(dst, uint32(len(report))), report...)
 }
 
 var errAnswer = errors.New("the answer of the other node cannot be read")
@@ -182,7 +186,14 @@ func readOutcome(src []byte) (o outcome, rest []byte, err error) {
 	default:
 		o.err = fmt.Errorf("%w: %s", group.ErrUnknown, detail)
 	}
-	return o, src[head+n:], nil
+	src = src[head+n:]
+	if len(src) < 4 || uint32(len(src)-4) < binary.LittleEndian.Uint32(src) {
+		return o, nil, errAnswer
+	}
+	if n = int(binary.LittleEndian.Uint32(src)); n > 0 {
+		o.result.Report, err = shard.ReadReport(src[4 : 4+n])
+	}
+	return o, src[4+n:], err
 }
 
 // answerPropose carries out callPropose: it proposes the entries in order and answers when the outcome of all is known.

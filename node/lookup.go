@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"dashi/node/httpapi"
 	"dashi/pipeline/audience"
 	"dashi/pipeline/expr"
 	"dashi/pipeline/identity"
@@ -155,16 +156,22 @@ func (n *Node) Members(audience int, from Cursor, fn func(*shard.View) bool) (ne
 	})
 }
 
-// Scan calls fn for the profiles for which the condition is true, like Members. It stops when ctx is done.
-func (n *Node) Scan(ctx context.Context, condition expr.Bool, from Cursor, fn func(*shard.View) bool) (next Cursor, more bool) {
-	return n.walk(from, func(s *shard.Shard, ordinal uint32, v *shard.View) (uint32, bool, bool) {
+// Scan calls fn for the profiles for which the condition is true, like Members. It stops when ctx is done, or with an error when it comes to a shard that has another
+// program than the condition is of.
+func (n *Node) Scan(ctx context.Context, program *recipe.Program, condition expr.Bool, from Cursor, fn func(*shard.View) bool) (next Cursor, more bool, err error) {
+	next, more = n.walk(from, func(s *shard.Shard, ordinal uint32, v *shard.View) (uint32, bool, bool) {
 		stopped := false
+		if !has(s, program) {
+			err = httpapi.ErrSwitching
+			return ordinal, true, true
+		}
 		o, more := s.Scan(condition, ordinal, scanPage, v, func(v *shard.View) bool {
 			stopped = !fn(v)
 			return !stopped
 		})
 		return o, more, stopped || ctx.Err() != nil
 	})
+	return next, more, err
 }
 
 // walk steps through the shards, a page under each hold of a lock, so that updates never wait long.

@@ -32,10 +32,13 @@ type member struct {
 	due     atomic.Int64  // shard.Wake after the last entry
 	ticking atomic.Bool   // a tick is on its way
 	sooner  chan struct{} // of all members: has one token when somebody's due may have come closer
+
+	held   atomic.Bool   // the shard is, for another cookbook
+	turned chan struct{} // of all members: see Node
 }
 
-func newMember(id uint32, settings shard.Settings, sooner chan struct{}) *member {
-	m := &member{id: id, settings: settings, shard: shard.New(settings), grew: make(chan struct{}, 1), talks: make(chan struct{}, 1), sooner: sooner}
+func newMember(id uint32, settings shard.Settings, sooner, turned chan struct{}) *member {
+	m := &member{id: id, settings: settings, shard: shard.New(settings), grew: make(chan struct{}, 1), talks: make(chan struct{}, 1), sooner: sooner, turned: turned}
 	m.due.Store(m.shard.Wake())
 	return m
 }
@@ -43,10 +46,15 @@ func newMember(id uint32, settings shard.Settings, sooner chan struct{}) *member
 // Apply, Snapshot and Restore make it a group.FSM.
 func (m *member) Apply(_ uint64, entry []byte) any {
 	m.mu.Lock()
+	version := m.shard.Version()
 	r := m.shard.Apply(entry)
-	due := m.shard.Wake()
+	due, held := m.shard.Wake(), m.shard.Held() > 0
+	turned := r.Report != nil || m.shard.Version() != version
 	m.mu.Unlock()
 	m.setDue(due)
+	if m.held.Store(held); turned {
+		wake(m.turned)
+	}
 	if r.Activations > 0 {
 		wake(m.grew)
 	}
@@ -89,6 +97,8 @@ func (m *member) Restore(r io.Reader) error {
 	m.shard = restored
 	m.mu.Unlock()
 	m.setDue(restored.Wake())
+	m.held.Store(restored.Held() > 0)
+	wake(m.turned)
 	old.Close()
 	return nil
 }
@@ -133,6 +143,19 @@ func (m *member) command(ctx context.Context, entry []byte) (*shard.Result, erro
 		case <-ctx.Done():
 			return nil, err
 		case <-time.After(changePause):
+		}
+	}
+}
+
+// patient is command, again and again while a cookbook is being switched.
+func (m *member) patient(ctx context.Context, entry func() []byte) (*shard.Result, error) {
+	for {
+		r, err := m.command(ctx, entry())
+		if err != nil || r.Outcome != shard.Held {
+			return r, err
+		}
+		if pause(ctx, switchPause); ctx.Err() != nil {
+			return nil, ctx.Err()
 		}
 	}
 }

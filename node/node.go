@@ -19,6 +19,7 @@ import (
 	"dashi/pipeline/recipe"
 	"dashi/ring"
 	"dashi/ring/gossip"
+	"dashi/shard"
 	"dashi/shard/group"
 	"dashi/shard/transport"
 )
@@ -38,12 +39,16 @@ type Node struct {
 	directory    *directory
 	recipes      []recipe.Source // that this node was given; nil: none
 
-	cookbook atomic.Pointer[cookbook]
-	host     *group.Host
-	members  []*member     // by shard
-	sooner   chan struct{} // see member
-	hub      *hub
-	metrics  *measures
+	cookbook  atomic.Pointer[cookbook]
+	compile   func([]recipe.Source) (*recipe.Program, []recipe.Diagnostic)
+	turned    chan struct{} // has one token when a shard here has been held, given limits or switched
+	switchWay shard.Switch  // of the leader of the directory, with the limits that it gave out
+	limits    versionLimits
+	host      *group.Host
+	members   []*member     // by shard
+	sooner    chan struct{} // see member
+	hub       *hub
+	metrics   *measures
 
 	broker     *kafka.Broker // nil with a real Kafka
 	kafka      kafka.Settings
@@ -113,6 +118,8 @@ func open(ctx context.Context, settings Settings, o Options) (n *Node, err error
 		log:      o.Log,
 		started:  time.Now(),
 		sooner:   make(chan struct{}, 1),
+		turned:   make(chan struct{}, 1),
+		compile:  new(compiler).compile,
 		hub:      newHub(),
 		metrics:  newMeasures(),
 		failed:   make(chan error, 8),
@@ -185,6 +192,9 @@ func open(ctx context.Context, settings Settings, o Options) (n *Node, err error
 	}
 	// Activations leave, events come in.
 	n.start(n.running)
+	if err := n.awaitSwitch(ctx); err != nil {
+		return n, err
+	}
 	n.ready.Store(true)
 	return n, nil
 }
@@ -225,10 +235,14 @@ func (n *Node) listen() (err error) {
 func (n *Node) openKafka(ctx context.Context) error {
 	k := &n.settings.Kafka
 	n.formats = map[string]*format{}
+	program, err := n.target()
+	if err != nil {
+		return err
+	}
+	if err := n.checkFormats(program); err != nil {
+		return err
+	}
 	for _, in := range k.Inputs {
-		if err := checkFormat(in.Decoder, n.cookbook.Load().Program); err != nil {
-			return fmt.Errorf("cannot read topic %q: %w", in.Topic, err)
-		}
 		n.formats[in.Topic] = &format{name: in.Decoder}
 	}
 	n.kafka = kafka.Settings{
@@ -257,7 +271,6 @@ func (n *Node) openKafka(ctx context.Context) error {
 	} else if err := kafka.MakeTopics(ctx, n.kafka, n.topics()...); err != nil {
 		return err
 	}
-	var err error
 	if n.producer, err = kafka.NewProducer(kafka.ProducerSettings{Settings: n.kafka, Topic: k.Inputs[0].Topic}); err != nil {
 		return err
 	}
@@ -377,6 +390,8 @@ func (n *Node) start(ctx context.Context) {
 			}
 		}
 	})
+	n.movers.Go(func() { n.followCookbook(ctx) })
+	n.movers.Go(func() { n.tendCookbook(ctx) })
 	n.movers.Go(func() { n.keepTime(ctx) })
 	n.movers.Go(func() { n.metrics.run(ctx, n) })
 	n.movers.Go(func() { n.lead(ctx) })

@@ -1,10 +1,12 @@
 package node
 
 import (
+	"cmp"
 	"context"
 
 	"dashi/node/httpapi"
 	"dashi/pipeline/expr"
+	"dashi/pipeline/recipe"
 	"dashi/shard"
 )
 
@@ -12,7 +14,8 @@ import (
 // condition over few audiences alone is counted from their bitmaps; anything else by reading every profile, a page under each
 // hold of a shard's lock.
 func (n *Node) Query(ctx context.Context, q httpapi.Query, fn func(*shard.View)) (httpapi.Found, error) {
-	x, bad := n.cookbook.Load().Condition(q.Where)
+	program := n.cookbook.Load().Program
+	x, bad := program.Condition(q.Where)
 	if bad != nil {
 		return httpapi.Found{}, &httpapi.BadQuery{Message: bad.Message, Hint: bad.Hint}
 	}
@@ -21,11 +24,15 @@ func (n *Node) Query(ctx context.Context, q httpapi.Query, fn func(*shard.View))
 	if sets {
 		for _, m := range n.members {
 			m.mu.RLock()
+			if !has(m.shard, program) {
+				m.mu.RUnlock()
+				return found, httpapi.ErrSwitching
+			}
 			found.Count += int64(m.shard.Count(x.Bool, x.Audiences))
 			m.mu.RUnlock()
 		}
 	} else {
-		counted, err := n.countByScan(ctx, x.Bool)
+		counted, err := n.countByScan(ctx, program, x.Bool)
 		if err != nil {
 			return found, err
 		}
@@ -33,19 +40,28 @@ func (n *Node) Query(ctx context.Context, q httpapi.Query, fn func(*shard.View))
 	}
 	if q.Limit > 0 {
 		left := q.Limit
-		found.Next, found.More = n.Scan(ctx, x.Bool, q.From, func(v *shard.View) bool {
+		var err error
+		found.Next, found.More, err = n.Scan(ctx, program, x.Bool, q.From, func(v *shard.View) bool {
 			fn(v)
 			left--
 			return left > 0
 		})
+		if err != nil {
+			return found, err
+		}
 	}
 	return found, ctx.Err()
 }
 
-func (n *Node) countByScan(ctx context.Context, condition expr.Bool) (total int64, err error) {
-	n.Scan(ctx, condition, Cursor{}, func(*shard.View) bool {
+func (n *Node) countByScan(ctx context.Context, program *recipe.Program, condition expr.Bool) (total int64, err error) {
+	_, _, err = n.Scan(ctx, program, condition, Cursor{}, func(*shard.View) bool {
 		total++
 		return true
 	})
-	return total, ctx.Err()
+	return total, cmp.Or(err, ctx.Err())
+}
+
+// has says whether a shard has a program in force: conditions of another cannot be asked.
+func has(s *shard.Shard, p *recipe.Program) bool {
+	return s.Program() != nil && s.Program().Hash == p.Hash
 }

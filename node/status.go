@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"dashi/node/httpapi"
 	"dashi/pipeline/activation"
 	"dashi/pipeline/kafka"
 	"dashi/shard"
@@ -42,10 +43,12 @@ type Status struct {
 
 // CookbookStatus says what is in force.
 type CookbookStatus struct {
-	Hash       string   `json:"hash"`
-	Recipes    []string `json:"recipes"`
-	Attributes int      `json:"attributes"`
-	Audiences  int      `json:"audiences"`
+	Version    uint64             `json:"version"`
+	Switching  *httpapi.Switching `json:"switching,omitempty"` // to another version, that is coming into force
+	Hash       string             `json:"hash"`
+	Recipes    []string           `json:"recipes"`
+	Attributes int                `json:"attributes"`
+	Audiences  int                `json:"audiences"`
 }
 
 // ClockStatus says what time it is for the shards, and what waits for it.
@@ -149,6 +152,7 @@ func (n *Node) Status(hashes bool) *Status {
 		Uptime:  time.Since(n.started).Round(time.Second).String(),
 		Trouble: []string{},
 		Cookbook: CookbookStatus{
+			Version: program.version, Switching: n.switchStatus(n.directory.State()),
 			Hash:       fmt.Sprintf("%016x", program.Hash),
 			Attributes: len(program.Attributes),
 			Audiences:  len(program.Audiences),
@@ -276,6 +280,9 @@ func (n *Node) WaitIdle(ctx context.Context) error {
 			}
 		}
 		return nil
+	}
+	if err := wait(func() bool { return !n.switching() }, "a cookbook is coming into force"); err != nil {
+		return err
 	}
 	var ends map[kafka.Stream]int64
 	var silent error // why Kafka does not say what it has: it is away, or the source has only just begun

@@ -27,7 +27,7 @@ func (n *Node) Unlink(ctx context.Context, a, b string) error {
 		return fmt.Errorf("%w: %s and %s are the same", httpapi.ErrIdentifier, a, b)
 	}
 	m := n.members[n.home(identity.Hash(nsA, valueA))]
-	r, err := m.ask(shard.AppendUnlink(nil, n.now(), nsA, valueA, nsB, valueB))
+	r, err := m.patient(ctx, func() []byte { return shard.AppendUnlink(nil, n.now(), nsA, valueA, nsB, valueB) })
 	if err != nil {
 		return err
 	}

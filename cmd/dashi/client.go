@@ -92,11 +92,7 @@ func (c *client) open(ctx context.Context, method, path string, body any) (io.Re
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		var op *net.OpError
-		if errors.As(err, &op) && op.Op == "dial" {
-			return nil, fmt.Errorf("cannot reach a node at %s: %w (is one running? name another with --addr or DASHI_ADDR)", c.addr, op.Err)
-		}
-		return nil, fmt.Errorf("cannot ask node %s: %w", c.addr, err)
+		return nil, c.unreachable(err)
 	}
 	if resp.StatusCode/100 != 2 {
 		defer resp.Body.Close()
@@ -106,6 +102,15 @@ func (c *client) open(ctx context.Context, method, path string, body any) (io.Re
 		return nil, e
 	}
 	return resp.Body, nil
+}
+
+// unreachable says why a request had no answer.
+func (c *client) unreachable(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "dial" {
+		return fmt.Errorf("cannot reach a node at %s: %w (is one running? name another with --addr or DASHI_ADDR)", c.addr, op.Err)
+	}
+	return fmt.Errorf("cannot ask node %s: %w", c.addr, err)
 }
 
 // call sends a request and decodes the answer. With -o json it prints the answer as it is and leaves into alone: printed is true.

@@ -65,7 +65,7 @@ Start here:
 		&cobra.Group{ID: "recipes", Title: "Work on recipes:"},
 		&cobra.Group{ID: "ask", Title: "Ask a running node (--addr or DASHI_ADDR):"},
 	)
-	c.AddCommand(devCommand(), clusterCommand(), serveCommand(), checkCommand(), testCommand(), replayCommand(), identityCommand(), featuresCommand(), trainCommand(),
+	c.AddCommand(devCommand(), clusterCommand(), serveCommand(), checkCommand(), testCommand(), applyCommand(), cookbookCommand(), replayCommand(), identityCommand(), featuresCommand(), trainCommand(),
 		getCommand(), explainCommand(), unlinkCommand(), audiencesCommand(), membersCommand(), queryCommand(), tailCommand(), statusCommand(),
 		drainCommand(), forgetCommand())
 	return c

@@ -75,7 +75,10 @@ func printStatus(out io.Writer, st *node.Status) {
 	if st.Recovery != "" {
 		fmt.Fprintf(w, "recovery\t%s\n", st.Recovery)
 	}
-	fmt.Fprintf(w, "cookbook\t%s: %d attributes, %d audiences\n", st.Cookbook.Hash, st.Cookbook.Attributes, st.Cookbook.Audiences)
+	fmt.Fprintf(w, "cookbook\tversion %d, %s: %d attributes, %d audiences\n", st.Cookbook.Version, st.Cookbook.Hash, st.Cookbook.Attributes, st.Cookbook.Audiences)
+	if s := st.Cookbook.Switching; s != nil {
+		fmt.Fprintf(w, "switching\tto version %d: %d of %d shards hold events back, %d have it\n", s.Version, s.Held, s.Shards, s.Switched)
+	}
 	fmt.Fprintf(w, "clock\t%s, %s\n", st.Clock.Now.Format(time.RFC3339), map[string]string{"wall": "the time of day", "event": "the times of events"}[st.Clock.Follows])
 	fmt.Fprintf(w, "timers\t%d pending in %d MiB, %d fired, %.1f s late\n", st.Clock.Timers, st.Clock.TimerBytes>>20, st.Clock.Woken, st.Clock.Late)
 	fmt.Fprintf(w, "profiles\t%d in %d MiB of %d MiB, %d expired\n", st.Profiles, st.Memory.Profiles>>20, st.Memory.Limit>>20, st.Expired)

@@ -44,6 +44,8 @@ type Backend interface {
 
 	// Cookbook is the set of recipes in force.
 	Cookbook() Cookbook
+	// Apply commits another cookbook. The error is a *BadCookbook, or wraps ErrForgets, which comes with an Applied, ErrUnfit or ErrUnderWay.
+	Apply(ctx context.Context, a Application) (*Applied, error)
 	// SetClock makes time follow the times of events, or the time of day again, and brings all shards to the latest instant that one of
 	// them has, or to if that is later: milliseconds. The error is ErrClockFixed when there are profiles already.
 	SetClock(byEvents bool, to int64) (now int64, err error)
@@ -67,6 +69,9 @@ type Message struct {
 
 // ErrBusy is wrapped by Produce when too much is under way: the client is told to come back in a second.
 var ErrBusy = errors.New("too many events are under way")
+
+// ErrSwitching says that a cookbook is coming into force: ask again in a moment.
+var ErrSwitching = errors.New("another cookbook is coming into force")
 
 // ErrClockFixed says that the clock cannot follow anything else any more.
 var ErrClockFixed = errors.New("there are profiles already, and the clock never goes back")
@@ -120,15 +125,3 @@ type Found struct {
 type BadQuery struct{ Message, Hint string }
 
 func (e *BadQuery) Error() string { return e.Message }
-
-// Cookbook is what GET /v1/cookbook answers.
-type Cookbook struct {
-	Hash    string   `json:"hash"` // 16 hex digits, as activations carry it
-	Sources []Source `json:"sources"`
-}
-
-// Source is one recipe file.
-type Source struct {
-	Name string `json:"name"`
-	Text string `json:"text"`
-}

@@ -27,7 +27,10 @@
 //	                                          more, the last line is {"cursor":".."}
 //	POST /v1/query {"where","limit","cursor"} {"count","sample":[profiles],"cursor"}
 //	GET  /v1/activations/stream               server-sent events; ?audience=NAME; Last-Event-ID goes on after that one, if remembered
-//	GET  /v1/cookbook, /v1/status             ?wait=idle&timeout=30s waits until everything in Kafka at the call was applied and sent
+//	GET  /v1/cookbook                         {"version","at","hash","switching","refused","sources":[{"name","text"}]}
+//	PUT  /v1/cookbook {"sources":[..]}        commits another: {"version","same","changes","losses"}; ?dry_run=true only tells; ?forget=true when
+//	                                          attributes lose what they know; 422 with what check says
+//	GET  /v1/status                           ?wait=idle&timeout=30s waits until everything in Kafka at the call was applied and sent
 //	GET  /healthz, /readyz, /metrics, /       the last two are handlers of others
 //
 // An error is {"error":{"code","message","hint"}} with a fitting status.

@@ -20,6 +20,10 @@ import (
 
 // fake is a node with profiles in a map and Kafka in a slice.
 type fake struct {
+	application Application
+	applied     *Applied
+	applyErr    error
+
 	clockFixed, byEvents bool
 	program              *recipe.Program
 	profiles             map[string]*shard.View
@@ -205,8 +209,13 @@ func (f *fake) subscribers() int {
 	return len(f.subs)
 }
 
+func (f *fake) Apply(_ context.Context, a Application) (*Applied, error) {
+	f.application = a
+	return f.applied, f.applyErr
+}
+
 func (f *fake) Cookbook() Cookbook {
-	return Cookbook{Hash: "00000000000000ab", Sources: []Source{{"a.yaml", "x: 1\n"}}}
+	return Cookbook{Version: 3, At: time.Unix(0, 0).UTC(), Hash: "00000000000000ab", Sources: []Source{{"a.yaml", "x: 1\n"}}}
 }
 func (f *fake) Status(bool) any { return map[string]any{"profiles": len(f.order)} }
 func (f *fake) WaitIdle(ctx context.Context) error {

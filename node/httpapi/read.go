@@ -22,6 +22,7 @@ func (a *API) routeReads(mux *http.ServeMux) {
 	mux.HandleFunc("POST /v1/query", a.query)
 	mux.HandleFunc("GET /v1/activations/stream", a.stream)
 	mux.HandleFunc("GET /v1/cookbook", func(w http.ResponseWriter, r *http.Request) { answer(w, r, a.backend.Cookbook()) })
+	mux.HandleFunc("PUT /v1/cookbook", a.putCookbook)
 	mux.HandleFunc("GET /v1/status", a.status)
 	mux.HandleFunc("PUT /v1/clock", a.setClock)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { send(w, r, []byte("{\"ok\":true}\n")) })
@@ -136,7 +137,11 @@ func (a *API) batchGet(w http.ResponseWriter, r *http.Request) {
 
 // ask reads the JSON body of a question into v; when it cannot, it has answered.
 func (a *API) ask(w http.ResponseWriter, r *http.Request, v any) bool {
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, int64(a.limits.QueryBytes)))
+	return a.askUpTo(w, r, a.limits.QueryBytes, v)
+}
+
+func (a *API) askUpTo(w http.ResponseWriter, r *http.Request, limit int, v any) bool {
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, int64(limit)))
 	d.DisallowUnknownFields() // a misspelt "limit" would otherwise be no limit
 	err := d.Decode(v)
 	if err == nil {
@@ -148,7 +153,7 @@ func (a *API) ask(w http.ResponseWriter, r *http.Request, v any) bool {
 	}
 	var large *http.MaxBytesError
 	if errors.As(err, &large) {
-		fail(w, http.StatusRequestEntityTooLarge, "too_large", "the body has more than "+strconv.Itoa(a.limits.QueryBytes)+" bytes", "")
+		fail(w, http.StatusRequestEntityTooLarge, "too_large", "the body has more than "+strconv.Itoa(limit)+" bytes", "")
 		return false
 	}
 	fail(w, http.StatusBadRequest, "bad_json", "cannot read the body: "+err.Error(), "")
@@ -204,6 +209,9 @@ func (a *API) failQuery(w http.ResponseWriter, err error) {
 	switch {
 	case errors.As(err, &bad):
 		fail(w, http.StatusBadRequest, "bad_query", bad.Message, bad.Hint)
+	case errors.Is(err, ErrSwitching):
+		w.Header().Set("Retry-After", "1")
+		fail(w, http.StatusServiceUnavailable, "switching", err.Error(), "ask again in a second")
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		fail(w, http.StatusServiceUnavailable, "timeout", "the query did not finish: "+err.Error(), "")
 	default:

@@ -249,7 +249,7 @@ func TestStatusAndHealth(t *testing.T) {
 	f("/v1/status?wait=idle&timeout=500h", 400, "bad_timeout")
 	f("/healthz", 200, "true")
 	f("/readyz", 200, "true")
-	f("/v1/cookbook", 200, `{"hash":"00000000000000ab","sources":[{"name":"a.yaml","text":"x: 1\n"}]}`)
+	f("/v1/cookbook", 200, `{"version":3,"at":"1970-01-01T00:00:00Z","hash":"00000000000000ab","sources":[{"name":"a.yaml","text":"x: 1\n"}]}`)
 	b.idle = errors.New("not yet")
 	f("/v1/status?wait=idle&timeout=1ms", 504, "timeout")
 	b.unready = errors.New("shard 3 is loading")

@@ -1,0 +1,125 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"dashi/node/httpapi"
+	"dashi/pipeline/recipe"
+	"dashi/ring/meta"
+)
+
+// applyPatience is how long the directory may take to commit a cookbook.
+const applyPatience = 10 * time.Second
+
+// Apply commits a cookbook as the next version, on whichever node: from then on it comes into force by itself. What is wrong with it is found before. With an error
+// that is httpapi.ErrForgets the Applied says what it would change.
+func (n *Node) Apply(ctx context.Context, a httpapi.Application) (*httpapi.Applied, error) {
+	sources := make([]recipe.Source, len(a.Sources))
+	for i, s := range a.Sources {
+		sources[i] = recipe.Source{Name: s.Name, Text: []byte(s.Text)}
+	}
+	program, diagnostics := n.compile(sources)
+	if program == nil {
+		return nil, &httpapi.BadCookbook{Diagnostics: httpapi.Diagnostics(diagnostics)}
+	}
+	if err := n.checkFormats(program); err != nil {
+		return nil, fmt.Errorf("%w: %w", httpapi.ErrUnfit, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, applyPatience)
+	defer cancel()
+	now, err := n.settledCookbook(ctx)
+	if err != nil {
+		return nil, err
+	}
+	changes := recipe.Compare(now.Program, program)
+	applied := &httpapi.Applied{Version: now.version, Changes: changes, Losses: changes.Losses(), Diagnostics: httpapi.Diagnostics(diagnostics), Same: now.Hash == program.Hash}
+	switch why := n.refuses(program); {
+	case why != "":
+		return nil, fmt.Errorf("%w: %s", httpapi.ErrUnfit, why)
+	case a.DryRun:
+		return applied, nil
+	case len(applied.Losses) > 0 && !a.Forget:
+		return applied, httpapi.ErrForgets
+	}
+	put := putCookbook(program.Sources)
+	err = n.change(ctx, func(s *meta.State) (meta.Command, error) {
+		switch c := s.Cookbook(); {
+		case c.Version != now.version: // it has changed since the comparison
+			return nil, httpapi.ErrUnderWay
+		case applied.Same:
+			return nil, errNoCommand
+		}
+		applied.Version = s.Cookbook().Version + 1
+		return put, nil
+	})
+	var rejected *meta.Rejection
+	switch {
+	case busy(err):
+		return nil, httpapi.ErrUnderWay
+	case errors.As(err, &rejected):
+		return nil, fmt.Errorf("%w: %s", httpapi.ErrUnfit, rejected.Detail)
+	case err != nil:
+		return nil, err
+	}
+	if !applied.Same {
+		n.log.Info("a cookbook was applied", "version", applied.Version, "changes", changes.Summary())
+	}
+	return applied, nil
+}
+
+// settledCookbook is the cookbook in force, when none is on its way. The replicas here may not know of each other's progress yet: they are waited for.
+func (n *Node) settledCookbook(ctx context.Context) (*cookbook, error) {
+	for {
+		s, now := n.directory.State(), n.cookbook.Load()
+		switch c := s.Cookbook(); {
+		case c.Version == s.Switched && now.version == s.Switched:
+			return now, nil
+		case c.Version != s.Switched && now.version <= c.Version:
+			return nil, httpapi.ErrUnderWay
+		}
+		if pause(ctx, switchPause); ctx.Err() != nil {
+			return nil, fmt.Errorf("%w: this node has version %d, the cluster %d", httpapi.ErrUnderWay, now.version, s.Switched)
+		}
+	}
+}
+
+// Cookbook is the recipes in force, and what is known of the ones on their way.
+func (n *Node) Cookbook() httpapi.Cookbook {
+	now, s := n.cookbook.Load(), n.directory.State()
+	c := httpapi.Cookbook{Version: now.version, Hash: fmt.Sprintf("%016x", now.Hash), Switching: n.switchStatus(s)}
+	for i := range s.Cookbooks {
+		if s.Cookbooks[i].Version == now.version {
+			c.At = time.UnixMilli(s.Cookbooks[i].At).UTC()
+		}
+	}
+	if s.Refused.Version > 0 {
+		c.Refused = &httpapi.Refusal{Version: s.Refused.Version, Reason: s.Refused.Reason}
+	}
+	for _, source := range now.Sources {
+		c.Sources = append(c.Sources, httpapi.Source{Name: source.Name, Text: string(source.Text)})
+	}
+	return c
+}
+
+// switchStatus is how far the shards are with a cookbook that is on its way, as the replicas here know; nil when none is.
+func (n *Node) switchStatus(s *meta.State) *httpapi.Switching {
+	c := s.Cookbook()
+	if c == nil || c.Version == s.Switched {
+		return nil
+	}
+	w := &httpapi.Switching{Version: c.Version, Shards: len(n.members)}
+	for _, m := range n.members {
+		m.mu.RLock()
+		if m.shard.Held() > 0 {
+			w.Held++
+		}
+		if m.shard.Version() >= c.Version {
+			w.Switched++
+		}
+		m.mu.RUnlock()
+	}
+	return w
+}

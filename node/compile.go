@@ -1,0 +1,38 @@
+package node
+
+import (
+	"slices"
+	"sync"
+
+	"dashi/pipeline/recipe"
+)
+
+// compiler compiles what it has been given lately once for all who ask. Its programs may be shared.
+type compiler struct {
+	mu   sync.Mutex
+	kept []compiled // newest last
+}
+
+type compiled struct {
+	sources     []recipe.Source
+	program     *recipe.Program
+	diagnostics []recipe.Diagnostic
+}
+
+// compilerKeeps is how many: the one in force, the one that is on its way, one that somebody asks about, one more.
+const compilerKeeps = 4
+
+func (c *compiler) compile(sources []recipe.Source) (*recipe.Program, []recipe.Diagnostic) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := slices.IndexFunc(c.kept, func(k compiled) bool { return slices.EqualFunc(k.sources, sources, sameSource) })
+	if i < 0 {
+		k := compiled{sources: slices.Clone(sources)}
+		k.program, k.diagnostics = recipe.Compile(sources)
+		c.kept = append(c.kept[max(0, len(c.kept)-compilerKeeps+1):], k)
+		i = len(c.kept) - 1
+	}
+	return c.kept[i].program, c.kept[i].diagnostics
+}
+
+func sameSource(a, b recipe.Source) bool { return a.Name == b.Name && string(a.Text) == string(b.Text) }

@@ -1,0 +1,132 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"dashi/pipeline/recipe"
+	"dashi/ring/meta"
+)
+
+// openCookbook waits until every shard here has a cookbook. A node by itself makes the recipes that it is given the next one, if they are others than at the
+// last start; for a cluster they are only the first.
+func (n *Node) openCookbook(ctx context.Context) error {
+	if err := n.governUntil(ctx, "there is a cookbook", func(s *meta.State) bool { return s.Cookbook() != nil }); err != nil {
+		return err
+	}
+	if _, err := n.target(); err != nil {
+		return err
+	}
+	for behind := math.MaxInt; ; pause(ctx, switchPause) {
+		if behind = n.without(); behind == 0 {
+			break
+		}
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("not open: %d shards have no cookbook: %w", behind, err)
+		}
+		if _, leads := n.directory.group.Leader(); leads {
+			if err := n.switchStep(ctx); err != nil {
+				n.log.Debug("the first cookbook waits", "error", err)
+			}
+		}
+	}
+	n.takeNewest()
+	return n.offer(ctx)
+}
+
+// without counts the shards here that have no cookbook.
+func (n *Node) without() (count int) {
+	for _, m := range n.members {
+		m.mu.RLock()
+		if m.shard.Program() == nil {
+			count++
+		}
+		m.mu.RUnlock()
+	}
+	return count
+}
+
+// target compiles what the directory has committed last. It was compiled before it was, so an error means another version of dashi.
+func (n *Node) target() (*recipe.Program, error) {
+	c := n.directory.State().Cookbook()
+	program, diagnostics := n.compile(recipeSources(c))
+	if program == nil {
+		return nil, fmt.Errorf("cannot use cookbook version %d of the cluster: %w", c.Version, &CheckError{diagnostics})
+	}
+	return program, nil
+}
+
+// offer commits the recipes that a node by itself is given, if they are others than those that it was given last: `dashi dev` with edited recipes takes them,
+// and one with the same as ever keeps what `dashi apply` has put in force.
+func (n *Node) offer(ctx context.Context) error {
+	if n.recipes == nil {
+		return nil
+	}
+	program, diagnostics := n.compile(n.recipes)
+	if program == nil {
+		return &CheckError{diagnostics}
+	}
+	given := fmt.Sprintf("%016x", program.Hash)
+	c := n.directory.State().Cookbook()
+	if slices.EqualFunc(recipeSources(c), program.Sources, sameSource) {
+		return n.noteRecipes(given)
+	}
+	if n.gossip != nil || n.identity.Recipes == given {
+		n.log.Warn("the recipes of this node are not those in force, and are not used: dashi apply puts them in force", "version", c.Version, "recipes", n.settings.Recipes)
+		return nil
+	}
+	if why := n.refuses(program); why != "" {
+		return fmt.Errorf("cannot switch to the recipes: %s", why)
+	}
+	n.log.Info("the recipes are others than at the last start: switching to them", "changes", recipe.Compare(n.cookbook.Load().Program, program).Summary())
+	if err := n.change(ctx, func(s *meta.State) (meta.Command, error) {
+		if s.Cookbook().Version != c.Version {
+			return nil, errNoCommand
+		}
+		return putCookbook(program.Sources), nil
+	}); err != nil && !busy(err) {
+		return err
+	}
+	return n.noteRecipes(given)
+}
+
+// busy says whether the directory rejects a cookbook because another is on its way.
+func busy(err error) bool {
+	var r *meta.Rejection
+	return errors.As(err, &r) && r.Reason == meta.Busy
+}
+
+func (n *Node) noteRecipes(given string) error {
+	if n.identity.Recipes == given {
+		return nil
+	}
+	n.identity.Recipes = given
+	return n.saveIdentity()
+}
+
+// refuses says why a shard here does not take a program in the place of the one that it has; empty when all do.
+func (n *Node) refuses(next *recipe.Program) string {
+	for _, m := range n.members {
+		m.mu.RLock()
+		why := m.shard.Refuses(next)
+		m.mu.RUnlock()
+		if why != "" {
+			return why
+		}
+	}
+	return ""
+}
+
+// awaitSwitch waits until no cookbook is on its way, on a node by itself: whoever has started it with other recipes sees them in force.
+func (n *Node) awaitSwitch(ctx context.Context) error {
+	for n.gossip == nil && n.switching() {
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("not open: the cookbook has not been switched: %w", err)
+		}
+		pause(ctx, switchPause)
+	}
+	return nil
+}

@@ -1,0 +1,268 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+	"time"
+
+	"dashi/pipeline/kafka"
+	"dashi/ring/meta"
+	"dashi/shard"
+)
+
+// How a cookbook comes into force. Whoever wants it commits it in the directory as the next version; from then on it happens by itself, and is finished by whoever
+// leads the directory, however many nodes end on the way. shard/hold.go says what the shards do and why. Of the nodes
+//
+//   - the leader of the directory asks all shards how far they are, and does what shard.Switch says is next (switchStep);
+//   - every node stops the streams that it reads at the limits that its replicas of the shards know (intake.steer), and reads what follows under the
+//     new cookbook once one of them has it: everything before has been applied by then.
+
+// switchPause is between two looks at how far the shards are.
+const switchPause = 10 * time.Millisecond
+
+// switchAsk bounds how long the shards are waited for in one look: a shard without a leader has one again by the next.
+const switchAsk = 5 * time.Second
+
+// tendCookbook puts cookbooks in force while this node leads the directory.
+func (n *Node) tendCookbook(ctx context.Context) {
+	tick := time.NewTicker(governInterval)
+	defer tick.Stop()
+	var said string
+	for {
+		changed := n.directory.Changed()
+		for ctx.Err() == nil {
+			_, leads := n.directory.group.Leader()
+			if s := n.directory.State(); !leads || s.Cookbook() == nil || s.Cookbook().Version == s.Switched {
+				break
+			}
+			if err := n.switchStep(ctx); err != nil && ctx.Err() == nil && err.Error() != said {
+				said = err.Error()
+				n.log.Warn("the switch of the cookbook waits", "error", err)
+			}
+			pause(ctx, switchPause)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+		case <-tick.C:
+		}
+	}
+}
+
+// pause waits, or until ctx is done.
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// switchStep looks how far the shards are with the cookbook that is on its way, and does what is next.
+func (n *Node) switchStep(ctx context.Context) error {
+	s := n.directory.State()
+	c := s.Cookbook()
+	if n.switchWay.Version != c.Version {
+		n.switchWay = shard.Switch{Version: c.Version}
+	}
+	limits := n.limits.of(c.Version)
+	reports, err := n.holdAll(ctx, c.Version, limits)
+	if err != nil {
+		return err
+	}
+	switch step, limits := n.switchWay.Next(reports, n.live(ctx)); step {
+	case shard.ToHold:
+		n.limits = versionLimits{c.Version, limits}
+	case shard.ToTry:
+		refused, err := n.switchAll(ctx, c, true)
+		if err != nil {
+			return err
+		}
+		if refused != "" {
+			return n.withdraw(ctx, c, refused)
+		}
+		fallthrough
+	case shard.ToSwitch:
+		refused, err := n.switchAll(ctx, c, false)
+		if refused != "" {
+			err = errors.New(refused)
+		}
+		return err
+	case shard.Switched:
+		n.log.Info("the cookbook is in force", "version", c.Version)
+		return n.change(ctx, func(s *meta.State) (meta.Command, error) {
+			if s.Switched == c.Version || s.Cookbook().Version != c.Version {
+				return nil, errNoCommand
+			}
+			return &meta.CookbookSwitched{Version: c.Version}, nil
+		})
+	case shard.Overtaken: // the directory has lost its end in a power cut, the shards have not
+		return n.change(ctx, func(s *meta.State) (meta.Command, error) {
+			if s.Cookbook().Version != c.Version {
+				return nil, errNoCommand
+			}
+			return &meta.PutCookbook{Sources: c.Sources, Above: n.switchWay.Known}, nil
+		})
+	}
+	return nil
+}
+
+// versionLimits are the limits that shards were given for a version of the cookbook.
+type versionLimits struct {
+	version uint64
+	limits  []shard.Limit
+}
+
+func (l *versionLimits) of(version uint64) []shard.Limit {
+	if l.version != version {
+		return nil
+	}
+	return l.limits
+}
+
+// withdraw puts the cookbook before in the place of one that a shard refuses.
+func (n *Node) withdraw(ctx context.Context, c *meta.Cookbook, why string) error {
+	n.log.Error("the cookbook is given up", "version", c.Version, "why", why)
+	return n.change(ctx, func(s *meta.State) (meta.Command, error) {
+		before := s.InForce()
+		if s.Cookbook().Version != c.Version || before == nil {
+			return nil, errNoCommand
+		}
+		return &meta.PutCookbook{Sources: before.Sources, Refused: why[:min(len(why), meta.MaxText)]}, nil
+	})
+}
+
+// each proposes an entry to every shard and returns when all have answered.
+func (n *Node) each(ctx context.Context, entry func() []byte, fn func(shard int, r *shard.Result) error) error {
+	ctx, cancel := context.WithTimeout(ctx, switchAsk)
+	defer cancel()
+	errs := make([]error, len(n.members))
+	var wait sync.WaitGroup
+	for i, m := range n.members {
+		wait.Go(func() {
+			r, err := m.command(ctx, entry())
+			if err == nil {
+				err = fn(i, r)
+			}
+			if err != nil {
+				errs[i] = fmt.Errorf("shard %d: %w", i, err)
+			}
+		})
+	}
+	wait.Wait()
+	for _, err := range errs { // one is enough to read
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// holdAll holds every shard, and returns what they say of themselves.
+func (n *Node) holdAll(ctx context.Context, version uint64, limits []shard.Limit) ([]*shard.Report, error) {
+	reports := make([]*shard.Report, len(n.members))
+	err := n.each(ctx, func() []byte { return shard.AppendHold(nil, n.now(), version, limits) }, func(i int, r *shard.Result) error {
+		if reports[i] = r.Report; r.Report == nil {
+			return fmt.Errorf("it cannot be held: %s %s", r.Outcome, r.Detail)
+		}
+		return nil
+	})
+	return reports, err
+}
+
+// switchAll switches every shard, or asks whether it would. refused is why one does not.
+func (n *Node) switchAll(ctx context.Context, c *meta.Cookbook, try bool) (refused string, err error) {
+	sources := recipeSources(c)
+	var mu sync.Mutex
+	err = n.each(ctx, func() []byte { return shard.AppendSwitch(nil, n.now(), c.Version, try, sources) }, func(i int, r *shard.Result) error {
+		switch r.Outcome {
+		case shard.Accepted:
+			return nil
+		case shard.Refused:
+			mu.Lock()
+			refused = r.Detail
+			mu.Unlock()
+			return nil
+		}
+		return fmt.Errorf("it does not switch: %s %s", r.Outcome, r.Detail)
+	})
+	return refused, err
+}
+
+// live says of which streams Kafka can still send something. As long as nobody knows it is of all.
+func (n *Node) live(ctx context.Context) func(shard.Stream) bool {
+	var asked bool
+	var ends map[kafka.Stream]int64
+	return func(s shard.Stream) bool {
+		if !asked && n.source != nil {
+			asked = true
+			ctx, cancel := context.WithTimeout(ctx, switchAsk)
+			defer cancel()
+			ends, _ = n.source.EndOffsets(ctx)
+		}
+		if ends == nil {
+			return true
+		}
+		for e := range ends {
+			if e.Topic == s.Topic && uint32(e.Partition) == s.Partition {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// followCookbook keeps this node with the cookbook that its shards have.
+func (n *Node) followCookbook(ctx context.Context) {
+	for {
+		changed := n.directory.Changed()
+		n.compile(recipeSources(n.directory.State().Cookbook())) // no shard shall have to wait for it under its lock
+		n.takeNewest()
+		n.intake.steer()
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+		case <-n.turned:
+		}
+	}
+}
+
+// takeNewest makes the newest cookbook that a shard here has the one by which this node reads events and names.
+func (n *Node) takeNewest() {
+	last, version := n.cookbook.Load(), uint64(0)
+	if last != nil {
+		version = last.version
+	}
+	for _, m := range n.members {
+		m.mu.RLock()
+		p, v := m.shard.Program(), m.shard.Version()
+		m.mu.RUnlock()
+		if p != nil && v > version {
+			last, version = newCookbook(p, v), v
+			n.cookbook.Store(last)
+		}
+	}
+}
+
+// limit is up to which offset the replicas here let events of a stream in; MaxInt64 when no shard is held.
+func (n *Node) limit(s shard.Stream) int64 {
+	limit := int64(math.MaxInt64)
+	for _, m := range n.members {
+		if m.held.Load() {
+			m.mu.RLock()
+			limit = min(limit, m.shard.Limit(s))
+			m.mu.RUnlock()
+		}
+	}
+	return limit
+}
+
+// switching says whether a cookbook is on its way.
+func (n *Node) switching() bool {
+	s := n.directory.State()
+	return s.Cookbook() != nil && s.Cookbook().Version != s.Switched
+}

@@ -1,0 +1,315 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"dashi/node/httpapi"
+	"dashi/pipeline/expr"
+	"dashi/pipeline/recipe"
+	"dashi/ring/meta"
+	"dashi/shard"
+)
+
+// moreRecipe is testRecipe with an attribute and an audience more, and without the note.
+const moreRecipe = `
+recipe: visits
+attributes:
+  visits: {kind: count, on: Visit}
+  later: {kind: count, on: Visit}
+audiences:
+  regulars: {when: 'visits >= 3'}
+  newcomers: {when: 'visits < 3', emit: none}
+activations:
+  seen: {on: {event: Visit}}
+`
+
+func application(text string) httpapi.Application {
+	return httpapi.Application{Sources: []httpapi.Source{{Name: "visits.yml", Text: text}}}
+}
+
+// apply puts recipes in force and waits until all nodes have them.
+func (c *testCluster) apply(i int, a httpapi.Application) *httpapi.Applied {
+	c.t.Helper()
+	applied, err := c.nodes[i].Apply(testContext(c.t), a)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.awaitVersion(applied.Version)
+	return applied
+}
+
+func (c *testCluster) awaitVersion(version uint64) {
+	c.t.Helper()
+	until(c.t, fmt.Sprint("version ", version, " is in force"), func() bool {
+		for _, n := range c.nodes {
+			if n != nil && (n.cookbook.Load().version != version || n.switching()) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// sums adds attributes up over all profiles, as a node has them.
+func sums(t testing.TB, n *Node) map[string]int {
+	t.Helper()
+	all := map[string]int{}
+	n.walk(Cursor{}, func(s *shard.Shard, ordinal uint32, v *shard.View) (uint32, bool, bool) {
+		next, more := s.Scan(func(*expr.Env) expr.Truth { return expr.True }, ordinal, scanPage, v, func(v *shard.View) bool {
+			var p struct{ Attributes map[string]any }
+			if err := json.Unmarshal(v.AppendJSON(nil), &p); err != nil {
+				t.Error(err)
+			}
+			for name, value := range p.Attributes {
+				if number, ok := value.(float64); ok {
+					all[name] += int(number)
+				}
+			}
+			return true
+		})
+		return next, more, false
+	})
+	return all
+}
+
+// Cookbooks come into force on three nodes while events come in: there, back, with a node away, one after the other. No event is lost or counted twice,
+// look-ups go on, and the replicas stay equal.
+func TestApplyOnThreeNodes(t *testing.T) {
+	const people, rounds = 20, 40
+	c := openCluster(t, 3)
+	visit(t, c.nodes[0], "first", people, "one")
+	c.idle()
+
+	asked := c.nodes[0]
+	reading, stop := context.WithCancel(t.Context())
+	var busy sync.WaitGroup
+	sent := make(chan struct{}, rounds)
+	busy.Go(func() {
+		for round := range rounds {
+			visit(t, asked, fmt.Sprint("r", round), people, "two")
+			sent <- struct{}{}
+		}
+	})
+	busy.Go(func() {
+		for reading.Err() == nil {
+			if p := profileOf(asked, "u3"); reading.Err() == nil && !strings.Contains(p, `"visits":`) {
+				t.Errorf("a look-up finds %q", p)
+			}
+		}
+	})
+	<-sent
+	a := application(moreRecipe)
+	if _, err := c.nodes[1].Apply(testContext(t), a); !errors.Is(err, httpapi.ErrForgets) {
+		t.Errorf("the note is forgotten without a word: %v", err)
+	}
+	a.DryRun = true
+	if dry, err := c.nodes[1].Apply(testContext(t), a); err != nil || dry.Version != 1 || len(dry.Losses) != 1 || dry.Losses[0] != "attribute note" {
+		t.Errorf("a dry run says %+v, %v", dry, err)
+	}
+	a.DryRun, a.Forget = false, true
+	if applied := c.apply(1, a); applied.Version != 2 {
+		t.Errorf("version %d", applied.Version)
+	}
+	if again := c.apply(2, a); again.Version != 2 || !again.Same {
+		t.Errorf("the same again: %+v", again)
+	}
+	<-sent
+	c.close(2)
+	back := application(testRecipe)
+	back.Forget = true
+	c.apply(0, back) // back, while node 3 is away
+	c.openAll()
+	c.awaitVersion(3)
+	c.apply(2, a)
+	busy.Go(func() { // somebody has to take what is sent
+		for range rounds - 2 {
+			<-sent
+		}
+		stop()
+	})
+	busy.Wait()
+	c.idle()
+	c.same()
+	for i, n := range c.nodes {
+		got := sums(t, n)
+		if got["visits"] != people*(rounds+1) || got["later"] >= got["visits"] {
+			t.Errorf("node %d counts %v, want %d visits", i+1, got, people*(rounds+1))
+		}
+		if size := n.AudienceSize(n.cookbook.Load().audiences["regulars"]); size != people {
+			t.Errorf("node %d: %d regulars", i+1, size)
+		}
+	}
+	seen := 0
+	for _, a := range activations(t, c.nodes[0]) {
+		if strings.Contains(a, "seen") {
+			seen++
+		}
+	}
+	if seen != people*(rounds+1) {
+		t.Errorf("%d of %d visits were activated", seen, people*(rounds+1))
+	}
+}
+
+// What is wrong with a cookbook is said before anything is done, in the words of check.
+func TestApplyRefuses(t *testing.T) {
+	s := testSettings(t, t.TempDir())
+	s.Kafka.Inputs = append(s.Kafka.Inputs, InputSettings{Topic: "rows", Decoder: "mapping:rows"})
+	const mapping = "mappings:\n  rows:\n    format: jsonl\n    event: '\"Visit\"'\n    time: {from: row.at, layout: unix}\n    identifiers: {user_id: row.who}\n"
+	text := linkedRecipe("user_id", "email")
+	n, err := Open(testContext(t), s, Options{Recipes: []recipe.Source{{Name: "visits.yml", Text: []byte(text + mapping)}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeNode(t, n)
+	link(t, n, 0, 5)
+	waitIdle(t, n)
+	f := func(text string, is error, want string) {
+		t.Helper()
+		_, err := n.Apply(testContext(t), application(text))
+		var bad *httpapi.BadCookbook
+		if errors.As(err, &bad) {
+			want, err = strings.TrimPrefix(want, "bad: "), errors.New(fmt.Sprint(bad.Diagnostics))
+		} else if !errors.Is(err, is) {
+			t.Errorf("%v, want %v", err, is)
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+	f("recipe: a\naudiences:\n  x: {when: nothing > 1}\n", nil, "bad: {visits.yml 3 13 error")
+	f(text, httpapi.ErrUnfit, `mapping "rows"`)
+	f(linkedRecipe("email", "user_id")+mapping, httpapi.ErrUnfit, "another rank")
+	if v := n.Cookbook().Version; v != 1 {
+		t.Errorf("version %d", v)
+	}
+}
+
+// linkedRecipe counts visits, with namespaces in an order.
+func linkedRecipe(namespaces ...string) string {
+	from := map[string]string{"user_id": "userId", "email": "traits.email", "member": "properties.member"}
+	text := "recipe: visits\nattributes:\n  visits: {kind: count, on: Visit}\nidentity:\n  namespaces:\n"
+	for _, ns := range namespaces {
+		text += "    - {name: " + ns + ", from: " + from[ns] + "}\n"
+	}
+	return text
+}
+
+// link sends visits [from, to), each of a user with an e-mail address and a member number, which have nothing to do with each other.
+func link(t testing.TB, n *Node, from, to int) {
+	t.Helper()
+	var messages []httpapi.Message
+	for i := from; i < to; i++ {
+		messages = append(messages, httpapi.Message{Key: fmt.Append(nil, i), Value: fmt.Appendf(nil,
+			`{"type":"track","event":"Visit","userId":"u%d","timestamp":"2026-03-01T10:00:00Z","traits":{"email":"e%d@x.example"},"properties":{"member":"m%d"}}`, i*7919%101, i*7919%101, i*104729%97)})
+	}
+	if err := (httpBackend{n}).Produce(testContext(t), messages); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The next cookbook knows a namespace above the others: from then on it decides to which shard an event goes. What one shard has taken under the old cookbook no
+// other takes under the new one, and nothing falls between them.
+func TestApplyAStrongerNamespace(t *testing.T) {
+	const events = 3000
+	c := openCluster(t, 3)
+	first := application(linkedRecipe("user_id"))
+	first.Forget = true
+	c.apply(0, first)
+	var sending sync.WaitGroup
+	sending.Go(func() {
+		for i := 0; i < events; i += 100 {
+			link(t, c.nodes[0], i, i+100)
+		}
+	})
+	c.apply(1, application(linkedRecipe("member", "user_id")))
+	sending.Wait()
+	c.idle()
+	c.same()
+	for i, n := range c.nodes {
+		if got := sums(t, n)["visits"]; got != events {
+			t.Errorf("node %d counts %d visits, want %d", i+1, got, events)
+		}
+	}
+}
+
+// A cookbook that a shard refuses after it was committed, because people were linked meanwhile, gives its place to the one before, and says why.
+func TestApplyWithdrawn(t *testing.T) {
+	n := openNode(t, testSettings(t, t.TempDir()))
+	visit(t, n, "a", 5, "x")
+	waitIdle(t, n)
+	a := application(linkedRecipe("user_id", "email"))
+	a.Forget = true
+	if _, err := n.Apply(testContext(t), a); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "version 2", func() bool { return !n.switching() })
+	link(t, n, 0, 5)
+	waitIdle(t, n)
+	program, _ := recipe.Compile([]recipe.Source{{Name: "visits.yml", Text: []byte(linkedRecipe("email", "user_id"))}})
+	if err := n.change(testContext(t), func(*meta.State) (meta.Command, error) { return putCookbook(program.Sources), nil }); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "it is withdrawn", func() bool { return !n.switching() })
+	got := n.Cookbook()
+	if got.Version != 4 || got.Refused == nil || got.Refused.Version != 3 || !strings.Contains(got.Refused.Reason, "another rank") {
+		t.Errorf("version %d, refused %+v", got.Version, got.Refused)
+	}
+	link(t, n, 5, 10)
+	waitIdle(t, n)
+	if got := sums(t, n)["visits"]; got != 15 {
+		t.Errorf("%d visits, want 15", got)
+	}
+}
+
+// A node by itself takes recipes that are others than at its last start. With the same as then it keeps what was applied.
+func TestStartWithOtherRecipes(t *testing.T) {
+	settings := testSettings(t, t.TempDir())
+	start := func(text string) *Node {
+		t.Helper()
+		n, err := Open(testContext(t), settings, Options{Recipes: []recipe.Source{{Name: "visits.yml", Text: []byte(text)}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	f := func(n *Node, version uint64, later bool) {
+		t.Helper()
+		if c := n.Cookbook(); c.Version != version || strings.Contains(c.Sources[0].Text, "later") != later || c.Switching != nil {
+			t.Errorf("version %d, want %d: %s", c.Version, version, c.Sources[0].Text)
+		}
+	}
+	n := start(testRecipe)
+	visit(t, n, "a", 5, "x")
+	waitIdle(t, n)
+	closeNode(t, n)
+	n = start(moreRecipe)
+	f(n, 2, true)
+	if got := sums(t, n)["visits"]; got != 5 {
+		t.Errorf("%d visits, want 5", got)
+	}
+	if _, err := n.Apply(testContext(t), application(testRecipe)); err == nil {
+		t.Error("later is forgotten without a word")
+	}
+	back := application(testRecipe)
+	back.Forget = true
+	if _, err := n.Apply(testContext(t), back); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "version 3", func() bool { return !n.switching() })
+	closeNode(t, n)
+	n = start(moreRecipe)
+	f(n, 3, false)
+	closeNode(t, n)
+	n = start(testRecipe)
+	f(n, 3, false)
+	closeNode(t, n)
+	n = start(moreRecipe)
+	f(n, 4, true)
+	closeNode(t, n)
+}
