@@ -87,6 +87,10 @@ func deedText(d deed, round string) string {
 		time.UnixMilli(d.at).UTC().Format(time.RFC3339Nano), d.total)
 }
 
+func decodeDeed(decoder *event.Decoder, d deed, round string, e *event.Event) error {
+	return decoder.Decode([]byte(deedText(d, round)), d.now, e)
+}
+
 func (f *fleet) apply(now int64, deeds ...deed) {
 	var texts []string
 	for _, d := range deeds {
