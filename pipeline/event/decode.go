@@ -80,130 +80,103 @@ func (d *Decoder) scan(src []byte, e *Event) *Rejected {
 		return d.tooDeep(i)
 	}
 	i++
-	p, inside := int32(rootPlace), true
-	next := d.places[p].inside
+	pl, inside := d.root, true
+	ed := pl.inside
 	for {
-		// Take the edge that fits, of those that begin with next. A literal holds no zero byte, so its first word cannot match the
+		// Take the edge that fits, of those that begin with ed. A literal holds no zero byte, so its first word cannot match the
 		// padding behind the end of src.
-		from, w := p, word(src, i)
-		for p = missing; next != 0; {
-			ed := &d.edges[next]
-			next = ed.next
+		end, w := i, word(src, i)
+		for ; ed != nil; ed = ed.next {
 			if w&ed.mask != ed.first {
 				continue
 			}
-			end := i + int(ed.length)
-			if ed.length > 8 && (end > len(src) || le64(src[end-8:end]) != ed.last || ed.length > 16 && !d.middleFits(ed, src[i:end])) {
+			end = i + ed.length
+			if ed.length > 8 && (end > len(src) || le64(src[end-8:end]) != ed.last || ed.length > 16 && !ed.middleFits(src[i:end])) {
 				continue
 			}
-			if ed.to == 0 && end != len(src) {
-				continue
+			if ed.to != nil || end == len(src) {
+				break
 			}
-			if ed.nacts != 0 {
+		}
+		if ed != nil {
+			if len(ed.acts) > 0 {
 				d.replay(ed, e)
 			}
-			i, p = end, ed.to
-			break
-		}
-		if p <= 0 {
-			if p == 0 {
-				return nil
-			}
+			i, pl = end, ed.to
+		} else {
 			var r *Rejected
-			if p, i, r = d.step(src, i, from, inside, e); r != nil {
+			if pl, i, r = d.step(src, i, pl, inside, e); r != nil {
 				return r
 			}
-			if p == 0 {
-				return nil
-			}
 		}
-		pl := &d.places[p]
-		if i < len(src) && src[i] == '"' { // strings and numbers are what most values are; value could do them too
+		if pl == nil {
+			return nil
+		}
+		// Strings and numbers are what most values are, and one plain field or slot is what most of them are for. value does all.
+		if i < len(src) && src[i] == '"' {
 			end, flags := scanString(src, i+1)
 			if end < 0 {
 				return malformed(src, ^end)
 			}
 			if pl.node != 0 {
-				d.str(pl, src[i+1:end:end], flags, e)
+				text := src[i+1 : end : end]
+				if flags|d.seen[pl.node] != 0 || len(text) > d.limits.StringBytes || !d.plain(pl, text, e) {
+					d.str(pl.node, text, flags, e)
+				}
 			}
-			i, inside, next = end+1, false, pl.after
+			i, inside, ed = end+1, false, pl.after
 			continue
 		}
-		if i < len(src) && src[i]-'0' <= 9 {
-			end, num := scanNumber(src, i)
-			if end < 0 {
-				return malformed(src, ^end)
+		if pl.usual == usualNumber && d.seen[pl.node] == 0 {
+			if end, f := shortNumber(src, i); end > 0 {
+				d.seen[pl.node] = 1
+				v := &e.Values[pl.index]
+				v.Kind, v.Bits = Number, math.Float64bits(f)
+				i, inside, ed = end, false, pl.after
+				continue
 			}
-			if pl.node != 0 {
-				d.num(pl, src[i:end:end], num, e)
-			}
-			i, inside, next = end, false, pl.after
-			continue
 		}
 		var r *Rejected
-		if i, inside, r = d.value(src, i, p, e); r != nil {
+		if i, inside, r = d.value(src, i, pl, e); r != nil {
 			return r
 		}
-		next = pl.after
+		ed = pl.after
 		if inside {
-			next = pl.inside
+			ed = pl.inside
 		}
 	}
 }
 
-// str is scalar for a string, which mostly is plain text for one thing that wants it.
-func (d *Decoder) str(pl *place, text []byte, flags uint8, e *Event) {
-	n := pl.node
-	if d.seen[n] == 0 && flags == 0 && len(text) <= d.limits.StringBytes {
-		switch pl.usual {
-		case usualText:
-			d.seen[n] = 1
-			v := &e.Values[pl.index]
-			v.Kind, v.Str = String, text
-			return
-		case usualSlot:
-			d.seen[n] = 1
-			t := &d.slots[pl.index]
-			t.kind, t.flags, t.text = tokString, 0, text
-			return
-		case usualTime:
-			if ms, ok := parseTime(text); ok {
-				d.seen[n] = 1
-				v := &e.Values[pl.index]
-				v.Kind, v.Bits = Time, uint64(ms)
-				return
-			}
-		}
+// plain is scalar for a string that needs nothing done to it, if it is for one thing only.
+func (d *Decoder) plain(pl *place, text []byte, e *Event) bool {
+	switch pl.usual {
+	case usualText:
+		v := &e.Values[pl.index]
+		v.Kind, v.Str = String, text
+	case usualSlot:
+		t := &d.slots[pl.index]
+		t.kind, t.flags, t.text = tokString, 0, text
+	default:
+		return false
 	}
+	d.seen[pl.node] = 1
+	return true
+}
+
+// str is scalar for a string.
+func (d *Decoder) str(n int32, text []byte, flags uint8, e *Event) {
 	t := &d.tok
 	t.kind, t.flags, t.text = tokString, flags, text
 	d.scalar(n, t, e)
 }
 
-// num is scalar for a number, which mostly is for a field that wants one.
-func (d *Decoder) num(pl *place, text []byte, num number, e *Event) {
-	n := pl.node
-	if pl.usual == usualNumber && d.seen[n] == 0 {
-		if f, ok := num.float(text); ok {
-			d.seen[n] = 1
-			v := &e.Values[pl.index]
-			v.Kind, v.Bits = Number, math.Float64bits(f)
-			return
-		}
-	}
-	t := &d.tok
-	t.kind, t.flags, t.text, t.number = tokNumber, 0, text, num
-	d.scalar(n, t, e)
-}
-
 // value reads the value at src[i]. inside says that it is a container, and that we are behind its opening bracket.
-func (d *Decoder) value(src []byte, i int, p int32, e *Event) (next int, inside bool, r *Rejected) {
+func (d *Decoder) value(src []byte, i int, pl *place, e *Event) (next int, inside bool, r *Rejected) {
 	if i >= len(src) || src[i] <= ' ' {
 		if i = skipSpace(src, i); i >= len(src) {
 			return 0, false, truncated(src)
 		}
 	}
-	pl := &d.places[p]
 	n := pl.node
 	t := &d.tok
 	end := 0
@@ -214,20 +187,16 @@ func (d *Decoder) value(src []byte, i int, p int32, e *Event) (next int, inside 
 			return 0, false, malformed(src, ^end)
 		}
 		if n != 0 {
-			d.str(pl, src[i+1:end:end], flags, e)
+			d.str(n, src[i+1:end:end], flags, e)
 		}
 		return end + 1, false, nil
 	case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
-		var num number
-		if end, num = scanNumber(src, i); end < 0 {
+		if end, t.number = scanNumber(src, i); end < 0 {
 			return 0, false, malformed(src, ^end)
 		}
-		if n != 0 {
-			d.num(pl, src[i:end:end], num, e)
-		}
-		return end, false, nil
+		t.kind = tokNumber
 	case '{', '[':
-		return d.bracket(src, i, p)
+		return d.bracket(src, i, pl)
 	default:
 		if end = scanLiteral(src, i); end < 0 {
 			return 0, false, malformed(src, i)
@@ -249,12 +218,11 @@ func (d *Decoder) value(src []byte, i int, p int32, e *Event) (next int, inside 
 }
 
 // bracket reads a container: whole when nothing in it is read, else only its opening bracket.
-func (d *Decoder) bracket(src []byte, i int, p int32) (next int, inside bool, r *Rejected) {
+func (d *Decoder) bracket(src []byte, i int, pl *place) (next int, inside bool, r *Rejected) {
 	kind := tokObject
 	if src[i] == '[' {
 		kind = tokArray
 	}
-	pl := &d.places[p]
 	if int(pl.depth) > d.limits.Depth {
 		return 0, false, d.tooDeep(i)
 	}

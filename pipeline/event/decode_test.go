@@ -131,7 +131,7 @@ func TestDecodeEqualsOracle(t *testing.T) {
 		}
 		checkDecode(t, warm, cold, src, noon)
 	})
-	t.Logf("%d accepted, %d rejected, %d places, %d edges", accepted, rejected, len(warm.places), len(warm.edges))
+	t.Logf("%d accepted, %d rejected, %d places, %d edges", accepted, rejected, len(warm.places), warm.edges)
 	if accepted == 0 || rejected == 0 {
 		t.Error("the generator is one-sided")
 	}

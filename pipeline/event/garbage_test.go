@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"strconv"
 	"strings"
 	"testing"
@@ -194,6 +195,50 @@ func TestDecodeResult(t *testing.T) {
 	}
 	if string(e.Identifiers[1].Value) != "ada@example.com" || string(e.Values[4].Str) != "café" {
 		t.Errorf("the first event changed: %+v", normal(&e))
+	}
+}
+
+// What the quick way reads of a number, the thorough way reads too; and the quick way reads all that it is for.
+func TestShortNumber(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 7))
+	text := func(n int) string {
+		b := make([]byte, n)
+		for i := range b {
+			b[i] = '0' + byte(r.IntN(10))
+		}
+		return string(b)
+	}
+	quick := 0
+	for range 20_000 {
+		s := text(r.IntN(10))
+		if r.IntN(2) == 0 {
+			s += "." + text(r.IntN(10))
+		}
+		s += []string{"", ",", "}", "e3", "E", "-", " ", ".", "x"}[r.IntN(9)]
+		end, f := shortNumber([]byte(s), 0)
+		if end == 0 {
+			continue
+		}
+		quick++
+		wantEnd, n := scanNumber([]byte(s), 0)
+		want, ok := n.float([]byte(s)[:max(wantEnd, 0)])
+		if end != wantEnd || !ok || math.Float64bits(f) != math.Float64bits(want) {
+			t.Fatalf("%q: %d, %v; want %d, %v", s, end, f, wantEnd, want)
+		}
+	}
+	for _, s := range []string{"0", "7", "0.5", "12.50", "123456789012345", "1234567890.12345"} {
+		want, err := strconv.ParseFloat(s, 64)
+		if end, f := shortNumber([]byte(s+","), 0); end != len(s) || err != nil || f != want {
+			t.Errorf("%q: %d, %v", s, end, f)
+		}
+	}
+	for _, s := range []string{"", "-1", "01", "1.", "1e5", "1.5E3", "1234567890123456", "x"} {
+		if end, f := shortNumber([]byte(s), 0); end != 0 {
+			t.Errorf("%q: %d, %v; want nothing", s, end, f)
+		}
+	}
+	if quick < 5_000 {
+		t.Errorf("the quick way read %d of 20,000", quick)
 	}
 }
 

@@ -49,7 +49,7 @@ func (m *packReader) message() *Rejected {
 		}
 		return &Rejected{WrongType, "the message: want map, got " + it.kind.String()}
 	}
-	if r := m.object(rootPlace, it.count); r != nil {
+	if r := m.object(m.d.root, it.count); r != nil {
 		return r
 	}
 	if m.i != len(m.src) {
@@ -59,8 +59,8 @@ func (m *packReader) message() *Rejected {
 }
 
 // object reads count pairs of the container at place c.
-func (m *packReader) object(c int32, count int) *Rejected {
-	if r := m.deep(int(m.d.places[c].depth)); r != nil {
+func (m *packReader) object(c *place, count int) *Rejected {
+	if r := m.deep(int(c.depth)); r != nil {
 		return r
 	}
 	for range count {
@@ -68,10 +68,10 @@ func (m *packReader) object(c int32, count int) *Rejected {
 		if r != nil {
 			return r
 		}
-		if p := m.d.find(c, key); p != 0 && m.d.places[p].node != 0 {
+		if p := m.d.find(c, key); p != nil && p.node != 0 {
 			r = m.value(p)
 		} else {
-			r = m.skip(int(m.d.places[c].depth))
+			r = m.skip(int(c.depth))
 		}
 		if r != nil {
 			return r
@@ -93,13 +93,12 @@ func (m *packReader) key() ([]byte, *Rejected) {
 }
 
 // value gives the next value to what reads place p.
-func (m *packReader) value(p int32) *Rejected {
+func (m *packReader) value(pl *place) *Rejected {
 	it, r := m.next()
 	if r != nil {
 		return r
 	}
 	d := m.d
-	pl := d.places[p]
 	if it.kind < tokObject {
 		d.tok = it.token
 		d.scalar(pl.node, &d.tok, m.e)
@@ -112,7 +111,7 @@ func (m *packReader) value(p int32) *Rejected {
 		return m.skipRest(it, int(pl.depth)-1)
 	}
 	if it.kind == tokObject {
-		return m.object(p, it.count)
+		return m.object(pl, it.count)
 	}
 	for range it.count {
 		d.item(d.nodes[pl.node].array-1, m.e)

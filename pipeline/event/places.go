@@ -1,5 +1,10 @@
 package event
 
+import (
+	"bytes"
+	"slices"
+)
+
 // Places are how the decoder remembers the shapes of messages.
 //
 // The plain way is a scanner that walks the trie: for each key it finds the quotes, checks each byte, looks the
@@ -24,7 +29,7 @@ package event
 // lives for months does not stay with the producers of its first day.
 
 // The bounds. 100 shapes of 30 keys that have nothing in common are 3,000 edges. All together a decoder
-// keeps at most about 400 KB, and the usual one 10 KB.
+// keeps at most about 900 KB, and the usual one 150 KB, nearly all of it the table of keys.
 const (
 	maxPlaces  = 2048     // learnt places, besides those of the schema
 	maxEdges   = 4096     // transitions
@@ -36,53 +41,48 @@ const (
 	maxMissed  = 1 << 16  // steps that could not be learnt before all is forgotten
 )
 
-// place 0 is the end of the message, place 1 the message itself.
+// place is a value in the grammar of messages. One that was learnt, of a key that nothing reads, has node 0.
 type place struct {
-	after, inside int32 // first edge from after its value, and from after its opening bracket
+	after, inside *edge // the first from after its value, and from after its opening bracket
 	node          int32
 	index         int32 // usual and index are those of the node
 	usual         usual
-	parent        int32 // the container that it is in
-	depth         int32 // of containers, itself included if it is one
-	elem          int32 // the place of its elements, for an array that is read
-	key, keyLen   int32 // in literals
+	depth         int32  // of containers, itself included if it is one
+	id            int32  // its index in atlas.places
+	parent        *place // the container that it is in; nil for the message itself
+	elem          *place // its elements, for an array that is read
+	key           []byte
 }
-
-const (
-	missing   = -1 // no place
-	rootPlace = 1
-)
 
 type edge struct {
 	first, mask uint64 // the first eight bytes
 	last        uint64 // the last eight, when there are more than eight
-	length      int32
-	next        int32 // another edge from the same place
-	to          int32
-	lit         int32 // in literals
-	acts        int32 // in Decoder.acts
-	nacts       int32
+	next        *edge  // another one from the same place
+	to          *place // nil: the end of the message
+	length      int    // of literal
+	literal     []byte
+	acts        []int32 // see replay
 }
 
 // atlas is what a decoder has learnt, on top of the places of the schema.
 type atlas struct {
-	places   []place
-	edges    []edge // edge 0 is none
-	acts     []int32
-	literals []byte  // of edges, and the keys of places
-	table    []int32 // open addressing: places by (parent, key)
-	missed   int
-	frozen   bool // learns nothing more: for tests and benchmarks
+	root   *place   // the message
+	places []*place // places[0] is none
+	table  []int32  // open addressing: places by (parent, key)
+	edges  int      // how many there are
+	held   int      // bytes of all literals and learnt keys
+	missed int
+	frozen bool // learns nothing more: for tests and benchmarks
 
 	// The part that comes from the schema and is never forgotten.
-	fixedPlaces, fixedText int
-	fixedTable             []int32
+	fixedPlaces int
+	fixedTable  []int32
 }
 
 func newAtlas(t *trie) *atlas {
-	a := &atlas{places: make([]place, 1, 64), edges: make([]edge, 1, 64)}
-	a.addFixed(t, 0, 1)
-	a.fixedPlaces, a.fixedText = len(a.places), len(a.literals)
+	a := &atlas{places: make([]*place, 1, 64)}
+	a.root = a.addFixed(t, nil, 1)
+	a.fixedPlaces = len(a.places)
 	size := 4 * (len(a.places) + maxPlaces)
 	for n := 1; ; n *= 2 {
 		if n >= size && a.fill(n) {
@@ -93,33 +93,39 @@ func newAtlas(t *trie) *atlas {
 	return a
 }
 
+// addPlace adds a place in a container.
+func (a *atlas) addPlace(parent *place) *place {
+	p := &place{id: int32(len(a.places)), parent: parent, depth: 1}
+	if parent != nil {
+		p.depth = parent.depth + 1
+	}
+	a.places = append(a.places, p)
+	return p
+}
+
 // addFixed adds the places of node n and of all below it.
-func (a *atlas) addFixed(t *trie, parent int32, n int32) int32 {
-	self := int32(len(a.places))
-	a.places = append(a.places, place{
-		node: n, usual: t.nodes[n].usual, index: t.nodes[n].index, parent: parent, depth: a.places[parent].depth + 1,
-	})
+func (a *atlas) addFixed(t *trie, parent *place, n int32) *place {
+	p := a.addPlace(parent)
+	p.node, p.usual, p.index = n, t.nodes[n].usual, t.nodes[n].index
 	for _, c := range t.children[n] {
-		id := a.addFixed(t, self, c.node)
+		below := a.addFixed(t, p, c.node)
 		if c.key == "[]" && t.nodes[n].array != 0 {
-			a.places[self].elem = id
+			p.elem = below
 			continue
 		}
-		a.places[id].key, a.places[id].keyLen = int32(len(a.literals)), int32(len(c.key))
-		a.literals = append(a.literals, c.key...)
+		below.key = []byte(c.key)
 	}
-	return self
+	return p
 }
 
 // fill builds the table for the places of the schema; false when one of them would not be found within maxProbe.
 func (a *atlas) fill(size int) bool {
 	a.table = make([]int32, size)
-	for i := rootPlace + 1; i < len(a.places); i++ {
-		p := &a.places[i]
-		if a.places[p.parent].elem == int32(i) {
+	for _, p := range a.places[1:] {
+		if p.parent == nil || p.parent.elem == p {
 			continue
 		}
-		if !a.put(int32(i), keyHash(p.parent, a.literals[p.key:p.key+p.keyLen])) {
+		if !a.put(p.id, keyHash(p.parent.id, p.key)) {
 			return false
 		}
 	}
@@ -137,20 +143,19 @@ func (a *atlas) put(id int32, hash uint32) bool {
 	return false
 }
 
-// find returns the place of key in a container, or 0.
-func (a *atlas) find(parent int32, key []byte) int32 {
-	hash := keyHash(parent, key)
+// find returns the place of key in a container, or nil.
+func (a *atlas) find(parent *place, key []byte) *place {
+	hash := keyHash(parent.id, key)
 	for j := range uint32(maxProbe) {
 		id := a.table[(hash+j)&uint32(len(a.table)-1)]
 		if id == 0 {
-			return 0
+			return nil
 		}
-		p := &a.places[id]
-		if p.parent == parent && string(a.literals[p.key:p.key+p.keyLen]) == string(key) {
-			return id
+		if p := a.places[id]; p.parent == parent && string(p.key) == string(key) {
+			return p
 		}
 	}
-	return 0
+	return nil
 }
 
 // keyHash reads at most sixteen bytes of the key: enough to spread real keys. Chosen ones can collide, which is
@@ -170,55 +175,56 @@ func keyHash(parent int32, key []byte) uint32 {
 	return uint32(h >> 32)
 }
 
-// learnPlace makes a place for a key that nothing reads, or returns 0.
-func (a *atlas) learnPlace(parent int32, key []byte) int32 {
-	if len(key) > maxKey || a.frozen || len(a.places)-a.fixedPlaces >= maxPlaces || len(a.literals)+len(key) > a.fixedText+maxText {
-		return 0
+// learnPlace makes a place for a key that nothing reads, or returns nil.
+func (a *atlas) learnPlace(parent *place, key []byte) *place {
+	if len(key) > maxKey || a.frozen || len(a.places)-a.fixedPlaces >= maxPlaces || a.held+len(key) > maxText {
+		return nil
 	}
-	id := int32(len(a.places))
-	if !a.put(id, keyHash(parent, key)) {
-		return 0
+	if !a.put(int32(len(a.places)), keyHash(parent.id, key)) {
+		return nil
 	}
-	a.places = append(a.places, place{parent: parent, depth: a.places[parent].depth + 1, key: int32(len(a.literals)), keyLen: int32(len(key))})
-	a.literals = append(a.literals, key...)
-	return id
+	p := a.addPlace(parent)
+	p.key = bytes.Clone(key)
+	a.held += len(key)
+	return p
 }
 
 // learnEdge remembers that literal leads from a place to another; acts are its side effects.
-func (a *atlas) learnEdge(from int32, inside bool, literal []byte, to int32, acts []int32) {
+func (a *atlas) learnEdge(from *place, inside bool, literal []byte, to *place, acts []int32) {
 	n := len(literal)
-	if n == 0 || n > maxLiteral || a.frozen || len(a.edges) >= maxEdges || len(a.literals)+n > a.fixedText+maxText {
+	if n == 0 || n > maxLiteral || a.frozen || a.edges >= maxEdges || a.held+n > maxText {
 		a.missed++
 		return
 	}
-	link := &a.places[from].after
+	link := &from.after
 	if inside {
-		link = &a.places[from].inside
+		link = &from.inside
 	}
-	for fan := 0; *link != 0; fan++ {
+	for fan := 0; *link != nil; fan++ {
 		if fan == maxFan {
 			a.missed++
 			return
 		}
-		link = &a.edges[*link].next
+		link = &(*link).next
 	}
-	e := edge{length: int32(n), to: to, lit: int32(len(a.literals)), acts: int32(len(a.acts)), nacts: int32(len(acts))}
-	e.first, e.mask = word(literal, 0), ^uint64(0)
+	e := &edge{first: word(literal, 0), mask: ^uint64(0), to: to, length: n, literal: bytes.Clone(literal)}
 	if n < 8 {
 		e.mask = 1<<(8*n) - 1
 	} else {
 		e.last = le64(literal[n-8:])
 	}
-	a.literals = append(a.literals, literal...)
-	a.acts = append(a.acts, acts...)
-	*link = int32(len(a.edges))
-	a.edges = append(a.edges, e)
+	if len(acts) > 0 {
+		e.acts = slices.Clone(acts)
+	}
+	a.held += n
+	a.edges++
+	*link = e
 }
 
 // middleFits compares text with the literal of e, except for the first and the last word. A loop over words is
 // cheaper for such lengths than a call that compares bytes.
-func (a *atlas) middleFits(e *edge, text []byte) bool {
-	literal := a.literals[e.lit:][:len(text)]
+func (e *edge) middleFits(text []byte) bool {
+	literal := e.literal[:len(text)]
 	for j := 8; j < len(text)-8; j += 8 {
 		if le64(text[j:]) != le64(literal[j:]) {
 			return false
@@ -229,10 +235,11 @@ func (a *atlas) middleFits(e *edge, text []byte) bool {
 
 // forget drops everything learnt.
 func (a *atlas) forget() {
+	clear(a.places[a.fixedPlaces:])
 	a.places = a.places[:a.fixedPlaces]
-	for i := range a.places {
-		a.places[i].after, a.places[i].inside = 0, 0
+	for _, p := range a.places[1:] {
+		p.after, p.inside = nil, nil
 	}
-	a.edges, a.acts, a.literals, a.missed = a.edges[:1], a.acts[:0], a.literals[:a.fixedText], 0
+	a.edges, a.held, a.missed = 0, 0, 0
 	copy(a.table, a.fixedTable)
 }

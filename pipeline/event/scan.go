@@ -175,6 +175,43 @@ func scanNumber(src []byte, i int) (end int, n number) {
 	return i, n
 }
 
+// shortDigits digits are a mantissa that float64 holds exactly.
+const shortDigits = 15
+
+// shortNumber reads the usual number at src[i]: few digits, at most a fraction, no sign, no exponent. end is 0 when it is not one, and also
+// when it is no number at all. One operation on exact operands rounds once, as in number.float.
+func shortNumber(src []byte, i int) (end int, f float64) {
+	begin, mant := i, uint64(0)
+	for i < len(src) && src[i]-'0' <= 9 {
+		mant = mant*10 + uint64(src[i]-'0')
+		i++
+	}
+	digits := i - begin
+	if digits == 0 || digits > 1 && src[begin] == '0' {
+		return 0, 0
+	}
+	fraction := 0
+	if i < len(src) && src[i] == '.' {
+		i++
+		from := i
+		for i < len(src) && src[i]-'0' <= 9 {
+			mant = mant*10 + uint64(src[i]-'0')
+			i++
+		}
+		if fraction = i - from; fraction == 0 {
+			return 0, 0
+		}
+	}
+	if digits+fraction > shortDigits || i < len(src) && src[i]|0x20 == 'e' {
+		return 0, 0
+	}
+	f = float64(mant)
+	if fraction > 0 {
+		f /= pow10[fraction]
+	}
+	return i, f
+}
+
 // scanExponent reads what follows the e. Values beyond any float64 are cut to one that is too.
 func scanExponent(src []byte, i int) (e, end int) {
 	neg := false

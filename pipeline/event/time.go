@@ -4,14 +4,18 @@ package event
 // the profile of RFC 3339 in Go's time package: upper-case T and Z, two digits each, any fraction behind a full stop,
 // no leap second.
 func parseTime(b []byte) (ms int64, ok bool) {
-	if len(b) < len("2006-01-02T15:04:05Z") || b[4] != '-' || b[7] != '-' || b[10] != 'T' || b[13] != ':' || b[16] != ':' {
+	if len(b) < len("2006-01-02T15:04:05Z") || b[16] != ':' {
 		return 0, false
 	}
-	century, year2, month, day := two(b), two(b[2:]), two(b[5:]), two(b[8:])
-	hour, minute, second := two(b[11:]), two(b[14:]), two(b[17:])
-	year := century*100 + year2
-	if century|year2|month|day|hour|minute|second >= notDigits || month < 1 || month > 12 || day < 1 || day > daysIn(year, month) ||
-		hour > 23 || minute > 59 || second > 59 {
+	date, dateOK := pairs(le64(b), yearMonth)
+	clock, clockOK := pairs(le64(b[8:]), dayHourMinute)
+	second := two(b[17:])
+	if !dateOK || !clockOK || second > 59 {
+		return 0, false
+	}
+	year, month := int(date&0xff)*100+int(date>>16&0xff), int(date>>40&0xff)
+	day, hour, minute := int(clock&0xff), int(clock>>24&0xff), int(clock>>48&0xff)
+	if month < 1 || month > 12 || day < 1 || day > daysIn(year, month) || hour > 23 || minute > 59 {
 		return 0, false
 	}
 	millis, b, ok := fraction(b[19:])
@@ -24,6 +28,35 @@ func parseTime(b []byte) (ms int64, ok bool) {
 	}
 	days := daysSince1970(int64(year), int64(month), int64(day))
 	return days*86_400_000 + int64((hour*60+minute-offset)*60+second)*1000 + int64(millis), true
+}
+
+// layout is a word of text in which some bytes are digits and the others given.
+type layout struct {
+	text uint64 // with '0' in the place of digits
+	over uint64 // what takes a byte that is not allowed over 0x7f, after text has been taken from it: 0x7f less the greatest allowed
+}
+
+var (
+	yearMonth     = layoutOf("0000-00-")
+	dayHourMinute = layoutOf("00T00:00")
+)
+
+func layoutOf(text string) (l layout) {
+	for i := range 8 {
+		over := uint64(0x7f)
+		if text[i] == '0' {
+			over -= 9
+		}
+		l.text |= uint64(text[i]) << (8 * i)
+		l.over |= over << (8 * i)
+	}
+	return l
+}
+
+// pairs reads the digits of a word: each byte of values is the number of two digits that begins there, where two stand.
+func pairs(w uint64, l layout) (values uint64, ok bool) {
+	w ^= l.text
+	return w*10 + w>>8, (w|(w&^highs+l.over))&highs == 0
 }
 
 // notDigits is a bit that no number of two digits has, so that several results can be checked at once.

@@ -44,7 +44,6 @@ const (
 	usualNone   usual = iota // nothing is read, or more than one thing, or something else
 	usualText                // a plain String field
 	usualNumber              // a plain Number field
-	usualTime                // a plain Time field
 	usualSlot                // a slot
 )
 
@@ -114,9 +113,7 @@ func compile(s *Schema) *trie {
 		root.at(path).child("[]")
 	}
 	for i, f := range s.Fields {
-		if !slices.ContainsFunc(s.Locations, func(l Location) bool { return l.Field == i }) {
-			t.addField(root, s, i, f)
-		}
+		t.addField(root, s, i, f)
 	}
 	t.nodes = []node{{object: true, field: -1}}
 	t.children = make([][]child, 1)
@@ -199,8 +196,6 @@ func (n *node) only() (usual, int32) {
 		return usualText, n.field
 	case n.field >= 0 && n.kind == Number:
 		return usualNumber, n.field
-	case n.field >= 0 && n.kind == Time:
-		return usualTime, n.field
 	case len(n.targets) == 1 && n.targets[0].use == useSlot:
 		return usualSlot, n.targets[0].index
 	}
