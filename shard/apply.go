@@ -58,6 +58,7 @@ type applier struct {
 	out       []byte
 	blob      []byte
 	bits      audience.Bits
+	place     []byte // where a root may lie that a pointer said
 	dir, data []byte // segments on their way from one record to another
 	formers   []former
 	frozen    former // see assemble

@@ -3,7 +3,6 @@ package shard
 import (
 	"bytes"
 	"cmp"
-	"encoding/binary"
 	"slices"
 
 	"dashi/pipeline/identity"
@@ -17,6 +16,7 @@ type component struct {
 	facts  identity.Facts // Members run parallel to idents
 	hashed bool           // whether the hashes of idents are filled in
 	buf    []byte         // where values lie that came from a record
+	text   []byte         // and those that it has packed
 }
 
 // ident is one identifier of a component.
@@ -33,13 +33,6 @@ type ident struct {
 const (
 	segmentComponent = 1 // a component: the record is the root's
 	segmentPart      = 2 // the key of the root: the record is of another profile of its component
-)
-
-const (
-	identState     = 1 << 0
-	identSaturated = 1 << 1
-	identUnseen    = 1 << 2
-	linkCut        = 1 << 7
 )
 
 // clear makes it a component of nothing.
@@ -69,7 +62,7 @@ func orderLinks(x, y identity.Link) int {
 	case x.Cut != y.Cut:
 		return 1
 	}
-	return cmp.Or(cmp.Compare(x.A, y.A), cmp.Compare(x.B, y.B))
+	return cmp.Or(cmp.Compare(x.B, y.B), cmp.Compare(x.A, y.A))
 }
 
 // seen notes that an identifier was seen.
@@ -81,142 +74,6 @@ func (d *ident) seen(first, last int64) (changed bool) {
 	changed = first < d.first || last > d.last
 	d.first, d.last = min(d.first, first), max(d.last, last)
 	return changed
-}
-
-// append appends the encoded form. namespace appends the number of a namespace.
-func (c *component) append(dst []byte, namespace func(dst []byte, ns uint8) []byte) []byte {
-	dst = binary.AppendUvarint(dst, uint64(len(c.idents)))
-	base := int64(0)
-	for i := range c.idents {
-		d := &c.idents[i]
-		dst = namespace(dst, d.ns)
-		flags := uint8(0)
-		if d.state {
-			flags |= identState
-		}
-		if d.saturated {
-			flags |= identSaturated
-		}
-		if d.unseen {
-			flags |= identUnseen
-		}
-		dst = append(dst, flags)
-		dst = binary.AppendUvarint(dst, uint64(d.profile))
-		dst = appendBytes(dst, d.value)
-		dst = binary.AppendVarint(dst, d.first-base)
-		dst = binary.AppendUvarint(dst, uint64(d.last-d.first))
-		if i == 0 {
-			base = d.first
-		}
-	}
-	dst = binary.AppendUvarint(dst, uint64(len(c.facts.Links)))
-	for i := range c.facts.Links {
-		l := &c.facts.Links[i]
-		dst = binary.AppendUvarint(dst, uint64(l.A))
-		dst = binary.AppendUvarint(dst, uint64(l.B))
-		flags := uint8(l.Verdict)
-		if l.Cut {
-			flags |= linkCut
-		}
-		dst = append(dst, flags)
-		dst = binary.AppendVarint(dst, l.First-c.idents[l.B].first)
-		dst = binary.AppendUvarint(dst, uint64(l.Last-l.First))
-		dst = binary.LittleEndian.AppendUint64(dst, l.ID)
-	}
-	return dst
-}
-
-// read fills c with what append wrote at the beginning of src, whose bytes the values alias. namespace reads the number of a namespace.
-func (c *component) read(src []byte, namespace func(src []byte) (uint8, []byte, error)) (rest []byte, err error) {
-	c.clear()
-	c.hashed = false
-	n, src, err := uvarint(src)
-	if err != nil || n > uint64(len(src)) {
-		return nil, errShort
-	}
-	base := int64(0)
-	for i := range int(n) {
-		var d ident
-		if src, err = d.read(src, base, namespace); err != nil {
-			return nil, err
-		}
-		if d.profile >= int(n) {
-			return nil, errMessage
-		}
-		if i == 0 {
-			base = d.first
-		}
-		c.idents = append(c.idents, d)
-	}
-	if n, src, err = uvarint(src); err != nil || n > uint64(len(src)) {
-		return nil, errShort
-	}
-	for range n {
-		if src, err = c.readLink(src); err != nil {
-			return nil, err
-		}
-	}
-	return src, nil
-}
-
-func (d *ident) read(src []byte, base int64, namespace func(src []byte) (uint8, []byte, error)) (rest []byte, err error) {
-	if d.ns, src, err = namespace(src); err != nil {
-		return nil, err
-	}
-	if len(src) == 0 {
-		return nil, errShort
-	}
-	d.state, d.saturated, d.unseen = src[0]&identState != 0, src[0]&identSaturated != 0, src[0]&identUnseen != 0
-	profile, src, err := uvarint(src[1:])
-	if err != nil {
-		return nil, err
-	}
-	d.profile = int(min(profile, 1<<30))
-	if d.value, src, err = readBytes(src); err != nil {
-		return nil, err
-	}
-	if len(d.value) == 0 || len(d.value) > maxIdentifier {
-		return nil, errMessage
-	}
-	first, src, err := varint(src)
-	if err != nil {
-		return nil, err
-	}
-	d.first = base + first
-	last, src, err := uvarint(src)
-	if err != nil || int64(last) < 0 {
-		return nil, errShort
-	}
-	d.last = d.first + int64(last)
-	return src, nil
-}
-
-func (c *component) readLink(src []byte) (rest []byte, err error) {
-	var l identity.Link
-	a, src, err := uvarint(src)
-	if err != nil {
-		return nil, err
-	}
-	b, src, err := uvarint(src)
-	if err != nil || len(src) == 0 {
-		return nil, errShort
-	}
-	if a >= b || b >= uint64(len(c.idents)) {
-		return nil, errMessage
-	}
-	l.A, l.B, l.Cut, l.Verdict = int(a), int(b), src[0]&linkCut != 0, identity.Verdict(src[0]&^linkCut)
-	first, src, err := varint(src[1:])
-	if err != nil {
-		return nil, err
-	}
-	l.First = c.idents[b].first + first
-	last, src, err := uvarint(src)
-	if err != nil || len(src) < 8 || int(l.Verdict) >= len(identity.Verdicts) {
-		return nil, errMessage
-	}
-	l.Last, l.ID = l.First+int64(last), le64(src)
-	c.facts.Links = append(c.facts.Links, l)
-	return src[8:], nil
 }
 
 // unite takes the identifiers and links of o in. The order of ids is less.

@@ -212,17 +212,12 @@ func (s *Shard) reordered(next *recipe.Program) string {
 
 // linkedNamespaces are those of identifiers that are linked with others.
 func (s *Shard) linkedNamespaces() (used [256]bool) {
-	for _, e := range s.pointers.table {
-		if e != 0 {
-			ns, root, _, _ := s.pointers.entry(e)
-			used[ns], used[root] = true, true
-		}
-	}
+	s.pointers.each(func(e *pointer) { used[e.ns], used[e.rootNS] = true, true })
 	var c component
 	s.table.Each(func(_ profile.Ref, rec profile.Record) bool {
 		segment := rec.Segment(s.program.links)
 		if len(segment) > 0 && segment[0] == segmentComponent {
-			if _, err := c.read(segment[1:], readOwnNamespace); err != nil {
+			if _, err := c.read(segment[1:], nil, keyOf(rec)); err != nil {
 				panic("BUG: the component in a record cannot be read: " + err.Error())
 			}
 			for i := range c.idents {

@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"strconv"
 
@@ -10,7 +11,7 @@ import (
 
 // AppendExplanation appends why the identifiers of the profile are one person, and others that they were seen with are not:
 // {"id","identifiers":[{"id","profile","first_seen","last_seen"}],"links":[{"a","b","verdict","rule","first_seen","last_seen","message"}]}.
-// It goes through everything that hangs together with the profile by links. b is the weaker of two identifiers; message is the hash of the
+// It goes through everything that hangs together with the profile by links. b is the weaker of two identifiers; message is the upper half of the hash of the
 // message id of the event that linked them first, if it had one; a verdict other than joined has the rule that refused.
 func (v *View) AppendExplanation(dst []byte) []byte {
 	dst = append(dst, `{"id":`...)
@@ -66,11 +67,7 @@ func (v *View) appendLink(dst []byte, l *identity.Link) []byte {
 	dst = attribute.AppendTime(append(dst, `","last_seen":"`...), l.Last)
 	dst = append(dst, '"')
 	if l.ID != 0 {
-		var id [8]byte
-		for i := range id {
-			id[i] = byte(l.ID >> (56 - 8*i))
-		}
-		dst = hex.AppendEncode(append(dst, `,"message":"`...), id[:])
+		dst = hex.AppendEncode(append(dst, `,"message":"`...), binary.BigEndian.AppendUint32(nil, l.ID))
 		dst = append(dst, '"')
 	}
 	return append(dst, '}')

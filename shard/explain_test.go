@@ -45,9 +45,9 @@ func TestExplanation(t *testing.T) {
 		return b.String()
 	}
 	want := `user_id:ada: user_id:bob of user_id:bob; user_id:ada of user_id:ada; email:ada@a.example of user_id:ada; anonymous_id:tablet of user_id:bob;
+user_id:ada email:ada@a.example joined, seen in one event, 8
 user_id:bob anonymous_id:tablet joined, seen in one event; anonymous_id goes with whom it was seen with last, 0
-user_id:ada email:ada@a.example joined, seen in one event, 16
-user_id:ada anonymous_id:tablet limit, user_id is unique, and both profiles have one, 16`
+user_id:ada anonymous_id:tablet limit, user_id is unique, and both profiles have one, 8`
 	if got := explain("user_id", "ada"); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}

@@ -357,39 +357,6 @@ func FuzzMessages(f *testing.F) {
 	})
 }
 
-// I7 of this package: pointers are what they were told last, through growth, compaction and restores.
-func TestPointers(t *testing.T) {
-	w := newTown(t, linkedRecipe)
-	s := w.s
-	p := pointers{s: s}
-	of := func(ns string, i int) key {
-		return s.key(uint8(s.namespaceNumber([]byte(ns))), []byte(fmt.Sprint("value-", i)))
-	}
-	want := map[int]int{}
-	for i := range 30_000 {
-		k := i * 7919 % 5000
-		p.set(of("anonymous_id", k), of("user_id", i))
-		want[k] = i
-	}
-	if p.used != len(want) || 2*p.garbage > p.bytes+pointerChunk {
-		t.Errorf("%d of %d, garbage %d of %d", p.used, len(want), p.garbage, p.bytes)
-	}
-	restored := pointers{s: s}
-	if rest, err := restored.restore(appendPointers(nil, p.freeze())); err != nil || len(rest) > 0 || restored.hash() != p.hash() {
-		t.Fatal(err, len(rest))
-	}
-	for k, i := range want {
-		for _, q := range []*pointers{&p, &restored} {
-			if root, ok := q.find(of("anonymous_id", k)); !ok || !root.is(of("user_id", i)) {
-				t.Fatalf("%d: %q, want %d", k, root.value, i)
-			}
-		}
-	}
-	if _, ok := p.find(of("anonymous_id", 5001)); ok {
-		t.Error("found what was never set")
-	}
-}
-
 // Look-ups of linked profiles do not allocate either, by any identifier.
 func TestLinkedLookupsDoNotAllocate(t *testing.T) {
 	w := newTown(t, linkedRecipe)

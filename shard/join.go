@@ -25,8 +25,9 @@ const (
 	elsewhere             // where a pointer leads
 )
 
-// place finds the root of k's component: its record if that is here, or what the pointer says. The root is good until the next write.
-func (s *Shard) place(k key) (root key, ref profile.Ref, w whereabouts) {
+// place finds the root of k's component: its record if that is here, or what the pointer says. The root is good until the next write; it may lie
+// in text.
+func (s *Shard) place(k key, text *[]byte) (root key, ref profile.Ref, w whereabouts) {
 	for {
 		if ref, found := s.table.Find(k.hash, k.ns, k.value); found {
 			rec := s.table.Record(ref)
@@ -37,7 +38,7 @@ func (s *Shard) place(k key) (root key, ref profile.Ref, w whereabouts) {
 			k = root
 			continue
 		}
-		root, found := s.pointers.find(k)
+		root, found := s.pointers.find(k, text)
 		if !found {
 			return key{}, 0, unknown
 		}
@@ -56,15 +57,8 @@ func (s *Shard) rootOf(segment []byte) (root key, part bool) {
 	return s.key(segment[1], segment[2:]), true
 }
 
-// ownNamespace and readOwnNamespace are how components in records name namespaces: by the shard's number.
-func ownNamespace(dst []byte, ns uint8) []byte { return append(dst, ns) }
-
-func readOwnNamespace(src []byte) (uint8, []byte, error) {
-	if len(src) == 0 {
-		return 0, nil, errShort
-	}
-	return src[0], src[1:], nil
-}
+// keyOf is the key of a record, which it aliases.
+func keyOf(rec profile.Record) key { return key{rec.Namespace(), rec.Hash(), rec.Key()} }
 
 // load reads the component of a root's record into a.comp.
 func (a *applier) load(ref profile.Ref) {
@@ -79,11 +73,12 @@ func (a *applier) load(ref profile.Ref) {
 		})
 		return
 	}
-	c.buf = append(c.buf[:0], segment...)
-	if _, err := c.read(c.buf[1:], readOwnNamespace); err != nil {
+	c.buf = append(append(c.buf[:0], segment...), rec.Key()...)
+	root := keyOf(rec)
+	root.value = c.buf[len(segment):]
+	if _, err := c.read(c.buf[1:len(segment)], nil, root); err != nil {
 		panic("BUG: the component in a record cannot be read: " + err.Error())
 	}
-	c.idents[0].hash = rec.Hash()
 }
 
 // meet prepares for activations of the profile at ref that no event of its own makes.
@@ -98,7 +93,7 @@ func (a *applier) meet(ref profile.Ref) {
 		ref, _ = a.s.table.Find(root.hash, root.ns, root.value)
 	}
 	a.load(ref)
-	a.profile = a.comp.index(key{rec.Namespace(), rec.Hash(), rec.Key()})
+	a.profile = a.comp.index(keyOf(rec))
 }
 
 // hash fills in the hashes of the identifiers, which their order needs.
@@ -120,8 +115,8 @@ func (a *applier) store() {
 	if !found {
 		panic("BUG: a component without the record of its root")
 	}
-	a.blob = a.comp.append(append(a.blob[:0], segmentComponent), ownNamespace)
-	s.table.SetSegment(ref, s.program.links, a.blob)
+	a.blob = a.comp.append(append(a.blob[:0], segmentComponent), nil)
+	s.table.SetSegmentTight(ref, s.program.links, a.blob)
 }
 
 // deliver brings an event to the profile of its strongest identifier, or on its way there.
@@ -145,7 +140,7 @@ func (a *applier) deliver(e *event.Event) {
 			ref, _ = s.table.Find(k.hash, k.ns, k.value)
 		}
 	default:
-		if _, known := s.pointers.find(k); known {
+		if s.pointers.has(k) {
 			a.deliverLinked(e, k)
 			return
 		}
@@ -182,7 +177,7 @@ func (a *applier) linked(e *event.Event) int {
 // ask sends the fact that identifier j of the event was seen with the strongest one, k, to its home.
 func (a *applier) ask(k key, e *event.Event, j int) {
 	weak := a.keyOf(e, j)
-	f := fact{weak: weak, strong: k, first: e.Time, last: e.Time, id: e.ID[0]}
+	f := fact{weak: weak, strong: k, first: e.Time, last: e.Time, id: messageID(e)}
 	a.out = a.s.appendJoin(a.out[:0], messageLink, weak, k, &f)
 	a.send(a.s.home(weak), a.out)
 }
@@ -190,7 +185,7 @@ func (a *applier) ask(k key, e *event.Event, j int) {
 // deliverLinked applies an event whose strongest identifier is linked with others.
 func (a *applier) deliverLinked(e *event.Event, k key) {
 	s := a.s
-	root, ref, where := s.place(k)
+	root, ref, where := s.place(k, &a.place)
 	if where == elsewhere {
 		a.out = event.AppendPacked(s.appendForward(a.out[:0], root), e)
 		a.send(s.home(root), a.out)
@@ -225,7 +220,7 @@ func (a *applier) deliverAt(e *event.Event, k key) {
 			continue
 		}
 		dirty = c.idents[w].seen(e.Time, e.Time) || dirty
-		l := identity.Link{A: min(i, w), B: max(i, w), First: e.Time, Last: e.Time, ID: e.ID[0]}
+		l := identity.Link{A: min(i, w), B: max(i, w), First: e.Time, Last: e.Time, ID: messageID(e)}
 		_, known := c.link(l.A, l.B, false)
 		if c.add(l) {
 			dirty = true
@@ -298,7 +293,7 @@ func (a *applier) forwarded(to key, packed []byte) error {
 	if err != nil || len(rest) > 0 || len(a.passed.Identifiers[0].Value) > profile.MaxKey {
 		return errMessage
 	}
-	root, ref, where := s.place(to)
+	root, ref, where := s.place(to, &a.place)
 	switch where {
 	case unknown:
 		return errMessage
@@ -316,7 +311,7 @@ func (a *applier) forwarded(to key, packed []byte) error {
 // relink shortens a pointer. One to a smaller root is newer.
 func (a *applier) relink(k, root key) {
 	s := a.s
-	if have, found := s.pointers.find(k); found && s.compare(root, have) < 0 {
+	if have, found := s.pointers.find(k, &a.place); found && s.compare(root, have) < 0 {
 		s.pointers.set(k, root)
 	}
 }
@@ -324,7 +319,7 @@ func (a *applier) relink(k, root key) {
 // connect is what becomes of a Link, Merge or Unlink: the component of to shall be one with that of other.
 func (a *applier) connect(kind byte, to, other key, f *fact) {
 	s := a.s
-	root, ref, where := s.place(to)
+	root, ref, where := s.place(to, &a.place)
 	if where == elsewhere {
 		a.out = s.appendJoin(a.out[:0], kind, root, other, f)
 		a.send(s.home(root), a.out)

@@ -3,6 +3,8 @@ package shard
 import (
 	"encoding/binary"
 	"errors"
+
+	"dashi/pipeline/event"
 )
 
 // The kinds of message between shards. FORMAT.md has the bytes; a number is never reused.
@@ -18,6 +20,9 @@ const (
 	messageForward = 6 // an event whose strongest identifier lies elsewhere
 )
 
+// factCut is the flag of a fact that keeps two apart.
+const factCut = 1 << 7
+
 var errMessage = errors.New("message that says what cannot be")
 
 // fact is a link between two identifiers that may be known in different places.
@@ -25,20 +30,23 @@ type fact struct {
 	weak, strong key
 	cut          bool
 	first, last  int64
-	id           uint64
+	id           uint32 // see messageID
 }
 
 func (s *Shard) appendFact(dst []byte, f *fact) []byte {
 	dst = s.appendKey(s.appendKey(dst, f.weak), f.strong)
 	flags := byte(0)
 	if f.cut {
-		flags = linkCut
+		flags = factCut
 	}
 	dst = append(dst, flags)
 	dst = binary.AppendVarint(dst, f.first)
 	dst = binary.AppendUvarint(dst, uint64(f.last-f.first))
-	return binary.LittleEndian.AppendUint64(dst, f.id)
+	return binary.LittleEndian.AppendUint32(dst, f.id)
 }
+
+// messageID is what links remember of an event's message id: together with the time enough to tell which event it was.
+func messageID(e *event.Event) uint32 { return uint32(e.ID[0] >> 32) }
 
 func (s *Shard) readFact(src []byte) (f fact, rest []byte, err error) {
 	if f.weak, src, err = s.readKey(src); err != nil {
@@ -50,19 +58,19 @@ func (s *Shard) readFact(src []byte) (f fact, rest []byte, err error) {
 	if len(src) == 0 {
 		return f, nil, errShort
 	}
-	f.cut = src[0]&linkCut != 0
+	f.cut = src[0]&factCut != 0
 	if f.first, src, err = varint(src[1:]); err != nil {
 		return f, nil, err
 	}
 	length, src, err := uvarint(src)
-	if err != nil || len(src) < 8 {
+	if err != nil || len(src) < 4 {
 		return f, nil, errShort
 	}
 	if int64(length) < 0 || f.first+int64(length) < f.first || f.weak.is(f.strong) {
 		return f, nil, errMessage
 	}
-	f.last, f.id = f.first+int64(length), le64(src)
-	return f, src[8:], nil
+	f.last, f.id = f.first+int64(length), binary.LittleEndian.Uint32(src)
+	return f, src[4:], nil
 }
 
 // appendJoin appends a Link, Merge or Unlink: the component of to shall be one with that of other, because of f.

@@ -202,7 +202,7 @@ func (a *applier) absorb(to key, body []byte, from int) error {
 	if len(body) == 0 {
 		return errShort
 	}
-	root, ref, where := s.place(to)
+	root, ref, where := s.place(to, &a.place)
 	if where == elsewhere {
 		a.out = append(s.appendKey(append(a.out[:0], messageAbsorb), root), 1)
 		a.out = append(a.out, body[1:]...)
@@ -211,7 +211,7 @@ func (a *applier) absorb(to key, body []byte, from int) error {
 	}
 	passed := body[0] != 0
 	c, o := &a.comp, &a.incoming
-	rest, err := o.read(body[1:], s.readNamespace)
+	rest, err := o.read(body[1:], s.readNamespace, key{})
 	if err != nil || len(o.idents) == 0 {
 		return errMessage
 	}

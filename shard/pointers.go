@@ -4,133 +4,235 @@ import (
 	"bytes"
 	"encoding/binary"
 
-	"dashi/pipeline/identity"
-
 	"github.com/cespare/xxhash/v2"
 )
 
 // pointers says of identifiers whose home is here, but that lie elsewhere, where: the root of their component when that was last heard.
 // A pointer only ever changes to a smaller root.
 //
-// Entries are appended to chunks and never changed, so a snapshot only copies the list of chunks; a table of (tag, position) finds the
-// newest. What was replaced is garbage until it is half of all. An entry is two namespaces and two values; with its share of the table
-// about 25 bytes more than the values.
+// Of the identifier an entry keeps its hash and a second one, 80 bits, and not the value: the value stands in the component, which has the
+// last word on who it has. Entries are appended to chunks and never changed, so a snapshot only copies the list of chunks; tables of positions
+// find the newest. What was replaced is garbage until it is half of all. An entry is about 13 bytes and the value of the root; its share of the tables is 7.
 type pointers struct {
 	s       *Shard
 	chunks  [][]byte
-	table   []uint64 // tag in the high half, 1 + position in the low one; 0 is free
+	tables  [pointerTables]pointerTable
 	used    int
 	bytes   int // of all entries
 	garbage int
 }
 
+// pointerTable is open addressing with linear probing. Many small tables grow one after the other, by an eighth: neither do they all stand half
+// empty, nor does an entry of the log wait for the growth of a large one.
+type pointerTable struct {
+	at   []uint32 // 1 + position of an entry; 0 is free
+	tags []uint8  // of the entry there: few others are looked at
+	used int
+}
+
 const (
-	pointerChunk = 16 << 10
-	chunkBits    = 17 // of a position: an entry begins below pointerChunk and may be longer than that
+	pointerTables = 64
+	pointerChunk  = 16 << 10
+	chunkBits     = 14 // of a position: an entry begins below pointerChunk and may be longer than that
 )
 
-func pointerTag(hash uint64) uint64 {
+// spread makes bits that are independent of the shard that a hash belongs to.
+func spread(hash uint64) uint64 {
 	hash *= 0x9E3779B97F4A7C15
 	return hash ^ hash>>32
 }
 
-// find is the place of k.
-func (p *pointers) find(k key) (root key, ok bool) {
+// checkOf is a hash besides identity.Hash: FNV-1a, folded.
+func checkOf(k key) uint16 {
+	h := uint32(2166136261)
+	for _, c := range k.value {
+		h = (h ^ uint32(c)) * 16777619
+	}
+	return uint16(h ^ h>>16)
+}
+
+// pointer is an entry, as append writes it.
+type pointer struct {
+	ns, rootNS uint8
+	hash       uint64
+	check      uint16
+	how        uint8 // how the value of the root is packed, and its bytes
+	root       []byte
+	size       int
+}
+
+// find is the place of k. The root may lie in text, which grows as needed.
+func (p *pointers) find(k key, text *[]byte) (root key, ok bool) {
 	if p.used == 0 {
 		return key{}, false
 	}
-	i, found := p.slot(k)
+	t, i, found := p.slot(k.ns, k.hash, checkOf(k))
 	if !found {
 		return key{}, false
 	}
-	_, rootNS, _, value := p.entry(p.table[i])
-	return p.s.key(rootNS, value), true
+	e := p.entry(t.at[i])
+	return p.s.key(e.rootNS, e.value(text)), true
 }
 
-// slot is where k is in the table, or would be.
-func (p *pointers) slot(k key) (i uint64, found bool) {
-	mask := uint64(len(p.table) - 1)
-	tag := pointerTag(k.hash)
-	for i = tag & mask; p.table[i] != 0; i = (i + 1) & mask {
-		if p.table[i]>>32 == tag&0xffffffff {
-			if ns, _, value, _ := p.entry(p.table[i]); ns == k.ns && bytes.Equal(value, k.value) {
-				return i, true
+// has says whether there is a pointer for k.
+func (p *pointers) has(k key) bool {
+	if p.used == 0 {
+		return false
+	}
+	_, _, found := p.slot(k.ns, k.hash, checkOf(k))
+	return found
+}
+
+// value is the value of the root.
+func (e *pointer) value(text *[]byte) []byte {
+	if e.how == packText {
+		return e.root
+	}
+	*text = appendUnpacked((*text)[:0], e.root, e.how)
+	return *text
+}
+
+// slot is where an identifier is in its table, or would be.
+func (p *pointers) slot(ns uint8, hash uint64, check uint16) (t *pointerTable, i int, found bool) {
+	x := spread(hash)
+	t = &p.tables[x%pointerTables]
+	if len(t.at) == 0 {
+		return t, 0, false
+	}
+	for i = t.start(x); t.at[i] != 0; i = t.next(i) {
+		if t.tags[i] == uint8(x>>8) {
+			if e := p.entry(t.at[i]); e.hash == hash && e.check == check && e.ns == ns {
+				return t, i, true
 			}
 		}
 	}
-	return i, false
+	return t, i, false
 }
 
-// entry reads the entry that a slot of the table leads to.
-func (p *pointers) entry(slot uint64) (ns, rootNS uint8, value, root []byte) {
-	at := uint32(slot) - 1
-	b := p.chunks[at>>chunkBits][at&(1<<chunkBits-1):]
-	ns, rootNS, value, root, _ = splitPointer(b)
-	return ns, rootNS, value, root
+func (t *pointerTable) start(x uint64) int { return int(x >> 32 * uint64(len(t.at)) >> 32) }
+
+func (t *pointerTable) next(i int) int {
+	if i++; i == len(t.at) {
+		return 0
+	}
+	return i
 }
 
-func splitPointer(b []byte) (ns, rootNS uint8, value, root, rest []byte) {
-	ns, rootNS = b[0], b[1]
-	n, k := binary.Uvarint(b[2:])
-	value = b[2+k : 2+k+int(n)]
-	b = b[2+k+int(n):]
-	n, k = binary.Uvarint(b)
-	return ns, rootNS, value, b[k : k+int(n)], b[k+int(n):]
+// entry reads the entry that a table leads to.
+func (p *pointers) entry(at uint32) pointer {
+	at--
+	e, err := readPointer(p.chunks[at>>chunkBits][at&(1<<chunkBits-1):])
+	if err != nil {
+		panic("BUG: a pointer cannot be read")
+	}
+	return e
 }
 
-func pointerSize(value, root []byte) int { return 4 + len(value) + len(root) }
+// Two numbers of namespaces below this one share a byte; else a byte of ones comes before them.
+const narrowNamespaces = 15
 
-// set makes root the place of k.
-func (p *pointers) set(k, root key) {
-	if 4*(p.used+1) > 3*len(p.table) {
-		p.grow()
+func readPointer(b []byte) (e pointer, err error) {
+	if len(b) < 13 {
+		return e, errShort
 	}
-	i, found := p.slot(k)
-	if found {
-		_, rootNS, value, old := p.entry(p.table[i])
-		if rootNS == root.ns && bytes.Equal(old, root.value) {
-			return
-		}
-		p.garbage += pointerSize(value, old)
-	} else {
-		p.used++
+	rest := b[1:]
+	if e.ns, e.rootNS = b[0]>>4, b[0]&15; b[0] == 255 {
+		e.ns, e.rootNS, rest = b[1], b[2], b[3:]
 	}
-	p.table[i] = p.append(k.ns, root.ns, k.value, root.value) | pointerTag(k.hash)<<32
-	if p.garbage > pointerChunk && 2*p.garbage > p.bytes {
-		p.compact()
+	if len(rest) < 11 {
+		return e, errShort
 	}
+	e.hash, e.check = le64(rest), binary.LittleEndian.Uint16(rest[8:])
+	n, rest, err := uvarint(rest[10:])
+	if err != nil || n>>2 > uint64(len(rest)) {
+		return e, errShort
+	}
+	e.how, e.root = uint8(n&3)<<6, rest[:n>>2]
+	e.size = len(b) - len(rest) + len(e.root)
+	return e, nil
 }
 
 // append writes an entry and returns 1 + its position.
-func (p *pointers) append(ns, rootNS uint8, value, root []byte) uint64 {
+func (p *pointers) append(e *pointer) uint32 {
 	n := len(p.chunks)
-	if n == 0 || len(p.chunks[n-1]) >= pointerChunk-128 {
+	if n == 0 || len(p.chunks[n-1]) >= pointerChunk-64 {
 		p.chunks = append(p.chunks, make([]byte, 0, pointerChunk))
 		n++
 	}
 	c := p.chunks[n-1]
 	at := uint32(n-1)<<chunkBits | uint32(len(c))
-	c = append(c, ns, rootNS)
-	c = appendBytes(c, value)
-	p.chunks[n-1] = appendBytes(c, root)
-	p.bytes += pointerSize(value, root)
-	return uint64(at + 1)
+	before := len(c)
+	if e.ns < narrowNamespaces && e.rootNS < narrowNamespaces {
+		c = append(c, e.ns<<4|e.rootNS)
+	} else {
+		c = append(c, 255, e.ns, e.rootNS)
+	}
+	c = binary.LittleEndian.AppendUint64(c, e.hash)
+	c = binary.LittleEndian.AppendUint16(c, e.check)
+	c = binary.AppendUvarint(c, uint64(len(e.root))<<2|uint64(e.how>>6))
+	c = append(c, e.root...)
+	p.chunks[n-1] = c
+	p.bytes += len(c) - before
+	return at + 1
 }
 
-func (p *pointers) grow() {
-	old := p.table
-	p.table = make([]uint64, max(64, 2*len(old)))
-	mask := uint64(len(p.table) - 1)
-	for _, e := range old {
-		if e == 0 {
+// set makes root the place of k.
+func (p *pointers) set(k, root key) {
+	var buf [64]byte
+	e := pointer{ns: k.ns, rootNS: root.ns, hash: k.hash, check: checkOf(k), how: packing(root.value)}
+	if e.root = root.value; e.how != packText {
+		e.root = appendDigits(buf[:0], root.value, e.how)
+	}
+	p.put(&e)
+}
+
+func (p *pointers) put(e *pointer) {
+	t, i, found := p.slot(e.ns, e.hash, e.check)
+	if found {
+		old := p.entry(t.at[i])
+		if old.rootNS == e.rootNS && old.how == e.how && bytes.Equal(old.root, e.root) {
+			return
+		}
+		p.garbage += old.size
+	} else {
+		if 8*(t.used+1) > 7*len(t.at) {
+			p.grow(t)
+			t, i, _ = p.slot(e.ns, e.hash, e.check)
+		}
+		t.used++
+		p.used++
+	}
+	t.at[i], t.tags[i] = p.append(e), uint8(spread(e.hash)>>8)
+	if p.garbage > pointerChunk && 2*p.garbage > p.bytes {
+		p.compact()
+	}
+}
+
+func (p *pointers) grow(t *pointerTable) {
+	old, n := t.at, max(8, len(t.at)+len(t.at)/8)
+	t.at, t.tags = make([]uint32, n), make([]uint8, n)
+	for _, at := range old {
+		if at == 0 {
 			continue
 		}
-		ns, _, value, _ := p.entry(e)
-		i := pointerTag(identity.Hash(p.s.namespaces[ns], value)) & mask
-		for p.table[i] != 0 {
-			i = (i + 1) & mask
+		x := spread(p.entry(at).hash)
+		i := t.start(x)
+		for t.at[i] != 0 {
+			i = t.next(i)
 		}
-		p.table[i] = e
+		t.at[i], t.tags[i] = at, uint8(x>>8)
+	}
+}
+
+// each calls fn for every pointer.
+func (p *pointers) each(fn func(e *pointer)) {
+	for k := range p.tables {
+		for _, at := range p.tables[k].at {
+			if at != 0 {
+				e := p.entry(at)
+				fn(&e)
+			}
+		}
 	}
 }
 
@@ -138,17 +240,22 @@ func (p *pointers) grow() {
 func (p *pointers) compact() {
 	old := *p
 	p.chunks, p.bytes, p.garbage = nil, 0, 0
-	for i, e := range p.table {
-		if e != 0 {
-			ns, rootNS, value, root := old.entry(e)
-			p.table[i] = p.append(ns, rootNS, value, root) | e&^0xffffffff
+	for k := range p.tables {
+		for i, at := range p.tables[k].at {
+			if at != 0 {
+				e := old.entry(at)
+				p.tables[k].at[i] = p.append(&e)
+			}
 		}
 	}
 }
 
 // held is the memory that it takes.
 func (p *pointers) held() int64 {
-	n := 8*len(p.table) + 24*cap(p.chunks)
+	n := 24 * cap(p.chunks)
+	for k := range p.tables {
+		n += 5 * len(p.tables[k].at)
+	}
 	for _, c := range p.chunks {
 		n += cap(c)
 	}
@@ -158,14 +265,12 @@ func (p *pointers) held() int64 {
 // hash covers what it says, however it lies.
 func (p *pointers) hash() uint64 {
 	sum := uint64(p.used)
-	for _, e := range p.table {
-		if e == 0 {
-			continue
-		}
-		ns, rootNS, value, root := p.entry(e)
-		b := appendBytes([]byte{ns, rootNS}, value)
-		sum += xxhash.Sum64(appendBytes(b, root))
-	}
+	var b []byte
+	p.each(func(e *pointer) {
+		b = binary.LittleEndian.AppendUint64(append(b[:0], e.ns, e.rootNS, e.how), e.hash)
+		b = binary.LittleEndian.AppendUint16(b, e.check)
+		sum += xxhash.Sum64(append(b, e.root...))
+	})
 	return sum
 }
 
@@ -192,25 +297,13 @@ func (p *pointers) restore(src []byte) (rest []byte, err error) {
 			return nil, err
 		}
 		for len(c) > 0 {
-			ns, rootNS, value, root, rest, err := readPointer(c)
-			if err != nil || int(max(ns, rootNS)) >= len(p.s.namespaces) {
+			e, err := readPointer(c)
+			if err != nil || int(max(e.ns, e.rootNS)) >= len(p.s.namespaces) || e.how == packMask || e.how == packUUID && len(e.root) != 16 || len(e.root) == 0 {
 				return nil, errShort
 			}
-			p.set(p.s.key(ns, value), p.s.key(rootNS, root))
-			c = rest
+			p.put(&e)
+			c = c[e.size:]
 		}
 	}
 	return src, nil
-}
-
-func readPointer(b []byte) (ns, rootNS uint8, value, root, rest []byte, err error) {
-	if len(b) < 2 {
-		return 0, 0, nil, nil, nil, errShort
-	}
-	ns, rootNS = b[0], b[1]
-	if value, rest, err = readBytes(b[2:]); err != nil {
-		return 0, 0, nil, nil, nil, err
-	}
-	root, rest, err = readBytes(rest)
-	return ns, rootNS, value, root, rest, err
 }

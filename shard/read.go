@@ -47,7 +47,7 @@ func (s *Shard) lookup(to, k key, v *View) bool {
 	if s.program == nil {
 		return false
 	}
-	root, ref, where := s.place(to)
+	root, ref, where := s.place(to, &v.place)
 	switch where {
 	case unknown:
 		return false
@@ -67,7 +67,7 @@ func (s *Shard) lookup(to, k key, v *View) bool {
 		}
 		return true
 	}
-	v.read(segment)
+	v.read(segment, keyOf(rec))
 	i := v.linked.index(k)
 	if i < 0 {
 		v.Moving = true
@@ -105,9 +105,11 @@ func (s *Shard) view(rec profile.Record, v *View) {
 			panic("BUG: the root of a profile is not there")
 		}
 		segment = s.table.Record(ref).Segment(s.program.links)
+		v.read(segment, keyOf(s.table.Record(ref)))
+	} else {
+		v.read(segment, keyOf(rec))
 	}
-	v.read(segment)
-	v.name(v.linked.index(key{rec.Namespace(), rec.Hash(), rec.Key()}))
+	v.name(v.linked.index(keyOf(rec)))
 }
 
 // alone fills in the identifiers of a profile that has one, which is linked with nobody.
@@ -122,9 +124,9 @@ func (v *View) alone() {
 	v.Refused, v.links = [len(identity.Verdicts)]int{}, nil
 }
 
-// read reads the component that a profile is of.
-func (v *View) read(segment []byte) {
-	if _, err := v.linked.read(segment[1:], readOwnNamespace); err != nil {
+// read reads the component that a profile is of, out of the record of its root.
+func (v *View) read(segment []byte, root key) {
+	if _, err := v.linked.read(segment[1:], nil, root); err != nil {
 		panic("BUG: the component in a record cannot be read: " + err.Error())
 	}
 	v.links = segment

@@ -21,9 +21,8 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// Version 5 has components, fragments, pointers, and messages between shards. Those before it are not read: their profiles were of one
-// identifier each, and Kafka has the events. Version 7 has versions of cookbooks, and shards that are held.
-const snapshotVersion = 7
+// Version 8 has components and pointers in their packed form. Those before it are not read: Kafka has the events.
+const snapshotVersion = 8
 
 var snapshotMagic = []byte("DASHISHARD")
 

@@ -22,7 +22,9 @@ func AppendView(dst []byte, v *View) []byte {
 	}
 	dst = appendBytes(dst, v.rec.Body())
 	if dst = appendBytes(dst, v.links); len(v.links) > 0 {
+		root := &v.linked.idents[0]
 		dst = binary.AppendUvarint(dst, uint64(v.member))
+		dst = appendBytes(append(dst, root.ns), root.value)
 	}
 	return dst
 }
@@ -84,16 +86,20 @@ func (r *Reader) read(src []byte, v *View) error {
 		v.alone()
 		return nil
 	}
-	member, _, err := uvarint(src)
-	if err != nil {
+	member, src, err := uvarint(src)
+	if err != nil || len(src) == 0 {
+		return errShort
+	}
+	root := key{ns: src[0]}
+	if root.value, _, err = readBytes(src[1:]); err != nil {
 		return err
 	}
-	return v.join(links, member)
+	return v.join(links, member, root)
 }
 
 // join is read and name for a component that another node has written.
-func (v *View) join(links []byte, member uint64) error {
-	if _, err := v.linked.read(links[1:], readOwnNamespace); err != nil {
+func (v *View) join(links []byte, member uint64, root key) error {
+	if _, err := v.linked.read(links[1:], nil, root); err != nil {
 		return err
 	}
 	for i := range v.linked.idents {

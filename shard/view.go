@@ -30,6 +30,7 @@ type View struct {
 	since       int                         // the segment of rec with a little-endian int64 per audience the profile is in, in index order
 	namespaces  []string                    // the shard's
 	linked      component                   // that the profile is of
+	place       []byte                      // scratch
 	rec         profile.Record              // that it is read from
 	links       []byte                      // what linked is read from; empty: the profile is of no component
 	member      int                         // the profile's index in linked

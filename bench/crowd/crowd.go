@@ -186,7 +186,7 @@ func (g *Generator) appendMessage(dst []byte, person int, known bool, device int
 	}
 	dst = append(dst, `",`...)
 	if mail {
-		dst = appendPadded(append(dst, `"context":{"traits":{"email":"person`...), uint64(person), 8)
+		dst = appendPadded(append(dst, `"context":{"traits":{"email":"p`...), uint64(person), 8)
 		dst = append(dst, `@mail.example"}},`...)
 	}
 	product := g.random.IntN(60)

@@ -14,7 +14,7 @@ const MaxPartners = 64
 // grow, so every order of arrival ends in the same facts; who is whom is then a function of them.
 type Facts struct {
 	Members []Member // in the order of ids: stronger namespace, smaller hash, smaller value first
-	Links   []Link   // in the order of A, B, with cuts after links
+	Links   []Link   // in the order of B, A, with cuts after links
 }
 
 // Member is one identifier.
@@ -29,7 +29,7 @@ type Link struct {
 	A, B        int    // members, A < B: B is the weaker
 	Cut         bool   //
 	First, Last int64  // event time, milliseconds; of a cut: when it was made
-	ID          uint64 // of the message that was First
+	ID          uint32 // of the message that was First: the upper half of its hash; 0 for none
 	Verdict     Verdict
 }
 

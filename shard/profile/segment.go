@@ -15,7 +15,12 @@ import (
 //
 // Any other part of the same record is an error of the caller and panics. A record that grows gets slack, an eighth of its
 // segments, so that a list that grows by one element at a time moves seldom; one that shrinks by a quarter gives memory back.
-func (t *Table) SetSegment(r Ref, i int, b []byte) Ref {
+func (t *Table) SetSegment(r Ref, i int, b []byte) Ref { return t.setSegment(r, i, b, false) }
+
+// SetSegmentTight is SetSegment without slack, for one that grows by more than that when it grows.
+func (t *Table) SetSegmentTight(r Ref, i int, b []byte) Ref { return t.setSegment(r, i, b, true) }
+
+func (t *Table) setSegment(r Ref, i int, b []byte, tight bool) Ref {
 	loc := uint32(r)
 	rec := t.Edit(r)
 	start, end := rec.bounds(i)
@@ -35,7 +40,7 @@ func (t *Table) SetSegment(r Ref, i int, b []byte) Ref {
 	if length > MaxRecord {
 		panic(fmt.Sprintf("profile: BUG: a record of %d bytes, over the limit of %d", length, MaxRecord))
 	}
-	return t.put(loc, rec, length, change{i: i, b: b})
+	return t.put(loc, rec, length, change{i: i, b: b, tight: tight})
 }
 
 // SetSegments makes dir and data the segments of a record, all at once: what Record.Dir and Record.Data read afterwards. They must lie
@@ -62,6 +67,7 @@ type change struct {
 	i         int
 	b         []byte
 	all       bool
+	tight     bool // no slack
 	dir, data []byte
 }
 
@@ -72,6 +78,9 @@ func (t *Table) put(loc uint32, rec Record, length int, c change) Ref {
 		return t.shrink(loc, rec, length)
 	}
 	slack := (length - rec.dirAt() - 4*rec.segments) / 8
+	if c.tight {
+		slack = 0
+	}
 	if have := unitsOf(rec.b); have != 0 && length <= maxSmall {
 		if s := t.slot(loc); t.grow(loc, s, toUnits(length), toUnits(min(length+slack, maxSmall))) {
 			rec.write(t.record(s).b, c)
