@@ -83,8 +83,8 @@ func (s *Simulation) link(a, b int32, e *event.Event) {
 		s.links[[2]int32{a, b}] = &identity.Link{A: int(a), B: int(b), First: e.Time, Last: e.Time, ID: uint32(e.ID[0] >> 32)}
 		return
 	}
-	if e.Time < l.First || e.Time == l.First && uint32(e.ID[0] >> 32) < l.ID {
-		l.First, l.ID = e.Time, uint32(e.ID[0] >> 32)
+	if e.Time < l.First || e.Time == l.First && uint32(e.ID[0]>>32) < l.ID {
+		l.First, l.ID = e.Time, uint32(e.ID[0]>>32)
 	}
 	l.Last = max(l.Last, e.Time)
 }
