@@ -182,6 +182,7 @@ func (a *applier) applyTo(e *event.Event, ref profile.Ref, fresh bool) {
 	a.env.Event, a.env.Now, a.env.Item, a.env.Scratch = e, now, 0, a.env.Scratch[:0]
 	p.env(&a.env, a.rec)
 	a.draft.begin()
+	a.in.Time, a.in.Now, a.in.ID = e.Time, now, e.ID
 
 	watched := p.onChange[e.Type]
 	if len(watched) > 0 {
@@ -252,15 +253,20 @@ func (a *applier) rule(rule *recipe.Rule, e *event.Event) {
 		return
 	}
 	in := &a.in
-	in.Op, in.By, in.Time, in.Now, in.ID, in.Step = rule.Op, 1, e.Time, env.Now, e.ID, rule.Step
-	if rule.Value == nil {
-		in.Value = event.Value{}
-	} else {
+	switch {
+	case rule.Field > 0:
+		in.Value = e.Values[rule.Field-1]
+	case rule.Item > 0:
+		in.Value = e.Items[rule.Item-1][env.Item]
+	case rule.Value != nil:
 		in.Value = rule.Value(env)
-		if in.Value.Kind == event.Absent {
-			return
-		}
+	default:
+		in.Value = event.Value{}
 	}
+	if in.Value.Kind == event.Absent && rule.Value != nil {
+		return
+	}
+	in.Op, in.By, in.Step = rule.Op, 1, rule.Step
 	if rule.By != nil {
 		by, ok := rule.By(env)
 		if !ok {

@@ -16,6 +16,7 @@ type flip uint8
 const (
 	flipNothing flip = iota // no audience reads the attribute
 	flipNumber              // its number before and after, against the constants that conditions compare with
+	flipGauge               // the same of a kind that tells both at once
 	flipText                // whether its string is another
 	flipTruth               // whether its truth is another
 	flipSet                 // one element, if any came or went
@@ -26,6 +27,7 @@ const (
 // fold is what an update needs to know of a stored attribute, on one cache line.
 type fold struct {
 	kind    attribute.Kind
+	gauge   attribute.Gauge // for flipGauge
 	offset  int
 	segment int
 	flip    flip
@@ -44,6 +46,9 @@ func newFold(a *recipe.Attribute, read bool) fold {
 	case a.Timed != nil: // its next change by time may be another one while its value stays
 	case a.Type == attribute.Number || a.Type == attribute.Time:
 		f.flip = flipNumber
+		if gauge, ok := attribute.GaugeOf(a.Kind); ok {
+			f.flip, f.gauge = flipGauge, gauge
+		}
 	case a.Type == attribute.Bool:
 		f.flip = flipTruth
 	case a.Type == attribute.String:
@@ -69,6 +74,11 @@ func (a *applier) fold(i int, in *attribute.Input) {
 		a.besides(f, in)
 	}
 	fixed := state.Fixed[f.offset:]
+	if f.flip == flipGauge {
+		m := f.gauge.Move(fixed, in)
+		p.index.Changed(i, m.Before, m.Had, m.After, m.Has, a.dirty)
+		return
+	}
 	var segment []byte
 	if f.segment >= 0 {
 		segment = state.Segment(f.segment)

@@ -94,6 +94,7 @@ func noting(r recipe.Rule, used *bool) recipe.Rule {
 			*used = *used || v.Kind != event.Absent
 			return v
 		}
+		r.Field, r.Item = 0, 0 // it has to be asked
 		return r
 	}
 	where := r.Where

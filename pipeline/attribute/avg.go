@@ -23,6 +23,13 @@ func (avg) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 	return nil
 }
 
+func (k avg) Move(fixed []byte, in *Input) (m Moved) {
+	m.Before, m.Had = k.Num(fixed, nil, 0)
+	k.Update(fixed, nil, in, nil)
+	m.After, m.Has = k.Num(fixed, nil, 0)
+	return m
+}
+
 func (avg) Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byte {
 	load128(fixed).add(load128(otherFixed)).store(fixed)
 	put(fixed[16:], get(fixed[16:])+get(otherFixed[16:]))

@@ -18,6 +18,16 @@ func (count) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 	return nil
 }
 
+func (count) Move(fixed []byte, in *Input) Moved {
+	n := get(fixed)
+	m := Moved{float64(n), float64(n), n != 0, n != 0}
+	if in.Op == Add {
+		put(fixed, n+1)
+		m.After, m.Has = float64(n+1), true
+	}
+	return m
+}
+
 func (count) Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byte {
 	put(fixed, get(fixed)+get(otherFixed))
 	return nil

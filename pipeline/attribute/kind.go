@@ -94,6 +94,28 @@ type Timed interface {
 	NextChange(fixed, seg []byte, now int64) int64
 }
 
+// Gauge is a kind without a segment whose Num changes by inputs alone.
+type Gauge interface {
+	Kind
+	// Move is Update, and tells what Num is before and after: one call in place of three.
+	Move(fixed []byte, in *Input) Moved
+}
+
+// GaugeOf is the kind as a Gauge, if it is one. Some kinds have a Gauge inside and are none.
+func GaugeOf(k Kind) (g Gauge, ok bool) {
+	switch k.(type) {
+	case count, sum, avg, *extreme, *moment, *edge:
+		return k.(Gauge), true
+	}
+	return nil, false
+}
+
+// Moved is a number before and after an input; Had and Has are false where there is none.
+type Moved struct {
+	Before, After float64
+	Had, Has      bool
+}
+
 // State is the stored part of one profile, as slices of its record: the fixed slots of all attributes, and
 // the variable segments one after another with a directory of their ends.
 type State struct {

@@ -43,6 +43,13 @@ func (k *edge) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 	return nil
 }
 
+func (k *edge) Move(fixed []byte, in *Input) (m Moved) {
+	m.Before, m.Had = k.Num(fixed, nil, 0)
+	k.Update(fixed, nil, in, nil)
+	m.After, m.Has = k.Num(fixed, nil, 0)
+	return m
+}
+
 func (k *edge) Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byte {
 	k.join(fixed, get(otherFixed), get(otherFixed[8:]))
 	return nil

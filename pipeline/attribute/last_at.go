@@ -26,6 +26,13 @@ func (k *moment) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 	return nil
 }
 
+func (k *moment) Move(fixed []byte, in *Input) (m Moved) {
+	m.Before, m.Had = k.Num(fixed, nil, 0)
+	k.Update(fixed, nil, in, nil)
+	m.After, m.Has = k.Num(fixed, nil, 0)
+	return m
+}
+
 func (*moment) Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byte {
 	putMax(fixed, get(otherFixed))
 	return nil

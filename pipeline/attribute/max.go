@@ -30,6 +30,16 @@ func (k *extreme) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 	return nil
 }
 
+func (k *extreme) Move(fixed []byte, in *Input) (m Moved) {
+	m.Before, m.Had = k.Num(fixed, nil, 0)
+	m.After, m.Has = m.Before, m.Had
+	if v, ok := valueKey(&in.Value, k.of); ok && in.Op == Add && v^k.flip > get(fixed) {
+		put(fixed, v^k.flip)
+		m.After, m.Has = keyValue(v, k.of), true
+	}
+	return m
+}
+
 func (k *extreme) Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byte {
 	putMax(fixed, get(otherFixed))
 	return nil

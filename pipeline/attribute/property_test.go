@@ -211,6 +211,37 @@ func TestAnyOrderAnySplit(t *testing.T) {
 	}
 }
 
+// Move does what Update does, and tells Num before and after.
+func TestMoveAgainstUpdate(t *testing.T) {
+	gauges := 0
+	for name, v := range variants() {
+		k, ok := GaugeOf(mustNew(t, v.spec))
+		if !ok {
+			continue
+		}
+		gauges++
+		t.Run(name, func(t *testing.T) {
+			rapid.Check(t, func(t *rapid.T) {
+				s, o := newState(k), newState(k)
+				for _, in := range inputs().Draw(t, "inputs") {
+					var want Moved
+					want.Before, want.Had = o.num(k)
+					o.update(k, in, 0)
+					want.After, want.Has = o.num(k)
+					if got := k.Move(s.fixed, &in); got != want || !s.equal(o) {
+						t.Fatalf("%+v: %+v %x, want %+v %x", in, got, s.fixed, want, o.fixed)
+					}
+				}
+			})
+		})
+	}
+	if gauges < 10 {
+		t.Errorf("%d gauges", gauges)
+	}
+}
+
+func (s *state) num(k Kind) (float64, bool) { return k.Num(s.fixed, s.seg, 0) }
+
 func checkOracle(t *rapid.T, v variant, k Kind, s *state, ins []Input) {
 	want := v.oracle(v.spec, ins)
 	if got := s.json(k); !isAnything(want) && got != toJSON(want) {

@@ -20,14 +20,30 @@ func (sum) accepts(in *Input) bool {
 }
 
 func (sum) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
-	v, ok := summable(in)
-	if !ok {
-		return nil
+	if v, ok := summable(in); ok {
+		plus(load128(fixed), v).store(fixed)
 	}
-	s := load128(fixed)
-	s.lo |= 1 // seen
-	s.add(int128{uint64(v >> 63), uint64(v) << 1}).store(fixed)
 	return nil
+}
+
+// plus is the state s with v added.
+func plus(s int128, v int64) int128 {
+	s.lo |= 1 // seen
+	return s.add(int128{uint64(v >> 63), uint64(v) << 1})
+}
+
+func (sum) Move(fixed []byte, in *Input) (m Moved) {
+	s := load128(fixed)
+	m.Before, m.Had = total(s)
+	m.After, m.Has = m.Before, m.Had
+	if v, ok := summable(in); ok {
+		s = plus(s, v)
+		s.store(fixed)
+		if v != 0 || !m.Had {
+			m.After, m.Has = total(s)
+		}
+	}
+	return m
 }
 
 func (sum) Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byte {
@@ -43,8 +59,10 @@ func (sum) Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byte {
 	return nil
 }
 
-func (sum) Num(fixed, seg []byte, now int64) (float64, bool) {
-	s := load128(fixed)
+func (sum) Num(fixed, seg []byte, now int64) (float64, bool) { return total(load128(fixed)) }
+
+// total is the sum that the state s stands for.
+func total(s int128) (float64, bool) {
 	if s == (int128{}) {
 		return 0, false
 	}

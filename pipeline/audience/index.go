@@ -162,13 +162,13 @@ func (x *Index) Changed(attribute int, before float64, had bool, after float64, 
 // firstFrom is the index of the first constant that is low or more. slices.BinarySearch, which minds NaN at every step, took
 // longer than all else that Changed does.
 func firstFrom(constants []float64, low float64) int {
-	from, to := 0, len(constants)
-	for from < to {
-		if m := int(uint(from+to) >> 1); constants[m] < low {
-			from = m + 1
-		} else {
-			to = m
+	from := 0
+	for n := len(constants); n > 0; { // halves without a branch: which way it goes cannot be foretold
+		half := (n + 1) / 2
+		if constants[from+half-1] < low {
+			from += half
 		}
+		n -= half
 	}
 	return from
 }

@@ -21,6 +21,9 @@ type Expr struct {
 	Time Time
 	// Any is set for every type but DurationType.
 	Any Any
+	// Field and Item are 1 + the field of the event, or of the element of an array, that the expression is as it stands: who
+	// has the event at hand need not ask Any. 0 for anything else.
+	Field, Item int
 
 	Interpreted bool   // fell back to cel-go's interpreter
 	Why         string // which part made it fall back
@@ -104,6 +107,7 @@ func Compile(src string, scope *Scope, want Type) (*Expr, *Error) {
 		root.timing = c.interpretedTiming(stop.why)
 	}
 	x.take(root)
+	x.Field, x.Item = root.field, root.item
 	x.Next, x.Unscheduled, x.Clock = root.schedule(), root.refused, Clock{root}
 	if root.moves && x.Unscheduled == nil && root.kind == BoolType {
 		panic("BUG: a condition moves")

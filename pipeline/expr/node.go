@@ -34,6 +34,8 @@ type node struct {
 	now   bool
 	since Time
 	stirs bool
+	// field and item are 1 + the field of the event, or of the element, that the node is as it stands; 0 for anything else.
+	field, item int
 	// elements is set for sets, tallies and lists, which have no closure of their own.
 	elements *elements
 

@@ -30,8 +30,10 @@ func (c *compiler) read(v *variable) (*node, *stop) {
 			return env.Event.Name, true
 		}
 	case fromField:
+		n.field = 1 + v.index
 		fieldClosures(n, v.index)
 	case fromItem:
+		n.item = 1 + v.index
 		itemClosures(n, v.index)
 	case fromList:
 		n.elements = &elements{field: v.index, value: v.value}

@@ -188,9 +188,9 @@ func (c *compiler) addRule(i int, e *entry, kind string, n *yaml.Node, op attrib
 		if x == nil || !c.fitsKind(e, kind, v, x, of) {
 			return
 		}
-		p.rule.Value, p.rule.Fields = x.Any, append(p.rule.Fields, x.Fields...)
+		p.rule.take(x)
 		if negate {
-			p.rule.Value = negated(x.Any)
+			p.rule.Value, p.rule.Field, p.rule.Item = negated(x.Any), 0, 0
 		}
 	}
 	if by := value(n, "by"); by != nil {

@@ -103,7 +103,7 @@ func (c *compiler) consentFrom(i int, e *entry, from, on *yaml.Node) {
 		return
 	}
 	ref, _ := c.builder.field(from.Value)
-	p := pendingRule{doc: e.doc, every: true, rule: Rule{Attribute: -1, Purpose: i, Fields: []int{ref.Index},
+	p := pendingRule{doc: e.doc, every: true, rule: Rule{Attribute: -1, Purpose: i, Fields: []int{ref.Index}, Field: 1 + ref.Index,
 		Value: func(env *expr.Env) event.Value { return env.Event.Values[ref.Index] }}}
 	if on != nil {
 		p.every, p.types = c.on(e.doc, on)

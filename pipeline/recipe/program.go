@@ -114,8 +114,16 @@ type Rule struct {
 	Where     expr.Bool // nil: always. May read the event, the item and the profile's attributes
 	Array     int       // 1 + index in Schema.Arrays: once per element; 0: once
 	Value     expr.Any  // nil for kinds that need none. For a consent rule: a Bool, Absent changes nothing
+	Field     int       // 1 + the field of the event that Value is as it stands; 0: it is something else
+	Item      int       // 1 + the field of the element that Value is as it stands; 0: it is something else
 	By        expr.Num  // nil: 1
 	Fields    []int     // fields of the event that all of these read
+}
+
+// take makes x the value.
+func (r *Rule) take(x *expr.Expr) {
+	r.Value, r.Field, r.Item = x.Any, x.Field, x.Item
+	r.Fields = append(r.Fields, x.Fields...)
 }
 
 // Trigger is what makes an activation.

@@ -82,7 +82,7 @@ func (c *compiler) step(i int, e *entry, n, on *yaml.Node, at int, keyed bool) {
 		if x == nil {
 			return
 		}
-		p.rule.Value = x.Any
+		p.rule.take(x)
 	}
 	c.rules = append(c.rules, p)
 }
