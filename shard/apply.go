@@ -3,6 +3,7 @@ package shard
 import (
 	"bytes"
 	"encoding/binary"
+	"math/bits"
 
 	"dashi/pipeline/activation"
 	"dashi/pipeline/attribute"
@@ -33,6 +34,7 @@ type applier struct {
 	dirty   audience.Bits
 	flipped []int
 	draft   draft  // the segments, as the event makes them
+	side    side   // the fragment that the event goes to besides
 	segment []byte // scratch for kinds
 	text    []byte // a string before the update
 	since   []byte
@@ -86,6 +88,7 @@ func (a *applier) init(s *Shard) {
 func (a *applier) use(p *program) {
 	a.dirty = audience.NewBits(p.words * 64)
 	a.env.Audiences = make([]uint64, p.words)
+	a.env.Memos = make([]expr.Memo, len(p.Attributes))
 	for i := range a.group {
 		a.group[i] = event.Event{}
 	}
@@ -177,7 +180,9 @@ func (a *applier) applyTo(e *event.Event, ref profile.Ref, fresh bool) {
 	}
 	count(a.rec, e)
 	if a.fragment != 0 {
-		count(s.fragments.Edit(a.fragment), e)
+		rec := s.fragments.Edit(a.fragment)
+		count(rec, e)
+		a.side.begin(rec)
 	}
 	a.env.Event, a.env.Now, a.env.Item, a.env.Scratch = e, now, 0, a.env.Scratch[:0]
 	p.env(&a.env, a.rec)
@@ -226,6 +231,9 @@ func (a *applier) applyTo(e *event.Event, ref profile.Ref, fresh bool) {
 	}
 	a.paceEvent()
 	a.keep()
+	if a.fragment != 0 && a.side.draft.open {
+		a.fragment = s.fragments.SetSegments(a.fragment, a.side.draft.dir, a.side.draft.data)
+	}
 }
 
 // keep writes the segments that changed to the record, which may move it.
@@ -248,7 +256,7 @@ func (a *applier) flip(at int64) {
 
 // rule folds one occurrence into one attribute or purpose.
 func (a *applier) rule(rule *recipe.Rule, e *event.Event) {
-	s, p, env := a.s, a.s.program, &a.env
+	p, env := a.s.program, &a.env
 	if rule.Where != nil && rule.Where(env) != expr.True {
 		return
 	}
@@ -283,7 +291,7 @@ func (a *applier) rule(rule *recipe.Rule, e *event.Event) {
 			p.index.Consented(rule.Purpose, a.dirty)
 		}
 		if a.fragment != 0 {
-			at := s.fragments.Edit(a.fragment).Fixed()[p.consentAt+8*rule.Purpose:]
+			at := a.side.state.Fixed[p.consentAt+8*rule.Purpose:]
 			binary.LittleEndian.PutUint64(at, consent.Update(le64(at), in.Value.Bits != 0, e.Time))
 		}
 		return
@@ -294,25 +302,29 @@ func (a *applier) rule(rule *recipe.Rule, e *event.Event) {
 // join writes the membership bits of the flipped audiences to the record, their entry times and bitmaps.
 func (a *applier) join(at int64) {
 	p := a.s.program
-	fixed := a.rec.Fixed()
-	old := a.env.State.Segment(p.since)
+	members := a.rec.Fixed()[p.membersAt:]
+	old, kept := a.env.State.Segment(p.since), 0 // bytes of old that are dealt with
 	a.since = a.since[:0]
-	for w := range p.words {
-		was := le64(fixed[p.membersAt+8*w:])
-		is := a.env.Audiences[w]
-		for bit := uint64(1); bit != 0 && (was|is)&^(bit-1) != 0; bit <<= 1 {
-			if was&bit != 0 {
-				if is&bit != 0 {
-					a.since = append(a.since, old[:8]...)
-				}
-				old = old[8:]
-			} else if is&bit != 0 {
-				a.since = binary.LittleEndian.AppendUint64(a.since, uint64(at))
-			}
+	for _, i := range a.flipped { // in index order, as the times are
+		before := 8 * membersBefore(members, i)
+		a.since = append(a.since, old[kept:before]...)
+		if kept = before; audience.Bits(a.env.Audiences).Has(i) {
+			a.since = binary.LittleEndian.AppendUint64(a.since, uint64(at))
+		} else {
+			kept += 8
 		}
-		binary.LittleEndian.PutUint64(fixed[p.membersAt+8*w:], is)
 	}
-	a.draft.set(&a.env.State, p.since, a.since)
+	a.since = append(a.since, old[kept:]...)
+	for w := range p.words {
+		binary.LittleEndian.PutUint64(members[8*w:], a.env.Audiences[w])
+	}
+	if a.draft.open {
+		a.draft.set(&a.env.State, p.since, a.since)
+	} else { // mostly the only segment that becomes another, and one of the last in the record: not worth a draft
+		a.ref = a.s.table.SetSegment(a.ref, p.since, a.since)
+		a.rec = a.s.table.Edit(a.ref)
+		p.env(&a.env, a.rec)
+	}
 	ordinal := a.rec.Ordinal()
 	for _, i := range a.flipped {
 		if audience.Bits(a.env.Audiences).Has(i) {
@@ -321,6 +333,15 @@ func (a *applier) join(at int64) {
 			a.s.members[i].Remove(ordinal)
 		}
 	}
+}
+
+// membersBefore is how many audiences of a lower index than i the membership bits have.
+func membersBefore(members []byte, i int) (n int) {
+	w := 0
+	for ; 64*(w+1) <= i; w++ {
+		n += bits.OnesCount64(le64(members[8*w:]))
+	}
+	return n + bits.OnesCount64(le64(members[8*w:])&(1<<(i%64)-1))
 }
 
 // transition emits what follows from entering or leaving audience i.

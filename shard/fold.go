@@ -8,6 +8,7 @@ import (
 	"dashi/pipeline/attribute"
 	"dashi/pipeline/event"
 	"dashi/pipeline/recipe"
+	"dashi/shard/profile"
 )
 
 // flip is how an update finds out which audiences may flip.
@@ -144,16 +145,26 @@ func (a *applier) update(f *fold, fixed, segment []byte, in *attribute.Input) (n
 	return a.env.State.Segment(f.segment), true
 }
 
+// side is the fragment beside the profile of an event, while that is applied: its record, and the segments that changed.
+type side struct {
+	state attribute.State // Fixed is all of the fixed part
+	draft draft
+}
+
+func (d *side) begin(rec profile.Record) {
+	d.state = attribute.State{Fixed: rec.Fixed(), Dir: rec.Dir(), Data: rec.Data()}
+	d.draft.begin()
+}
+
 // besides folds the occurrence into the fragment beside the profile.
 func (a *applier) besides(f *fold, in *attribute.Input) {
-	t := a.s.fragments
-	rec := t.Edit(a.fragment)
-	fixed := rec.Fixed()[f.offset:]
+	d := &a.side
+	fixed := d.state.Fixed[f.offset:]
 	if f.segment < 0 {
 		f.kind.Update(fixed, nil, in, nil)
 		return
 	}
-	segment := rec.Segment(f.segment)
+	segment := d.state.Segment(f.segment)
 	updated := f.kind.Update(fixed, segment, in, a.segment[:0])
 	if same(updated, segment) {
 		return
@@ -161,7 +172,7 @@ func (a *applier) besides(f *fold, in *attribute.Input) {
 	if cap(updated) > cap(a.segment) {
 		a.segment = updated[:0]
 	}
-	a.fragment = t.SetSegment(a.fragment, f.segment, updated)
+	d.draft.set(&d.state, f.segment, updated)
 }
 
 // outOfRange says whether a kind that sums exactly passes over the input because a number is too large.

@@ -133,11 +133,13 @@ func (a *applier) deliver(e *event.Event) {
 		if s.byEvents {
 			now = max(now, e.Time)
 		}
-		if s.expiries.Next() <= now && a.expired(ref, now) {
-			found = false
-			ref = s.table.Insert(k.hash, k.ns, k.value)
-		} else {
-			ref, _ = s.table.Find(k.hash, k.ns, k.value)
+		if s.expiries.Next() <= now {
+			if a.expired(ref, now) {
+				found = false
+				ref = s.table.Insert(k.hash, k.ns, k.value)
+			} else {
+				ref, _ = s.table.Find(k.hash, k.ns, k.value)
+			}
 		}
 	default:
 		if s.pointers.has(k) {

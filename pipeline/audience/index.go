@@ -215,6 +215,7 @@ func (x *Index) Consented(purpose int, dirty Bits) {
 func (x *Index) Evaluate(env *expr.Env, dirty Bits, flips []int) (flipped []int, next int64) {
 	flipped, next = flips[:0], expr.Never
 	member := Bits(env.Audiences)
+	env.Remember()
 	for w := range dirty {
 		for dirty[w] != 0 {
 			i := w<<6 + bits.TrailingZeros64(dirty[w])
@@ -236,5 +237,6 @@ func (x *Index) Evaluate(env *expr.Env, dirty Bits, flips []int) (flipped []int,
 			dirty.Or(t.dependents) // all of a larger index: none is passed by
 		}
 	}
+	env.Forget()
 	return flipped, next
 }

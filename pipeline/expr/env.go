@@ -31,6 +31,10 @@ type Env struct {
 	// is good until the owner, when none is in use any more, sets Scratch to Scratch[:0] to save allocations.
 	// Two Envs must not share one.
 	Scratch []byte
+	// Memos, one for each attribute of the program, are room for Remember; nil: nothing is remembered.
+	Memos []Memo
+	pass  uint64 // since Remember; 0: nothing is remembered
+	last  uint64
 }
 
 // The compiled forms. They do not allocate and may be shared between goroutines. ok is false when absent.

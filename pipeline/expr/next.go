@@ -115,17 +115,26 @@ func (t *timing) schedule() func(*Env) int64 {
 // nextLogical is the next change of && (settles is False) or || (True). A term that settles the outcome does so for as
 // long as it stays, whatever the others do; without one, every change counts.
 func nextLogical(nodes []*node, settles Truth) change {
-	timed := false
+	var steady, timed []*node
 	for _, n := range nodes {
-		timed = timed || n.next != nil
+		if n.next == nil {
+			steady = append(steady, n)
+		} else {
+			timed = append(timed, n)
+		}
 	}
-	if !timed {
+	if len(timed) == 0 {
 		return nil
 	}
 	return still(func(env *Env) int64 {
+		for _, n := range steady {
+			if n.b(env) == settles {
+				return Never
+			}
+		}
 		first, settled := Never, int64(math.MinInt64)
-		for _, n := range nodes {
-			until, _ := n.at(env)
+		for _, n := range timed {
+			until, _ := n.next(env)
 			if n.b(env) == settles {
 				settled = max(settled, until)
 			}

@@ -233,15 +233,19 @@ func milliseconds(n Num) Time {
 }
 
 func derived(n *node, a *AttributeRef) *node {
+	num := a.Num
+	if num != nil && len(a.Audiences) == 0 { // those may flip from one expression to the next
+		num = rememberNum(a.Index, num)
+		n.next = rememberChange(a.Index, n.next)
+	}
 	switch n.kind {
 	case NumberType:
-		num := a.Num
 		n.n = func(env *Env) (float64, bool) {
 			v, ok := num(env)
 			return v, ok && finite(v)
 		}
 	case TimeType:
-		n.t = milliseconds(a.Num)
+		n.t = milliseconds(num)
 	case StringType:
 		n.s = a.Str
 	case BoolType:

@@ -10,6 +10,12 @@ import (
 // touchMost is how many records Touch reads ahead in one go: more than the processor has misses in flight.
 const touchMost = 32
 
+// touchSpan is how much of a record Touch reads at most, a byte of each line.
+const (
+	touchSpan = 512
+	touchLine = 64
+)
+
 // Ref is where a record is (I2). The zero Ref is no record.
 type Ref uint32
 
@@ -106,14 +112,17 @@ func (t *Table) Touch(hashes []uint64) uint64 {
 		slots[k%touchMost] = t.index.buckets[t.index.head(tag)].slots
 		sum += slots[k%touchMost][tag%bucketEntries]
 	}
-	last := headSize + t.layout.Fixed - 1
+	// The fixed part, the directory and the first segments.
+	span := min(headSize+t.layout.Fixed+4*t.layout.Segments+2*touchLine, touchSpan)
 	for k, hash := range hashes {
 		tag := tagOf(hash)
 		b := slots[k%touchMost]
 		for i := tag % bucketEntries; b[i] != 0; i = (i + 1) % bucketEntries {
 			if e := b[i]; uint32(e>>32) == tag {
 				s := t.slot(uint32(e))
-				sum += uint64(s[0]) + uint64(s[min(64, last)]) + uint64(s[min(128, last)]) + uint64(s[min(192, last)])
+				for at := 0; at < min(span, len(s)); at += touchLine {
+					sum += uint64(s[at])
+				}
 				break
 			}
 		}
