@@ -3,6 +3,7 @@ package audience
 import (
 	"math/bits"
 	"slices"
+	"time"
 
 	"dashi/pipeline/expr"
 )
@@ -96,16 +97,31 @@ func NewIndex(definitions []Definition, attributes, purposes int) *Index {
 }
 
 // begin finds out which audiences have to be evaluated for a new profile whatever its first event changes: those that a
-// profile without any state is in, and those of which that cannot be said once for all. Of the others an evaluation would say that it
-// is not in, and what changes afterwards marks them.
+// profile without any state is in at some time, and those of which that cannot be said once for all. Of the others an evaluation would
+// say that it is not in, and what changes afterwards marks them.
 func (x *Index) begin(definitions []Definition) {
 	env := expr.Env{Audiences: make([]uint64, len(x.all))}
 	for i := range definitions {
 		d := &definitions[i]
-		if d.Personal || d.Next != nil || slices.ContainsFunc(d.Nested, x.fresh.Has) || d.Condition(&env) == expr.True {
+		if d.Personal || slices.ContainsFunc(d.Nested, x.fresh.Has) || !alwaysOut(d, &env) {
 			x.fresh.Set(i)
 		}
 	}
+}
+
+// alwaysOut says that the outcome in env is not True whatever the time is. Next looks a hundred years ahead: a question every
+// fifty years leaves no gap.
+func alwaysOut(d *Definition, env *expr.Env) bool {
+	for year := 0; year < 10000; year += 50 {
+		env.Now = time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli()
+		if d.Condition(env) == expr.True || d.Next != nil && d.Next(env) != expr.Never {
+			return false
+		}
+		if d.Next == nil {
+			break
+		}
+	}
+	return true
 }
 
 func with(b Bits, i, n int) Bits {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"dashi/pipeline/expr"
 
@@ -175,6 +176,35 @@ func (w *world) change(t *rapid.T, x *Index, dirty Bits) {
 		p := rapid.IntRange(0, purposes-1).Draw(t, "purpose")
 		w.granted[p] = !w.granted[p]
 		x.Consented(p, dirty)
+	}
+}
+
+// A condition on time that holds for nobody of whom nothing is known need not be evaluated for somebody new; one that holds at some
+// time, however far, must be.
+func TestFreshAndTime(t *testing.T) {
+	from := func(year int) Definition {
+		at := time.Date(year, 5, 6, 7, 8, 9, 0, time.UTC).UnixMilli()
+		return Definition{
+			Condition: func(e *expr.Env) expr.Truth { return truth(e.Now >= at) },
+			Next: func(e *expr.Env) int64 {
+				if wait := at - e.Now; wait > 0 && wait < 100*365*86400_000 {
+					return at
+				}
+				return expr.Never
+			},
+		}
+	}
+	never := Definition{
+		Condition: func(*expr.Env) expr.Truth { return expr.Absent },
+		Next:      func(*expr.Env) int64 { return expr.Never },
+	}
+	nested := never
+	nested.Nested = []int{2}
+	x := NewIndex([]Definition{never, never, from(2082), nested, from(1), from(9998), from(10100)}, 0, 0)
+	dirty := NewBits(7)
+	x.Fresh(dirty)
+	if want := uint64(0b0111100); dirty[0] != want {
+		t.Errorf("fresh are %b, want %b", dirty[0], want)
 	}
 }
 
