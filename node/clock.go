@@ -110,7 +110,7 @@ func (n *Node) SetClock(byEvents bool, to int64) (now int64, err error) {
 			return 0, httpapi.ErrClockFixed
 		}
 	}
-	return to, nil
+	return to, n.findLevels(n.running)
 }
 
 // awake says whether no timer of any shard is due.

@@ -79,6 +79,7 @@ type Node struct {
 	failed     chan error     // an error that ends the node
 	closers    []func() error
 	ready      atomic.Bool
+	levelling  sync.Mutex // see findLevels
 }
 
 // Options are what Open is told besides the settings.
@@ -393,6 +394,7 @@ func (n *Node) start(ctx context.Context) {
 	n.movers.Go(func() { n.followCookbook(ctx) })
 	n.movers.Go(func() { n.tendCookbook(ctx) })
 	n.movers.Go(func() { n.keepTime(ctx) })
+	n.movers.Go(func() { n.keepLevels(ctx) })
 	n.movers.Go(func() { n.metrics.run(ctx, n) })
 	n.movers.Go(func() { n.lead(ctx) })
 }

@@ -87,6 +87,7 @@ func (s *Shard) derive(p *recipe.Program) *program {
 		}
 		d.namespace = append(d.namespace, uint8(i))
 	}
+	d.levels = unknownLevels(p)
 	d.rank = make([]int, len(s.namespaces))
 	for i := range d.rank {
 		d.rank[i] = unranked
@@ -242,6 +243,7 @@ func (s *Shard) migrate(next *program) {
 	if last == nil {
 		return
 	}
+	s.carryLevels(last, next)
 	m := newMove(last, next)
 	old.Each(func(_ profile.Ref, rec profile.Record) bool {
 		s.apply.adopt(m, rec)

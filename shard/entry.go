@@ -20,6 +20,7 @@ const (
 	kindPeerAck  = 7
 	kindUnlink   = 8
 	kindHold     = 9
+	kindLevels   = 10
 )
 
 const (

@@ -118,6 +118,7 @@ type Shard struct {
 	first    int64        // no timer is due before
 	version  uint64       // of the cookbook in force
 	held     *hold        // nil: none is on its way
+	levelsAt int64        // as of when the levels are; minNow: not found out yet
 
 	program    *program
 	namespaces []string // the names behind profile.Record.Namespace, in order of first use
@@ -164,6 +165,7 @@ type program struct {
 	enters      []*activation.Subject // by audience: its own transitions
 	exits       []*activation.Subject
 	subjects    []*activation.Subject // by activation
+	levels      []float64             // by Program.Levels: the thresholds in force, which are state
 	merged      *activation.Subject
 	unmerged    *activation.Subject
 }
@@ -179,6 +181,7 @@ func New(settings Settings) *Shard {
 		timers:   &timer.Queue{},
 		expiries: &timer.Queue{},
 		first:    expr.Never,
+		levelsAt: minNow,
 	}
 	s.pointers.s = s
 	s.apply.init(s)
@@ -245,6 +248,8 @@ func (s *Shard) applyEntry(entry []byte, r *Result) {
 		s.applyUnlink(body, r)
 	case kindHold:
 		s.applyHold(body, r)
+	case kindLevels:
+		s.applyLevels(body, r)
 	default:
 		r.refuse("entry of unknown kind %d", entry[0])
 	}
@@ -326,7 +331,7 @@ func (p *program) env(e *expr.Env, rec profile.Record) {
 	e.State.Fixed = fixed[:p.FixedSize:p.FixedSize]
 	e.State.Dir, e.State.Data = rec.Dir(), rec.Data()
 	e.Consent = fixed[p.consentAt:p.membersAt:p.membersAt]
-	e.Hash = rec.Hash()
+	e.Hash, e.Levels = rec.Hash(), p.levels
 	for i := range p.words {
 		e.Audiences[i] = le64(fixed[p.membersAt+8*i:])
 	}

@@ -21,8 +21,8 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// Version 8 has components and pointers in their packed form. Those before it are not read: Kafka has the events.
-const snapshotVersion = 8
+// Version 9 has levels, and components and pointers in their packed form. Those before it are not read: Kafka has the events.
+const snapshotVersion = 9
 
 var snapshotMagic = []byte("DASHISHARD")
 
@@ -82,7 +82,8 @@ func (s *Shard) appendHead(dst []byte) []byte {
 	if s.program == nil {
 		return append(dst, 0)
 	}
-	return appendSources(append(dst, 1), s.program.Sources)
+	dst = appendSources(append(dst, 1), s.program.Sources)
+	return appendLevels(binary.LittleEndian.AppendUint64(dst, uint64(s.levelsAt)), s.program.levels)
 }
 
 // all lists the counters in the order in which they are stored: append only.
@@ -281,6 +282,12 @@ func (s *Shard) restoreBody(src []byte) (hasTable bool, timers []byte, err error
 		}
 		s.program = s.derive(compiled)
 		s.apply.use(s.program)
+		if len(src) < 8+8*len(s.program.levels) {
+			return false, nil, errShort
+		}
+		s.levelsAt = int64(le64(src))
+		readLevels(src[8:], s.program.levels)
+		src = src[8+8*len(s.program.levels):]
 	}
 	if src, err = s.outbox.restore(src); err != nil {
 		return false, nil, err

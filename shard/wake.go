@@ -224,6 +224,7 @@ func (s *Shard) applyClock(body []byte, r *Result) {
 			s.now, s.latest = minNow, minNow
 		}
 		s.timers, s.expiries = timer.At(s.now), timer.At(s.now)
+		s.levelsAt = minNow
 	}
 	s.now = max(s.now, min(to, maxNow))
 	s.wake()

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -117,8 +118,27 @@ func (g *rig) step(s *step) {
 		case !s.sent: // an event moves its own profile's clock
 			g.apply(shard.AppendClock(g.buf[:0], g.now, true, g.now))
 		}
+		g.findLevels()
 	}
 	s.do(g, s)
+}
+
+// findLevels finds out the thresholds among all profiles when an hour has begun, as a node does.
+func (g *rig) findLevels() {
+	_, as, wanted := g.shard.Levels(g.now)
+	if as >= wanted {
+		return
+	}
+	var levels, values []float64
+	g.view.At = g.now
+	for i := range g.program.Levels {
+		values, _, _ = g.shard.EachNumber(values[:0], &g.program.Levels[i], 0, math.MaxUint32, &g.view)
+		levels = append(levels, g.program.Levels[i].Of(values))
+	}
+	g.apply(shard.AppendLevels(nil, g.now, g.program.Hash, wanted, levels))
+	for g.shard.Wake() == math.MinInt64 {
+		g.apply(shard.AppendTick(nil, g.now))
+	}
 }
 
 func (g *rig) fail(line int, what, want, got string) {

@@ -50,7 +50,7 @@ func NewIndex(definitions []Definition, attributes, purposes int) *Index {
 	}
 	for i := range definitions {
 		x.all.Set(i)
-		if definitions[i].Next != nil {
+		if definitions[i].Next != nil || len(definitions[i].Levels) > 0 {
 			x.timed.Set(i)
 			x.times = true
 		}
@@ -144,7 +144,7 @@ func (x *Index) All(dirty Bits) { copy(dirty, x.all) }
 // Fresh marks the audiences that a new profile may be in although nothing is known of it.
 func (x *Index) Fresh(dirty Bits) { copy(dirty, x.fresh) }
 
-// Timed marks the audiences whose conditions change with time alone, and says whether there are any.
+// Timed marks the audiences whose conditions change with time or with thresholds alone, and says whether there are any.
 func (x *Index) Timed(dirty Bits) bool {
 	copy(dirty, x.timed)
 	return x.times

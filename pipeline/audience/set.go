@@ -74,6 +74,9 @@ type Definition struct {
 	Reads []int
 	// Nested are the audiences that the condition reads: always of a smaller index than this one.
 	Nested []int
+	// Levels are the thresholds (expr.Env.Levels) that the condition reads. When they have become others it has to be evaluated, as when
+	// its time has come: Timed marks it.
+	Levels []int
 	// Purposes are the consents that the condition reads.
 	Purposes []int
 	Emit     Emit

@@ -39,6 +39,7 @@ type Expr struct {
 	Keys []Key
 	// Coarse are the attributes that are read in any other way too; sorted. They have no atoms and no keys.
 	Coarse    []int
+	Levels    []int // indices in Env.Levels that are read; sorted, each once
 	UsesNow   bool
 	UsesEvent bool
 	// Derives says that an attribute without a state of its own is read: its value may depend on who the profile is.
@@ -230,6 +231,8 @@ func (x *Expr) dependencies(c *compiler, all bool) {
 			x.Fields = append(x.Fields, v.index)
 		case fromAudience:
 			x.Audiences = append(x.Audiences, v.index)
+		case fromLevel:
+			x.Levels = append(x.Levels, v.index)
 		case fromPurpose:
 			x.Purposes = append(x.Purposes, v.index)
 		case fromAttribute:
@@ -241,6 +244,7 @@ func (x *Expr) dependencies(c *compiler, all bool) {
 		}
 	}
 	x.Attributes, x.Audiences, x.Purposes, x.Fields = set(x.Attributes), set(x.Audiences), set(x.Purposes), set(x.Fields)
+	x.Levels = set(x.Levels)
 	if all {
 		x.Coarse = slices.Clone(x.Attributes)
 		return

@@ -16,7 +16,8 @@
 // machines with different zone files, and replicas must agree.
 // has(x) and known(x) are the same and take any expression. x == null is !known(x).
 // tally["key"] is 0 for a key that is not there. Maps and messages cannot be written.
-// Also: lower, abs, floor, round, min and max of two numbers, coalesce, favourite(tally), latest(list).
+// Also: lower, abs, floor, round, min and max of two numbers, coalesce, favourite(tally), latest(list), and in audiences top(attribute, percent):
+// whether the number is among the highest of all profiles, by a threshold that the caller gives (Env.Levels).
 //
 // # Invariants
 //

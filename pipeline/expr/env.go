@@ -27,6 +27,8 @@ type Env struct {
 	Consent []byte // little-endian uint64 each
 	// Audiences is the membership bitset of the profile, one bit per audience of the program.
 	Audiences []uint64
+	// Levels are the thresholds of the program's Levels: NaN where nothing is known yet. See Scope.Level.
+	Levels []float64
 	// Scratch holds the strings that expressions build. What was appended is not overwritten, so such a string
 	// is good until the owner, when none is in use any more, sets Scratch to Scratch[:0] to save allocations.
 	// Two Envs must not share one.

@@ -41,6 +41,14 @@ func (c *compiler) read(v *variable) (*node, *stop) {
 		n.b = readAudience(v.index)
 	case fromPurpose:
 		n.b = readPurpose(v.index)
+	case fromLevel:
+		n.n = func(env *Env) (float64, bool) {
+			if v.index >= len(env.Levels) {
+				return 0, false
+			}
+			level := env.Levels[v.index]
+			return level, finite(level)
+		}
 	case fromAttribute:
 		return c.readAttribute(n, v.attr)
 	}

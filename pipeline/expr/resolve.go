@@ -109,6 +109,9 @@ func (r *resolver) call(e ast.Expr, bound []string) *Error {
 		}
 		e.SetKindCase(r.make.NewCall(e.ID(), "known", args[0])) // cel-go keeps the name has for its macro
 	}
+	if c.FunctionName() == "top" && !c.IsMemberFunction() {
+		return r.top(e, args)
+	}
 	if c.IsMemberFunction() {
 		if err := r.walk(c.Target(), bound); err != nil {
 			return err
@@ -155,6 +158,37 @@ func (r *resolver) hasKey(e, arg ast.Expr, bound []string) (done bool, err *Erro
 	}
 	e.SetKindCase(r.make.NewCall(e.ID(), operators.In, key, operand))
 	return true, r.walkAll([]ast.Expr{key, operand}, bound)
+}
+
+// top writes top(attribute, percent) as attribute >= its level.
+func (r *resolver) top(e ast.Expr, args []ast.Expr) *Error {
+	const usage = "write top(ATTRIBUTE, PERCENT), as in top(likely, 10)"
+	if r.scope.Level == nil {
+		return r.tree.fail(e, "`top` compares people with each other, and here is one alone", "make an audience of it, and read that")
+	}
+	if len(args) != 2 || args[0].Kind() != ast.IdentKind || args[1].Kind() != ast.LiteralKind {
+		return r.tree.fail(e, "`"+r.tree.text(e)+"` is not an attribute and a number", usage)
+	}
+	a, known := r.scope.Attributes[args[0].AsIdent()]
+	if !known || a.Type != attribute.Number {
+		return r.tree.fail(args[0], "`"+args[0].AsIdent()+"` is no attribute that is a number", usage)
+	}
+	name := args[0].AsIdent()
+	if err := r.walkAll(args, nil); err != nil {
+		return err
+	}
+	percent, isNumber := args[1].AsLiteral().(types.Double)
+	if !isNumber || !(percent > 0 && percent < 100) {
+		return r.tree.fail(args[1], "`"+r.tree.text(args[1])+"` is no percentage between 0 and 100", usage)
+	}
+	index, why := r.scope.Level(name, float64(percent))
+	if why != "" {
+		return r.tree.fail(e, why, "")
+	}
+	level := r.make.NewIdent(r.tree.fresh(e), "")
+	r.replace(level, r.tree.text(e), &variable{source: fromLevel, index: index, kind: NumberType})
+	e.SetKindCase(r.make.NewCall(e.ID(), operators.GreaterEquals, args[0], level))
+	return nil
 }
 
 func isNull(e ast.Expr) bool {

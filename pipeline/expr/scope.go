@@ -58,8 +58,11 @@ type Scope struct {
 	Attributes map[string]AttributeRef
 	Audiences  map[string]int // name to index; they read as bools
 	Purposes   map[string]int // consent.NAME to index; they read as bools, unknown is false
-	Event      bool           // the expression may read the event: type, time, properties.*, traits.*, context.*, ...
-	Item       bool           // it stands inside an each and may read item
+	// Level registers the threshold above which the top percent of all profiles are, by an attribute that is a number, and gives its index in
+	// Env.Levels. why is not empty when it cannot. Nil: top(ATTRIBUTE, PERCENT) is not allowed here.
+	Level func(attribute string, percent float64) (index int, why string)
+	Event bool // the expression may read the event: type, time, properties.*, traits.*, context.*, ...
+	Item  bool // it stands inside an each and may read item
 }
 
 // FieldRef is where a field of the event is.

@@ -25,6 +25,7 @@ var functionWords = map[string]struct{ usage string }{
 	"round":           {"round(number)"},
 	"min":             {"min(number, number)"},
 	"max":             {"max(number, number)"},
+	"top":             {"top(attribute, percent), as in top(likely, 10)"},
 	"favourite":       {"favourite(tally)"},
 	"latest":          {"latest(list)"},
 	"getFullYear":     {`time.getFullYear() or time.getFullYear("+09:00")`},

@@ -22,6 +22,7 @@ const (
 	fromAttribute
 	fromAudience
 	fromPurpose
+	fromLevel
 )
 
 // variable is one thing that the expression reads. In the tree it is an identifier of its own ("@3"), so

@@ -258,7 +258,7 @@ func read(d *audience.Definition, x *expr.Expr) {
 	for _, k := range x.Keys {
 		d.Keys = append(d.Keys, audience.Key{Attribute: k.Attribute, Key: k.Key})
 	}
-	d.Reads, d.Nested, d.Purposes = union(x.Coarse, d.Reads), union(x.Audiences, d.Nested), union(x.Purposes, d.Purposes)
+	d.Reads, d.Nested, d.Purposes, d.Levels = union(x.Coarse, d.Reads), union(x.Audiences, d.Nested), union(x.Purposes, d.Purposes), union(x.Levels, d.Levels)
 }
 
 // sticky is the condition of the audience with that index that one enters by one condition and leaves by another: whoever is in when it is

@@ -43,7 +43,7 @@ func (c *compiler) compile(d *document, n *yaml.Node, what string, w where, want
 		scope.Attributes = c.scope.Attributes
 	}
 	if w.all {
-		scope.Audiences, scope.Purposes = c.scope.Audiences, c.scope.Purposes
+		scope.Audiences, scope.Purposes, scope.Level = c.scope.Audiences, c.scope.Purposes, c.level
 	}
 	x, err := expr.Compile(src, &scope, want)
 	if err != nil {

@@ -28,6 +28,7 @@ type Program struct {
 	// Audiences are in an order in which nested ones come before those that read them.
 	Audiences   []audience.Definition
 	Purposes    []string
+	Levels      []Level // what audiences compare people with each other by
 	Expire      []int64 // by namespace: a profile of it goes when nothing is heard for so many milliseconds; 0: never
 	Activations []Activation
 	Mappings    map[string]*Mapping

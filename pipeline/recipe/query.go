@@ -1,6 +1,10 @@
 package recipe
 
-import "dashi/pipeline/expr"
+import (
+	"slices"
+
+	"dashi/pipeline/expr"
+)
 
 // Condition compiles a condition over profiles as it would stand in an audience: attributes, audiences, consent and now.
 // It is what queries are made of.
@@ -26,6 +30,13 @@ func (p *Program) scope() *expr.Scope {
 	}
 	for i := range p.Audiences {
 		scope.Audiences[p.Audiences[i].Name] = i
+	}
+	scope.Level = func(attribute string, percent float64) (int, string) {
+		i := slices.IndexFunc(p.Levels, func(l Level) bool { return p.Attributes[l.Attribute].Name == attribute && l.Percent == percent })
+		if i < 0 {
+			return 0, "the threshold of that percentage is not kept: no audience of the cookbook asks for it"
+		}
+		return i, ""
 	}
 	for i, name := range p.Purposes {
 		scope.Purposes[name] = i
