@@ -113,7 +113,9 @@ func compile(s *Schema) *trie {
 		root.at(path).child("[]")
 	}
 	for i, f := range s.Fields {
-		t.addField(root, s, i, f)
+		if !slices.ContainsFunc(s.Locations, func(l Location) bool { return l.Field == i }) {
+			t.addField(root, s, i, f)
+		}
 	}
 	t.nodes = []node{{object: true, field: -1}}
 	t.children = make([][]child, 1)
