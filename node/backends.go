@@ -72,10 +72,13 @@ func (b httpBackend) Produce(ctx context.Context, messages []httpapi.Message) er
 // Audiences lists the audiences with their sizes.
 func (b httpBackend) Audiences() []httpapi.Audience {
 	program := b.cookbook.Load()
-	all := make([]httpapi.Audience, len(program.Audiences))
-	for i := range all {
-		d := &program.Audiences[i]
-		all[i] = httpapi.Audience{Name: d.Name, Description: d.Description, Size: b.AudienceSize(i)}
+	all := []httpapi.Audience{}
+	for i, d := range program.AllAudiences() {
+		a := httpapi.Audience{Name: d.Name, Description: d.Description, Size: b.AudienceSize(i)}
+		if i >= len(program.Audiences) {
+			a.Of = "accounts"
+		}
+		all = append(all, a)
 	}
 	return all
 }

@@ -92,7 +92,7 @@ func (n *Node) openClock() error {
 func (n *Node) SetClock(byEvents bool, to int64) (now int64, err error) {
 	for _, m := range n.members {
 		m.mu.RLock()
-		same, profiles := m.shard.ByEvents() == byEvents, m.shard.Stats().Profiles
+		same, profiles := m.shard.ByEvents() == byEvents, m.shard.Stats().Profiles+m.shard.Stats().Accounts
 		if same {
 			to = max(to, m.shard.Now())
 		}

@@ -35,6 +35,10 @@ var help = []struct {
 	{"dashi_event_latency_seconds", "From fetched to applied.", nil},
 	{"dashi_profiles", "Profiles held.", []string{"shard"}},
 	{"dashi_profile_bytes", "Memory of profiles.", []string{"shard"}},
+	{"dashi_accounts", "Accounts held.", []string{"shard"}},
+	{"dashi_account_events_total", "Events told to accounts.", nil},
+	{"dashi_account_people_total", "Times that an account was told what it counts of a person.", nil},
+	{"dashi_account_passed_over_total", "People whom an account does not count, by cap.", []string{"cap"}},
 	{"dashi_pointers", "Identifiers that belong to a profile in another place.", []string{"shard"}},
 	{"dashi_messages_bytes", "Messages for other shards that have not arrived.", []string{"shard"}},
 	{"dashi_messages_parked", "Messages that wait for a component that is on its way.", []string{"shard"}},
@@ -121,8 +125,8 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	c.collectCluster(counter, gauge)
 	c.collectDoors(counter, gauge)
 	program := n.cookbook.Load()
-	for i := range program.Audiences {
-		gauge("dashi_audience_size", float64(n.AudienceSize(i)), program.Audiences[i].Name)
+	for i, d := range program.AllAudiences() {
+		gauge("dashi_audience_size", float64(n.AudienceSize(i)), d.Name)
 	}
 	st := &Status{}
 	n.streamStatus(st)
@@ -173,6 +177,11 @@ func (c *collector) collectShards(counter func(string, uint64, ...string), gauge
 		label := itoa(int(m.id))
 		gauge("dashi_profiles", float64(s.Profiles), label)
 		gauge("dashi_profile_bytes", float64(s.Bytes), label)
+		gauge("dashi_accounts", float64(s.Accounts), label)
+		sum.AccountEvents += s.AccountEvents
+		sum.People += s.People
+		sum.PeopleOver += s.PeopleOver
+		sum.AccountsOver += s.AccountsOver
 		sent += s.Sent
 		sum.Forwarded += s.Forwarded
 		sum.Merges += s.Merges
@@ -196,6 +205,10 @@ func (c *collector) collectShards(counter func(string, uint64, ...string), gauge
 		gauge("dashi_recent_window_seconds", window, label)
 	}
 	counter("dashi_messages_sent_total", sent)
+	counter("dashi_account_events_total", sum.AccountEvents)
+	counter("dashi_account_people_total", sum.People)
+	counter("dashi_account_passed_over_total", sum.PeopleOver, "people")
+	counter("dashi_account_passed_over_total", sum.AccountsOver, "accounts")
 	counter("dashi_events_forwarded_total", sum.Forwarded)
 	counter("dashi_merges_total", sum.Merges)
 	counter("dashi_unmerges_total", sum.Unmerges)

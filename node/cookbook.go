@@ -20,7 +20,7 @@ type cookbook struct {
 	*recipe.Program
 	version   uint64
 	fields    map[string]int
-	audiences map[string]int
+	audiences map[string]int // those of accounts after those of people
 }
 
 func newCookbook(p *recipe.Program, version uint64) *cookbook {
@@ -28,8 +28,8 @@ func newCookbook(p *recipe.Program, version uint64) *cookbook {
 	for i := range p.Attributes {
 		c.fields[p.Attributes[i].Name] = i
 	}
-	for i := range p.Audiences {
-		c.audiences[p.Audiences[i].Name] = i
+	for i, d := range p.AllAudiences() {
+		c.audiences[d.Name] = i
 	}
 	return c
 }

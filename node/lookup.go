@@ -40,7 +40,7 @@ func (n *Node) Lookup(namespace, value []byte, fn func(*shard.View)) bool {
 func (n *Node) lookupNow(namespace, value []byte, at int64, bare bool, fn func(*shard.View)) (found, moving bool) {
 	l := looks.Get().(*look)
 	defer looks.Put(l)
-	namespaces := n.cookbook.Load().Schema.Namespaces
+	namespaces := n.cookbook.Load().LookUp
 	for i := range namespaces {
 		ns := &namespaces[i]
 		if string(namespace) != ns.Name {
@@ -106,14 +106,20 @@ func (n *Node) AudienceIndex(name []byte) (int, bool) {
 
 // Sends says whether an activation of the present program has that name: that of its audience, or else its own.
 func (n *Node) Sends(name string) bool {
-	p := n.cookbook.Load()
-	if i, ok := p.audiences[name]; ok && p.Program.Audiences[i].Emit != audience.EmitNone {
-		return true
+	p := n.cookbook.Load().Program
+	return sends(p, name) || p.Accounts != nil && sends(p.Accounts.Program, name)
+}
+
+func sends(p *recipe.Program, name string) bool {
+	for i := range p.Audiences {
+		if p.Audiences[i].Name == name && p.Audiences[i].Emit != audience.EmitNone {
+			return true
+		}
 	}
 	for i := range p.Activations {
 		switch act := &p.Activations[i]; act.Trigger {
 		case recipe.OnEnter, recipe.OnExit:
-			if p.Program.Audiences[act.Audience].Name == name {
+			if p.Audiences[act.Audience].Name == name {
 				return true
 			}
 		default:
@@ -156,14 +162,17 @@ func (n *Node) Members(audience int, from Cursor, fn func(*shard.View) bool) (ne
 	})
 }
 
-// Scan calls fn for the profiles for which the condition is true, like Members. It stops when ctx is done, or with an error when it comes to a shard that has another
+// Scan calls fn for the profiles, or accounts, for which the condition is true, like Members. It stops when ctx is done, or with an error when it comes to a shard that has another
 // program than the condition is of.
-func (n *Node) Scan(ctx context.Context, program *recipe.Program, condition expr.Bool, from Cursor, fn func(*shard.View) bool) (next Cursor, more bool, err error) {
+func (n *Node) Scan(ctx context.Context, program *recipe.Program, accounts bool, condition expr.Bool, from Cursor, fn func(*shard.View) bool) (next Cursor, more bool, err error) {
 	next, more = n.walk(from, func(s *shard.Shard, ordinal uint32, v *shard.View) (uint32, bool, bool) {
 		stopped := false
 		if !has(s, program) {
 			err = httpapi.ErrSwitching
 			return ordinal, true, true
+		}
+		if accounts {
+			s = s.Accounts()
 		}
 		o, more := s.Scan(condition, ordinal, scanPage, v, func(v *shard.View) bool {
 			stopped = !fn(v)

@@ -10,18 +10,24 @@ import (
 	"dashi/shard"
 )
 
-// Query counts the profiles for which a condition is true, and calls fn for the first q.Limit of them from q.From on. A
+// Query counts the profiles, or accounts, for which a condition is true, and calls fn for the first q.Limit of them from q.From on. A
 // condition over few audiences alone is counted from their bitmaps; anything else by reading every profile, a page under each
 // hold of a shard's lock.
 func (n *Node) Query(ctx context.Context, q httpapi.Query, fn func(*shard.View)) (httpapi.Found, error) {
 	program := n.cookbook.Load().Program
+	if q.Accounts {
+		if program.Accounts == nil {
+			return httpapi.Found{}, &httpapi.BadQuery{Message: "the cookbook has no accounts", Hint: "a recipe says what is known of them under accounts"}
+		}
+		program = program.Accounts.Program
+	}
 	x, bad := program.Condition(q.Where)
 	if bad != nil {
 		return httpapi.Found{}, &httpapi.BadQuery{Message: bad.Message, Hint: bad.Hint}
 	}
 	var found httpapi.Found
 	sets := len(x.Attributes) == 0 && len(x.Purposes) == 0 && !x.UsesNow && len(x.Audiences) <= shard.MaxCountAudiences && !x.Interpreted
-	if sets {
+	if sets && !q.Accounts {
 		for _, m := range n.members {
 			m.mu.RLock()
 			if !has(m.shard, program) {
@@ -32,7 +38,7 @@ func (n *Node) Query(ctx context.Context, q httpapi.Query, fn func(*shard.View))
 			m.mu.RUnlock()
 		}
 	} else {
-		counted, err := n.countByScan(ctx, program, x.Bool)
+		counted, err := n.countByScan(ctx, program, q.Accounts, x.Bool)
 		if err != nil {
 			return found, err
 		}
@@ -41,7 +47,7 @@ func (n *Node) Query(ctx context.Context, q httpapi.Query, fn func(*shard.View))
 	if q.Limit > 0 {
 		left := q.Limit
 		var err error
-		found.Next, found.More, err = n.Scan(ctx, program, x.Bool, q.From, func(v *shard.View) bool {
+		found.Next, found.More, err = n.Scan(ctx, program, q.Accounts, x.Bool, q.From, func(v *shard.View) bool {
 			fn(v)
 			left--
 			return left > 0
@@ -53,8 +59,8 @@ func (n *Node) Query(ctx context.Context, q httpapi.Query, fn func(*shard.View))
 	return found, ctx.Err()
 }
 
-func (n *Node) countByScan(ctx context.Context, program *recipe.Program, condition expr.Bool) (total int64, err error) {
-	_, _, err = n.Scan(ctx, program, condition, Cursor{}, func(*shard.View) bool {
+func (n *Node) countByScan(ctx context.Context, program *recipe.Program, accounts bool, condition expr.Bool) (total int64, err error) {
+	_, _, err = n.Scan(ctx, program, accounts, condition, Cursor{}, func(*shard.View) bool {
 		total++
 		return true
 	})

@@ -30,6 +30,7 @@ type Status struct {
 	Clock       ClockStatus      `json:"clock"`
 	Events      EventStatus      `json:"events"`
 	Profiles    int              `json:"profiles"`
+	Accounts    int              `json:"accounts"`
 	Expired     uint64           `json:"expired"` // profiles that went because nothing was heard of them
 	Memory      MemoryStatus     `json:"memory"`
 	Latency     LatencyStatus    `json:"latency"`
@@ -155,7 +156,7 @@ func (n *Node) Status(hashes bool) *Status {
 			Version: program.version, Switching: n.switchStatus(n.directory.State()),
 			Hash:       fmt.Sprintf("%016x", program.Hash),
 			Attributes: len(program.Attributes),
-			Audiences:  len(program.Audiences),
+			Audiences:  len(program.AllAudiences()),
 		},
 		Events: EventStatus{Consumed: n.intake.counts.events.Load(), Rejected: n.intake.counts.rejected.all()},
 		Memory: MemoryStatus{Limit: n.settings.Limits.MemoryBytes},
@@ -222,6 +223,7 @@ func (n *Node) shardStatus(st *Status, hashes bool) {
 		}
 		st.Shards = append(st.Shards, sh)
 		st.Profiles += s.Profiles
+		st.Accounts += s.Accounts
 		st.Expired += s.Expired
 		st.Memory.Profiles += s.Bytes
 		st.Memory.Recent += s.RecentBytes

@@ -77,7 +77,7 @@ func (n *Node) hashOf(a *ahead, key []byte) (hash uint64, ok bool) {
 		return 0, false
 	}
 	namespace, value := key[:colon], key[colon+1:]
-	namespaces := n.cookbook.Load().Schema.Namespaces
+	namespaces := n.cookbook.Load().LookUp
 	for i := range namespaces {
 		ns := &namespaces[i]
 		if string(namespace) != ns.Name {

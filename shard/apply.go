@@ -71,6 +71,9 @@ type applier struct {
 	newMarked []bool
 	others    []activation.Identifier
 
+	accounts telling  // what accounts are to be told: see contribute.go
+	crowd    crowding // of accounts: see account.go
+
 	act     activation.Activation
 	texts   activation.Texts
 	ids     []activation.Identifier
@@ -148,6 +151,9 @@ func (a *applier) event(e *event.Event, r *Result) {
 	s.counters.Events++
 	r.Applied++
 	a.deliver(e)
+	if p := s.program; p.told >= 0 && p.Accounts.Events[e.Type] {
+		a.tellEvent(e)
+	}
 }
 
 // count notes in the head of a record that an event was applied to it.
@@ -230,6 +236,9 @@ func (a *applier) applyTo(e *event.Event, ref profile.Ref, fresh bool) {
 		}
 	}
 	a.paceEvent()
+	if p.told >= 0 {
+		a.contribute(e.Time)
+	}
 	a.keep()
 	if a.fragment != 0 && a.side.draft.open {
 		a.fragment = s.fragments.SetSegments(a.fragment, a.side.draft.dir, a.side.draft.data)

@@ -66,6 +66,7 @@ func (s *Shard) applyCookbook(body []byte, r *Result) {
 			s.wakeAll() // what was due under the old cookbook happens under it
 		}
 		s.migrate(s.derive(compiled))
+		s.apply.drain()
 	}
 	s.version, s.held = version, nil
 }
@@ -143,6 +144,13 @@ func (s *Shard) derive(p *recipe.Program) *program {
 			}
 		}
 	}
+	if p.Accounts != nil {
+		for _, item := range p.Accounts.Items {
+			if item.Attribute >= 0 {
+				d.byTimeParts = append(d.byTimeParts, timedParts(p, &p.Attributes[item.Attribute])...)
+			}
+		}
+	}
 	return d
 }
 
@@ -155,10 +163,15 @@ func shapeOf(p *recipe.Program) *program {
 		words:     (len(p.Audiences) + 63) / 64,
 		since:     p.Segments,
 		pacing:    -1,
+		told:      -1,
+		crowd:     -1,
 		links:     p.Segments + 1,
 	}
 	if slices.ContainsFunc(p.Activations, func(act recipe.Activation) bool { return act.Pace != nil }) {
 		d.pacing, d.links = d.since+1, d.since+2
+	}
+	if p.Accounts != nil {
+		d.told, d.links = d.links, d.links+1
 	}
 	return d
 }
@@ -181,7 +194,7 @@ func newSubject(p *recipe.Program, act *recipe.Activation) *activation.Subject {
 
 // layout is the shape of the program's records.
 func (p *program) layout() profile.Layout {
-	return profile.Layout{Fixed: p.membersAt + 8*p.words, Segments: p.links + 1}
+	return profile.Layout{Fixed: p.membersAt + 8*p.words, Segments: max(p.links, p.crowd) + 1}
 }
 
 // fragmentLayout is that of fragments: they have no links.
@@ -240,6 +253,7 @@ func (s *Shard) migrate(next *program) {
 	expiries := s.expiries
 	s.timers, s.expiries, s.first = timer.At(s.now), timer.At(s.now), expr.Never
 	s.apply.use(next)
+	s.migrateAccounts(last, next)
 	if last == nil {
 		return
 	}
@@ -339,6 +353,7 @@ func (a *applier) adopt(m *move, old profile.Record) {
 	s, p := a.s, a.s.program
 	ref := a.carry(m, s.table, s.table.Insert(old.Hash(), old.Namespace(), old.Key()), old)
 	ref = s.table.SetSegment(ref, p.links, old.Segment(m.last.links))
+	ref = a.carryAccounts(m, ref, old)
 	rec := s.table.Record(ref)
 	if old.Version() == 0 {
 		return // it holds a component
@@ -380,6 +395,7 @@ func (a *applier) greet(m *move, ref profile.Ref) {
 	if p.pacing >= 0 {
 		a.paceStep()
 	}
+	a.contribute(now)
 	a.keep()
 }
 

@@ -31,4 +31,5 @@
 //	I8  a pointer leads to a smaller identifier, and pointers only change to smaller ones: following them ends.
 //	I9  a component is in one shard's records, or in one message. Facts about it only grow, so every order of arrival ends the same.
 //	I10 the record of a profile is the fold of its fragments. One fragment alone is the record itself.
+//	I11 at rest, what an account keeps of a person is what that person contributes, from the shard where they lie, and of nobody else.
 package shard

@@ -71,6 +71,14 @@ func (a *applier) expire(ref profile.Ref, at int64) (gone bool) {
 		return false
 	}
 	a.meet(ref)
+	a.end(ref, at)
+	s.counters.Expired++
+	return true
+}
+
+// end lets a profile go at an instant: it leaves its audiences, and is forgotten.
+func (a *applier) end(ref profile.Ref, at int64) {
+	s, p := a.s, a.s.program
 	ref = a.catchUp(ref, at)
 	a.ref, a.rec = ref, s.table.Edit(ref)
 	a.env.Event, a.env.Now, a.env.Item, a.env.Scratch = nil, at, 0, a.env.Scratch[:0]
@@ -89,10 +97,11 @@ func (a *applier) expire(ref profile.Ref, at int64) (gone bool) {
 		s.counters.Suppressed[activation.Forgotten-1] += uint64(len(a.pace.schedule.Pending))
 		a.pace.read = false
 	}
+	if p.told >= 0 {
+		a.tellAll(tellOut, key{a.rec.Namespace(), a.rec.Hash(), a.rec.Key()}, a.env.State.Segment(p.told), at)
+	}
 	s.everyone.Remove(a.rec.Ordinal())
-	s.counters.Expired++
 	s.drop(a.ref)
-	return true
 }
 
 // carryExpiry keeps the time of a profile through a change of the cookbook: old is its ordinal in queue.

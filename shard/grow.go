@@ -63,7 +63,7 @@ func (a *applier) grow(n int, at int64) {
 	a.env.Now = s.clockFor(s.now, a.rec)
 	var next int64
 	a.flipped, next = p.index.Evaluate(&a.env, a.dirty, a.flipped)
-	if len(p.byTime) > 0 {
+	if len(p.byTimeParts) > 0 {
 		next = min(next, a.nextChange())
 	}
 	if next != expr.Never {
@@ -96,6 +96,8 @@ func (a *applier) grow(n int, at int64) {
 	if p.pacing >= 0 {
 		a.paceStep()
 	}
+	a.tellGone(at)
+	a.contribute(at)
 	a.keep()
 }
 

@@ -261,6 +261,12 @@ func (a *applier) message(m []byte, from int) {
 		return
 	}
 	kind := m[0]
+	if kind == messagePeople || kind == messageAccount {
+		if err := a.account(kind, m[1:], from); err != nil {
+			s.counters.Corrupt++
+		}
+		return
+	}
 	to, rest, err := s.readKey(m[1:])
 	if err == nil {
 		switch kind {

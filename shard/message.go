@@ -18,6 +18,8 @@ const (
 	messageRelink  = 4 // an identifier lies at that root now: the pointer is shortened
 	messageUnlink  = 5 // a fact: somebody said that two identifiers are never one person
 	messageForward = 6 // an event whose strongest identifier lies elsewhere
+	messagePeople  = 7 // what people contribute to an account
+	messageAccount = 8 // an event that an account counts
 )
 
 // factCut is the flag of a fact that keeps two apart.

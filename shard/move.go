@@ -27,6 +27,9 @@ func (a *applier) depart(to key, f *fact) {
 			rec := s.table.Record(ref)
 			if rec.Version() > 0 {
 				a.out = a.appendRecord(append(a.out, 0), i, rec, s.timers.Due(rec.Ordinal()))
+				if p := s.program; p.told >= 0 {
+					a.tellAll(tellMoves, d.key, rec.Segment(p.told), f.first)
+				}
 				s.vanish(rec.Ordinal(), s.bits(rec))
 			} else {
 				s.holders--
@@ -241,6 +244,7 @@ func (a *applier) absorb(to key, body []byte, from int) error {
 	for i := range a.arrivals {
 		a.take(&a.arrivals[i])
 	}
+	a.takeOver(f.first)
 	c.unite(o, s.compare)
 	for i := range a.arrivals {
 		a.welcome(o.idents[a.arrivals[i].ident].key, a.arrivals[i].due)

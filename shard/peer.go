@@ -42,7 +42,11 @@ func (a *applier) send(to int, message []byte) {
 // drain handles the messages that this shard has for itself, and those that come of them; and when a component has moved, those that
 // were parked.
 func (a *applier) drain() {
-	for len(a.local) > 0 || a.moved {
+	for len(a.local) > 0 || a.moved || len(a.accounts.pending) > 0 {
+		a.tellAccounts()
+		if len(a.local) == 0 && !a.moved {
+			return
+		}
 		if a.moved {
 			a.moved = false
 			a.local = append(a.local, a.s.parked...)

@@ -5,6 +5,7 @@ import (
 
 	"dashi/pipeline/expr"
 	"dashi/pipeline/identity"
+	"dashi/pipeline/recipe"
 	"dashi/shard/profile"
 )
 
@@ -13,6 +14,10 @@ import (
 // v has been used.
 func (s *Shard) Lookup(namespace, value []byte, hash uint64, v *View) bool {
 	v.Next.Known, v.Moving = false, false
+	if s.accounts != nil && string(namespace) == recipe.AccountNamespace {
+		k := key{accountNamespace, hash, value}
+		return s.accounts.lookup(k, k, v)
+	}
 	ns := s.namespaceNumber(namespace)
 	if ns < 0 {
 		return false
@@ -153,7 +158,9 @@ func (v *View) name(n int) {
 
 // fill fills in all of v but the identifiers.
 func (s *Shard) fill(rec profile.Record, v *View) {
-	v.namespaces = s.namespaces
+	if v.namespaces = s.namespaces; s.people != nil {
+		v.spaces = s.people.namespaces
+	}
 	v.fill(s.program, rec, s.clockFor(v.At, rec))
 }
 
@@ -167,21 +174,30 @@ func (v *View) fill(p *program, rec profile.Record, now int64) {
 	v.Env.Event, v.Env.Now, v.Env.Item, v.Env.Scratch = nil, now, 0, v.Env.Scratch[:0]
 	p.env(&v.Env, rec)
 	v.Version = rec.Version()
+	if v.accounts = p.of; p.of != nil {
+		v.people = gathering{rec.Segment(p.crowd), crowdWidth(p.of.Items)}
+	}
 }
 
-// AudienceSize is the number of profiles in the audience with that index.
+// AudienceSize is the number of profiles in the audience with that index. The audiences of accounts follow those of people.
 func (s *Shard) AudienceSize(i int) int {
 	if i >= len(s.members) {
+		if s.accounts != nil {
+			return s.accounts.AudienceSize(i - len(s.members))
+		}
 		return 0
 	}
 	return int(s.members[i].GetCardinality())
 }
 
-// Members calls fn for the members of audience i with an ordinal of at least from, in the order of their ordinals,
+// Members calls fn for the members of audience i, counted as AudienceSize does, with an ordinal of at least from, in the order of their ordinals,
 // until fn returns false. It returns the ordinal to go on from, and whether there may be more. The view is good
 // inside fn only.
 func (s *Shard) Members(i int, from uint32, v *View, fn func(v *View) bool) (next uint32, more bool) {
 	if i >= len(s.members) {
+		if s.accounts != nil {
+			return s.accounts.Members(i-len(s.members), from, v, fn)
+		}
 		return 0, false
 	}
 	it := s.members[i].Iterator()
@@ -230,6 +246,9 @@ func (s *Shard) Scan(condition expr.Bool, from, limit uint32, v *View, fn func(v
 	return 0, false
 }
 
+// Accounts is the accounts whose home is here, as a shard that may be read as this one is, under the same lock; nil when there are none.
+func (s *Shard) Accounts() *Shard { return s.accounts }
+
 // Outbox calls fn for the entries of the outbox from a position on, in order, until it returns false. The slices are good
 // for as long as the caller holds the shard for reading.
 func (s *Shard) Outbox(from uint64, fn func(position uint64, key, payload []byte) bool) {
@@ -241,7 +260,8 @@ type Stats struct {
 	Counters
 	Now           int64
 	Profiles      int
-	Bytes         int64 // of the table
+	Accounts      int
+	Bytes         int64 // of the tables
 	OutboxEntries uint64
 	OutboxBytes   int64
 	OutboxFirst   uint64 // position of the oldest entry held
@@ -262,7 +282,7 @@ type Stats struct {
 // Stats returns the figures of this moment.
 func (s *Shard) Stats() Stats {
 	st := Stats{
-		Counters:      s.counters,
+		Counters:      *s.counters,
 		Now:           s.Now(),
 		OutboxEntries: s.outbox.next - s.outbox.first,
 		OutboxBytes:   s.outbox.bytes,
@@ -281,6 +301,13 @@ func (s *Shard) Stats() Stats {
 	st.RecentIDs, st.RecentBytes = s.recent.held()
 	if s.table != nil {
 		st.Profiles, st.Bytes = s.profiles(), s.table.Bytes()+s.fragments.Bytes()+s.pointers.held()
+	}
+	if in := s.accounts; in != nil {
+		st.Accounts = in.profiles()
+		st.Bytes += in.table.Bytes()
+		st.Timers += in.timers.Len()
+		st.TimerBytes += in.timers.Bytes()
+		st.Late = max(st.Late, in.now-min(in.first, in.now))
 	}
 	return st
 }

@@ -19,6 +19,7 @@ type former struct {
 	since    []int64 // by audience
 	sequence uint32
 	schedule []byte
+	told     []byte // what accounts were told
 	values   []byte // of the attributes that program.changes wait for, and where each ends
 	ends     []int
 	loses    bool // one of its fragments goes to another profile
@@ -31,6 +32,7 @@ func (f *former) clear(p *program) {
 	clear(f.bits)
 	clear(f.since)
 	f.id, f.sequence, f.schedule, f.loses = -1, 0, f.schedule[:0], false
+	f.told = f.told[:0]
 	f.values, f.ends = f.values[:0], f.ends[:0]
 }
 
@@ -90,17 +92,18 @@ func (a *applier) copyRecord(t *profile.Table, ref profile.Ref, from profile.Rec
 	rec.SetVersion(from.Version())
 	rec.SetSequence(from.Sequence())
 	copy(rec.Fixed(), from.Fixed())
-	if n == 0 {
-		return ref
+	if told := a.s.program.told; told >= 0 {
+		n = told // the last but the links: a fragment has told nothing
 	}
 	dir := from.Dir()[:4*n]
-	data := from.Data()[:binary.LittleEndian.Uint32(dir[4*n-4:])]
-	if t == a.s.table {
-		a.data = append(append(a.data[:0], data...), rec.Segment(n)...)
-		a.dir = binary.LittleEndian.AppendUint32(append(a.dir[:0], dir...), uint32(len(a.data)))
-		dir, data = a.dir, a.data
+	a.dir, a.data = append(a.dir[:0], dir...), append(a.data[:0], from.Data()[:binary.LittleEndian.Uint32(dir[4*n-4:])]...)
+	for k := n; k < t.Layout().Segments; k++ {
+		if t == a.s.table {
+			a.data = append(a.data, rec.Segment(k)...)
+		}
+		a.dir = binary.LittleEndian.AppendUint32(a.dir, uint32(len(a.data)))
 	}
-	return t.SetSegments(ref, dir, data)
+	return t.SetSegments(ref, a.dir, a.data)
 }
 
 // settle partitions a.comp into profiles by its facts, and makes anew those whose fragments are others than before. at is the event
@@ -159,6 +162,7 @@ func (a *applier) refold(at int64) {
 			a.assemble(n, at)
 		}
 	}
+	a.tellGone(at)
 	for o := range c.idents { // names of profiles that are no more
 		d := &c.idents[o]
 		if a.oldMarked[o] && !a.newMarked[o] && o > 0 {
@@ -233,6 +237,9 @@ func (a *applier) remember(o int) (f *former, ref profile.Ref) {
 	f.id, f.sequence = o, rec.Sequence()
 	if p.pacing >= 0 {
 		f.schedule = append(f.schedule, rec.Segment(p.pacing)...)
+	}
+	if p.told >= 0 {
+		f.told = append(f.told, rec.Segment(p.told)...)
 	}
 	if len(p.changes) > 0 {
 		a.see(rec)
@@ -361,6 +368,7 @@ func (a *applier) assemble(n int, at int64) {
 	if p.pacing >= 0 {
 		a.paceStep()
 	}
+	a.contribute(at)
 	a.keep()
 }
 

@@ -101,6 +101,11 @@ type Counters struct {
 	Saturated     uint64 // links passed over because the weaker identifier is junk
 	ComponentFull uint64 // links passed over because of MaxComponent
 	LinksOver     uint64 // identifiers of events that were not linked because of MaxLinks
+
+	AccountEvents uint64 // events told to accounts
+	People        uint64 // times that an account was told something of a person
+	PeopleOver    uint64 // people that an account does not count because it has its fill
+	AccountsOver  uint64 // times that a person belonged to more accounts than MaxAccounts
 }
 
 // Shard is the state. See the package comment for who may call what when.
@@ -110,8 +115,8 @@ type Shard struct {
 	marks    map[Stream]int64 // never ranged over for output without sorting
 	byEvents bool             // every profile's clock follows its events; now is what it is moved to by entries alone
 	latest   int64            // with byEvents: the latest event time
-	counters Counters
-	outbox   outbox
+	counters *Counters
+	outbox   *outbox
 	recent   recent
 	timers   *timer.Queue // when profiles wake, by ordinal
 	expiries *timer.Queue // when profiles that expire may go
@@ -134,6 +139,11 @@ type Shard struct {
 
 	foldAnew bool // tests compare with it: see grow.go
 
+	// accounts is the state of the accounts whose home is here, a shard without entries of its own: see account.go. nil: the cookbook has none.
+	// In that one, people is the shard around it.
+	accounts *Shard
+	people   *Shard
+
 	apply applier // scratch space of Apply
 }
 
@@ -145,21 +155,25 @@ type program struct {
 	// namespace maps the program's namespaces to the shard's, rank the other way round.
 	namespace   []uint8
 	rank        []int
-	periods     bool           // a limit of identifiers has a period
-	consentAt   int            // offset of the consent words in the fixed part
-	membersAt   int            // offset of the membership bits
-	words       int            // of membership bits
-	since       int            // segment of the entry times
-	pacing      int            // segment of the schedule; -1: no activation is paced
-	links       int            // segment of the component, the last
-	paced       map[uint64]int // activations by Pace.ID
-	expire      []int64        // by number of the namespace: see expireFrom
+	periods     bool             // a limit of identifiers has a period
+	consentAt   int              // offset of the consent words in the fixed part
+	membersAt   int              // offset of the membership bits
+	words       int              // of membership bits
+	since       int              // segment of the entry times
+	pacing      int              // segment of the schedule; -1: no activation is paced
+	told        int              // segment of what accounts were told; -1: there are no accounts
+	links       int              // segment of the component, the last
+	crowd       int              // of accounts: segment of their people, after links; else -1
+	of          *recipe.Accounts // of accounts: what is said of them
+	word        []int            // of accounts: by item, which word of a contribution it is; 0: a bit alone
+	paced       map[uint64]int   // activations by Pace.ID
+	expire      []int64          // by number of the namespace: see expireFrom
 	onEnter     [][]int
 	onExit      [][]int
 	changes     []int               // activations on the change of an attribute
 	onChange    [][]int             // by event type: those whose attribute a rule of that type may change
 	byTime      []int               // activations whose attribute changes with time alone
-	byTimeParts []*recipe.Attribute // by which it does, and those of sessions
+	byTimeParts []*recipe.Attribute // by which they do, those of sessions, and what is contributed to accounts
 	sessions    []watchedSession
 	onEvent     [][]int               // by event type
 	enters      []*activation.Subject // by audience: its own transitions
@@ -175,7 +189,8 @@ func New(settings Settings) *Shard {
 	s := &Shard{
 		settings: settings,
 		marks:    map[Stream]int64{},
-		outbox:   outbox{limit: settings.OutboxBytes},
+		counters: &Counters{},
+		outbox:   &outbox{limit: settings.OutboxBytes},
 		recent:   newRecent(settings.RecentMillis, settings.RecentIDs),
 		everyone: roaring.New(),
 		timers:   &timer.Queue{},
@@ -197,6 +212,7 @@ func (s *Shard) Close() {
 	}
 	s.table, s.fragments, s.pointers, s.program, s.namespaces, s.members, s.everyone = nil, nil, pointers{s: s}, nil, nil, nil, roaring.New()
 	s.timers, s.expiries, s.first = &timer.Queue{}, &timer.Queue{}, expr.Never
+	s.dropAccounts()
 }
 
 // Apply applies one entry. It never fails: what is wrong with an entry is in the result.
@@ -220,6 +236,7 @@ func (s *Shard) applyEntry(entry []byte, r *Result) {
 	}
 	if s.held == nil {
 		s.wake()
+		s.wakeAccounts()
 	}
 	s.recent.expire(s.now)
 	if s.holdsOut(entry[0]) {

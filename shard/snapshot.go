@@ -21,8 +21,8 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// Version 9 has levels, and components and pointers in their packed form. Those before it are not read: Kafka has the events.
-const snapshotVersion = 9
+// Version 10 has accounts. Those before it are not read: Kafka has the events.
+const snapshotVersion = 10
 
 var snapshotMagic = []byte("DASHISHARD")
 
@@ -38,6 +38,7 @@ type Snapshot struct {
 	expiries  *timer.Frozen
 	table     *profile.Snapshot // nil before the first cookbook
 	fragments *profile.Snapshot
+	accounts  *accountsSnapshot // nil when the cookbook has none
 }
 
 // Snapshot freezes the state: it takes microseconds, whatever the number of profiles. Release it.
@@ -50,6 +51,7 @@ func (s *Shard) Snapshot() *Snapshot {
 		snap.table = s.table.Snapshot()
 		snap.fragments = s.fragments.Snapshot()
 	}
+	snap.accounts = s.freezeAccounts()
 	return snap
 }
 
@@ -59,6 +61,10 @@ func (n *Snapshot) Release() {
 		n.table.Release()
 		n.fragments.Release()
 		n.table, n.fragments = nil, nil
+	}
+	if n.accounts != nil {
+		n.accounts.table.Release()
+		n.accounts = nil
 	}
 }
 
@@ -93,7 +99,7 @@ func (c *Counters) all() []*uint64 {
 	for i := range c.Suppressed {
 		all = append(all, &c.Suppressed[i])
 	}
-	all = append(all, &c.Expired)
+	all = append(all, &c.Expired, &c.AccountEvents, &c.People, &c.PeopleOver, &c.AccountsOver)
 	return all
 }
 
@@ -119,6 +125,7 @@ func (s *Shard) appendMarks(dst []byte) []byte {
 func (n *Snapshot) WriteTo(w io.Writer) (int64, error) {
 	body := n.recent.append(n.outbox.append(n.head))
 	body = n.expiries.Append(n.timers.Append(appendPointers(appendParked(appendPeers(body, n.peers), n.parked), n.pointers)))
+	body = n.accounts.append(body)
 	buf := append([]byte(nil), snapshotMagic...)
 	buf = append(buf, snapshotVersion)
 	buf = binary.LittleEndian.AppendUint64(buf, uint64(len(body)))
@@ -133,7 +140,11 @@ func (n *Snapshot) WriteTo(w io.Writer) (int64, error) {
 		return int64(written) + more, err
 	}
 	rest, err := n.fragments.WriteTo(w)
-	return int64(written) + more + rest, err
+	if err != nil || n.accounts == nil {
+		return int64(written) + more + rest, err
+	}
+	last, err := n.accounts.table.WriteTo(w)
+	return int64(written) + more + rest + last, err
 }
 
 // Restore reads a shard back. What is damaged is an error.
@@ -178,6 +189,10 @@ func Restore(r io.Reader, settings Settings) (*Shard, error) {
 		return nil, errors.New("cannot restore shard: its records do not have the shape of its cookbook; was the snapshot written by another version?")
 	}
 	s.fillMembers()
+	if err := s.restoreAccounts(in); err != nil {
+		s.Close()
+		return nil, fmt.Errorf("cannot restore accounts: %w", err)
+	}
 	if err := s.restoreTimers(timers); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("cannot restore shard: %w", err)
@@ -190,7 +205,15 @@ func (s *Shard) restoreTimers(src []byte) (err error) {
 	if s.timers, src, err = s.restoreQueue(src); err != nil {
 		return err
 	}
-	if s.expiries, src, err = s.restoreQueue(src); err == nil && len(src) > 0 {
+	if s.expiries, src, err = s.restoreQueue(src); err != nil {
+		return err
+	}
+	if s.accounts != nil {
+		if src, err = s.accounts.restoreClock(src); err != nil {
+			return err
+		}
+	}
+	if len(src) > 0 {
 		err = fmt.Errorf("%d bytes too many", len(src))
 	}
 	return err
@@ -340,6 +363,9 @@ func (s *Shard) Hash() uint64 {
 		b = binary.LittleEndian.AppendUint64(b, s.table.Hash())
 		b = binary.LittleEndian.AppendUint64(b, s.fragments.Hash())
 	}
+	if s.accounts != nil {
+		b = binary.LittleEndian.AppendUint64(b, s.accounts.table.Hash())
+	}
 	return xxhash.Sum64(b)
 }
 
@@ -352,6 +378,12 @@ func (s *Shard) Fingerprint() uint64 {
 		b = binary.LittleEndian.AppendUint64(b, s.table.Hash())
 		b = binary.LittleEndian.AppendUint64(b, s.fragments.Hash())
 	}
+	if s.accounts != nil {
+		snap := s.freezeAccounts()
+		b = snap.append(b)
+		snap.table.Release()
+		b = binary.LittleEndian.AppendUint64(b, s.accounts.table.Hash())
+	}
 	return xxhash.Sum64(b)
 }
 
@@ -359,6 +391,14 @@ func (s *Shard) Fingerprint() uint64 {
 func (s *Shard) check() error {
 	if s.program == nil {
 		return nil
+	}
+	if s.accounts != nil {
+		if err := s.accounts.checkCrowds(); err != nil {
+			return err
+		}
+		if err := s.accounts.check(); err != nil {
+			return err
+		}
 	}
 	p := s.program
 	var env expr.Env

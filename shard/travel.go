@@ -16,9 +16,11 @@ import (
 // AppendView appends the profile that v shows.
 func AppendView(dst []byte, v *View) []byte {
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(v.Env.Now))
-	dst = binary.AppendUvarint(dst, uint64(len(v.namespaces)))
-	for _, name := range v.namespaces {
-		dst = appendBytes(dst, []byte(name))
+	dst = appendNames(dst, v.namespaces)
+	if v.IsAccount() {
+		dst = appendNames(append(dst, travelsAccount), v.spaces)
+	} else {
+		dst = append(dst, travelsPerson)
 	}
 	dst = appendBytes(dst, v.rec.Body())
 	if dst = appendBytes(dst, v.links); len(v.links) > 0 {
@@ -29,11 +31,48 @@ func AppendView(dst []byte, v *View) []byte {
 	return dst
 }
 
+// What travels.
+const (
+	travelsPerson  = 0
+	travelsAccount = 1
+)
+
+func appendNames(dst []byte, names []string) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(names)))
+	for _, name := range names {
+		dst = appendBytes(dst, []byte(name))
+	}
+	return dst
+}
+
+func readNames(src []byte) (names []string, rest []byte, err error) {
+	n, src, err := uvarint(src)
+	if err != nil || n > math.MaxUint8+1 {
+		return nil, nil, errShort
+	}
+	names = make([]string, n)
+	for i := range names {
+		var name []byte
+		if name, src, err = readBytes(src); err != nil {
+			return nil, nil, err
+		}
+		names[i] = string(name)
+	}
+	return names, src, nil
+}
+
 // Reader reads profiles that have travelled. It is safe for concurrent use.
-type Reader struct{ program *program }
+type Reader struct{ program, accounts *program }
 
 // NewReader reads profiles that were written under a program.
-func NewReader(p *recipe.Program) *Reader { return &Reader{shapeOf(p)} }
+func NewReader(p *recipe.Program) *Reader {
+	r := &Reader{program: shapeOf(p)}
+	if p.Accounts != nil {
+		r.accounts = shapeOf(p.Accounts.Program)
+		r.accounts.gathers(p.Accounts)
+	}
+	return r
+}
 
 // Program is the one that the profiles are read with.
 func (r *Reader) Program() *recipe.Program { return r.program.Program }
@@ -51,30 +90,34 @@ func (r *Reader) read(src []byte, v *View) error {
 		return errShort
 	}
 	now := int64(binary.LittleEndian.Uint64(src))
-	n, src, err := uvarint(src[8:])
-	if err != nil || n > math.MaxUint8 {
+	namespaces, src, err := readNames(src[8:])
+	if err != nil || len(src) == 0 {
 		return errShort
 	}
-	v.namespaces = make([]string, n)
-	for i := range v.namespaces {
-		var name []byte
-		if name, src, err = readBytes(src); err != nil {
+	p, what := r.program, src[0]
+	if v.namespaces, src = namespaces, src[1:]; what == travelsAccount {
+		if p = r.accounts; p == nil {
+			return errMessage
+		}
+		if v.spaces, src, err = readNames(src); err != nil {
 			return err
 		}
-		v.namespaces[i] = string(name)
 	}
 	body, src, err := readBytes(src)
 	if err != nil {
 		return err
 	}
-	rec, err := profile.RecordOf(r.program.layout(), body)
+	rec, err := profile.RecordOf(p.layout(), body)
 	if err != nil {
 		return err
 	}
 	if int(rec.Namespace()) >= len(v.namespaces) {
 		return errMessage
 	}
-	v.fill(r.program, rec, now)
+	v.fill(p, rec, now)
+	if !v.people.sound(len(v.spaces)) {
+		return errMessage
+	}
 	if len(rec.Segment(v.since)) != 8*audience.Bits(v.Env.Audiences).Count() {
 		return errMessage
 	}

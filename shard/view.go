@@ -34,6 +34,9 @@ type View struct {
 	rec         profile.Record              // that it is read from
 	links       []byte                      // what linked is read from; empty: the profile is of no component
 	member      int                         // the profile's index in linked
+	people      gathering                   // of an account
+	spaces      []string                    // the namespaces that these have, by number
+	accounts    *recipe.Accounts            // of an account: what is said of them
 }
 
 // Place is an identifier in whose component another one lies: the home of the first knows more.
@@ -109,6 +112,15 @@ func (v *View) AppendField(dst []byte, i int) (out []byte, ok bool) {
 // In says whether the profile is in the audience with this index in Program.Audiences.
 func (v *View) In(i int) bool { return audience.Bits(v.Env.Audiences).Has(i) }
 
+// AudienceOf is the index in Program.Audiences, which are those of people or of accounts, of an audience that is counted through both: see
+// recipe.Program.AllAudiences. It is negative for one of people when this is an account.
+func (v *View) AudienceOf(index int) int {
+	if v.accounts != nil {
+		return index - v.accounts.Base
+	}
+	return index
+}
+
 // EachAudience calls fn for every audience that the profile is in, with the instant it entered, in milliseconds.
 func (v *View) EachAudience(fn func(index int, since int64)) {
 	k, since := 0, v.rec.Segment(v.since)
@@ -123,7 +135,7 @@ func (v *View) EachAudience(fn func(index int, since int64)) {
 // AppendJSON appends the profile as the HTTP interface answers it:
 // {"id","identifiers":[{"namespace","value","first_seen","last_seen"}],"attributes":{},"audiences":{"NAME":{"since"}},"consent":{},"version"}.
 // Attributes of which nothing has been seen are left out. Where a limit has dropped something of an attribute, its name stands
-// in "truncated" before the version; without such there is no "truncated". An identifier that is nobody's has "saturated"; where rules refused links,
+// in "truncated" before the version; an account has "people" before that (AppendPeople says how); without such there is no "truncated". An identifier that is nobody's has "saturated"; where rules refused links,
 // "refused_links" counts them by verdict.
 func (v *View) AppendJSON(dst []byte) []byte {
 	dst = append(dst, `{"id":`...)
@@ -196,6 +208,7 @@ func (v *View) AppendJSON(dst []byte) []byte {
 		dst = append(dst, `"}`...)
 	}
 	dst = append(dst, '}')
+	dst = v.appendPeople(dst)
 	dst = v.appendTruncated(dst)
 	dst = append(dst, `,"version":`...)
 	dst = strconv.AppendUint(dst, v.Version, 10)

@@ -40,10 +40,15 @@ func (s *Shard) wake() {
 	s.wakeFor(wakeSteps, false)
 }
 
-// wakeAll fires all timers that are due.
+// wakeAll fires all timers that are due, and those of accounts.
 func (s *Shard) wakeAll() {
 	for s.first <= s.now {
 		s.wakeFor(math.MaxInt, true)
+	}
+	if s.accounts != nil {
+		s.apply.drain()
+		s.accounts.now = s.now
+		s.accounts.wakeAll()
 	}
 }
 
@@ -150,6 +155,7 @@ func (a *applier) fire(ref profile.Ref, at int64) {
 	if next != expr.Never {
 		s.wakeBy(a.rec.Ordinal(), next)
 	}
+	a.contribute(at)
 	a.keep()
 }
 
@@ -216,7 +222,7 @@ func (s *Shard) applyClock(body []byte, r *Result) {
 	}
 	byEvents, to := body[0] == 1, int64(binary.LittleEndian.Uint64(body[1:]))
 	if byEvents != s.byEvents {
-		if s.table != nil && s.table.Len() > 0 {
+		if s.table != nil && s.table.Len() > 0 || s.accounts != nil && s.accounts.table.Len() > 0 {
 			r.refuse("the clock cannot be changed any more: there are profiles")
 			return
 		}
@@ -228,6 +234,7 @@ func (s *Shard) applyClock(body []byte, r *Result) {
 	}
 	s.now = max(s.now, min(to, maxNow))
 	s.wake()
+	s.wakeAccounts()
 }
 
 // Wake is the instant at which the shard needs an entry although nothing else happens, because timers are due; MinInt64: at
@@ -235,6 +242,9 @@ func (s *Shard) applyClock(body []byte, r *Result) {
 // shard is held, and while the outbox is full, because acknowledgements are entries, and with a clock of event times, because events are.
 func (s *Shard) Wake() int64 {
 	first := min(s.first, s.expiries.Next())
+	if s.accounts != nil {
+		first = min(first, s.accounts.first)
+	}
 	switch {
 	case s.held != nil || s.outbox.full() || first > s.now && s.byEvents:
 		return expr.Never

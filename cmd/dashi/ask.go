@@ -32,6 +32,11 @@ type profileAnswer struct {
 		Granted bool
 		Since   time.Time
 	} `json:"consent"`
+	People *struct { // of an account
+		First []string `json:"first"`
+		Count int      `json:"count"`
+		Over  int      `json:"over"`
+	} `json:"people"`
 	Version uint64 `json:"version"`
 }
 
@@ -39,8 +44,8 @@ func getCommand() *cobra.Command {
 	var why bool
 	c := &cobra.Command{
 		Use:     "get NS:VALUE",
-		Short:   "Show a profile by any of its identifiers",
-		Example: "  dashi get user_id:u7\n  dashi get email:ada@example.com -o json\n  dashi get user_id:u7 --why",
+		Short:   "Show a profile by any of its identifiers, or an account with its people",
+		Example: "  dashi get user_id:u7\n  dashi get email:ada@example.com -o json\n  dashi get user_id:u7 --why\n  dashi get account:acme",
 		Args:    cobra.ExactArgs(1),
 	}
 	c.Flags().BoolVar(&why, "why", false, "show what each input adds to the scores, in place of the profile")
@@ -95,7 +100,25 @@ func printProfile(out io.Writer, p *profileAnswer) {
 			fmt.Fprintf(w, "  %s\t%s %s\n", name, word, local(p.Consent[name].Since))
 		}
 	}
+	printPeople(w, p)
 	w.Flush()
+}
+
+// printPeople prints who belongs to an account.
+func printPeople(w io.Writer, p *profileAnswer) {
+	if p.People == nil {
+		return
+	}
+	fmt.Fprintf(w, "\npeople (%d)\n", p.People.Count)
+	for _, id := range p.People.First {
+		fmt.Fprintf(w, "  %s\n", plain(id))
+	}
+	if more := p.People.Count - len(p.People.First); more > 0 {
+		fmt.Fprintf(w, "  and %d more: dashi explain %s shows them\n", more, plain(p.ID))
+	}
+	if p.People.Over > 0 {
+		fmt.Fprintf(w, "  %d times somebody was turned away: `people` of accounts says how many are kept\n", p.People.Over)
+	}
 }
 
 // plain is s as it may be printed on a terminal: in quotes with escapes if there is anything in it that is not for the eye.
@@ -127,6 +150,7 @@ func audiencesCommand() *cobra.Command {
 			Audiences []struct {
 				Name, Description string
 				Size              int64
+				Of                string
 			}
 		}
 		printed, err := cl.call(c.Context(), "GET", "/v1/audiences", nil, &answer)
@@ -136,6 +160,9 @@ func audiencesCommand() *cobra.Command {
 		w := tabwriter.NewWriter(cl.out, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(w, "AUDIENCE\tSIZE\tDESCRIPTION")
 		for _, a := range answer.Audiences {
+			if a.Of != "" {
+				a.Description = strings.TrimSpace("(of " + a.Of + ") " + a.Description)
+			}
 			fmt.Fprintf(w, "%s\t%d\t%s\n", a.Name, a.Size, a.Description)
 		}
 		return w.Flush()
@@ -195,17 +222,22 @@ func queryCommand() *cobra.Command {
 		Args:    cobra.ExactArgs(1),
 	}
 	c.Flags().IntVar(&limit, "limit", 10, "how many profiles to show")
+	accounts := c.Flags().Bool("accounts", false, "ask about accounts, not about people")
 	cl := addClientFlags(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		var answer struct {
 			Count  int64
 			Sample []struct{ ID string }
 		}
-		printed, err := cl.call(c.Context(), "POST", "/v1/query", map[string]any{"where": args[0], "limit": limit}, &answer)
+		of, what := "people", "profiles"
+		if *accounts {
+			of, what = "accounts", "accounts"
+		}
+		printed, err := cl.call(c.Context(), "POST", "/v1/query", map[string]any{"where": args[0], "limit": limit, "of": of}, &answer)
 		if err != nil || printed {
 			return err
 		}
-		fmt.Fprintf(cl.out, "%d profiles\n", answer.Count)
+		fmt.Fprintf(cl.out, "%d %s\n", answer.Count, what)
 		for _, p := range answer.Sample {
 			fmt.Fprintln(cl.out, " ", plain(p.ID))
 		}

@@ -42,14 +42,18 @@ func checkCommand() *cobra.Command {
 			return &shownError{errors.New("the cookbook has errors")}
 		}
 		if format != "json" {
-			recipes := 0
+			recipes, attributes, activations := 0, len(program.Attributes), len(program.Activations)
+			if program.Accounts != nil {
+				attributes += len(program.Accounts.Program.Attributes) - len(program.Accounts.Folds)
+				activations += len(program.Accounts.Program.Activations)
+			}
 			for _, s := range sources {
 				if !recipe.IsData(s.Name) {
 					recipes++
 				}
 			}
 			fmt.Fprintf(c.OutOrStdout(), "ok: %d recipes, %d attributes, %d audiences, %d activations, %d mappings; cookbook %016x\n",
-				recipes, len(program.Attributes), len(program.Audiences), len(program.Activations), len(program.Mappings), program.Hash)
+				recipes, attributes, len(program.AllAudiences()), activations, len(program.Mappings), program.Hash)
 		}
 		return nil
 	}

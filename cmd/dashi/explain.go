@@ -36,9 +36,11 @@ func explainCommand() *cobra.Command {
 		Long: `Without an audience, say why identifiers are one profile: which were seen in one event, when, and by which rule others were kept apart. It
 shows everything that hangs together with the profile, other people who share a device with it included.
 
+Of an account, say who belongs to it and what each contributes to what it asks about its people.
+
 With one, say why somebody is in it or not: the condition with the value of each of its parts, since when, and the instant at
 which it can next change although nothing happens. A part whose value is null reads something that is not there.`,
-		Example: "  dashi explain user_id:u7\n  dashi explain user_id:u7 lapsed",
+		Example: "  dashi explain user_id:u7\n  dashi explain user_id:u7 lapsed\n  dashi explain account:acme",
 		Args:    cobra.RangeArgs(1, 2),
 	}
 	cl := addClientFlags(c)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -9,7 +10,11 @@ import (
 
 // linksExplanation is why identifiers are one profile, as the HTTP interface answers it.
 type linksExplanation struct {
-	ID          string `json:"id"`
+	ID     string     `json:"id"`
+	People []struct { // of an account
+		ID          string                     `json:"id"`
+		Contributes map[string]json.RawMessage `json:"contributes"`
+	} `json:"people"`
 	Identifiers []struct {
 		ID        string    `json:"id"`
 		Profile   string    `json:"profile"`
@@ -28,7 +33,25 @@ type linksExplanation struct {
 	} `json:"links"`
 }
 
+// printContributions prints who belongs to an account, and what each contributes to its numbers.
+func printContributions(out io.Writer, e *linksExplanation) {
+	fmt.Fprintf(out, "%s  (%d people)\n\n", plain(e.ID), len(e.People))
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, p := range e.People {
+		fmt.Fprintf(w, "  %s", plain(p.ID))
+		for _, name := range sortedKeys(p.Contributes) {
+			fmt.Fprintf(w, "\t%s %s", name, p.Contributes[name])
+		}
+		fmt.Fprintln(w)
+	}
+	w.Flush()
+}
+
 func printLinks(out io.Writer, e *linksExplanation) {
+	if e.People != nil {
+		printContributions(out, e)
+		return
+	}
 	fmt.Fprintf(out, "%s\n", plain(e.ID))
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "\nidentifiers of this profile")

@@ -81,6 +81,7 @@ type Audience struct {
 	Name        string `json:"name"`
 	Description string `json:"description"`
 	Size        int64  `json:"size"`
+	Of          string `json:"of,omitempty"` // "accounts" when no people are in it
 }
 
 // Cursor is a place in a walk over all profiles of all shards. The zero Cursor is the beginning.
@@ -109,9 +110,10 @@ func ParseCursor(s string) (Cursor, error) {
 
 // Query is one question about all profiles.
 type Query struct {
-	Where string // a CEL expression as in an audience
-	Limit int    // profiles wanted; 0 for the count alone
-	From  Cursor
+	Where    string // a CEL expression as in an audience
+	Accounts bool   // it asks about accounts, not about people
+	Limit    int    // profiles wanted; 0 for the count alone
+	From     Cursor
 }
 
 // Found is the answer besides the profiles.

@@ -21,6 +21,7 @@ func explains(r *http.Request) (id string, ok bool) {
 }
 
 // explainLinks answers GET /v1/profiles/{id}/explain: why identifiers are one profile: which event linked which, when, and what a rule refused.
+// Of an account it answers who belongs to it, and what each contributes.
 func (a *API) explainLinks(w http.ResponseWriter, r *http.Request, id string) {
 	namespace, value, ok := cut(id)
 	if !ok {
@@ -29,7 +30,13 @@ func (a *API) explainLinks(w http.ResponseWriter, r *http.Request, id string) {
 	}
 	p := newPage()
 	defer p.free()
-	if !a.backend.Lookup(namespace, value, func(v *shard.View) { p.buf = v.AppendExplanation(p.buf) }) {
+	if !a.backend.Lookup(namespace, value, func(v *shard.View) {
+		if v.IsAccount() {
+			p.buf = v.AppendPeople(p.buf)
+		} else {
+			p.buf = v.AppendExplanation(p.buf)
+		}
+	}) {
 		fail(w, http.StatusNotFound, "not_found", "there is no profile "+strconv.Quote(id), "")
 		return
 	}

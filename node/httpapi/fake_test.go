@@ -128,7 +128,7 @@ func (f *fake) Audiences() []Audience {
 				n++
 			}
 		}
-		l = append(l, Audience{a.Name, a.Description, n})
+		l = append(l, Audience{Name: a.Name, Description: a.Description, Size: n})
 	}
 	return l
 }

@@ -20,20 +20,21 @@ type memberPage struct {
 	buf   []byte
 	name  string
 	left  int // members still wanted
-	index int
+	index int // among the audiences of people and accounts
+	at    int // among those of the profile's kind
 	since int64
 	find  func(index int, since int64) // m.note, made once
 }
 
 func (m *memberPage) note(index int, since int64) {
-	if index == m.index {
+	if index == m.at {
 		m.since = since
 	}
 }
 
 // add appends one line, and says whether there is room for another.
 func (m *memberPage) add(v *shard.View) bool {
-	if m.index >= len(v.Program.Audiences) || v.Program.Audiences[m.index].Name != m.name {
+	if m.at = v.AudienceOf(m.index); m.at < 0 || m.at >= len(v.Program.Audiences) || v.Program.Audiences[m.at].Name != m.name {
 		return false // the cookbook was replaced: this index is another audience now
 	}
 	m.since = 0

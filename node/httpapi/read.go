@@ -163,6 +163,7 @@ func (a *API) askUpTo(w http.ResponseWriter, r *http.Request, limit int, v any) 
 func (a *API) query(w http.ResponseWriter, r *http.Request) {
 	var q struct {
 		Where  string `json:"where"`
+		Of     string `json:"of"`
 		Limit  *int   `json:"limit"`
 		Cursor string `json:"cursor"`
 	}
@@ -178,6 +179,9 @@ func (a *API) query(w http.ResponseWriter, r *http.Request) {
 	case strings.TrimSpace(q.Where) == "":
 		fail(w, http.StatusBadRequest, "bad_query", `"where" is missing`, `write an expression as in an audience, {"where": "orders > 3"}`)
 		return
+	case q.Of != "" && q.Of != "people" && q.Of != "accounts":
+		fail(w, http.StatusBadRequest, "bad_query", `"of" is `+strconv.Quote(q.Of), `"people", which it is without it, or "accounts"`)
+		return
 	case err != nil:
 		fail(w, http.StatusBadRequest, "bad_cursor", err.Error(), "a cursor is what an earlier answer gave")
 		return
@@ -188,7 +192,7 @@ func (a *API) query(w http.ResponseWriter, r *http.Request) {
 	p := newPage()
 	defer p.free()
 	p.buf = append(p.buf, `"sample":[`...)
-	found, err := a.backend.Query(r.Context(), Query{Where: q.Where, Limit: limit, From: from}, p.more)
+	found, err := a.backend.Query(r.Context(), Query{Where: q.Where, Accounts: q.Of == "accounts", Limit: limit, From: from}, p.more)
 	if err != nil {
 		a.failQuery(w, err)
 		return

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"dashi/pipeline/attribute"
 	"dashi/pipeline/event"
@@ -18,8 +19,10 @@ import (
 // audience counts when somebody was in it, an activation when it left, a mapping when it read a row.
 type coverage struct {
 	program    *recipe.Program
-	attributes map[string]int
-	audiences  map[string]int
+	attributes map[string]*recipe.Attribute
+	audiences  map[string]int // those of accounts after those of people
+	accounts   map[string]*recipe.Attribute
+	names      []string // of audiences, by index
 
 	rules       map[string]*bool // by what it is called
 	order       []string         // of rules, as the cookbook has them
@@ -29,31 +32,48 @@ type coverage struct {
 }
 
 func newCoverage(p *recipe.Program) *coverage {
-	c := &coverage{attributes: map[string]int{}, audiences: map[string]int{}, rules: map[string]*bool{},
-		entered: make([]bool, len(p.Audiences)), activations: map[string]bool{}, mappings: map[string]bool{}}
+	c := &coverage{attributes: map[string]*recipe.Attribute{}, audiences: map[string]int{}, accounts: map[string]*recipe.Attribute{}, rules: map[string]*bool{},
+		entered: make([]bool, len(p.AllAudiences())), activations: map[string]bool{}, mappings: map[string]bool{}}
 	for i := range p.Attributes {
-		c.attributes[p.Attributes[i].Name] = i
+		c.attributes[p.Attributes[i].Name] = &p.Attributes[i]
 	}
-	for i := range p.Audiences {
-		c.audiences[p.Audiences[i].Name] = i
+	for i, d := range p.AllAudiences() {
+		c.audiences[d.Name] = i
+		c.names = append(c.names, d.Name)
 	}
 	copied := *p
-	copied.Rules = make([][]recipe.Rule, len(p.Rules))
+	copied.Rules = c.noteRules(p, "")
+	if p.Accounts != nil {
+		of := p.Accounts.Program
+		for i := range of.Attributes {
+			c.accounts[of.Attributes[i].Name] = &of.Attributes[i]
+		}
+		accounts, program := *p.Accounts, *of
+		program.Rules = c.noteRules(of, "account ")
+		accounts.Program = &program
+		copied.Accounts = &accounts
+	}
+	c.program = &copied
+	return c
+}
+
+// noteRules copies the rules of a program so that they say when they are used. kind stands before their names.
+func (c *coverage) noteRules(p *recipe.Program, kind string) [][]recipe.Rule {
+	copied := make([][]recipe.Rule, len(p.Rules))
 	every := map[string]int{} // rules for every event, which each list has
 	for t, rules := range p.Rules {
-		copied.Rules[t] = slices.Clone(rules)
+		copied[t] = slices.Clone(rules)
 		seen := map[string]int{}
 		for i := range rules {
-			name := c.ruleName(p, &rules[i], t, seen, every)
+			name := kind + c.ruleName(p, &rules[i], t, seen, every)
 			if c.rules[name] == nil {
 				c.rules[name] = new(bool)
 				c.order = append(c.order, name)
 			}
-			copied.Rules[t][i] = noting(rules[i], c.rules[name])
+			copied[t][i] = noting(rules[i], c.rules[name])
 		}
 	}
-	c.program = &copied
-	return c
+	return copied
 }
 
 // ruleName is "attribute X on Order Completed", with the operation where there are two, and a number where several are alike.
@@ -125,7 +145,15 @@ func (c *coverage) activated(name string) {
 
 func (c *coverage) mapped(name string) { c.mappings[name] = true }
 
-func (c *coverage) attributeNames() []string { return slices.Sorted(maps.Keys(c.attributes)) }
+// attributesOf are those of what an identifier names: a person, or an account.
+func (c *coverage) attributesOf(id string) map[string]*recipe.Attribute {
+	if isAccount(id) {
+		return c.accounts
+	}
+	return c.attributes
+}
+
+func isAccount(id string) bool { return strings.HasPrefix(id, recipe.AccountNamespace+":") }
 
 func (c *coverage) audienceNames() []string { return slices.Sorted(maps.Keys(c.audiences)) }
 
@@ -150,11 +178,15 @@ func (r *Runner) Coverage() Coverage {
 	for _, name := range c.order {
 		note(*c.rules[name], name)
 	}
-	for i := range r.program.Audiences {
-		note(c.entered[i], "audience "+r.program.Audiences[i].Name)
+	for i, name := range c.names {
+		note(c.entered[i], "audience "+name)
 	}
-	for i := range r.program.Activations {
-		name := r.program.Activations[i].Name
+	activations := r.program.Activations
+	if r.program.Accounts != nil {
+		activations = slices.Concat(activations, r.program.Accounts.Program.Activations)
+	}
+	for i := range activations {
+		name := activations[i].Name
 		note(c.activations[name], "activation "+name)
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.program.Mappings)) {

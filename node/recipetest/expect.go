@@ -3,6 +3,7 @@ package recipetest
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -28,8 +29,8 @@ type seen struct {
 // run compares.
 func (x *expectStep) run(g *rig, s *step) {
 	who := x.who
-	if who == nil {
-		who = g.c.who
+	if who == nil { // the accounts that events are about too are asked for by name
+		who = slices.DeleteFunc(slices.Clone(g.c.who), isAccount)
 	}
 	for _, id := range who {
 		p, found := g.profile(id)
@@ -76,12 +77,13 @@ func (g *rig) profile(id string) (p seen, found bool) {
 
 func (x *expectStep) compareAttributes(g *rig, p seen, id string) {
 	for _, a := range x.attributes {
-		i, ok := g.cover.attributes[a.name]
+		attributes := g.cover.attributesOf(id)
+		at, ok := attributes[a.name]
 		if !ok {
-			g.fail(a.line, "attribute "+a.name+" of "+id, text(a.want), unknownName("attribute", a.name, g.cover.attributeNames()))
+			g.fail(a.line, "attribute "+a.name+" of "+id, text(a.want), unknownName("attribute", a.name, slices.Sorted(maps.Keys(attributes))))
 			continue
 		}
-		ordered := g.program.Attributes[i].Type != attribute.Set
+		ordered := at.Type != attribute.Set
 		if want, got, same := compare(a.want, p.Attributes[a.name], ordered); !same {
 			g.fail(a.line, "attribute "+a.name+" of "+id, want, got)
 		}
@@ -298,8 +300,8 @@ func (w *wantedActivation) matches(g *rig, a *left) bool {
 		return false
 	}
 	for _, s := range w.attributes {
-		i, ok := g.cover.attributes[s.name]
-		if _, _, same := compare(s.want, a.Attributes[s.name], !ok || g.program.Attributes[i].Type != attribute.Set); !same {
+		at, ok := g.cover.attributesOf(a.Profile)[s.name]
+		if _, _, same := compare(s.want, a.Attributes[s.name], !ok || at.Type != attribute.Set); !same {
 			return false
 		}
 	}

@@ -206,6 +206,15 @@ func (g *rig) namespaces() []string {
 // identify puts an identifier where the cookbook looks for it.
 func (g *rig) identify(m map[string]any, id string) bool {
 	name, value, _ := strings.Cut(id, ":")
+	if isAccount(id) && g.program.Accounts != nil {
+		if m["type"] == "group" {
+			m["groupId"] = value
+		} else {
+			context, _ := m["context"].(map[string]any)
+			m["context"] = merge(map[string]any{"groupId": value}, context)
+		}
+		return true
+	}
 	i := slices.Index(g.namespaces(), name)
 	if i < 0 {
 		return false
@@ -311,7 +320,10 @@ func (u *unlinkStep) run(g *rig, s *step) {
 	var values [2][]byte
 	for i, id := range u.ids {
 		var why string
-		if spaces[i], values[i], why = g.normal(id); why != "" {
+		if spaces[i], values[i], why = g.normal(id); why == "" && isAccount(id) {
+			why = "an account is linked with nobody"
+		}
+		if why != "" {
 			g.fail(s.line, "unlink", "an identifier of the cookbook", id+": "+why)
 			return
 		}
@@ -322,11 +334,11 @@ func (u *unlinkStep) run(g *rig, s *step) {
 // normal is an identifier in the form in which it is kept; else why says what is wrong with it.
 func (g *rig) normal(id string) (namespace string, value []byte, why string) {
 	namespace, text, _ := strings.Cut(id, ":")
-	i := slices.Index(g.namespaces(), namespace)
+	i := slices.IndexFunc(g.program.LookUp, func(ns event.Namespace) bool { return ns.Name == namespace })
 	if i < 0 {
 		return "", nil, "there is no such namespace; there are " + strings.Join(g.namespaces(), ", ")
 	}
-	ns := &g.program.Schema.Namespaces[i]
+	ns := &g.program.LookUp[i]
 	if ns.Normalise == nil {
 		return namespace, []byte(text), ""
 	}

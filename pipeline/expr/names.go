@@ -50,6 +50,9 @@ func collectNames(e ast.Expr, bound []string, names *[]string) {
 			collectNames(part, inner, names)
 		}
 	default:
+		if asksPeople(e) && !slices.Contains(bound, peopleName) {
+			return // what it names is of people, not of the account
+		}
 		for _, child := range children(e) {
 			collectNames(child, bound, names)
 		}

@@ -96,6 +96,8 @@ func (r *resolver) call(e ast.Expr, bound []string) *Error {
 		return err
 	}
 	switch name := c.FunctionName(); {
+	case asksPeople(e) && !isLoopName(c.Target(), bound) && r.scope.Attributes[peopleName].Type == 0:
+		return r.people(e)
 	case name == operators.Index && !isLoopName(e, bound) && r.isEventRoot(rootName(e)):
 		if chainText(e) == "" {
 			return r.tree.fail(e, "the name of a field must be written out, and have no dot in it: `"+r.tree.text(e)+"`", "")
@@ -291,13 +293,18 @@ func (r *resolver) replaceRoot(e ast.Expr, v *variable) *Error {
 }
 
 func (r *resolver) replace(e ast.Expr, path string, v *variable) {
-	i, ok := r.names[path]
+	e.SetKindCase(r.make.NewIdent(e.ID(), variableName(r.variable(path, v))))
+}
+
+// variable is the index of what is read under a name: v, when it is the first time.
+func (r *resolver) variable(name string, v *variable) int {
+	i, ok := r.names[name]
 	if !ok {
 		i = len(r.vars)
-		r.names[path] = i
+		r.names[name] = i
 		r.vars = append(r.vars, v)
 	}
-	e.SetKindCase(r.make.NewIdent(e.ID(), variableName(i)))
+	return i
 }
 
 // lookup finds what is neither an attribute nor an audience.

@@ -299,7 +299,10 @@ func (c *compiler) purposesAt(e *entry, n *yaml.Node) (list []int, good bool) {
 		i := slices.Index(c.program.Purposes, p.Value)
 		if i < 0 {
 			hint := didYouMean(p.Value, c.program.Purposes)
-			if len(c.program.Purposes) == 0 {
+			switch {
+			case c.people != nil:
+				hint = "consent is given by people: an account has none; count those who have given it"
+			case len(c.program.Purposes) == 0:
 				hint = "no recipe of this cookbook has `purposes`"
 			}
 			c.report(e.doc, p, "unknown purpose "+quote(p.Value), hint)

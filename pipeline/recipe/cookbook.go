@@ -45,6 +45,9 @@ type compiler struct {
 	done     map[string]bool
 	used     []string // files that a recipe names
 	places   []places
+
+	accounts *compiler // of the accounts; nil without
+	people   *compiler // in the compiler of accounts: that of people
 }
 
 // symbol is an attribute or an audience by name.
@@ -80,6 +83,7 @@ func Compile(sources []Source) (*Program, []Diagnostic) {
 	c.compileAudiences()
 	c.compileConsent()
 	c.compileActivations()
+	c.compileAccounts()
 	c.compileMappings()
 	c.leftData()
 	c.finish()
@@ -305,7 +309,19 @@ func (c *compiler) finish() {
 	if n := len(p.Schema.Fields); n > maxFields {
 		c.add(Diagnostic{File: p.Sources[0].Name, Message: "the cookbook reads " + strconv.Itoa(n) + " event fields; at most " + strconv.Itoa(maxFields)})
 	}
-	p.Rules = make([][]Rule, 1+len(p.Schema.Types))
+	c.fillRules()
+	p.Schema.Reads = make([]event.Reads, len(p.Rules))
+	for t := range p.Rules {
+		p.Schema.Reads[t] = p.reads(t)
+	}
+	p.LookUp = slices.Clone(p.Schema.Namespaces)
+	c.finishAccounts()
+}
+
+// fillRules puts the rules into the program, by event type.
+func (c *compiler) fillRules() {
+	p := c.program
+	p.Rules = make([][]Rule, 1+len(c.builder.schema.Types))
 	for i := range c.rules {
 		r := &c.rules[i]
 		if r.every {
@@ -317,10 +333,6 @@ func (c *compiler) finish() {
 		for _, t := range r.types {
 			p.Rules[t] = append(p.Rules[t], r.rule)
 		}
-	}
-	p.Schema.Reads = make([]event.Reads, len(p.Rules))
-	for t := range p.Rules {
-		p.Schema.Reads[t] = p.reads(t)
 	}
 }
 

@@ -33,8 +33,11 @@ func DataFiles(s Source) []string {
 		return nil
 	}
 	var names []string
-	for _, from := range []struct{ section, key string }{{"attributes", "model"}, {"places", "file"}} {
-		n := value(d.root, from.section)
+	for _, from := range []struct {
+		root         *yaml.Node
+		section, key string
+	}{{d.root, "attributes", "model"}, {d.root, "places", "file"}, {value(d.root, "accounts"), "attributes", "model"}} {
+		n := value(from.root, from.section)
 		if n == nil || n.Kind != yaml.MappingNode {
 			continue
 		}

@@ -37,6 +37,9 @@ func (c *compiler) compile(d *document, n *yaml.Node, what string, w where, want
 			return nil
 		}
 	}
+	if c.people != nil && !c.knowsPeople(d, n, what, src) {
+		return nil
+	}
 	r := &reader{b: c.builder, each: w.each}
 	scope := expr.Scope{Field: r.field, FieldNames: r.names, Event: w.event, Item: w.each != ""}
 	if w.attributes {
@@ -62,6 +65,28 @@ func (c *compiler) compile(d *document, n *yaml.Node, what string, w where, want
 		c.warn(d, n, "the "+what+" is run by the interpreter, which is some ten times slower: "+x.Why, "")
 	}
 	return x
+}
+
+// knowsPeople says whether an expression of accounts asks about people as it must; when not, it has reported why, or somebody else has.
+func (c *compiler) knowsPeople(d *document, n *yaml.Node, what, src string) bool {
+	for _, call := range expr.PeopleCalls(src) {
+		for _, name := range call.Names() {
+			if c.names[name] == nil || c.names[name].bad {
+				return false
+			}
+		}
+	}
+	for _, name := range expr.Names(src) {
+		if s := c.people.names[name]; s != nil && c.names[name] == nil {
+			hint := "ask people.count(" + name + "), or people.any, all or none"
+			if s.what == "attribute" {
+				hint = "ask people.sum(" + name + "), or people.avg, min or max; or keep it for the account in an attribute of its own"
+			}
+			c.report(d, n, "the "+what+" reads "+quote(name)+", an "+s.what+" of people", hint)
+			return false
+		}
+	}
+	return true
 }
 
 // refuseName says why an attribute or audience cannot be read here; "" when it can.

@@ -304,6 +304,15 @@ var testsKey = key{name: "tests", doc: "What dashi test runs: by name, a list of
 
 var testFileShape = &shape{is: object, doc: "Tests of the recipe beside it.", keys: []key{testsKey}}
 
+var accountsShape = &shape{is: object, doc: "What is known about accounts: companies or households. A cookbook has one kind of them; several recipes may add to it.", keys: []key{
+	{name: "member_of", doc: "The attribute of people that says to which accounts they belong: a set, or a string for one at a time. One recipe says it, or all say the same.", shape: textShape("An attribute of people.")},
+	{name: "id", doc: "Where events say of which account they are too, in this order; groupId, then context.groupId, without it.", shape: oneOrMany(textShape("A path such as properties.account_id."))},
+	{name: "people", doc: fmt.Sprintf("The most people of one account that are kept; %d without it.", DefaultPeople), shape: &shape{is: integer, min: 1, max: MostPeople}},
+	{name: "attributes", doc: "What is known about each account, computed from its events; derived ones may also ask about its people, as in people.sum(spent).", shape: &shape{is: mapOf, names: identifier, empty: true, of: attributeShape}},
+	{name: "audiences", doc: "Named conditions on accounts, such as people.count(active) >= 3.", shape: &shape{is: mapOf, names: identifier, empty: true, of: audienceShape}},
+	{name: "activations", doc: "Events about accounts that leave because something changed, besides the transitions of audiences.", shape: &shape{is: mapOf, names: identifier, empty: true, of: activationShape}},
+}}
+
 var recipeShape = &shape{is: object, doc: "One recipe of the cookbook.", keys: []key{
 	{name: "recipe", doc: "The name of this recipe.", required: true, shape: textShape("A short name.")},
 	describedKey,
@@ -317,6 +326,7 @@ var recipeShape = &shape{is: object, doc: "One recipe of the cookbook.", keys: [
 	{name: "attributes", doc: "What is known about each person, computed from events.", shape: &shape{is: mapOf, names: identifier, empty: true, of: attributeShape}},
 	{name: "audiences", doc: "Named conditions; a profile is in or out.", shape: &shape{is: mapOf, names: identifier, empty: true, of: audienceShape}},
 	{name: "activations", doc: "Events that leave because something changed, besides the transitions of audiences.", shape: &shape{is: mapOf, names: identifier, empty: true, of: activationShape}},
+	{name: "accounts", doc: "What is known about companies or households, from their people and their events.", shape: accountsShape},
 	{name: "mappings", doc: "How rows of files become events.", shape: &shape{is: mapOf, names: identifier, empty: true, of: mappingShape}},
 	testsKey,
 }}

@@ -32,6 +32,10 @@ type Program struct {
 	Expire      []int64 // by namespace: a profile of it goes when nothing is heard for so many milliseconds; 0: never
 	Activations []Activation
 	Mappings    map[string]*Mapping
+	// Accounts are what the cookbook says of companies or households; nil when it says nothing.
+	Accounts *Accounts
+	// LookUp are the namespaces by which something can be looked up: those of people, and that of accounts.
+	LookUp []event.Namespace
 
 	// FixedSize is the size of State.Fixed, Segments the number of variable segments.
 	FixedSize, Segments int

@@ -19,6 +19,9 @@ type fact struct {
 	at   int64
 	id   int
 	cut  bool // ids are never one person
+
+	account string // that is joined or left
+	about   string // account that the event is about
 }
 
 // person is what the oracle says of one profile.

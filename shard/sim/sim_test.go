@@ -53,6 +53,12 @@ func decode(t testing.TB, d *event.Decoder, f *fact) event.Event {
 		"timestamp":  time.UnixMilli(f.at).UTC().Format(time.RFC3339Nano),
 		"properties": map[string]any{"total": f.n, "product_id": f.item},
 	}
+	if f.account != "" {
+		m["properties"].(map[string]any)["account"] = f.account
+	}
+	if f.about != "" {
+		m["context"] = map[string]any{"groupId": f.about}
+	}
 	traits := map[string]any{}
 	for _, id := range f.ids {
 		switch ns, v, _ := strings.Cut(id, ":"); ns {

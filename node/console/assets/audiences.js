@@ -71,12 +71,12 @@ async function refresh() {
       known.set(a.name, r = row(a.name));
       fresh = true;
     }
-    const share = profiles ? a.size / profiles : 0;
+    const share = profiles && !a.of ? a.size / profiles : 0; // of accounts no share is known
     r.size = a.size;
     r.change = a.size - (past[0].sizes.get(a.name) ?? a.size);
-    say(r.text, a.description);
+    say(r.text, a.of ? `of ${a.of}${a.description ? ': ' + a.description : ''}` : a.description);
     say(r.sizeCell, count(a.size));
-    say(r.percent, share > 0 && share < 0.001 ? '< 0.1 %' : `${(100 * share).toFixed(1)} %`);
+    say(r.percent, a.of ? '' : share > 0 && share < 0.001 ? '< 0.1 %' : `${(100 * share).toFixed(1)} %`);
     r.bar.firstChild.style.width = `${100 * Math.min(1, share)}%`;
     say(r.changeCell, signed(r.change));
     r.changeCell.className = 'number ' + (r.change > 0 ? 'up' : r.change < 0 ? 'down' : 'note');

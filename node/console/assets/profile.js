@@ -43,11 +43,22 @@ function pairs(title, list) {
     ...list.map(([name, ...parts]) => el('div', {}, el('dt', {}, name), el('dd', {}, ...parts))))];
 }
 
+// people draws who belongs to an account.
+function people(p) {
+  const { first, count, over } = p.people;
+  const more = count - first.length;
+  const parts = first.map(id => el('li', {}, profileLink(id)));
+  if (more > 0) parts.push(el('li', { className: 'note' }, `and ${number(more)} more`));
+  if (over) parts.push(el('li', { className: 'down' }, `${number(over)} turned away: the account has its fill`));
+  return [el('h3', {}, `People (${number(count)})`), el('ul', { className: 'members' }, ...parts)];
+}
+
 function draw(p) {
   $('profile-body').replaceChildren(
     el('p', { className: 'id' }, p.id),
     ...pairs('Audiences', Object.entries(p.audiences).map(([name, a]) => [name, 'since ', when(a.since)])),
     ...pairs('Attributes', Object.entries(p.attributes).map(([name, v]) => [name, value(v)])),
+    ...(p.people ? people(p) : []),
     ...pairs('Identifiers', p.identifiers.map(i => [i.namespace, el('span', { className: 'code' }, i.value), ' ',
       el('span', { className: 'note' }, 'first seen ', when(i.first_seen), ', last ', when(i.last_seen))])),
     ...pairs('Consent', Object.entries(p.consent).map(([purpose, c]) => [purpose, el('span', { className: c.granted ? 'up' : 'down' }, c.granted ? 'given' : 'refused'), ' ', when(c.since)])));
