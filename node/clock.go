@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"runtime"
 	"time"
 
 	"dashi/node/httpapi"
@@ -31,18 +32,30 @@ func (n *Node) keepTime(ctx context.Context) {
 	}
 }
 
-// keepTimeOnce proposes what is due at now, and says when to look again.
+// keepTimeOnce proposes what is due at now, and says when to look again. When many timers are due at once all shards want entry after entry: no more of
+// them have one under way than there are processors, by turns, so that a look-up does not queue behind all of them.
 func (n *Node) keepTimeOnce(now int64) (next int64) {
 	next = now + longestSleep.Milliseconds()
+	room := runtime.GOMAXPROCS(0)
 	for _, m := range n.members {
+		if m.ticking.Load() {
+			room--
+		}
+	}
+	first := int(n.turn.Load())
+	for i := range n.members {
+		k := (first + i) % len(n.members)
+		m := n.members[k]
 		if m.ticking.Load() || !m.leads() {
 			continue // its end calls, or another node does it
 		}
 		if due := m.due.Load(); due > now {
 			next = min(next, due)
-		} else {
+		} else if room > 0 {
+			room--
+			n.turn.Store(int64(k + 1))
 			m.tick(now)
-		}
+		} // else the end of another one calls
 	}
 	return next
 }

@@ -47,6 +47,7 @@ type Node struct {
 	host      *group.Host
 	members   []*member     // by shard
 	sooner    chan struct{} // see member
+	turn      atomic.Int64  // of keepTime: the member that is looked at first
 	hub       *hub
 	metrics   *measures
 

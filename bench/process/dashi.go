@@ -71,6 +71,9 @@ type Status struct {
 		Published uint64 `json:"published"`
 		Waiting   uint64 `json:"waiting"`
 	} `json:"activations"`
+	Clock struct {
+		Timers int `json:"timers"`
+	} `json:"clock"`
 	Latency struct {
 		P50 float64 `json:"p50_ms"`
 		P99 float64 `json:"p99_ms"`

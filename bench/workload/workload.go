@@ -57,6 +57,7 @@ func All() []Workload {
 		{Name: "load", About: "events as fast as a producer on the same machine makes them and dashi takes them, for 20 s", Binary: true, Limit: 10 * time.Minute, run: load},
 		{Name: "identity", About: "1,000,000 people with 1 to 6 identifiers: links in one process, and a backlog of their events in the embedded broker", Binary: true, Limit: 40 * time.Minute, run: links},
 		{Name: "resp", About: "HGETALL and SISMEMBER over RESP, side by side with redis-server", Binary: true, Limit: 15 * time.Minute, run: lookups},
+		{Name: "timers", About: "1,000,000 timers that are due at one instant, while profiles are looked up at 2,000 a second", Binary: true, Limit: 10 * time.Minute, run: timers},
 		{Name: "http", About: "GET /v1/profiles at 2,000 a second, open-loop, while 20,000 events a second come in", Binary: true, Limit: 5 * time.Minute, run: pages},
 	}
 }

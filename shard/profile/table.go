@@ -130,6 +130,25 @@ func (t *Table) Touch(hashes []uint64) uint64 {
 	return sum
 }
 
+// TouchOrdinals is Touch for records whose ordinals are known: all that are in use.
+//
+//go:noinline
+func (t *Table) TouchOrdinals(list []uint32) (sum uint64) {
+	var at [touchMost]uint32
+	list = list[:min(len(list), touchMost)]
+	for k, o := range list {
+		at[k] = t.ordinals.at(o)
+	}
+	last := headSize + t.layout.Fixed - 1
+	for _, loc := range at[:len(list)] {
+		if loc != 0 {
+			s := t.slot(loc)
+			sum += uint64(s[0]) + uint64(s[min(64, last)]) + uint64(s[min(128, last)])
+		}
+	}
+	return sum
+}
+
 // Record is a record, for reading.
 func (t *Table) Record(r Ref) Record { return t.record(t.slot(uint32(r))) }
 

@@ -154,6 +154,19 @@ func (q *Queue) Pop(now int64, steps *int) (ordinal uint32, due int64, ok bool) 
 	return 0, 0, false
 }
 
+// Ahead fills list with the timers that Pop gives next and that are due at the same instant, as far as it sees them, and says how many: so
+// that a caller can touch what is about them beforehand. It may be none.
+func (q *Queue) Ahead(list []uint32) (n int) {
+	head := q.heads[0][slotOf(q.position, 0)]
+	for o := head; o != 0 && n < len(list); n++ {
+		list[n] = o - 1
+		if o = binary.LittleEndian.Uint32(q.pages[(o-1)/pageSize][(o-1)%pageSize*timerSize+nextAt:]); o == head {
+			return n + 1
+		}
+	}
+	return n
+}
+
 // FireSteps is what it costs to take a timer out: the caller evaluates a profile, which takes about this many times as long as moving a timer.
 const FireSteps = 16
 

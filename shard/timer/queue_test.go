@@ -3,6 +3,7 @@ package timer
 import (
 	"bytes"
 	"cmp"
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"slices"
@@ -238,5 +239,44 @@ func BenchmarkPop(b *testing.B) {
 			}
 		}
 		b.ReportMetric(float64(time.Since(start).Nanoseconds())/n, "ns/timer")
+	}
+}
+
+// Ahead gives what Pop gives next, of the same instant.
+func TestAhead(t *testing.T) {
+	var q Queue
+	for o := range uint32(100) {
+		q.Set(o*7%100, int64(1000+o/25))
+	}
+	steps := math.MaxInt
+	var list [16]uint32
+	if n := q.Ahead(list[:]); n != 0 {
+		t.Errorf("%d before the first instant", n)
+	}
+	seen := 0
+	for {
+		ordinal, due, ok := q.Pop(2000, &steps)
+		if !ok {
+			break
+		}
+		seen++
+		if n := q.Ahead(list[:]); n > 0 {
+			rest := q
+			rest.pages = nil
+			for _, p := range q.pages {
+				own := *p
+				rest.pages = append(rest.pages, &own)
+			}
+			for _, want := range list[:n] {
+				if o, at, ok := rest.Pop(2000, &steps); !ok || o != want || at != due {
+					t.Fatalf("after %d: %d at %d, ahead was %d at %d", ordinal, o, at, want, due)
+				}
+			}
+		} else if seen%25 != 0 {
+			t.Fatalf("nothing is ahead after %d timers", seen)
+		}
+	}
+	if seen != 100 {
+		t.Errorf("%d timers", seen)
 	}
 }

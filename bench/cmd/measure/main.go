@@ -40,7 +40,7 @@ type options struct {
 
 const help = `Measure runs the benchmarks of dashi, prints what was measured against its targets, and appends a line a figure to
 bench/results. It measures bin/dashi from outside, over Kafka, HTTP and the Redis protocol, all on the loopback, and
-takes about twenty minutes, 12 GB of memory and 12 GB of disk. Close what else runs: figures of a busy machine say
+takes about half an hour, 12 GB of memory and 12 GB of disk. Close what else runs: figures of a busy machine say
 little. A target that is missed is printed as such; the exit code is 0 when everything could be measured.
 
   make bench                                        build, then all of it
