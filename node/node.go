@@ -255,7 +255,6 @@ func (n *Node) openKafka(ctx context.Context) error {
 		Log:      n.log,
 	}
 	if k.Embedded.Listen != "" {
-		n.kafka.Compression = "none" // what stays in the process is not worth squeezing
 		broker, err := kafka.OpenBroker(kafka.BrokerSettings{
 			Addr:       k.Embedded.Listen,
 			Dir:        filepath.Join(n.settings.Data, "kafka"),
@@ -269,7 +268,8 @@ func (n *Node) openKafka(ctx context.Context) error {
 		}
 		n.broker = broker
 		n.onClose(broker.Close)
-		n.kafka.Brokers = []string{broker.Addr()}
+		n.kafka = broker.Settings()
+		n.kafka.Compression = "none" // what stays in the process is not worth squeezing
 	} else if err := kafka.MakeTopics(ctx, n.kafka, n.topics()...); err != nil {
 		return err
 	}

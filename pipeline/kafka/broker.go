@@ -47,6 +47,7 @@ type Broker struct {
 	settings BrokerSettings
 	cluster  *kfake.Cluster
 	lock     *dirLock
+	local    *localListener
 	addr     string
 	stop     context.CancelFunc
 	done     chan struct{}
@@ -91,8 +92,14 @@ func OpenBroker(settings BrokerSettings) (*Broker, error) {
 		lock.Close()
 		return nil, fmt.Errorf("cannot repair the Kafka data directory %q: %w", settings.Dir, err)
 	}
+	var local *localListener
 	listen := func(network, _ string) (net.Listener, error) {
-		return net.Listen(network, net.JoinHostPort(host, strconv.Itoa(number)))
+		tcp, err := net.Listen(network, net.JoinHostPort(host, strconv.Itoa(number)))
+		if err != nil {
+			return nil, err
+		}
+		local = newLocalListener(tcp)
+		return local, nil
 	}
 	cluster, err := kfake.NewCluster(
 		kfake.Ports(number),
@@ -112,7 +119,7 @@ func OpenBroker(settings BrokerSettings) (*Broker, error) {
 		return nil, fmt.Errorf("cannot open the embedded Kafka broker on %s with data in %q: %w", settings.Addr, settings.Dir, err)
 	}
 	debug.FreeOSMemory() // loading has read every file; what it left would count as ours until the collector gets round to it
-	b := &Broker{settings: settings, cluster: cluster, lock: lock, addr: cluster.ListenAddrs()[0], done: make(chan struct{})}
+	b := &Broker{settings: settings, cluster: cluster, lock: lock, local: local, addr: cluster.ListenAddrs()[0], done: make(chan struct{})}
 	if err := b.start(); err != nil {
 		cluster.Close()
 		lock.Close()
@@ -163,7 +170,8 @@ func brokerConfigs(s *BrokerSettings) map[string]string {
 func (b *Broker) start() error {
 	ctx, cancel := context.WithTimeout(context.Background(), openTimeout)
 	defer cancel()
-	settings := Settings{Brokers: []string{b.addr}, ClientID: "dashi-broker", Log: b.settings.Log}
+	settings := b.Settings()
+	settings.ClientID = "dashi-broker"
 	client, err := settings.client()
 	if err != nil {
 		return err
@@ -192,9 +200,9 @@ func (b *Broker) start() error {
 // Addr is the address that clients connect to.
 func (b *Broker) Addr() string { return b.addr }
 
-// Settings for clients of this broker.
+// Settings for clients of this broker in this process: they do not go through the network.
 func (b *Broker) Settings() Settings {
-	return Settings{Brokers: []string{b.addr}, Log: b.settings.Log}
+	return Settings{Brokers: []string{b.addr}, Log: b.settings.Log, dial: b.local.dial}
 }
 
 // Close stops serving and writes everything out. Close the clients first: they would go on trying.

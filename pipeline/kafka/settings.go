@@ -28,6 +28,8 @@ type Settings struct {
 	TLS         TLS
 	SASL        SASL
 	Log         *slog.Logger // warnings about brokers that come and go; nil discards them
+
+	dial func(ctx context.Context, network, addr string) (net.Conn, error) // in place of TCP; see Broker.Settings
 }
 
 // TLS of the connections to the brokers.
@@ -103,7 +105,6 @@ func (s *Settings) options() ([]kgo.Opt, error) {
 		kgo.SeedBrokers(s.Brokers...),
 		kgo.ClientID(id),
 		kgo.SoftwareNameAndVersion("dashi", "dev"),
-		kgo.DialTimeout(dialTimeout),
 		kgo.RetryTimeout(requestTimeout),
 		kgo.RetryBackoffFn(backoff),
 		kgo.MetadataMinAge(250 * time.Millisecond), // after a leader moved; the default of 5 s is most of a fail-over
@@ -117,6 +118,11 @@ func (s *Settings) options() ([]kgo.Opt, error) {
 		opts = append(opts, kgo.ProducerBatchCompression(kgo.NoCompression()))
 	default:
 		return nil, fmt.Errorf("unknown kafka.compression %q: lz4 or none", s.Compression)
+	}
+	if s.dial != nil {
+		opts = append(opts, kgo.Dialer(s.dial))
+	} else {
+		opts = append(opts, kgo.DialTimeout(dialTimeout))
 	}
 	if s.TLS.Enabled {
 		config, err := s.TLS.config()
