@@ -97,6 +97,7 @@ func TestAccountsWrong(t *testing.T) {
 	f("people.count(active) >= 2", "people.count(logins > 3) >= 2", "no question about people", "people.count()")
 	f("people.count(active) >= 2", "active", "reads `active`, an audience of people", "people.count(active)")
 	f("people.count(active) >= 2", "logins > 3", "reads `logins`, an attribute of people", "people.sum(logins)")
+	f("people.count(active) >= 2", "top(orders, 10)", "`top` compares people", "")
 	f("people.sum(spent)", "people.sum(works_at)", "no number", "")
 	f("people.sum(spent)", "people.sum(last_login)", "no number", "")
 	f("people.max(last_login)", "people.max(fresh)", "depends on `now`", "compare that with now")

@@ -48,6 +48,9 @@ func (c *compiler) compile(d *document, n *yaml.Node, what string, w where, want
 	if w.all {
 		scope.Audiences, scope.Purposes, scope.Level = c.scope.Audiences, c.scope.Purposes, c.level
 	}
+	if c.people != nil {
+		scope.Level = nil // accounts are not compared with each other
+	}
 	x, err := expr.Compile(src, &scope, want)
 	if err != nil {
 		c.reportExpression(d, n, what, r, err)
