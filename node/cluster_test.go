@@ -344,6 +344,13 @@ func TestDrain(t *testing.T) {
 	if got := ask(c.nodes[0], "POST", "/v1/nodes/nobody/drain"); got != http.StatusNotFound {
 		t.Errorf("nobody is drained: %d", got)
 	}
+	until(t, "n2 leads the directory, and has to empty itself", func() bool {
+		if _, leads := c.nodes[1].directory.group.Leader(); leads {
+			return true
+		}
+		_ = c.nodes[0].directory.group.Transfer(testContext(t), c.nodes[1].identity.member()) // asked again
+		return false
+	})
 	if got := ask(c.nodes[0], "POST", "/v1/nodes/n2/drain"); got != http.StatusOK {
 		t.Fatalf("drain: %d", got)
 	}

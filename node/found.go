@@ -244,7 +244,7 @@ func (n *Node) govern(ctx context.Context) error {
 	if err := n.form(ctx, s); err != nil {
 		return err
 	}
-	if !n.ready.Load() {
+	if !n.governs.Load() {
 		return nil
 	}
 	if err := n.tendDirectory(ctx, s); err != nil {

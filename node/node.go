@@ -80,7 +80,8 @@ type Node struct {
 	failed     chan error     // an error that ends the node
 	closers    []func() error
 	ready      atomic.Bool
-	levelling  sync.Mutex // see findLevels
+	levelling  sync.Mutex  // see findLevels
+	governs    atomic.Bool // it has been ready: it may move shards, also while it is emptied
 }
 
 // Options are what Open is told besides the settings.
@@ -197,6 +198,7 @@ func open(ctx context.Context, settings Settings, o Options) (n *Node, err error
 	if err := n.awaitSwitch(ctx); err != nil {
 		return n, err
 	}
+	n.governs.Store(true)
 	n.ready.Store(true)
 	return n, nil
 }
