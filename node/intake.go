@@ -284,11 +284,7 @@ func (k *intake) steer() {
 		in.mu.Lock()
 		if limit := k.limit(in); limit != in.limit {
 			in.limit = limit
-			if k.rewind(in); in.read >= limit {
-				k.n.source.Pause(in.stream)
-			} else {
-				k.n.source.Resume(in.stream, in.read+1)
-			}
+			k.rewind(in)
 		}
 		in.mu.Unlock()
 		k.calls.Unlock()
@@ -360,7 +356,7 @@ func (p *proposal) applied(index uint64, result any, err error) {
 	k.pool.Put(p)
 }
 
-// rewind starts again from what every shard has, when a batch was not accepted. calls and in.mu are held.
+// rewind starts again from what every shard has, when a batch was not accepted or the limit is another. calls and in.mu are held.
 func (k *intake) rewind(in *input) {
 	from := in.read + 1
 	for j, m := range k.n.members {
@@ -373,7 +369,11 @@ func (k *intake) rewind(in *input) {
 	in.startAt(from)
 	in.resend = false
 	k.counts.resent.Add(1)
-	k.n.source.Seek(in.stream, from)
+	if in.read < in.limit {
+		k.n.source.Resume(in.stream, from)
+	} else {
+		k.n.source.Pause(in.stream)
+	}
 }
 
 // skip makes the shards pass over offsets below next that the broker has deleted: nobody will ever send them.
