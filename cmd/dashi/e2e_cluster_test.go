@@ -26,20 +26,42 @@ type fleet struct {
 // newFleet starts nodes that hold all shards each.
 func newFleet(t *testing.T, size int, recipes ...string) *fleet {
 	t.Helper()
-	broker, err := kafka.OpenBroker(kafka.BrokerSettings{Addr: "127.0.0.1:0", Dir: t.TempDir()})
+	return newFleetIn(t, nil, func(*node) {}, size, recipes...)
+}
+
+// newFleetIn is newFleet with every node in a network namespace of its own, if there is a network. Each node is prepared before it starts.
+func newFleetIn(t *testing.T, net *network, prepare func(*node), size int, recipes ...string) *fleet {
+	t.Helper()
+	at := "127.0.0.1:0"
+	if net != nil {
+		at = net.broker() + ":0"
+	}
+	broker, err := kafka.OpenBroker(kafka.BrokerSettings{Addr: at, Dir: t.TempDir()})
 	check(t, err)
 	f := &fleet{t: t}
 	var join []string
-	for range size {
-		join = append(join, freeAddr(t))
+	for i := range size {
+		if net == nil {
+			join = append(join, freeAddr(t))
+		} else {
+			join = append(join, net.node(i)+":7072")
+		}
 	}
 	for i := range size {
 		n := newNode(t)
+		peers := ""
+		if net == nil {
+			peers = freeAddr(t)
+		} else {
+			n.space, n.http, n.resp, peers = net.space(i), net.node(i)+":7070", net.node(i)+":6380", net.node(i)+":7071"
+			n.env[0] = "DASHI_ADDR=http://" + n.http
+		}
+		prepare(n)
 		n.kafka, n.config = broker.Addr(), filepath.Join(n.data, "dashi.yml")
 		text, err := json.Marshal(map[string]any{ // JSON is YAML
 			"data": n.data, "recipes": recipes,
 			"http": map[string]any{"listen": n.http}, "resp": map[string]any{"listen": n.resp}, "kafka": map[string]any{"brokers": []string{n.kafka}},
-			"node":   map[string]any{"id": fmt.Sprint("n", i+1), "listen": freeAddr(t)},
+			"node":   map[string]any{"id": fmt.Sprint("n", i+1), "listen": peers},
 			"gossip": map[string]any{"listen": join[i], "join": join, "expect": size},
 		})
 		check(t, err)

@@ -101,7 +101,17 @@ type process struct {
 // launch starts dashi. env is added to a clean environment.
 func launch(t testing.TB, env []string, args ...string) *process {
 	t.Helper()
-	p := &process{t: t, cmd: exec.Command(binary, args...), exited: make(chan struct{})}
+	return launchIn(t, "", env, args...)
+}
+
+// launchIn is launch in a network namespace; empty: that of the test.
+func launchIn(t testing.TB, space string, env []string, args ...string) *process {
+	t.Helper()
+	command := append([]string{binary}, args...)
+	if space != "" {
+		command = append([]string{"ip", "netns", "exec", space}, command...)
+	}
+	p := &process{t: t, cmd: exec.Command(command[0], command[1:]...), exited: make(chan struct{})}
 	p.cmd.Env = append([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "TMPDIR=" + os.TempDir(),
 		"GORACE=atexit_sleep_ms=0", // or each command takes a second more under the race detector
@@ -189,6 +199,7 @@ type node struct {
 	data, http, resp, kafka string
 	flags, env              []string
 	config                  string // of a node of a cluster: it runs dashi serve
+	space                   string // network namespace; empty: that of the test
 }
 
 func newNode(t testing.TB, flags ...string) *node {
@@ -201,7 +212,7 @@ func newNode(t testing.TB, flags ...string) *node {
 func (n *node) launch() {
 	n.t.Helper()
 	if n.config != "" {
-		n.process = launch(n.t, n.env, "serve", "--config", n.config, "--log", "warn")
+		n.process = launchIn(n.t, n.space, n.env, "serve", "--config", n.config, "--log", "warn")
 		return
 	}
 	args := []string{"dev", "--data", n.data, "--http", n.http, "--resp", n.resp, "--kafka", n.kafka}
