@@ -49,9 +49,7 @@ func TestFailover(t *testing.T) {
 		start := time.Now()
 		r.kill(victim)
 		value++
-		for !r.tryWrite(id, put(0, value)) {
-			time.Sleep(200 * time.Microsecond)
-		}
+		eventually(t, "a write is acknowledged", func() bool { return r.tryWrite(id, put(0, value)) })
 		times = append(times, time.Since(start))
 		r.start(victim, nil) // it comes back with what it has
 		for id := range r.groups {
@@ -208,9 +206,10 @@ func TestLagging(t *testing.T) {
 		var wait sync.WaitGroup
 		for range 3 * margin {
 			wait.Add(1)
-			for leader.groups[0].Propose(append(put(0, 5), make([]byte, 100)...), func(uint64, any, error) { wait.Done() }) != nil {
+			eventually(t, "somebody takes it", func() bool {
 				leader = r.leader(0)
-			}
+				return leader.groups[0].Propose(append(put(0, 5), make([]byte, 100)...), func(uint64, any, error) { wait.Done() }) == nil
+			})
 		}
 		wait.Wait()
 		for _, n := range r.nodes {
