@@ -181,9 +181,13 @@ func (s *Shard) applyHold(body []byte, r *Result) {
 	r.Report = s.report()
 }
 
-// holdsOut says whether an entry of a kind has to wait while the shard is held: what may set something new going.
+// holdsOut says whether an entry of a kind has to wait while the shard is held: all that may set something new going. Whoever proposes one tries again.
 func (s *Shard) holdsOut(kind byte) bool {
-	return s.held != nil && (kind == kindClock || kind == kindUnlink)
+	switch kind {
+	case kindBatch, kindTick, kindAck, kindCookbook, kindMessages, kindPeerAck, kindHold:
+		return false
+	}
+	return s.held != nil
 }
 
 // Refuses says why the cookbook of a program cannot follow the one in force, as far as that can be said without an entry; empty when it can.
