@@ -95,7 +95,11 @@ func (v *View) rule(l *identity.Link) string {
 			if r.Unique {
 				return r.Name + " is unique, and both profiles have one"
 			}
-			return "a profile has at most " + strconv.Itoa(r.Limit) + " values of " + r.Name
+			rule := "a profile has at most " + strconv.Itoa(r.Limit) + " values of " + r.Name
+			if r.Excess == identity.Oldest {
+				rule += "; the one that was not seen for longest goes (excess: oldest)"
+			}
+			return rule
 		}
 	}
 	return "the profile would have too many values of a namespace"

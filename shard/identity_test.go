@@ -1,7 +1,6 @@
 package shard
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -9,8 +8,8 @@ import (
 	"time"
 
 	"dashi/pipeline/event"
+	"dashi/pipeline/event/track"
 	"dashi/pipeline/identity"
-	"dashi/pipeline/recipe"
 )
 
 const linkedRecipe = `
@@ -51,33 +50,16 @@ func newTown(t testing.TB, recipe string) *town {
 func (w *town) event(line string) {
 	w.t.Helper()
 	f := strings.Fields(line)
-	m := map[string]any{"type": "track", "event": f[1], "messageId": fmt.Sprint("m", w.n)}
 	var minute int
 	var total float64
 	fmt.Sscan(f[0], &minute)
 	fmt.Sscan(f[3], &total)
-	m["timestamp"] = time.UnixMilli(fallback + int64(minute)*60_000).UTC().Format(time.RFC3339)
 	properties := map[string]any{"product_id": f[2], "total": total}
 	if f[1] == "agree" {
 		properties["mail"] = true
 	}
-	m["properties"] = properties
-	traits := map[string]any{}
-	for _, id := range f[4:] {
-		switch ns, v, _ := strings.Cut(id, ":"); ns {
-		case "user_id":
-			m["userId"] = v
-		case "anonymous_id":
-			m["anonymousId"] = v
-		default:
-			traits[ns] = v
-		}
-	}
-	m["traits"] = traits
-	text, err := json.Marshal(m)
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	at := fallback + int64(minute)*60_000
+	text := track.Message(fmt.Sprint("m", w.n), f[1], time.UnixMilli(at), properties, f[4:]...)
 	var e event.Event
 	if err := w.d.Decode(text, fallback, &e); err != nil {
 		w.t.Fatal(err)
@@ -85,7 +67,7 @@ func (w *town) event(line string) {
 	var b Batch
 	b.Begin(w.s.program.Hash, Stream{Partition: 1}, w.n-1)
 	b.Add(w.n, &e)
-	mustAccept(w.t, w.s.Apply(b.Seal(w.n, fallback+int64(minute)*60_000)))
+	mustAccept(w.t, w.s.Apply(b.Seal(w.n, at)))
 	w.n++
 	if err := w.s.Check(); err != nil {
 		w.t.Fatal(err)
@@ -257,6 +239,41 @@ func TestCaps(t *testing.T) {
 	}
 }
 
+// With excess: oldest a third telephone takes the place of the one that was not seen for longest, which comes away with what it did on its own; when
+// that is used again it comes back, and the next one goes.
+func TestOldestGoes(t *testing.T) {
+	w := newTown(t, strings.Replace(linkedRecipe, "purposes:", `identity: {namespaces: [{name: user_id, from: userId, unique: true}, {name: phone, from: traits.phone, normalise: exact, limit: {count: 2, excess: oldest}}]}
+purposes:`, 1))
+	for i, line := range []string{"0 buy a 3 phone:p1", "1 look a 0 user_id:u phone:p1", "2 look a 0 user_id:u phone:p2", "3 look a 0 user_id:u phone:p3"} {
+		w.event(line)
+		if i == 2 {
+			w.left()
+		}
+	}
+	w.want(w.left(), "exit newcomers user_id:u, enter newcomers user_id:u, unmerged phone:p1 [] [user_id:u], enter newcomers phone:p1")
+	who := func(id string) string {
+		var v View
+		ns, value, _ := strings.Cut(id, ":")
+		w.s.Lookup([]byte(ns), []byte(value), identity.Hash(ns, []byte(value)), &v)
+		var ids []string
+		for _, i := range v.Identifiers {
+			ids = append(ids, i.Namespace+":"+string(i.Value))
+		}
+		return fmt.Sprint(v.Version, " ", strings.Join(ids, " "), " ", v.Refused[identity.OverLimit])
+	}
+	sorted := func(text, a, b string) string { return strings.Replace(text, b+" "+a, a+" "+b, 1) }
+	w.want(sorted(who("user_id:u"), "phone:p2", "phone:p3"), "3 user_id:u phone:p2 phone:p3 1")
+	w.want(who("phone:p1"), "1 phone:p1 1")
+	var v View
+	w.s.Lookup([]byte("phone"), []byte("p1"), identity.Hash("phone", []byte("p1")), &v)
+	if text := string(v.AppendExplanation(nil)); !strings.Contains(text, "a profile has at most 2 values of phone; the one that was not seen for longest goes") {
+		t.Error(text)
+	}
+	w.event("4 look a 0 user_id:u phone:p1")
+	w.want(sorted(who("phone:p1"), "phone:p1", "phone:p3"), "5 user_id:u phone:p1 phone:p3 1")
+	w.want(who("phone:p2"), "0  0") // it has no event of its own, so it is nobody
+}
+
 // Another cookbook keeps links and fragments; other rules partition anew; another order of namespaces is refused.
 func TestCookbookSwitchKeepsPeople(t *testing.T) {
 	w := newTown(t, linkedRecipe)
@@ -295,66 +312,6 @@ purposes:`, 1)
 	if r := w.s.Apply(AppendCookbook(nil, 6, readInline("linked.yml", turned))); r.Outcome != Refused || !strings.Contains(r.Detail, "another rank") {
 		t.Errorf("%s: %s", r.Outcome, r.Detail)
 	}
-}
-
-// Whatever the bytes of a message: Apply answers, the state stays sound, and it ends.
-func FuzzMessages(f *testing.F) {
-	lines := []string{"0 look a 0 anonymous_id:d", "1 buy b 6 user_id:u anonymous_id:d", "2 buy c 9 user_id:v", "3 look c 9 email:m@x.example phone:+4912345678901"}
-	w := newTown(f, linkedRecipe)
-	for _, line := range lines {
-		w.event(line)
-	}
-	key := func(id string) key {
-		ns, value, _ := strings.Cut(id, ":")
-		return w.s.key(uint8(w.s.namespaceNumber([]byte(ns))), []byte(value))
-	}
-	fa := fact{weak: key("anonymous_id:d"), strong: key("user_id:v"), first: 5, last: 6, id: 7}
-	f.Add(w.s.appendJoin(nil, messageLink, fa.weak, fa.strong, &fa))
-	f.Add(w.s.appendJoin(nil, messageUnlink, fa.weak, fa.strong, &fa))
-	f.Add(w.s.appendRelink(nil, fa.weak, key("user_id:a")))
-	var c component
-	c.idents = append(c.idents, ident{key: key("anonymous_id:zz"), first: 4, last: 9})
-	fa.weak = c.idents[0].key
-	f.Add(w.s.appendFact(c.append(append(w.s.appendKey([]byte{messageAbsorb}, key("user_id:v")), 0), w.s.appendNamespace), &fa))
-	var e event.Event
-	if err := w.d.Decode([]byte(`{"type":"track","event":"buy","userId":"u"}`), fallback, &e); err != nil {
-		f.Fatal(err)
-	}
-	f.Add(event.AppendPacked(w.s.appendForward(nil, key("user_id:u")), &e))
-	far := newTown(f, linkedRecipe) // a component with fragments that leaves for another shard
-	for _, line := range []string{"0 look a 0 anonymous_id:p", "1 buy b 6 email:q@x.example anonymous_id:p", "3 look c 1 anonymous_id:p"} {
-		far.event(line)
-	}
-	far.s.settings.Home = func(uint64) int { return 3 }
-	root := key("email:q@x.example")
-	ref, _ := far.s.table.Find(root.hash, root.ns, root.value)
-	far.s.apply.load(ref)
-	far.s.apply.hash(&far.s.apply.comp)
-	far.s.apply.depart(key("user_id:v"), &fact{weak: root, strong: key("user_id:v"), first: 3, last: 3})
-	far.s.EachMessage(3, 0, func(_ uint64, m []byte) bool { f.Add(bytes.Clone(m)); return true })
-	program := w.s.Program()
-	settings := testSettings()
-	settings.Compile = func([]recipe.Source) (*recipe.Program, []recipe.Diagnostic) { return program, nil }
-	snap := w.s.Snapshot()
-	defer snap.Release()
-	var state bytes.Buffer
-	if _, err := snap.WriteTo(&state); err != nil {
-		f.Fatal(err)
-	}
-	f.Fuzz(func(t *testing.T, message []byte) {
-		s, err := Restore(bytes.NewReader(state.Bytes()), settings)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer s.Close()
-		var m Messages
-		m.Begin(9, program.Hash, 0)
-		m.Add(message)
-		s.Apply(m.Seal(1))
-		if err := s.Check(); err != nil {
-			t.Fatal(err)
-		}
-	})
 }
 
 // Look-ups of linked profiles do not allocate either, by any identifier.

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"dashi/pipeline/event/track"
 	"dashi/pipeline/kafka"
 )
 
@@ -113,25 +114,14 @@ func TestClusterIdentity(t *testing.T) {
 			b = a
 		}
 		x, y := id(g, min(a, b)), id(g, max(a, b))
-		fields := map[string]any{"type": "track", "event": "Visit", "messageId": fmt.Sprintf("%d-%d", round, n), "timestamp": fmt.Sprintf("2026-03-01T10:%02d:%02dZ", round, n%60)}
-		for _, who := range []string{x, y} {
-			switch ns, value, _ := strings.Cut(who, ":"); ns {
-			case "user_id":
-				fields["userId"] = value
-			case "email":
-				fields["traits"] = map[string]string{"email": value}
-			default:
-				fields["anonymousId"] = value
-			}
-		}
 		oracle.join(x, y)
 		strongest := x
 		if slices.Index(namespaces, y[:strings.Index(y, ":")]) < slices.Index(namespaces, x[:strings.Index(x, ":")]) {
 			strongest = y
 		}
 		counts[strongest]++
-		text, err := json.Marshal(fields)
-		check(t, err)
+		at := time.Date(2026, 3, 1, 10, round, n%60, 0, time.UTC)
+		text := track.Message(fmt.Sprintf("%d-%d", round, n), "Visit", at, nil, x, y)
 		return kafka.Message{Key: []byte(x), Value: text}
 	}
 

@@ -58,7 +58,9 @@ type Resolver struct {
 	next   []int // the members of a set in a ring
 	size   []int
 	came   []int64 // by member: when it was first linked
+	went   []int64 // and when it was last linked
 	order  []int
+	newest []int
 	shared []int
 	times  []int64
 	undo   []int
@@ -66,34 +68,46 @@ type Resolver struct {
 
 // Resolve partitions the members into profiles. It is a pure function of facts and rules:
 //
-//  1. Links of members whose namespace says First, in the order of event time, each joins the profiles of its ends, unless a cut,
+//  1. Links whose weaker member is of a namespace that says First, in the order of event time, each joins the profiles of its ends, unless a cut,
 //     a limit or the size of the profile forbids it. (Kruskal's algorithm, with refusals.)
-//  2. Members of the other namespaces, in the order in which they were first linked: one that says LastAuthenticated goes to the
-//     profile it was seen with last and joins the others to it as far as that is allowed; one that says Isolate joins all it was
-//     seen with, or, when any of that is forbidden, none.
+//  2. Of these, the links of a member whose namespace says Oldest are kept back until then, and come in the opposite order, the one that was
+//     seen last first: what is over the limit is then the oldest. None of these members is in a profile before, so none is in the way.
+//  3. Members of the other namespaces, in the order in which they were first linked, those that say Oldest behind them, in the order in which they were last
+//     linked, the last one first: one that says LastAuthenticated goes to the profile it was seen with last and joins the others to it as far as
+//     that is allowed; one that says Isolate joins all it was seen with, or, when any of that is forbidden, none.
 //
 // It does not allocate once it has been used.
 func (r *Resolver) Resolve(rules *Rules, f *Facts) {
 	r.rules, r.facts = rules, f
 	r.reset()
-	r.order, r.shared = r.order[:0], r.shared[:0]
+	r.order, r.newest, r.shared = r.order[:0], r.newest[:0], r.shared[:0]
 	for i := range f.Links {
 		l := &f.Links[i]
 		if l.Cut {
 			continue
 		}
 		r.came[l.A], r.came[l.B] = min(r.came[l.A], l.First), min(r.came[l.B], l.First)
-		if r.policy(l.B) == First {
+		r.went[l.A], r.went[l.B] = max(r.went[l.A], l.Last), max(r.went[l.B], l.Last)
+		switch {
+		case r.policy(l.B) != First:
+			if !slices.Contains(r.shared, l.B) {
+				r.shared = append(r.shared, l.B)
+			}
+		case r.oldest(l.A) || r.oldest(l.B):
+			r.newest = append(r.newest, i)
+		default:
 			r.order = append(r.order, i)
-		} else if !slices.Contains(r.shared, l.B) {
-			r.shared = append(r.shared, l.B)
 		}
 	}
 	slices.SortFunc(r.order, r.earlier)
 	for _, i := range r.order {
 		r.judge(i)
 	}
-	slices.SortFunc(r.shared, func(a, b int) int { return cmp.Or(cmp.Compare(r.came[a], r.came[b]), cmp.Compare(a, b)) })
+	slices.SortFunc(r.newest, r.later)
+	for _, i := range r.newest {
+		r.judge(i)
+	}
+	slices.SortFunc(r.shared, r.before)
 	for _, m := range r.shared {
 		r.share(m)
 	}
@@ -107,9 +121,9 @@ const never = int64(1)<<62 - 1
 func (r *Resolver) reset() {
 	n := len(r.facts.Members)
 	r.root, r.next, r.size = slices.Grow(r.root[:0], n)[:n], slices.Grow(r.next[:0], n)[:n], slices.Grow(r.size[:0], n)[:n]
-	r.came = slices.Grow(r.came[:0], n)[:n]
+	r.came, r.went = slices.Grow(r.came[:0], n)[:n], slices.Grow(r.went[:0], n)[:n]
 	for i := range n {
-		r.root[i], r.next[i], r.size[i], r.came[i] = i, i, 1, never
+		r.root[i], r.next[i], r.size[i], r.came[i], r.went[i] = i, i, 1, never, -never
 	}
 }
 
@@ -118,6 +132,11 @@ func (r *Resolver) policy(m int) Shared {
 		return rule.Shared
 	}
 	return First
+}
+
+func (r *Resolver) oldest(m int) bool {
+	rule := r.rule(m)
+	return rule != nil && rule.Limit > 0 && rule.Excess == Oldest
 }
 
 func (r *Resolver) rule(m int) *Rule {
@@ -133,13 +152,26 @@ func (r *Resolver) earlier(i, j int) int {
 	return cmp.Or(cmp.Compare(a.First, b.First), cmp.Compare(a.A, b.A), cmp.Compare(a.B, b.B))
 }
 
-// later is the order of step 2 for LastAuthenticated.
-func (r *Resolver) later(i, j int) int {
-	a, b := &r.facts.Links[i], &r.facts.Links[j]
-	return cmp.Or(cmp.Compare(b.Last, a.Last), cmp.Compare(b.First, a.First), cmp.Compare(a.A, b.A))
+// before is the order of members in step 3.
+func (r *Resolver) before(a, b int) int {
+	switch p, q := r.oldest(a), r.oldest(b); {
+	case p && q:
+		return cmp.Or(cmp.Compare(r.went[b], r.went[a]), cmp.Compare(a, b))
+	case p:
+		return 1
+	case q:
+		return -1
+	}
+	return cmp.Or(cmp.Compare(r.came[a], r.came[b]), cmp.Compare(a, b))
 }
 
-// share is step 2 for one member.
+// later is the order of step 2, and of step 3 for LastAuthenticated.
+func (r *Resolver) later(i, j int) int {
+	a, b := &r.facts.Links[i], &r.facts.Links[j]
+	return cmp.Or(cmp.Compare(b.Last, a.Last), cmp.Compare(b.First, a.First), cmp.Compare(a.A, b.A), cmp.Compare(a.B, b.B))
+}
+
+// share is step 3 for one member.
 func (r *Resolver) share(m int) {
 	r.order = r.order[:0]
 	for i := range r.facts.Links {

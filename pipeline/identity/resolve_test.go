@@ -106,7 +106,7 @@ func (n *naive) resolve() {
 	}
 	later := func(i, j int) bool {
 		a, b := n.f.Links[i], n.f.Links[j]
-		return less(b.Last, a.Last, b.First, a.First, int64(a.A), int64(b.A))
+		return less(b.Last, a.Last, b.First, a.First, int64(a.A), int64(b.A), int64(a.B), int64(b.B))
 	}
 	pick := func(want func(Link) bool, before func(i, j int) bool) []int {
 		var all []int
@@ -124,8 +124,25 @@ func (n *naive) resolve() {
 		}
 		return all
 	}
-	for _, i := range pick(func(l Link) bool { return policy(l.B) == First }, earlier) {
+	oldest := func(m int) bool {
+		r := n.rules.Namespaces[n.f.Members[m].Namespace]
+		return r.Limit > 0 && r.Excess == Oldest
+	}
+	held := func(l Link) bool { return oldest(l.A) || oldest(l.B) }
+	for _, i := range pick(func(l Link) bool { return policy(l.B) == First && !held(l) }, earlier) {
 		try(i)
+	}
+	for _, i := range pick(func(l Link) bool { return policy(l.B) == First && held(l) }, later) {
+		try(i)
+	}
+	went := func(m int) int64 {
+		t := -never
+		for _, l := range n.f.Links {
+			if !l.Cut && (l.A == m || l.B == m) {
+				t = max(t, l.Last)
+			}
+		}
+		return t
 	}
 	var shared []int
 	for m := range n.f.Members {
@@ -134,7 +151,13 @@ func (n *naive) resolve() {
 		}
 	}
 	slices.SortFunc(shared, func(a, b int) int {
-		if less(n.came(a), n.came(b), int64(a), int64(b)) {
+		first := less(n.came(a), n.came(b), int64(a), int64(b))
+		if oldest(a) && oldest(b) {
+			first = less(went(b), went(a), int64(a), int64(b))
+		} else if oldest(a) || oldest(b) {
+			first = oldest(b)
+		}
+		if first {
 			return -1
 		}
 		return 1
@@ -175,6 +198,7 @@ func drawFacts(t *rapid.T) (*Rules, *Facts) {
 			Limit:  rapid.IntRange(0, 3).Draw(t, "limit"),
 			Period: rapid.SampledFrom([]int64{0, 0, 3}).Draw(t, "period"),
 			Shared: Shared(rapid.IntRange(0, 2).Draw(t, "shared")),
+			Excess: Excess(rapid.IntRange(0, 1).Draw(t, "excess")),
 		})
 	}
 	n := rapid.IntRange(2, 12).Draw(t, "members")
@@ -246,6 +270,33 @@ func TestResolvePolicies(t *testing.T) {
 	f(LastAuthenticated, guest, 0, 1, 0, 0)
 	f(Isolate, guest, 0, 1, 0, 0)
 	f(LastAuthenticated, append(guest, Link{A: 0, B: 2, Cut: true}), 0, 1, 2, 0)
+}
+
+// A new telephone takes the place of the one that was not used for longest; whose it was before the person keeps, and nobody is kept apart by it.
+func TestResolveOldestGoes(t *testing.T) {
+	f := func(excess Excess, period int64, links []Link, want ...int) {
+		t.Helper()
+		rules := &Rules{MaxIdentifiers: 10, Namespaces: []Rule{{Limit: 1}, {Limit: 2, Period: period, Excess: excess}, {}}}
+		facts := &Facts{Members: []Member{{Namespace: 0}, {Namespace: 1}, {Namespace: 1}, {Namespace: 1}, {Namespace: 2}}, Links: links}
+		var r Resolver
+		r.Resolve(rules, facts)
+		var got []int
+		for _, m := range facts.Members {
+			got = append(got, m.Profile)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s, %+v: profiles %v, want %v", excess, links, got, want)
+		}
+	}
+	phones := []Link{{A: 0, B: 1, First: 1, Last: 1}, {A: 0, B: 2, First: 2, Last: 2}, {A: 0, B: 3, First: 3, Last: 3}}
+	f(Refuse, 0, phones, 0, 0, 0, 3, 4)
+	f(Oldest, 0, phones, 0, 1, 0, 0, 4)
+	f(Oldest, 2, phones, 0, 0, 0, 0, 4) // two in two milliseconds, more in three
+	phones[0].Last = 4                  // the first one is used again
+	f(Oldest, 0, phones, 0, 0, 2, 0, 4)
+	f(Refuse, 0, phones, 0, 0, 0, 3, 4)
+	// What was seen with the telephone that goes, and with nobody else, goes with it.
+	f(Oldest, 0, []Link{{A: 0, B: 1, First: 1, Last: 1}, {A: 0, B: 2, First: 2, Last: 2}, {A: 0, B: 3, First: 3, Last: 3}, {A: 1, B: 4, First: 1, Last: 1}}, 0, 1, 0, 0, 1)
 }
 
 func TestSaturate(t *testing.T) {

@@ -17,13 +17,29 @@ type Rule struct {
 	// Unique: a profile holds at most one value, so two people with different values never merge. Limit is 1 then.
 	Unique bool
 	// Limit is the most values of the namespace that come to one profile in any Period; 0: as many as
-	// MaxIdentifiers allows. What is over it is refused: of two links the one with the later event time.
+	// MaxIdentifiers allows. What is over it is refused: see Excess.
 	Limit int
 	// Period is in milliseconds of event time; 0: ever.
 	Period int64
+	// Excess says which values are over the limit.
+	Excess Excess
 	// Shared says who keeps an identifier of this namespace that was seen with people who must not merge.
 	Shared Shared
 }
+
+// Excess is what goes when a profile would have more values of a namespace than its limit. Event time decides, never arrival.
+type Excess uint8
+
+// The choices. The zero value is Refuse.
+const (
+	Refuse Excess = 0 // the newest: of two links the one that was seen first later is refused
+	Oldest Excess = 1 // the oldest: of two links the one that was seen last earlier is refused, so a new value takes the place of one long unused
+)
+
+// ExcessNames are the words for them in recipes, by their numbers.
+var ExcessNames = [...]string{Refuse: "refuse", Oldest: "oldest"}
+
+func (e Excess) String() string { return ExcessNames[e] }
 
 // Shared is the policy for an identifier that several people use: a family's tablet, a kiosk, a common mailbox.
 // Event time decides, never arrival. The numbers may stand in logs and snapshots: never reuse one.

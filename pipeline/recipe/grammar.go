@@ -262,8 +262,8 @@ var mappingShape = &shape{is: object, def: "mapping", doc: "How rows of a file b
 var limitShape = &shape{is: object, doc: "The most values of the namespace that come to one profile.", keys: []key{
 	{name: "count", doc: "How many: 3, for instance.", required: true, shape: &shape{is: integer, min: 1, max: identity.MostIdentifiers}},
 	{name: "period", doc: "Within any stretch of event time this long, such as 24h, 7d or 4w; ever (the default): altogether.", shape: textShape("ever, or a number and h, d or w.")},
-	{name: "excess", doc: "What happens to a value over the limit. refuse (the default, and the only way): it is not linked; the event counts for its strongest identifier; the refusal is counted and shown.",
-		shape: &shape{is: text, words: []string{"refuse"}}},
+	{name: "excess", doc: "Which value goes when there are too many. refuse (the default): the newest, which is not linked. oldest: the one that was not seen with the person for longest; it comes away with what is known by it alone. The event that brings one too many counts for its strongest identifier; refusals are counted and shown.",
+		shape: &shape{is: text, words: identity.ExcessNames[:]}},
 }}
 
 var identityShape = &shape{is: object, doc: "Who an event is about.", keys: []key{

@@ -226,6 +226,9 @@ func (c *compiler) namespaceRule(d *document, n *yaml.Node) (identity.Rule, bool
 		return r, true
 	}
 	r.Limit = wholeNumber(value(limit, "count"), 0)
+	if excess := content(limit, "excess"); excess != "" {
+		r.Excess = identity.Excess(slices.Index(identity.ExcessNames[:], excess))
+	}
 	if period := value(limit, "period"); period != nil && period.Value != "ever" {
 		r.Period = parsePeriod(period.Value)
 		if r.Period == 0 {

@@ -33,12 +33,12 @@ identity:
   max_identifiers: 50
   namespaces:
     - {name: crm_id, from: userId, unique: True, blocked: ["test-*", "/^9{6}$/", None given]}
-    - {name: email, from: traits.email, normalise: email, hash: sha256, limit: {count: 5}}
+    - {name: email, from: traits.email, normalise: email, hash: sha256, limit: {count: 5, excess: oldest}}
     - {name: card, from: traits.card, limit: {count: 3, period: 4w, excess: refuse}, shared: isolate}
     - {name: device, from: anonymousId, normalise: exact, limit: {count: 30, period: ever}, shared: first}
 `)
 	weeks := 4 * 7 * 24 * time.Hour
-	want := identity.Rules{MaxIdentifiers: 50, Namespaces: []identity.Rule{{Name: "crm_id", Unique: true, Limit: 1}, {Name: "email", Limit: 5},
+	want := identity.Rules{MaxIdentifiers: 50, Namespaces: []identity.Rule{{Name: "crm_id", Unique: true, Limit: 1}, {Name: "email", Limit: 5, Excess: identity.Oldest},
 		{Name: "card", Limit: 3, Period: weeks.Milliseconds(), Shared: identity.Isolate}, {Name: "device", Limit: 30}}}
 	if !reflect.DeepEqual(p.Identity, want) {
 		t.Errorf("got %+v", p.Identity)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"dashi/pipeline/event"
+	"dashi/pipeline/event/track"
 	"dashi/pipeline/recipe"
 	"dashi/shard"
 	"dashi/shard/profile"
@@ -24,7 +25,8 @@ identity:
     - {name: user, from: userId, unique: true}
     - {name: email, from: traits.email, limit: {count: 2}}
     - {name: phone, from: traits.phone, normalise: exact, shared: isolate, limit: {count: 2, period: 1h}}
-    - {name: device, from: anonymousId, shared: last_authenticated}
+    - {name: card, from: traits.card, limit: {count: 2, excess: oldest}}
+    - {name: device, from: anonymousId, shared: last_authenticated, limit: {count: 3, excess: oldest}}
 attributes:
   events: {kind: count, on: "*"}
   spent: {kind: sum, on: buy, value: properties.total}
@@ -48,33 +50,14 @@ func compile(t testing.TB, s []recipe.Source) *recipe.Program {
 // decode makes an event that owns its bytes.
 func decode(t testing.TB, d *event.Decoder, f *fact) event.Event {
 	t.Helper()
-	m := map[string]any{
-		"type": "track", "event": f.name, "messageId": fmt.Sprint("m", f.id),
-		"timestamp":  time.UnixMilli(f.at).UTC().Format(time.RFC3339Nano),
-		"properties": map[string]any{"total": f.n, "product_id": f.item},
-	}
+	properties, who := map[string]any{"total": f.n, "product_id": f.item}, f.ids
 	if f.account != "" {
-		m["properties"].(map[string]any)["account"] = f.account
+		properties["account"] = f.account
 	}
 	if f.about != "" {
-		m["context"] = map[string]any{"groupId": f.about}
+		who = append(slices.Clone(who), "context.groupId:"+f.about)
 	}
-	traits := map[string]any{}
-	for _, id := range f.ids {
-		switch ns, v, _ := strings.Cut(id, ":"); ns {
-		case "user":
-			m["userId"] = v
-		case "device":
-			m["anonymousId"] = v
-		default:
-			traits[ns] = v
-		}
-	}
-	m["traits"] = traits
-	text, err := json.Marshal(m)
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := track.Message(fmt.Sprint("m", f.id), f.name, time.UnixMilli(f.at), properties, who...)
 	var e event.Event
 	if err := d.Decode(text, 1<<40, &e); err != nil {
 		t.Fatalf("%v in %s", err, text)
@@ -133,7 +116,7 @@ func drawFacts(r *rand.Rand, n int) []fact {
 		f.cut = r.IntN(12) == 0
 		for len(f.ids) == 0 || f.cut && len(f.ids) < 2 {
 			f.ids = f.ids[:0]
-			for _, ns := range []string{"user", "email", "phone", "device"} {
+			for _, ns := range []string{"user", "email", "phone", "card", "device"} {
 				if r.IntN(2) == 0 && len(f.ids) < 4 && !(f.cut && len(f.ids) == 2) {
 					f.ids = append(f.ids, fmt.Sprint(ns, ":", ns[:1], r.IntN(values)))
 				}
