@@ -15,6 +15,7 @@ import (
 // accountsSnapshot is what a snapshot keeps of accounts.
 type accountsSnapshot struct {
 	first  int64
+	flows  []byte
 	timers *timer.Frozen
 	table  *profile.Snapshot
 }
@@ -23,7 +24,7 @@ func (s *Shard) freezeAccounts() *accountsSnapshot {
 	if s.accounts == nil {
 		return nil
 	}
-	return &accountsSnapshot{s.accounts.first, s.accounts.timers.Freeze(), s.accounts.table.Snapshot()}
+	return &accountsSnapshot{s.accounts.first, s.accounts.appendFlows(nil), s.accounts.timers.Freeze(), s.accounts.table.Snapshot()}
 }
 
 // append appends all but the table; nothing when there are no accounts, which the cookbook says.
@@ -31,7 +32,7 @@ func (n *accountsSnapshot) append(dst []byte) []byte {
 	if n == nil {
 		return dst
 	}
-	return n.timers.Append(binary.LittleEndian.AppendUint64(dst, uint64(n.first)))
+	return n.timers.Append(append(binary.LittleEndian.AppendUint64(dst, uint64(n.first)), n.flows...))
 }
 
 // restoreAccounts reads the table of accounts, if the cookbook has any.
@@ -60,7 +61,10 @@ func (s *Shard) restoreClock(src []byte) (rest []byte, err error) {
 		return nil, errShort
 	}
 	s.first = int64(le64(src))
-	s.timers, rest, err = s.restoreQueue(src[8:])
+	if rest, err = s.restoreFlows(src[8:]); err != nil {
+		return nil, err
+	}
+	s.timers, rest, err = s.restoreQueue(rest)
 	return rest, err
 }
 

@@ -358,6 +358,7 @@ func (a *applier) transition(i int, at int64) {
 	p := a.s.program
 	d := &p.Audiences[i]
 	in := audience.Bits(a.env.Audiences).Has(i)
+	a.s.crossed(i, in, a.env.Now)
 	subject, named, emits := p.exits[i], p.onExit[i], d.Emit == audience.EmitBoth || d.Emit == audience.EmitExit
 	if in {
 		subject, named, emits = p.enters[i], p.onEnter[i], d.Emit == audience.EmitBoth || d.Emit == audience.EmitEnter
@@ -399,12 +400,12 @@ func (a *applier) changed(watched []int, at int64) {
 	}
 }
 
-// emit puts a.act into the outbox, unless a consent is missing.
-func (a *applier) emit(requires, include []int, at int64) {
+// emit puts a.act into the outbox, unless a consent is missing: then it is false.
+func (a *applier) emit(requires, include []int, at int64) bool {
 	s, p := a.s, a.s.program
 	if !consent.Allows(a.env.Consent, requires) {
 		s.counters.Withheld++
-		return
+		return false
 	}
 	a.rec.SetSequence(a.rec.Sequence() + 1)
 	a.act.Identifiers = a.people()
@@ -425,6 +426,7 @@ func (a *applier) emit(requires, include []int, at int64) {
 	}
 	s.outbox.close(entry)
 	s.counters.Activations++
+	return true
 }
 
 // people is the identifiers of the profile, the one that names it first.

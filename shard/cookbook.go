@@ -258,6 +258,7 @@ func (s *Shard) migrate(next *program) {
 		return
 	}
 	s.carryLevels(last, next)
+	s.carryFlows(last, next)
 	m := newMove(last, next)
 	old.Each(func(_ profile.Ref, rec profile.Record) bool {
 		s.apply.adopt(m, rec)

@@ -35,7 +35,9 @@ func (a *applier) trigger(j int, kind []byte, at int64) {
 	act := &p.Activations[j]
 	if act.Pace == nil {
 		a.act = activation.Activation{Subject: p.subjects[j], Type: kind}
-		a.emit(act.Requires, act.Include, at)
+		if a.emit(act.Requires, act.Include, at) {
+			a.s.left(j, a.env.Now)
+		}
 		return
 	}
 	key, ok := paceKey(act.Pace, &a.env)
@@ -205,7 +207,9 @@ func (a *applier) release(x activation.Pending) {
 		return
 	}
 	a.act = activation.Activation{Subject: p.subjects[j], Type: x.Type}
-	a.emit(act.Requires, act.Include, x.At)
+	if a.emit(act.Requires, act.Include, x.At) {
+		s.left(j, a.env.Now)
+	}
 	a.pace.schedule.Sent(&act.Pace.Pace, x.Key, at)
 }
 

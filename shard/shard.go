@@ -123,6 +123,7 @@ type Shard struct {
 	first    int64        // no timer is due before
 	version  uint64       // of the cookbook in force
 	held     *hold        // nil: none is on its way
+	flows    []hourFlows  // of the last hours, oldest first
 	levelsAt int64        // as of when the levels are; minNow: not found out yet
 
 	program    *program

@@ -21,8 +21,8 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// Version 10 has accounts. Those before it are not read: Kafka has the events.
-const snapshotVersion = 10
+// Version 11 has accounts and flows. Those before it are not read: Kafka has the events.
+const snapshotVersion = 11
 
 var snapshotMagic = []byte("DASHISHARD")
 
@@ -89,7 +89,8 @@ func (s *Shard) appendHead(dst []byte) []byte {
 		return append(dst, 0)
 	}
 	dst = appendSources(append(dst, 1), s.program.Sources)
-	return appendLevels(binary.LittleEndian.AppendUint64(dst, uint64(s.levelsAt)), s.program.levels)
+	dst = appendLevels(binary.LittleEndian.AppendUint64(dst, uint64(s.levelsAt)), s.program.levels)
+	return s.appendFlows(dst)
 }
 
 // all lists the counters in the order in which they are stored: append only.
@@ -310,7 +311,9 @@ func (s *Shard) restoreBody(src []byte) (hasTable bool, timers []byte, err error
 		}
 		s.levelsAt = int64(le64(src))
 		readLevels(src[8:], s.program.levels)
-		src = src[8+8*len(s.program.levels):]
+		if src, err = s.restoreFlows(src[8+8*len(s.program.levels):]); err != nil {
+			return false, nil, err
+		}
 	}
 	if src, err = s.outbox.restore(src); err != nil {
 		return false, nil, err

@@ -143,9 +143,15 @@ func sortedKeys[V any](m map[string]V) []string {
 func local(t time.Time) string { return t.Format("2006-01-02 15:04:05Z07:00") }
 
 func audiencesCommand() *cobra.Command {
-	c := &cobra.Command{Use: "audiences", Short: "List the audiences and their sizes", Args: cobra.NoArgs}
+	var stats bool
+	c := &cobra.Command{Use: "audiences", Short: "List the audiences and their sizes", Args: cobra.NoArgs,
+		Example: "  dashi audiences\n  dashi audiences --stats"}
+	c.Flags().BoolVar(&stats, "stats", false, "show how they have changed: a day and two weeks, and with whom they share most people")
 	cl := addClientFlags(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
+		if stats {
+			return audienceStats(c.Context(), cl)
+		}
 		var answer struct {
 			Audiences []struct {
 				Name, Description string

@@ -124,6 +124,11 @@ func TestPage(t *testing.T) {
 
 	do(chromedp.Click("#audiences tbody .open"))
 	until("members are there", `document.querySelectorAll("#audiences .members a").length === 20`)
+	until("its past is drawn", `document.querySelector("#audiences .spark path")?.getAttribute("d").split("L").length === 48`)
+	text("audiences", "24 h +1,812 −720")
+	text("audiences", "cart_abandoners 21,000, 25 %")
+	text("audiences", "welcome_back 812")
+	text("audiences", hostile)
 	do(chromedp.SendKeys("#identifier", "user_id:u7\r"))
 	text("profile-body", "ada@example.com")
 	text("profile-body", hostile)

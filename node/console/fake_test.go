@@ -52,6 +52,15 @@ func (f *fakeNode) handler() http.Handler {
 		}
 		fmt.Fprintln(w, `{"cursor":"0-21"}`)
 	})
+	mux.HandleFunc("GET /v1/audiences/{name}/stats", func(w http.ResponseWriter, r *http.Request) {
+		hours := []object{}
+		for i := range 48 {
+			hours = append(hours, object{"at": f.start.Add(time.Duration(i-48) * time.Hour).UTC().Format(time.RFC3339), "entered": 40 + i, "left": 30, "size": 60_000 + 500*i})
+		}
+		json.NewEncoder(w).Encode(object{"audience": r.PathValue("name"), "size": 83_500, "hours": hours,
+			"overlap":     []object{{"audience": "cart_abandoners", "size": 30_000, "both": 21_000}, {"audience": hostile, "size": 9, "both": 3}},
+			"activations": []object{{"activation": "welcome_back", "on": "enter", "sent": 812, "hours": []object{}}}})
+	})
 	mux.HandleFunc("GET /v1/profiles/{id...}", f.profile)
 	mux.HandleFunc("GET /v1/activations/stream", f.stream)
 	return mux

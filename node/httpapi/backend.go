@@ -26,6 +26,8 @@ type Backend interface {
 	Unlink(ctx context.Context, a, b string) error
 	// Audiences is all audiences of the present program, in its order.
 	Audiences() []Audience
+	// AudienceStats is what is known of an audience over time.
+	AudienceStats(index int) AudienceStats
 	// AudienceIndex is the index of an audience in the present program.
 	AudienceIndex(name []byte) (index int, ok bool)
 	// Sends says whether an activation of the present program has that name, as Subscribe tells it: an audience whose transitions

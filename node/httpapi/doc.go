@@ -25,6 +25,8 @@
 //	GET  /v1/audiences                        {"audiences":[{"name","description","size"}]}
 //	GET  /v1/audiences/{name}/members         NDJSON {"id","since"}; all of them, or ?limit= of them from ?cursor= on: when there may be
 //	                                          more, the last line is {"cursor":".."}
+//	GET  /v1/audiences/{name}/stats           {"audience","size","hours":[{"at","entered","left","size"}],"overlap":[{"audience","size","both"}],
+//	                                          "activations":[{"activation","on","sent","hours":[{"at","sent"}]}]}: 14 days, by hour
 //	POST /v1/query {"where","limit","cursor"} {"count","sample":[profiles],"cursor"}
 //	GET  /v1/activations/stream               server-sent events; ?audience=NAME; Last-Event-ID goes on after that one, if remembered
 //	GET  /v1/cookbook                         {"version","at","hash","switching","refused","sources":[{"name","text"}]}

@@ -119,6 +119,10 @@ func (f *fake) Lookup(namespace, value []byte, fn func(*shard.View)) bool {
 	return ok
 }
 
+func (f *fake) AudienceStats(i int) AudienceStats {
+	return AudienceStats{Audience: f.program.Audiences[i].Name, Size: 3, Hours: []AudienceHour{{At: time.UnixMilli(0).UTC(), Entered: 4, Left: 1, Size: 3}}}
+}
+
 func (f *fake) Audiences() []Audience {
 	var l []Audience
 	for i, a := range f.program.Audiences {

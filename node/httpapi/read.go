@@ -19,6 +19,7 @@ func (a *API) routeReads(mux *http.ServeMux) {
 	mux.HandleFunc("POST /v1/profiles:batchGet", a.batchGet)
 	mux.HandleFunc("GET /v1/audiences", a.audiences)
 	mux.HandleFunc("GET /v1/audiences/{name}/members", a.members)
+	mux.HandleFunc("GET /v1/audiences/{name}/stats", a.audienceStats)
 	mux.HandleFunc("POST /v1/query", a.query)
 	mux.HandleFunc("GET /v1/activations/stream", a.stream)
 	mux.HandleFunc("GET /v1/cookbook", func(w http.ResponseWriter, r *http.Request) { answer(w, r, a.backend.Cookbook()) })

@@ -22,6 +22,9 @@ const maxLevels = 64
 
 // level is expr.Scope's Level for conditions of the cookbook.
 func (c *compiler) level(name string, percent float64) (index int, why string) {
+	if c.people != nil {
+		return 0, "accounts are not compared with each other: `top` is for audiences of people"
+	}
 	i := indexOf(c.attributes, name)
 	a := &c.program.Attributes[i]
 	l := Level{Attribute: i, Percent: percent,

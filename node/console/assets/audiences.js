@@ -1,4 +1,5 @@
 // The table of audiences: sizes that move, and the first members of the one that is open.
+import * as stats from './stats.js';
 import { $, el, say, count, signed, bar, profileLink, when, ask, lines, poll } from './dom.js';
 
 const MINUTE = 60e3, REFRESH = 2000, MEMBERS = 20;
@@ -35,8 +36,10 @@ async function toggle(r) {
     return;
   }
   const list = el('ul', { className: 'members' }, el('li', { className: 'note' }, 'asking'));
-  const mine = r.more = el('tr', {}, el('td', { colSpan: 4 }, list));
-  r.tr.after(mine);
+  const past = el('div', { className: 'members' });
+  r.more = el('tr', {}, el('td', { colSpan: 4 }, past, list));
+  r.tr.after(r.more);
+  stats.show(past, r.name);
   try {
     const members = await firstMembers(r.name, MEMBERS);
     list.replaceChildren(...members.map(m => el('li', {}, profileLink(m.id), ' ', when(m.since))));

@@ -1,0 +1,90 @@
+package node
+
+import (
+	"encoding/json"
+	"net/http"
+	"reflect"
+	"testing"
+	"time"
+
+	"dashi/node/httpapi"
+	"dashi/shard"
+)
+
+// What is counted of audiences is there over HTTP, and still after a restart.
+func TestAudienceStats(t *testing.T) {
+	const people = 20
+	s := testSettings(t, t.TempDir())
+	n, err := Open(testContext(t), s, testOptions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, round := range []string{"a", "b", "c"} {
+		visit(t, n, round, people, "")
+	}
+	visit(t, n, "d", 5, "")
+	waitIdle(t, n)
+	ask := func(n *Node, name string) (st httpapi.AudienceStats, status int) {
+		t.Helper()
+		answer, err := http.Get("http://" + n.HTTPAddr() + "/v1/audiences/" + name + "/stats")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		if err := json.NewDecoder(answer.Body).Decode(&st); err != nil {
+			t.Fatal(err)
+		}
+		return st, answer.StatusCode
+	}
+	before, _ := ask(n, "regulars")
+	entered, left := int64(0), int64(0)
+	for _, h := range before.Hours {
+		entered, left = entered+h.Entered, left+h.Left
+	}
+	if before.Audience != "regulars" || before.Size != people || entered != people || left != 0 || before.Hours[len(before.Hours)-1].Size != people {
+		t.Errorf("%+v", before)
+	}
+	if _, status := ask(n, "nobody"); status != http.StatusNotFound {
+		t.Errorf("an unknown audience: %d", status)
+	}
+	closeNode(t, n)
+	n, err = Open(testContext(t), s, testOptions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeNode(t, n)
+	waitIdle(t, n)
+	after, _ := ask(n, "regulars")
+	after.Hours = after.Hours[:min(len(after.Hours), len(before.Hours))] // an hour may have begun
+	if !reflect.DeepEqual(after, before) {
+		t.Errorf("after a restart\n got %+v\nwant %+v", after, before)
+	}
+}
+
+// The hours of several shards are added up without gaps; a shard in which nothing happens keeps its size.
+func TestFlowsAddUp(t *testing.T) {
+	at := func(hours ...int64) (all []int64) {
+		for _, h := range hours {
+			all = append(all, h*hour)
+		}
+		return all
+	}
+	lines := []flowLine{
+		{at: at(10, 12), flows: []shard.Flow{{Entered: 5, Size: 5}, {Left: 2, Size: 3}}, now: 3},
+		{at: at(11), flows: []shard.Flow{{Entered: 1, Left: 3, Size: 8}}, now: 8},
+		{now: 4},
+	}
+	want := [][3]int64{{5, 0, 19}, {1, 3, 17}, {0, 2, 15}, {0, 0, 15}}
+	hours := addFlows(lines, 13*hour)
+	if len(hours) != len(want) || !hours[0].At.Equal(time.UnixMilli(10*hour)) {
+		t.Fatalf("%+v", hours)
+	}
+	for i, h := range hours {
+		if got := [3]int64{h.Entered, h.Left, h.Size}; got != want[i] {
+			t.Errorf("hour %d: %v, want %v", i, got, want[i])
+		}
+	}
+	if hours := addFlows(lines[2:], 13*hour); len(hours) > 0 {
+		t.Errorf("hours in which nothing happened: %+v", hours)
+	}
+}
