@@ -38,6 +38,7 @@ type sequence struct {
 	stages []stage
 	steps  int // bits of a mask that mean something
 	until  uint64
+	kills  uint64 // until, last and what must not occur between two stages
 	// last is set when the sequence ends with a negated step: its bit and within.
 	last       uint64
 	lastWithin int64
@@ -94,7 +95,7 @@ func (k *sequence) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 	}
 	key, _ := k.key(in)
 	t := k.open(seg)
-	i, found := t.cell(key, in.Time)
+	i, found := k.cell(&t, key, in.Time)
 	if found {
 		row := t.row(i)
 		if mask := maskOf(row) | 1<<in.Step; mask != maskOf(row) {
@@ -109,7 +110,13 @@ func (k *sequence) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 		}
 		return seg
 	}
-	oldest, newest, first := t.extent()
+	// The oldest occurrence matters where something may be forgotten; the newest is in the fixed part.
+	oldest, newest, first := in.Time, int64(-1), -1
+	if t.n >= k.limit || k.keep > 0 {
+		oldest, newest, first = t.extent()
+	} else if v := get(fixed); v != 0 {
+		newest = lateTime(v)
+	}
 	drop := -1
 	switch {
 	case k.keep > 0 && in.Time <= newest-k.keep:
@@ -124,16 +131,18 @@ func (k *sequence) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 	// The other keys show at now what they showed before, if nothing has changed by time since; then it is enough to look at this
 	// one, and at the one that loses an occurrence to the limit.
 	same := get(fixed) != 0 && now < sum.next
-	var before, lost run
-	var other []byte
+	var before, after, lost, left run
+	other := false                                                                      // the limit takes an occurrence from another key: its first
+	latest := now == in.Time && (drop < 0 || k.keyed && !bytes.Equal(t.str(drop), key)) // of its key too: the others come before it
 	if same {
-		before = k.runOf(&t, key, get(fixed))
-		if drop >= 0 {
-			if other = t.str(drop); !bytes.Equal(other, key) {
-				lost = k.runOf(&t, other, get(fixed))
-			} else {
-				other = nil
-			}
+		if latest {
+			before, after = k.append(&t, i, key, lateTime(get(fixed)), now, 1<<in.Step)
+		} else {
+			before = k.runOf(&t, key, get(fixed))
+		}
+		if other = drop >= 0 && !bytes.Equal(t.str(drop), key); other {
+			lost = k.runFrom(&t, drop, t.str(drop), lateTime(get(fixed)))
+			left = k.runFrom(&t, drop+1, t.str(drop), now)
 		}
 	}
 	out, row := t.splice(scratch, drop, i, key)
@@ -146,12 +155,13 @@ func (k *sequence) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 	}
 	u := k.open(out)
 	if same {
-		after := k.runOf(&u, key, lateKey(now))
+		if !latest {
+			after = k.runOf(&u, key, lateKey(now))
+		}
 		same = sum.replace(&before, &after)
 	}
-	if same && other != nil {
-		after := k.runOf(&u, other, lateKey(now))
-		same = sum.replace(&lost, &after)
+	if same && other {
+		same = sum.replace(&lost, &left)
 	}
 	if !same {
 		sum = k.read(&u, now)
@@ -190,209 +200,4 @@ func (k *sequence) key(in *Input) (key []byte, ok bool) {
 		return nil, true
 	}
 	return in.Value.Str, in.Value.Kind == event.String && len(in.Value.Str) <= MaxSequenceKey
-}
-
-// summary is what is shown at an instant, over all keys.
-type summary struct {
-	count          int64
-	lastAt         int64 // of the latest completion; -1: none
-	complete, open int64 // keys of which it is true
-	next           int64 // when it changes by itself
-}
-
-// store writes the fixed part: 32 bytes, all zero when nothing was seen.
-//
-//	uint64 late(the newest occurrence), uint64 late(when what is shown then changes by itself) or all ones,
-//	uint64 completions<<32 | complete keys<<16 | open keys, uint64 late(the latest completion) or 0
-func (s *summary) store(fixed []byte, newest int64) {
-	put(fixed, lateKey(newest))
-	put(fixed[8:], ^uint64(0))
-	if s.next != never {
-		put(fixed[8:], lateKey(s.next))
-	}
-	put(fixed[16:], uint64(s.count)<<32|uint64(s.complete)<<16|uint64(s.open))
-	put(fixed[24:], 0)
-	if s.lastAt >= 0 {
-		put(fixed[24:], lateKey(s.lastAt))
-	}
-}
-
-// stored is the fixed part.
-func stored(fixed []byte) summary {
-	v := get(fixed[16:])
-	s := summary{count: int64(v >> 32), complete: int64(v >> 16 & 0xffff), open: int64(v & 0xffff), lastAt: -1, next: never}
-	if next := get(fixed[8:]); next != ^uint64(0) {
-		s.next = lateTime(next)
-	}
-	if at := get(fixed[24:]); at != 0 {
-		s.lastAt = lateTime(at)
-	}
-	return s
-}
-
-// runOf is how a key stands at the newest occurrence, given by its late key.
-func (k *sequence) runOf(t *table, key []byte, newest uint64) (r run) {
-	r.lastAt, r.next = -1, never
-	if i, _ := t.cell(key, 0); newest != 0 && i < t.n && bytes.Equal(t.str(i), key) {
-		var at [MaxStages]reach
-		k.run(t, i, lateTime(newest), &at, &r)
-	}
-	return r
-}
-
-// replace takes what one key did out and puts what it does now in. It reports false where that cannot be told without the others.
-func (s *summary) replace(before, after *run) bool {
-	if after.lastAt < before.lastAt && before.lastAt == s.lastAt || after.next > before.next && before.next == s.next {
-		return false
-	}
-	s.count += after.count - before.count
-	s.lastAt = max(s.lastAt, after.lastAt)
-	s.complete += after.keys(after.complete) - before.keys(before.complete)
-	s.open += after.keys(after.open) - before.keys(before.open)
-	s.next = min(s.next, after.next)
-	return true
-}
-
-// keys is how many keys that is: one or none.
-func (*run) keys(is bool) int64 {
-	if is {
-		return 1
-	}
-	return 0
-}
-
-// shownAt is what is shown at an instant: what the fixed part says as long as that is good, else computed.
-func (k *sequence) shownAt(fixed, seg []byte, now int64) (s summary, seen bool) {
-	newest := get(fixed)
-	if newest == 0 {
-		return summary{next: never, lastAt: -1}, false
-	}
-	if s = stored(fixed); now >= lateTime(newest) && now < s.next {
-		return s, true
-	}
-	t := k.open(seg)
-	return k.read(&t, now), true
-}
-
-// read goes through all keys.
-func (k *sequence) read(t *table, now int64) summary {
-	all := summary{lastAt: -1, next: never}
-	var at [MaxStages]reach // once: clearing it costs as much as a key
-	var one run
-	for i := 0; i < t.n; {
-		i = k.run(t, i, now, &at, &one)
-		all.count += one.count
-		all.lastAt = max(all.lastAt, one.lastAt)
-		all.complete += one.keys(one.complete)
-		all.open += one.keys(one.open)
-		all.next = min(all.next, one.next)
-	}
-	return all
-}
-
-func (k *sequence) Num(fixed, seg []byte, now int64) (float64, bool) {
-	s, seen := k.shownAt(fixed, seg, now)
-	switch k.show {
-	case "count":
-		return float64(s.count), seen
-	case "last_at":
-		return float64(s.lastAt), s.lastAt >= 0
-	}
-	return 0, false
-}
-
-func (k *sequence) Truth(fixed, seg []byte, now int64) (v, ok bool) {
-	s, seen := k.shownAt(fixed, seg, now)
-	switch k.show {
-	case "complete":
-		return s.complete > 0, seen
-	case "open":
-		return s.open > 0, seen
-	}
-	return false, false
-}
-
-func (*sequence) Str(fixed, seg []byte, now int64) ([]byte, bool) { return nil, false }
-
-func (k *sequence) NextChange(fixed, seg []byte, now int64) int64 {
-	s, _ := k.shownAt(fixed, seg, now)
-	return s.next
-}
-
-func (k *sequence) Elements(fixed, seg []byte, now int64) Elements {
-	if k.Type() != Set {
-		return Elements{}
-	}
-	return Elements{t: k.open(seg), kind: Set, sequence: k, now: now}
-}
-
-// nextKey goes to the next key that is complete, or open.
-func (k *sequence) nextKey(e *Elements) bool {
-	var at [MaxStages]reach
-	var one run
-	for e.i < e.t.n {
-		first := e.i
-		e.i = k.run(&e.t, first, e.now, &at, &one)
-		if k.shows(&one) {
-			e.Value = e.t.str(first)
-			e.Time = max(one.lastAt, 0)
-			return true
-		}
-	}
-	return false
-}
-
-func (k *sequence) shows(r *run) bool {
-	return k.show == "complete_keys" && r.complete || k.show == "open_keys" && r.open
-}
-
-func (k *sequence) Len(fixed, seg []byte, now int64) (n int) {
-	for e := k.Elements(fixed, seg, now); e.Next(); {
-		n++
-	}
-	return n
-}
-
-func (k *sequence) Find(fixed, seg, key []byte, now int64) (float64, bool) {
-	for e := k.Elements(fixed, seg, now); e.Next(); {
-		if bytes.Equal(e.Value, key) {
-			return 1, true
-		}
-	}
-	return 0, false
-}
-
-func (k *sequence) AppendJSON(dst, fixed, seg []byte, now int64) []byte {
-	switch k.Type() {
-	case Number:
-		return appendNum(dst, k, fixed, seg, now)
-	case Time:
-		ms, ok := k.Num(fixed, seg, now)
-		if !ok {
-			return appendNull(dst)
-		}
-		return appendTimeString(dst, int64(ms))
-	case Bool:
-		v, ok := k.Truth(fixed, seg, now)
-		if !ok {
-			return appendNull(dst)
-		}
-		return appendBool(dst, v)
-	}
-	if t := k.open(seg); t.n == 0 {
-		return appendNull(dst)
-	}
-	dst = append(dst, '[')
-	for e := k.Elements(fixed, seg, now); e.Next(); {
-		if dst[len(dst)-1] != '[' {
-			dst = append(dst, ',')
-		}
-		dst = AppendQuoted(dst, e.Value)
-	}
-	return append(dst, ']')
-}
-
-func (k *sequence) truncated(fixed, seg []byte, now int64) bool {
-	t := k.open(seg)
-	return t.n >= k.limit
 }

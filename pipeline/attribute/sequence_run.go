@@ -17,49 +17,76 @@ type run struct {
 // reach is the latest way to have come to a stage: the time of its occurrence and of its first stage's. time -1: none.
 type reach struct{ time, start int64 }
 
-// run goes through the occurrences of the key of row i, up to now, and returns the row behind them. at is scratch space.
-func (k *sequence) run(t *table, i int, now int64, at *[MaxStages]reach, out *run) int {
-	stages := k.stages
-	reset(at[:len(stages)])
-	*out = run{lastAt: -1, next: never}
-	deadline := int64(never) // when the negated last step has passed
-	key := t.str(i)
-	for first := i; i < t.n && (i == first || bytes.Equal(t.str(i), key)); i++ {
-		row := t.row(i)
-		ms := get48(row)
-		if ms > now { // ahead of the clock
-			out.next = min(out.next, ms)
+// matcher takes the occurrences of one key in the order of their times.
+type matcher struct {
+	at       [MaxStages]reach
+	deadline int64 // when the negated last step has passed; never when nothing waits for it
+	out      run
+}
+
+func (k *sequence) begin(m *matcher) {
+	reset(m.at[:len(k.stages)])
+	m.deadline = never
+	m.out = run{lastAt: -1, next: never}
+}
+
+// feed takes one occurrence.
+func (k *sequence) feed(m *matcher, ms int64, mask uint64) {
+	k.pass(m, ms)
+	kills := mask&k.kills != 0
+	if kills {
+		k.kill(m.at[:], mask, &m.deadline, &m.out)
+	}
+	for s := len(k.stages) - 1; s >= 0; s-- {
+		if mask&k.stages[s].bit == 0 || !k.step(m.at[:], s, ms) || s < len(k.stages)-1 {
 			continue
 		}
-		if deadline <= ms {
-			out.finish(deadline)
-			deadline = never
-			reset(at[:len(stages)])
+		if k.last == 0 {
+			m.out.finish(ms)
+			reset(m.at[:len(k.stages)])
+			break
+		} else if m.deadline == never {
+			m.deadline = ms + k.lastWithin
 		}
-		mask := maskOf(row)
-		k.kill(at[:], mask, &deadline, out)
-		done := false
-		for s := len(stages) - 1; s >= 0 && !done; s-- {
-			if mask&stages[s].bit == 0 || !k.step(at[:], s, ms) || s < len(stages)-1 {
-				continue
-			}
-			if k.last == 0 {
-				out.finish(ms)
-				reset(at[:len(stages)])
-				done = true
-			} else if deadline == never {
-				deadline = ms + k.lastWithin
-			}
+	}
+	if kills {
+		k.kill(m.at[:], mask, &m.deadline, &m.out)
+	}
+}
+
+// pass lets time go on to an instant: a negated last step may be over.
+func (k *sequence) pass(m *matcher, now int64) {
+	if m.deadline <= now {
+		m.out.finish(m.deadline)
+		m.deadline = never
+		reset(m.at[:len(k.stages)])
+	}
+}
+
+// shown is how the key stands at an instant; more may be fed afterwards.
+func (k *sequence) shown(m *matcher, now int64) run {
+	k.pass(m, now)
+	out := m.out
+	k.outlook(m.at[:len(k.stages)], m.deadline, now, &out)
+	return out
+}
+
+// run goes through the occurrences of the key of row i, up to now, and returns the row behind them.
+func (k *sequence) run(t *table, i int, now int64, m *matcher) (out run, behind int) {
+	k.begin(m)
+	key := t.str(i)
+	ahead := int64(never)
+	for first := i; i < t.n && (!k.keyed || i == first || bytes.Equal(t.str(i), key)); i++ {
+		row := t.row(i)
+		if ms := get48(row); ms <= now {
+			k.feed(m, ms, maskOf(row))
+		} else { // ahead of the clock
+			ahead = min(ahead, ms)
 		}
-		k.kill(at[:], mask, &deadline, out)
 	}
-	if deadline <= now {
-		out.finish(deadline)
-		deadline = never
-		reset(at[:len(stages)])
-	}
-	k.outlook(at[:len(stages)], deadline, now, out)
-	return i
+	out = k.shown(m, now)
+	out.next = min(out.next, ahead)
+	return out, i
 }
 
 func (r *run) finish(at int64) {

@@ -54,6 +54,10 @@ func newSequence(s *SequenceSpec, limit int) (*sequence, error) {
 			return nil, fmt.Errorf("step %d %w", i+1, err)
 		}
 	}
+	k.kills = k.until | k.last
+	for _, s := range k.stages {
+		k.kills |= s.not
+	}
 	switch n := len(k.stages); {
 	case n > MaxStages:
 		return nil, fmt.Errorf("its steps are %d with their times; at most %d", n, MaxStages)

@@ -85,6 +85,18 @@ func BenchmarkSession(b *testing.B) {
 	}
 }
 
+// BenchmarkFunnel is what most people have of a sequence: a few occurrences; a cart that is left, without a key, and a funnel of three steps.
+func BenchmarkFunnel(b *testing.B) {
+	for name, spec := range map[string]SequenceSpec{"cart": {Steps: []StepSpec{{}, {Not: true, Within: hour}}}, "funnel": {Steps: []StepSpec{{}, {Within: hour}, {Within: dayMs}}, Until: true}} {
+		k := mustNew(b, Spec{Kind: "sequence", Sequence: &spec})
+		ins := make([]Input, 8)
+		for i := range ins {
+			ins[i] = Input{By: 1, Time: noon + int64(i)*20*minute, Step: uint8(i % len(spec.Steps))}
+		}
+		b.Run("steps="+name, func(b *testing.B) { benchInputs(b, k, ins) })
+	}
+}
+
 // BenchmarkSequence: somebody visits the shop once a day, puts five products into the cart within ten minutes, and every
 // second time orders two of them; the latest occurrences are kept.
 func BenchmarkSequence(b *testing.B) {
