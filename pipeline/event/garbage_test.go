@@ -259,6 +259,9 @@ func TestSeededHashIsXXHash64(t *testing.T) {
 				t.Fatalf("%d bytes, seed %#x: %#x, want %#x", n, seed, got, x.Sum64())
 			}
 		}
+		if got, want := hashID(b[:n]), [2]uint64{seededHash(0, b[:n]), seededHash(secondSeed, b[:n])}; got != want {
+			t.Fatalf("the id of %d bytes: %#x, want %#x", n, got, want)
+		}
 	}
 }
 

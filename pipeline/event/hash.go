@@ -11,7 +11,12 @@ const secondSeed = 0x9e3779b97f4a7c15
 
 // hashID is xxhash64 with seed 0 and with secondSeed. It is never zero, which stands for no id.
 func hashID(id []byte) [2]uint64 {
-	h := [2]uint64{xxhash.Sum64(id), seededHash(secondSeed, id)}
+	var h [2]uint64
+	if len(id) < 32 {
+		h = shortHashes(id)
+	} else {
+		h = [2]uint64{xxhash.Sum64(id), seededHash(secondSeed, id)}
+	}
 	if h == [2]uint64{} {
 		h[1] = 1
 	}
@@ -56,6 +61,30 @@ func seededHash(seed uint64, b []byte) uint64 {
 	for _, c := range b {
 		h = bits.RotateLeft64(h^uint64(c)*prime5, 11) * prime1
 	}
+	return avalanche(h)
+}
+
+// shortHashes is xxhash64 of fewer than 32 bytes with seed 0 and with secondSeed: what is done to the input is the same for both.
+func shortHashes(b []byte) [2]uint64 {
+	x := prime5 + uint64(len(b))
+	y := x + secondSeed
+	for ; len(b) >= 8; b = b[8:] {
+		k := lane(0, le64(b))
+		x, y = bits.RotateLeft64(x^k, 27)*prime1+prime4, bits.RotateLeft64(y^k, 27)*prime1+prime4
+	}
+	if len(b) >= 4 {
+		k := uint64(le32(b)) * prime1
+		x, y = bits.RotateLeft64(x^k, 23)*prime2+prime3, bits.RotateLeft64(y^k, 23)*prime2+prime3
+		b = b[4:]
+	}
+	for _, c := range b {
+		k := uint64(c) * prime5
+		x, y = bits.RotateLeft64(x^k, 11)*prime1, bits.RotateLeft64(y^k, 11)*prime1
+	}
+	return [2]uint64{avalanche(x), avalanche(y)}
+}
+
+func avalanche(h uint64) uint64 {
 	h = (h ^ h>>33) * prime2
 	h = (h ^ h>>29) * prime3
 	return h ^ h>>32

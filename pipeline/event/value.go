@@ -215,16 +215,21 @@ func (d *Decoder) setBool(v *Value, t *token, e *Event) problem {
 
 // text is the text of a string with its escapes resolved, or the literal of a number or bool.
 func (d *Decoder) text(t *token, e *Event) ([]byte, problem) {
+	if t.flags == 0 && len(t.text) <= d.limits.StringBytes {
+		return t.text, fine
+	}
+	return d.unusualText(t, e)
+}
+
+func (d *Decoder) unusualText(t *token, e *Event) ([]byte, problem) {
 	text := t.text
-	if t.flags != 0 {
-		if t.flags&hasHigh != 0 && !utf8.Valid(text) {
-			return nil, badUTF8
-		}
-		if t.flags&hasEscape != 0 {
-			begin := len(e.scratch)
-			e.scratch = unescape(e.scratch, text)
-			text = e.scratch[begin:len(e.scratch):len(e.scratch)]
-		}
+	if t.flags&hasHigh != 0 && !utf8.Valid(text) {
+		return nil, badUTF8
+	}
+	if t.flags&hasEscape != 0 {
+		begin := len(e.scratch)
+		e.scratch = unescape(e.scratch, text)
+		text = e.scratch[begin:len(e.scratch):len(e.scratch)]
 	}
 	if len(text) > d.limits.StringBytes {
 		return nil, tooLong

@@ -5,7 +5,7 @@
 //	Outlets      publish the shards' outboxes, each batch and its position in one transaction
 //	Producer     writes records: the HTTP intake, replays, load
 //	Tail         reads a topic without a group, for people and streams
-//	Broker       is a broker in this process, for development and tests
+//	Broker       is a broker in this process, for development and tests; clients with its Settings reach it without the network
 //
 // It is not a stage: it decides nothing about what a record means, and holds no state that outlives the process but the
 // embedded broker's data directory. It logs, through the logger in Settings, only what an operator should know: brokers that come and go,
