@@ -34,11 +34,11 @@ func storyMessage(t *testing.T, line string, serial int) httpapi.Message {
 		part[i] = strings.TrimSpace(part[i])
 	}
 	m := map[string]any{"type": "track", "event": part[2], "timestamp": part[0], "messageId": fmt.Sprint("m", serial), "properties": json.RawMessage(part[3])}
-	if part[2] == "identify" || part[2] == "page" {
+	if part[2] == "identify" || part[2] == "page" || part[2] == "group" {
 		m["type"] = part[2]
 		delete(m, "event")
 	}
-	if part[2] == "identify" {
+	if part[2] == "identify" || part[2] == "group" {
 		m["traits"] = json.RawMessage(part[3])
 		delete(m, "properties")
 	}
@@ -53,6 +53,8 @@ func storyMessage(t *testing.T, line string, serial int) httpapi.Message {
 			m["userId"] = value
 		case "anonymous_id":
 			m["anonymousId"] = value
+		case "account":
+			m["groupId"] = value
 		case "phone":
 			context["traits"] = map[string]any{"phone": value}
 		default:

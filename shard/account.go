@@ -91,9 +91,9 @@ func (s *Shard) wakeAccounts() {
 	if s.accounts == nil {
 		return
 	}
+	s.apply.drain() // each at its instant: the clock of accounts stands where it was
 	s.accounts.now = s.now
 	s.accounts.wake()
-	s.apply.drain()
 }
 
 // account handles a message to an account. One of before the cookbook, if that has no accounts any more, is nobody's.
@@ -147,9 +147,9 @@ func (a *applier) openAccount(name []byte, at int64) profile.Ref {
 func (a *applier) hear(name []byte, at int64, src []byte, from int) error {
 	in, p := a.s, a.s.program
 	ref := a.openAccount(name, at)
-	now := in.now
+	now := max(in.now, min(at, in.people.now))
 	if in.byEvents {
-		now = max(now, at, in.table.Record(ref).Last())
+		now = max(at, in.table.Record(ref).Last())
 	}
 	ref = a.catchUp(ref, now)
 	a.ref, a.rec = ref, in.table.Edit(ref)

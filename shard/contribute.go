@@ -62,6 +62,9 @@ func (a *applier) contribute(at int64) {
 	if bytes.Equal(before, t.now) {
 		return
 	}
+	if a.s.byEvents { // the account lives by what its people have lived to
+		at = max(at, a.env.Now)
+	}
 	t.before = append(t.before[:0], before...)
 	who := key{a.rec.Namespace(), a.rec.Hash(), a.rec.Key()}
 	gone, was := readTold(t.before)

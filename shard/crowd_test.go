@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"dashi/pipeline/identity"
 	"dashi/pipeline/recipe"
@@ -224,5 +226,32 @@ func TestAccountTravels(t *testing.T) {
 		if r.Read(bytes[:i], &w) == nil {
 			t.Errorf("%d of %d bytes are enough", i, len(bytes))
 		}
+	}
+}
+
+// Accounts live by the times of events when people do, although the cookbook was there before the clock was set.
+func TestAccountClock(t *testing.T) {
+	s := newShard(t, testSettings(), readInline("clock.yml", `
+recipe: clock
+attributes:
+  works_at: {kind: set, add: {on: group, value: groupId}}
+  seen: {kind: last_at, on: "*"}
+accounts:
+  member_of: works_at
+  attributes: {seen: {kind: derived, value: people.max(seen)}}
+  audiences: {quiet: 'now - seen > duration("30d")'}
+`))
+	mustAccept(t, s.Apply(AppendClock(nil, 5, true, 0)))
+	at := time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
+	f := newFeeder(t, s.Program(), [][]byte{[]byte(`{"type":"group","userId":"ada","groupId":"acme","timestamp":"2026-03-01T09:00:00Z"}`)})
+	mustAccept(t, s.Apply(f.batch(-1, 0, 7)))
+	mustAccept(t, s.Apply(AppendClock(nil, 9, true, at.AddDate(0, 2, 0).UnixMilli())))
+	var left []string
+	s.Outbox(0, func(_ uint64, _, payload []byte) bool {
+		left = append(left, string(payload))
+		return true
+	})
+	if len(left) != 1 || !strings.Contains(left[0], `"profile":"account:acme"`) || !strings.Contains(left[0], `"at":"2026-03-31T09:00:00.001Z"`) {
+		t.Errorf("what left is %q", left)
 	}
 }

@@ -234,6 +234,10 @@ func (s *Shard) applyClock(body []byte, r *Result) {
 			s.now, s.latest = minNow, minNow
 		}
 		s.timers, s.expiries = timer.At(s.now), timer.At(s.now)
+		if in := s.accounts; in != nil {
+			in.byEvents, in.now = s.byEvents, s.now
+			in.timers, in.expiries = timer.At(s.now), timer.At(s.now)
+		}
 		s.levelsAt = minNow
 	}
 	s.now = max(s.now, min(to, maxNow))

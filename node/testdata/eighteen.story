@@ -67,14 +67,25 @@ again
 2026-01-03T09:00:00Z | user_id:15 | Segment Consent Preference Updated | {"source":"account"} | {"email":false}
 2026-01-01T09:00:00Z | user_id:16 | identify | {"email":"16@acme.example"} | {"email":true}
 2026-01-01T09:00:00Z | user_id:16 | Trial Started | {} |
+2026-01-01T09:00:00Z | user_id:16,account:acme | group | {"name":"Acme"} |
 2026-01-01T09:00:00Z | user_id:16 | Signed In | {} |
 2026-01-01T09:00:00Z | user_id:17 | Subscription Started | {"status":"customer"} | {"email":true}
 2026-01-09T09:00:00Z | user_id:17 | Signed In | {} |
 2026-01-09T10:00:00Z | user_id:17 | Project Created | {} |
 2026-01-09T11:00:00Z | user_id:17 | Invite Sent | {} |
+2026-01-01T09:00:00Z | user_id:17,account:initech | group | {"name":"Initech"} |
+2026-01-01T09:00:00Z | user_id:17b,account:initech | group | {"name":"Initech"} |
+2026-01-10T09:00:00Z | user_id:17b | Signed In | {} |
+2026-01-10T10:00:00Z | user_id:17b | Project Created | {} |
+2026-01-10T11:00:00Z | user_id:17b | Invite Sent | {} |
 2026-01-01T09:00:00Z | user_id:18 | Order Completed | {"total":900,"products":[{"product_id":"P1"}]} | {"email":true}
 2026-01-02T09:00:00Z | user_id:18 | Content Viewed | {"topic":"reports"} |
 2026-01-03T09:00:00Z | user_id:18 | Content Viewed | {"topic":"reports"} |
+2026-01-01T09:00:00Z | user_id:18,account:umbrella | group | {"name":"Umbrella"} |
+2026-01-01T09:00:00Z | user_id:18b,account:umbrella | group | {"name":"Umbrella"} |
+2026-01-01T09:00:00Z | user_id:18b | Store Purchase | {"total":1,"products":[{"product_id":"P1"}]} |
+2026-01-04T09:00:00Z | user_id:18b | Content Viewed | {"topic":"reports"} |
+2026-01-05T09:00:00Z | user_id:18b | Content Viewed | {"topic":"reports"} |
 # Two identifiers turn out to be one person: each bought once, and the person bought twice.
 2026-01-01T09:00:00Z | user_id:merged | Order Completed | {"total":10} |
 2026-01-01T10:00:00Z | anonymous_id:merged | Store Purchase | {"total":20} |
