@@ -83,6 +83,21 @@ tests:
       - advance: 200d
       - expect: {audiences: {lapsed: true}}
 `)
+	// A late event: when it happened, and when it was heard of.
+	f(`
+tests:
+  an order of Monday that arrives on Wednesday:
+    - advance: 2d
+    - Order Completed: {total: 60}
+      at: -2d
+    - expect:
+        attributes: {last_order: 2026-01-01T09:00:00Z}
+        audiences: {rich: false}
+        activations: [{name: thanks, event_time: 2026-01-01T09:00:00Z, at: +2d}]
+    - Order Completed: {total: 60}
+      at: -1d
+    - expect: {audiences: {rich: {since: 2026-01-02T09:00:00Z}}}
+`)
 	f(`
 tests:
   a window empties, with what came late in its own bucket:
