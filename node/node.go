@@ -44,6 +44,7 @@ type Node struct {
 	turned    chan struct{} // has one token when a shard here has been held, given limits or switched
 	switchWay shard.Switch  // of the leader of the directory, with the limits that it gave out
 	limits    versionLimits
+	switchLag atomic.Pointer[string] // why a switch waits, as the leader of the directory knows; nil: it does not
 	host      *group.Host
 	members   []*member     // by shard
 	sooner    chan struct{} // see member
@@ -471,6 +472,9 @@ func (n *Node) holdBack() string {
 	}
 	var bytes int64
 	for _, m := range n.members {
+		if m.leaderless() && n.switching() {
+			return "a cookbook is coming into force"
+		}
 		if m.leaderless() {
 			return fmt.Sprintf("shard %d has no leader that takes events", m.id)
 		}

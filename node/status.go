@@ -198,6 +198,9 @@ func (n *Node) Status(hashes bool) *Status {
 			break
 		}
 	}
+	if text := n.switchLag.Load(); text != nil {
+		st.Trouble = append(st.Trouble, *text)
+	}
 	st.Ready = n.Ready() == nil
 	var mem runtime.MemStats
 	runtime.ReadMemStats(&mem)

@@ -30,7 +30,6 @@ const switchAsk = 5 * time.Second
 func (n *Node) tendCookbook(ctx context.Context) {
 	tick := time.NewTicker(governInterval)
 	defer tick.Stop()
-	var said string
 	for {
 		changed := n.directory.Changed()
 		for ctx.Err() == nil {
@@ -38,18 +37,28 @@ func (n *Node) tendCookbook(ctx context.Context) {
 			if s := n.directory.State(); !leads || s.Cookbook() == nil || s.Cookbook().Version == s.Switched {
 				break
 			}
-			if err := n.switchStep(ctx); err != nil && ctx.Err() == nil && err.Error() != said {
-				said = err.Error()
-				n.log.Warn("the switch of the cookbook waits", "error", err)
-			}
+			n.noteSwitch(n.switchStep(ctx))
 			pause(ctx, switchPause)
 		}
+		n.switchLag.Store(nil)
 		select {
 		case <-ctx.Done():
 			return
 		case <-changed:
 		case <-tick.C:
 		}
+	}
+}
+
+// noteSwitch keeps what a switch waits for, for the status, and says it once.
+func (n *Node) noteSwitch(err error) {
+	if err == nil || n.running.Err() != nil {
+		n.switchLag.Store(nil)
+		return
+	}
+	text := "a cookbook does not come into force: " + err.Error()
+	if was := n.switchLag.Swap(&text); was == nil || *was != text {
+		n.log.Warn("the switch of the cookbook waits", "error", err)
 	}
 }
 
