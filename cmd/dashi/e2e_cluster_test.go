@@ -221,10 +221,16 @@ func TestClusterRetail(t *testing.T) {
 	one.interrupt()
 
 	f := newFleet(t, 3, recipes)
-	replay := launch(t, f.nodes[0].env, replayArgs(path, rows, "--rate", "10000")...)
+	rate := "10000"
+	if whole {
+		rate = "3000"
+	}
+	replay := launch(t, f.nodes[0].env, replayArgs(path, rows, "--rate", rate)...)
 	kills := 0
+	every := time.NewTicker(5 * time.Second)
+	defer every.Stop()
 	for ; whole && replay.running(); kills++ {
-		<-time.After(5 * time.Second) // as the test says
+		<-every.C
 		victim := f.nodes[1+kills%2]
 		victim.kill()
 		victim.start()
