@@ -10,8 +10,8 @@ import (
 	"dashi/shard"
 )
 
-// unlinkWait is how long Unlink waits for the shards to have told each other; what is logged takes effect in any case.
-const unlinkWait = 2 * time.Second
+// deliveryWait is how long Unlink and Erase wait for the shards to have told each other; what is logged takes effect in any case.
+const deliveryWait = 2 * time.Second
 
 // Unlink says that two identifiers are never one person.
 func (n *Node) Unlink(ctx context.Context, a, b string) error {
@@ -34,7 +34,33 @@ func (n *Node) Unlink(ctx context.Context, a, b string) error {
 	if r.Outcome != shard.Accepted {
 		return fmt.Errorf("shard %d: %s %s", m.id, r.Outcome, r.Detail)
 	}
-	end := time.Now().Add(unlinkWait)
+	return n.delivered(ctx)
+}
+
+// Erase takes a person out.
+func (n *Node) Erase(ctx context.Context, id string) (at time.Time, err error) {
+	ns, value, err := n.normal(id)
+	if err != nil {
+		return at, err
+	}
+	m := n.members[n.home(identity.Hash(ns, value))]
+	var now int64
+	r, err := m.patient(ctx, func() []byte {
+		now = n.now()
+		return shard.AppendErase(nil, now, ns, value)
+	})
+	if err != nil {
+		return at, err
+	}
+	if r.Outcome != shard.Accepted {
+		return at, fmt.Errorf("shard %d: %s %s", m.id, r.Outcome, r.Detail)
+	}
+	return time.UnixMilli(now).UTC(), n.delivered(ctx)
+}
+
+// delivered waits for the shards to have told each other, for a while.
+func (n *Node) delivered(ctx context.Context) error {
+	end := time.Now().Add(deliveryWait)
 	return n.settled(func(done func() bool, _ string) error {
 		for !done() && time.Now().Before(end) && ctx.Err() == nil {
 			time.Sleep(time.Millisecond)

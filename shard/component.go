@@ -14,6 +14,7 @@ import (
 type component struct {
 	idents []ident
 	facts  identity.Facts // Members run parallel to idents
+	lost   []tombstone    // identifiers that were erased from it, by hash: what is still on its way to them comes here
 	hashed bool           // whether the hashes of idents are filled in
 	buf    []byte         // where values lie that came from a record
 	text   []byte         // and those that it has packed
@@ -37,7 +38,7 @@ const (
 
 // clear makes it a component of nothing.
 func (c *component) clear() {
-	c.idents, c.facts.Links, c.facts.Members, c.hashed = c.idents[:0], c.facts.Links[:0], c.facts.Members[:0], true
+	c.idents, c.facts.Links, c.facts.Members, c.lost, c.hashed = c.idents[:0], c.facts.Links[:0], c.facts.Members[:0], c.lost[:0], true
 }
 
 // index is the place of an identifier, -1 when it is not in the component.
@@ -128,6 +129,9 @@ func (c *component) unite(o *component, compare func(a, b key) int) {
 	for _, l := range o.facts.Links {
 		l.A, l.B = theirs[l.A], theirs[l.B]
 		c.add(l)
+	}
+	for _, t := range o.lost {
+		c.lose(t)
 	}
 }
 

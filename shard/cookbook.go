@@ -78,6 +78,7 @@ func (s *Shard) derive(p *recipe.Program) *program {
 	d.paced = map[uint64]int{}
 	d.merged = activation.NewSubject("merged", "", activation.Merged)
 	d.unmerged = activation.NewSubject("unmerged", "", activation.Unmerged)
+	d.erased = activation.NewSubject("erased", "", activation.Erased)
 	d.onEnter, d.onExit = make([][]int, len(p.Audiences)), make([][]int, len(p.Audiences))
 	d.onChange, d.onEvent = make([][]int, len(p.Rules)), make([][]int, len(p.Rules))
 	for _, ns := range p.Schema.Namespaces {

@@ -21,6 +21,7 @@ const (
 	kindUnlink   = 8
 	kindHold     = 9
 	kindLevels   = 10
+	kindErase    = 11
 )
 
 const (

@@ -23,12 +23,13 @@ const (
 	unknown   whereabouts = iota
 	here                  // in a component of this shard
 	elsewhere             // where a pointer leads
+	between               // a pointer leads to somebody who was erased: where that one's component is, is on its way here
 )
 
 // place finds the root of k's component: its record if that is here, or what the pointer says. The root is good until the next write; it may lie
 // in text.
 func (s *Shard) place(k key, text *[]byte) (root key, ref profile.Ref, w whereabouts) {
-	for {
+	for w = unknown; ; w = between {
 		if ref, found := s.table.Find(k.hash, k.ns, k.value); found {
 			rec := s.table.Record(ref)
 			root, part := s.rootOf(rec.Segment(s.program.links))
@@ -40,7 +41,7 @@ func (s *Shard) place(k key, text *[]byte) (root key, ref profile.Ref, w whereab
 		}
 		root, found := s.pointers.find(k, text)
 		if !found {
-			return key{}, 0, unknown
+			return key{}, 0, w
 		}
 		if s.home(root) != s.settings.Self {
 			return root, 0, elsewhere
@@ -71,6 +72,7 @@ func (a *applier) load(ref profile.Ref) {
 		c.idents = append(c.idents, ident{
 			key: key{rec.Namespace(), rec.Hash(), c.buf}, first: rec.First(), last: rec.Last(), state: true,
 		})
+		a.recallErasure(rec.Hash())
 		return
 	}
 	c.buf = append(append(c.buf[:0], segment...), rec.Key()...)
@@ -123,6 +125,9 @@ func (a *applier) store() {
 func (a *applier) deliver(e *event.Event) {
 	s, p := a.s, a.s.program
 	k := a.keyOf(e, 0)
+	if s.refuses(k, e.Time) {
+		return
+	}
 	ref, found := s.table.Find(k.hash, k.ns, k.value)
 	switch {
 	case found && len(s.table.Record(ref).Segment(p.links)) > 0:
@@ -194,6 +199,10 @@ func (a *applier) deliverLinked(e *event.Event, k key) {
 		s.counters.Forwarded++
 		return
 	}
+	if where == between {
+		a.park(event.AppendPacked(s.appendForward(a.out[:0], k), e))
+		return
+	}
 	a.load(ref)
 	a.deliverAt(e, k)
 }
@@ -203,7 +212,10 @@ func (a *applier) deliverAt(e *event.Event, k key) {
 	s, c := a.s, &a.comp
 	i := c.index(k)
 	if i < 0 {
-		a.park(event.AppendPacked(s.appendForward(a.out[:0], c.idents[0].key), e))
+		a.lost(e, k)
+		return
+	}
+	if a.late(i, e.Time) {
 		return
 	}
 	dirty := c.idents[i].seen(e.Time, e.Time)
@@ -221,6 +233,9 @@ func (a *applier) deliverAt(e *event.Event, k key) {
 			a.ask(c.idents[i].key, e, j+1)
 			continue
 		}
+		if a.late(w, e.Time) {
+			continue
+		}
 		dirty = c.idents[w].seen(e.Time, e.Time) || dirty
 		l := identity.Link{A: min(i, w), B: max(i, w), First: e.Time, Last: e.Time, ID: messageID(e)}
 		_, known := c.link(l.A, l.B, false)
@@ -235,6 +250,26 @@ func (a *applier) deliverAt(e *event.Event, k key) {
 	if dirty || settle || a.entered {
 		a.store()
 	}
+}
+
+// lost is what becomes of an event whose strongest identifier is not in the component that it was sent to: it was erased, or is on its way.
+func (a *applier) lost(e *event.Event, k key) {
+	s := a.s
+	to := a.comp.idents[0].key
+	switch ever, after := a.missing(k, e.Time); {
+	case after:
+		s.counters.Buried++
+		return
+	case ever || a.astray(k):
+		to = k
+	}
+	out := event.AppendPacked(s.appendForward(a.out[:0], to), e)
+	if to.is(k) {
+		a.out = out
+		a.send(s.home(k), out)
+		return
+	}
+	a.park(out)
 }
 
 // park keeps a message about an identifier that is on its way to a component of this shard but not yet in it: a pointer that was
@@ -285,6 +320,17 @@ func (a *applier) message(m []byte, from int) {
 			}
 		case messageForward:
 			err = a.forwarded(to, rest)
+		case messageErase, messageErased:
+			var k key
+			var at int64
+			if k, at, err = s.readErase(rest); err != nil {
+				break
+			}
+			if kind == messageErase {
+				a.erase(to, k, at)
+			} else {
+				a.erasedElsewhere(k, at)
+			}
 		default:
 			err = errMessage
 		}
@@ -304,8 +350,20 @@ func (a *applier) forwarded(to key, packed []byte) error {
 	root, ref, where := s.place(to, &a.place)
 	switch where {
 	case unknown:
-		return errMessage
+		return a.unplaced(to)
+	case between:
+		a.park(append(s.appendForward(a.out[:0], to), packed...))
+		return nil
 	case elsewhere:
+		k := a.keyOf(&a.passed, 0)
+		ever, after := s.buried(k, a.passed.Time)
+		if after {
+			s.counters.Buried++
+			return nil
+		}
+		if ever && !to.is(k) {
+			root = k // which was here, and begins anew
+		}
 		a.out = append(s.appendForward(a.out[:0], root), packed...)
 		a.send(s.home(root), a.out)
 		s.counters.Forwarded++
@@ -316,24 +374,57 @@ func (a *applier) forwarded(to key, packed []byte) error {
 	return nil
 }
 
+// unplaced handles a.passed, which was passed on to an identifier that is nowhere: one that was erased meanwhile, or it has waited for that.
+func (a *applier) unplaced(to key) error {
+	s, e := a.s, &a.passed
+	k := a.keyOf(e, 0)
+	if ever, _ := s.buried(to, e.Time); !ever && !to.is(k) {
+		return errMessage
+	}
+	if s.home(k) == s.settings.Self {
+		a.deliver(e)
+		return nil
+	}
+	a.out = event.AppendPacked(s.appendForward(a.out[:0], k), e)
+	a.send(s.home(k), a.out)
+	return nil
+}
+
 // relink shortens a pointer. One to a smaller root is newer.
 func (a *applier) relink(k, root key) {
 	s := a.s
 	if have, found := s.pointers.find(k, &a.place); found && s.compare(root, have) < 0 {
 		s.pointers.set(k, root)
+		a.moved = a.moved || len(s.parked) > 0 // what is parked may have waited for this
 	}
 }
 
 // connect is what becomes of a Link, Merge or Unlink: the component of to shall be one with that of other.
 func (a *applier) connect(kind byte, to, other key, f *fact) {
-	s := a.s
+	s, end := a.s, f.end()
+	ever, after := s.buried(end, f.last)
+	if after {
+		s.counters.Buried++
+		return
+	}
 	root, ref, where := s.place(to, &a.place)
 	if where == elsewhere {
-		a.out = s.appendJoin(a.out[:0], kind, root, other, f)
-		a.send(s.home(root), a.out)
+		if ever && !to.is(end) {
+			a.sendOn(kind, end, other, f)
+		} else {
+			a.sendOn(kind, root, other, f)
+		}
+		return
+	}
+	if where == between {
+		a.park(s.appendJoin(a.out[:0], kind, to, other, f))
 		return
 	}
 	if where == unknown {
+		if ever, _ := s.buried(to, f.last); ever && !to.is(end) {
+			a.sendOn(kind, end, other, f)
+			return
+		}
 		if s.home(to) != s.settings.Self {
 			s.counters.Corrupt++
 			return
@@ -351,10 +442,18 @@ func (a *applier) connect(kind byte, to, other key, f *fact) {
 	}
 	c := &a.comp
 	if c.index(f.weak) < 0 && c.index(f.strong) < 0 {
+		switch ever, after := a.missing(end, f.last); {
+		case after:
+			s.counters.Buried++
+			return
+		case ever || a.astray(end):
+			a.sendOn(kind, end, other, f)
+			return
+		}
 		a.park(s.appendJoin(a.out[:0], kind, c.idents[0].key, other, f))
 		return
 	}
-	if w := c.index(f.weak); w >= 0 && !f.cut {
+	if w := c.index(f.weak); w >= 0 && !f.cut && !a.late(w, f.last) {
 		changed := c.idents[w].seen(f.first, f.last)
 		if c.idents[w].saturated {
 			s.counters.Saturated++
@@ -386,8 +485,15 @@ func (a *applier) connect(kind byte, to, other key, f *fact) {
 	if f.cut {
 		back = messageUnlink
 	}
-	a.out = s.appendJoin(a.out[:0], back, other, c.idents[0].key, f)
-	a.send(s.home(other), a.out)
+	turned := *f
+	turned.strongs = !f.strongs
+	a.sendOn(back, other, c.idents[0].key, &turned)
+}
+
+// sendOn sends a message about two identifiers on its way, or to where it begins anew.
+func (a *applier) sendOn(kind byte, to, other key, f *fact) {
+	a.out = a.s.appendJoin(a.out[:0], kind, to, other, f)
+	a.send(a.s.home(to), a.out)
 }
 
 // newcomer makes a.comp a component of one identifier that had no event of its own.
@@ -400,6 +506,7 @@ func (a *applier) newcomer(k key, f *fact) {
 		d.seen(f.first, f.last)
 	}
 	c.idents = append(c.idents, d)
+	a.recallErasure(k.hash)
 }
 
 // learn takes a fact between two identifiers of a.comp in, and says whether it is new.
@@ -414,7 +521,20 @@ func (a *applier) learn(f *fact) bool {
 		if w < 0 {
 			missing = f.weak
 		}
-		a.park(a.s.appendJoin(a.out[:0], kind, c.idents[0].key, missing, f))
+		if _, after := a.missing(missing, f.last); after {
+			a.s.counters.Buried++
+			return false
+		}
+		other := *f
+		other.strongs = t < 0 && w >= 0
+		if a.astray(missing) {
+			a.sendOn(kind, missing, c.idents[0].key, &other)
+			return false
+		}
+		a.park(a.s.appendJoin(a.out[:0], kind, c.idents[0].key, missing, &other))
+		return false
+	}
+	if a.late(w, f.last) || a.late(t, f.last) {
 		return false
 	}
 	if !f.cut {
@@ -447,21 +567,29 @@ func (s *Shard) applyUnlink(body []byte, r *Result) {
 // readPair reads two identifiers whose namespaces are names of the cookbook in force.
 func (s *Shard) readPair(src []byte) (a, b key, err error) {
 	for _, k := range []*key{&a, &b} {
-		var name, value []byte
-		if name, src, err = readBytes(src); err != nil {
+		if *k, src, err = s.readNamed(src); err != nil {
 			return a, b, err
 		}
-		if value, src, err = readBytes(src); err != nil {
-			return a, b, err
-		}
-		i := slices.Index(s.namespaces, string(name))
-		if i < 0 || len(value) == 0 || len(value) > maxIdentifier {
-			return a, b, errMessage
-		}
-		*k = s.key(uint8(i), value)
 	}
 	if len(src) > 0 || a.is(b) {
 		return a, b, errMessage
 	}
 	return a, b, nil
+}
+
+// readNamed reads one of them.
+func (s *Shard) readNamed(src []byte) (k key, rest []byte, err error) {
+	name, src, err := readBytes(src)
+	if err != nil {
+		return k, nil, err
+	}
+	value, src, err := readBytes(src)
+	if err != nil {
+		return k, nil, err
+	}
+	i := slices.Index(s.namespaces, string(name))
+	if i < 0 || len(value) == 0 || len(value) > maxIdentifier {
+		return k, nil, errMessage
+	}
+	return s.key(uint8(i), value), src, nil
 }

@@ -12,18 +12,23 @@ import (
 // A message is addressed to an identifier and begins at its home. Who has only a pointer for it passes the message on to where that
 // leads: always to a smaller identifier, so it arrives.
 const (
-	messageLink    = 1 // a fact: two identifiers were seen in one event. To the home of the weaker one
-	messageMerge   = 2 // the same fact on its way back: the component of the weaker one is rooted below the stronger one
-	messageAbsorb  = 3 // a component moves to that of a smaller root
-	messageRelink  = 4 // an identifier lies at that root now: the pointer is shortened
-	messageUnlink  = 5 // a fact: somebody said that two identifiers are never one person
-	messageForward = 6 // an event whose strongest identifier lies elsewhere
-	messagePeople  = 7 // what people contribute to an account
-	messageAccount = 8 // an event that an account counts
+	messageLink    = 1  // a fact: two identifiers were seen in one event. To the home of the weaker one
+	messageMerge   = 2  // the same fact on its way back: the component of the weaker one is rooted below the stronger one
+	messageAbsorb  = 3  // a component moves to that of a smaller root
+	messageRelink  = 4  // an identifier lies at that root now: the pointer is shortened
+	messageUnlink  = 5  // a fact: somebody said that two identifiers are never one person
+	messageForward = 6  // an event whose strongest identifier lies elsewhere
+	messagePeople  = 7  // what people contribute to an account
+	messageAccount = 8  // an event that an account counts
+	messageErase   = 9  // the person who has an identifier shall be erased
+	messageErased  = 10 // an identifier was erased where it lay: to its home
 )
 
 // factCut is the flag of a fact that keeps two apart.
 const factCut = 1 << 7
+
+// factStrongs is fact.strongs among its flags.
+const factStrongs = 1 << 6
 
 var errMessage = errors.New("message that says what cannot be")
 
@@ -31,8 +36,17 @@ var errMessage = errors.New("message that says what cannot be")
 type fact struct {
 	weak, strong key
 	cut          bool
+	strongs      bool // the message is for where the stronger one lies, else for the weaker one's place
 	first, last  int64
 	id           uint32 // see messageID
+}
+
+// end is the one of the two that the message with the fact is for.
+func (f *fact) end() key {
+	if f.strongs {
+		return f.strong
+	}
+	return f.weak
 }
 
 func (s *Shard) appendFact(dst []byte, f *fact) []byte {
@@ -40,6 +54,9 @@ func (s *Shard) appendFact(dst []byte, f *fact) []byte {
 	flags := byte(0)
 	if f.cut {
 		flags = factCut
+	}
+	if f.strongs {
+		flags |= factStrongs
 	}
 	dst = append(dst, flags)
 	dst = binary.AppendVarint(dst, f.first)
@@ -60,7 +77,7 @@ func (s *Shard) readFact(src []byte) (f fact, rest []byte, err error) {
 	if len(src) == 0 {
 		return f, nil, errShort
 	}
-	f.cut = src[0]&factCut != 0
+	f.cut, f.strongs = src[0]&factCut != 0, src[0]&factStrongs != 0
 	if f.first, src, err = varint(src[1:]); err != nil {
 		return f, nil, err
 	}

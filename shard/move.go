@@ -212,6 +212,10 @@ func (a *applier) absorb(to key, body []byte, from int) error {
 		a.send(s.home(root), a.out)
 		return nil
 	}
+	if where == between {
+		a.park(append(s.appendKey(append(a.out[:0], messageAbsorb), to), body...))
+		return nil
+	}
 	passed := body[0] != 0
 	c, o := &a.comp, &a.incoming
 	rest, err := o.read(body[1:], s.readNamespace, key{})

@@ -118,12 +118,19 @@ func (c *component) append(dst []byte, namespace func(dst []byte, ns uint8) []by
 		dst = c.appendIdent(dst, i, base, links[:mine], namespace)
 		links, base = links[mine:], c.idents[0].first
 	}
-	dst = binary.AppendUvarint(dst, uint64(len(links)))
+	cuts := uint64(len(links)) << 1
+	if len(c.lost) > 0 {
+		cuts |= 1
+	}
+	dst = binary.AppendUvarint(dst, cuts)
 	for k := range links { // the cuts
 		l := &links[k]
 		dst = binary.AppendUvarint(dst, uint64(l.A))
 		dst = binary.AppendUvarint(dst, uint64(l.B))
 		dst = appendWhen(dst, l, base)
+	}
+	if len(c.lost) > 0 {
+		dst = appendTombstones(dst, c.lost)
 	}
 	return dst
 }
@@ -219,10 +226,10 @@ func (c *component) read(src []byte, namespace readNumber, root key) (rest []byt
 		}
 		base = c.idents[0].first
 	}
-	if n, src, err = uvarint(src); err != nil || n > uint64(len(src)) {
+	if n, src, err = uvarint(src); err != nil || n>>1 > uint64(len(src)) {
 		return nil, errShort
 	}
-	for range n {
+	for range n >> 1 {
 		l := identity.Link{Cut: true}
 		if l.A, src, err = c.readIndex(src); err != nil {
 			return nil, err
@@ -237,7 +244,10 @@ func (c *component) read(src []byte, namespace readNumber, root key) (rest []byt
 			return nil, err
 		}
 	}
-	return src, nil
+	if n&1 != 0 {
+		c.lost, src, err = readTombstones(c.lost, src)
+	}
+	return src, err
 }
 
 // readIndex reads the index of an identifier that has been read.

@@ -20,6 +20,9 @@ type pointers struct {
 	used    int
 	bytes   int // of all entries
 	garbage int
+
+	removed  int // entries with an empty root
+	forgetAt int64
 }
 
 // pointerTable is open addressing with linear probing. Many small tables grow one after the other, by an eighth: neither do they all stand half
@@ -71,6 +74,9 @@ func (p *pointers) find(k key, text *[]byte) (root key, ok bool) {
 		return key{}, false
 	}
 	e := p.entry(t.at[i])
+	if len(e.root) == 0 {
+		return key{}, false
+	}
 	return p.s.key(e.rootNS, e.value(text)), true
 }
 
@@ -79,8 +85,8 @@ func (p *pointers) has(k key) bool {
 	if p.used == 0 {
 		return false
 	}
-	_, _, found := p.slot(k.ns, k.hash, checkOf(k))
-	return found
+	t, i, found := p.slot(k.ns, k.hash, checkOf(k))
+	return found && len(p.entry(t.at[i]).root) > 0
 }
 
 // value is the value of the root.
@@ -132,7 +138,7 @@ func (p *pointers) entry(at uint32) pointer {
 const narrowNamespaces = 15
 
 func readPointer(b []byte) (e pointer, err error) {
-	if len(b) < 13 {
+	if len(b) < 12 {
 		return e, errShort
 	}
 	rest := b[1:]
@@ -194,6 +200,9 @@ func (p *pointers) put(e *pointer) {
 			return
 		}
 		p.garbage += old.size
+		if len(old.root) == 0 {
+			p.removed--
+		}
 	} else {
 		if 8*(t.used+1) > 7*len(t.at) {
 			p.grow(t)
@@ -205,6 +214,30 @@ func (p *pointers) put(e *pointer) {
 	t.at[i], t.tags[i] = p.append(e), uint8(spread(e.hash)>>8)
 	if p.garbage > pointerChunk && 2*p.garbage > p.bytes {
 		p.compact()
+	}
+}
+
+// remove forgets where k is. Entries are never changed, so an empty root stands for none.
+func (p *pointers) remove(k key) { p.take(k.ns, k.hash, checkOf(k)) }
+
+func (p *pointers) take(ns uint8, hash uint64, check uint16) {
+	if p.used == 0 {
+		return
+	}
+	if t, i, found := p.slot(ns, hash, check); found && len(p.entry(t.at[i]).root) > 0 {
+		p.removed++
+		p.put(&pointer{ns: ns, hash: hash, check: check})
+	}
+}
+
+// forgetAfter is how long the root of a removed identifier may stay in its entry: to drop it costs a pass over all pointers.
+const forgetAfter = 60_000
+
+// forget drops what is left of identifiers that were removed.
+func (p *pointers) forget(now int64) {
+	if p.removed > 0 && now >= p.forgetAt {
+		p.compact()
+		p.forgetAt = now + forgetAfter
 	}
 }
 
@@ -228,18 +261,25 @@ func (p *pointers) grow(t *pointerTable) {
 func (p *pointers) each(fn func(e *pointer)) {
 	for k := range p.tables {
 		for _, at := range p.tables[k].at {
-			if at != 0 {
-				e := p.entry(at)
+			if at == 0 {
+				continue
+			}
+			if e := p.entry(at); len(e.root) > 0 {
 				fn(&e)
 			}
 		}
 	}
 }
 
-// compact drops what was replaced.
+// compact drops what was replaced and removed.
 func (p *pointers) compact() {
 	old := *p
 	p.chunks, p.bytes, p.garbage = nil, 0, 0
+	if old.removed > 0 {
+		p.tables, p.used, p.removed = [pointerTables]pointerTable{}, 0, 0
+		old.each(p.put)
+		return
+	}
 	for k := range p.tables {
 		for i, at := range p.tables[k].at {
 			if at != 0 {
@@ -264,7 +304,7 @@ func (p *pointers) held() int64 {
 
 // hash covers what it says, however it lies.
 func (p *pointers) hash() uint64 {
-	sum := uint64(p.used)
+	sum := uint64(p.used - p.removed)
 	var b []byte
 	p.each(func(e *pointer) {
 		b = binary.LittleEndian.AppendUint64(append(b[:0], e.ns, e.rootNS, e.how), e.hash)
@@ -298,11 +338,14 @@ func (p *pointers) restore(src []byte) (rest []byte, err error) {
 		}
 		for len(c) > 0 {
 			e, err := readPointer(c)
-			if err != nil || int(max(e.ns, e.rootNS)) >= len(p.s.namespaces) || e.how == packMask || e.how == packUUID && len(e.root) != 16 || len(e.root) == 0 {
+			if err != nil || int(max(e.ns, e.rootNS)) >= len(p.s.namespaces) || e.how == packMask || e.how == packUUID && len(e.root) != 16 {
 				return nil, errShort
 			}
+			if c = c[e.size:]; len(e.root) == 0 {
+				p.take(e.ns, e.hash, e.check)
+				continue
+			}
 			p.put(&e)
-			c = c[e.size:]
 		}
 	}
 	return src, nil

@@ -101,6 +101,8 @@ type Counters struct {
 	Saturated     uint64 // links passed over because the weaker identifier is junk
 	ComponentFull uint64 // links passed over because of MaxComponent
 	LinksOver     uint64 // identifiers of events that were not linked because of MaxLinks
+	Erased        uint64 // profiles that were erased
+	Buried        uint64 // events and links not taken in because they are older than an erasure
 
 	AccountEvents uint64 // events told to accounts
 	People        uint64 // times that an account was told something of a person
@@ -131,6 +133,7 @@ type Shard struct {
 	table      *profile.Table
 	fragments  *profile.Table // of identifiers that share their profile with others: see refold.go
 	pointers   pointers
+	erased     erasures
 	holders    int               // records of the table that are no profile: roots without an event
 	peers      []peer            // by number of the shard
 	peerBytes  int64             // that their outboxes hold
@@ -183,6 +186,7 @@ type program struct {
 	levels      []float64             // by Program.Levels: the thresholds in force, which are state
 	merged      *activation.Subject
 	unmerged    *activation.Subject
+	erased      *activation.Subject
 }
 
 // New makes an empty shard.
@@ -248,6 +252,7 @@ func (s *Shard) applyEntry(entry []byte, r *Result) {
 	case kindBatch:
 		s.applyBatch(body, r)
 	case kindTick:
+		s.pointers.forget(s.now)
 	case kindAck:
 		if len(body) != 8 {
 			r.refuse("acknowledgement of %d bytes", len(body))
@@ -268,6 +273,8 @@ func (s *Shard) applyEntry(entry []byte, r *Result) {
 		s.applyHold(body, r)
 	case kindLevels:
 		s.applyLevels(body, r)
+	case kindErase:
+		s.applyErase(body, r)
 	default:
 		r.refuse("entry of unknown kind %d", entry[0])
 	}

@@ -81,6 +81,7 @@ func (s *Shard) appendHead(dst []byte) []byte {
 	for _, c := range s.counters.all() {
 		dst = binary.LittleEndian.AppendUint64(dst, *c)
 	}
+	dst = s.erased.append(dst)
 	dst = binary.AppendUvarint(dst, uint64(len(s.namespaces)))
 	for _, ns := range s.namespaces {
 		dst = appendBytes(dst, []byte(ns))
@@ -100,7 +101,7 @@ func (c *Counters) all() []*uint64 {
 	for i := range c.Suppressed {
 		all = append(all, &c.Suppressed[i])
 	}
-	all = append(all, &c.Expired, &c.AccountEvents, &c.People, &c.PeopleOver, &c.AccountsOver)
+	all = append(all, &c.Expired, &c.AccountEvents, &c.People, &c.PeopleOver, &c.AccountsOver, &c.Erased, &c.Buried)
 	return all
 }
 
@@ -279,6 +280,9 @@ func (s *Shard) restoreBody(src []byte) (hasTable bool, timers []byte, err error
 		}
 		*c = le64(src)
 		src = src[8:]
+	}
+	if src, err = s.restoreErasures(src); err != nil {
+		return false, nil, err
 	}
 	if n, k = binary.Uvarint(src); k <= 0 || n > 256 {
 		return false, nil, errShort

@@ -30,6 +30,7 @@ type fake struct {
 	order                []*shard.View
 
 	unlinked []string
+	erased   []string
 
 	mu       sync.Mutex
 	produced []Message
@@ -75,6 +76,14 @@ func (f *fake) put(id string, orders uint64, in ...int) {
 	*(*[]byte)(unsafe.Pointer(field.UnsafeAddr())) = since // only the shard can set it otherwise
 	f.profiles[id] = v
 	f.order = append(f.order, v)
+}
+
+func (f *fake) Erase(_ context.Context, id string) (time.Time, error) {
+	if strings.HasPrefix(id, "nothing:") {
+		return time.Time{}, fmt.Errorf("%w: %s", ErrIdentifier, id)
+	}
+	f.erased = append(f.erased, id)
+	return time.UnixMilli(1_700_000_000_000).UTC(), nil
 }
 
 func (f *fake) Unlink(_ context.Context, a, b string) error {

@@ -16,6 +16,7 @@ import (
 
 func (a *API) routeReads(mux *http.ServeMux) {
 	mux.HandleFunc("GET /v1/profiles/{id...}", a.profile)
+	mux.HandleFunc("DELETE /v1/profiles/{id...}", a.erase)
 	mux.HandleFunc("POST /v1/profiles:batchGet", a.batchGet)
 	mux.HandleFunc("GET /v1/audiences", a.audiences)
 	mux.HandleFunc("GET /v1/audiences/{name}/members", a.members)
@@ -86,6 +87,10 @@ func (a *API) profile(w http.ResponseWriter, r *http.Request) {
 	}
 	if of, ok := asksScores(r); ok {
 		a.scores(w, r, of)
+		return
+	}
+	if of, ok := exports(r); ok {
+		a.export(w, r, of)
 		return
 	}
 	id := r.PathValue("id")

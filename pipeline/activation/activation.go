@@ -25,6 +25,8 @@ const (
 
 	Merged   Transition = "merged"   // the profile took others in
 	Unmerged Transition = "unmerged" // the profile came out of others
+
+	Erased Transition = "erased" // the person is to be forgotten, everywhere
 )
 
 // Identifier is one identifier of the profile.

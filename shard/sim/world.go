@@ -102,6 +102,12 @@ func (w *World) Unlink(namespaceA, valueA, namespaceB, valueB string) {
 	w.apply(home, shard.AppendUnlink(nil, int64(w.steps)+1, namespaceA, []byte(valueA), namespaceB, []byte(valueB)))
 }
 
+// Erase takes the person of an identifier out, at an instant of the shard's clock.
+func (w *World) Erase(now int64, namespace, value string) {
+	home := w.shards[0].settings.Home(identity.Hash(namespace, []byte(value)))
+	w.apply(home, shard.AppendErase(nil, now, namespace, []byte(value)))
+}
+
 func (w *World) fail(format string, args ...any) {
 	if w.failure == nil {
 		w.failure = fmt.Errorf("seed %d, step %d: %s", w.settings.Seed, w.steps, fmt.Sprintf(format, args...))
@@ -116,6 +122,14 @@ func (w *World) apply(i int, entry []byte) *shard.Result {
 }
 
 func (w *World) percent(n int) bool { return w.random.IntN(100) < n }
+
+// Steps lets a few things happen.
+func (w *World) Steps(n int) {
+	for ; n > 0 && w.failure == nil && w.busy(); n-- {
+		w.steps++
+		w.step()
+	}
+}
 
 // Run lets everything happen until nothing is under way.
 func (w *World) Run() error {

@@ -1,0 +1,346 @@
+package shard
+
+import (
+	"cmp"
+	"encoding/binary"
+	"slices"
+
+	"dashi/pipeline/activation"
+	"dashi/shard/profile"
+)
+
+// An erasure takes a person out: the profile of an identifier, with all its identifiers, fragments and links. It begins at the home of the
+// identifier and goes, like every message about one, to where its component lies; there the profile is taken out of the component, an
+// activation "erased" says so to every destination, and the homes of its identifiers are told. What stays is a tombstone for each, the hash of
+// the identifier and the instant: what happened up to then and is heard of later is not taken in, whoever says it. What
+// happens after that instant makes a new person.
+//
+// Messages that were under way when somebody was erased come to places that are no more. The tombstones there tell them from
+// nonsense: what is about somebody erased is dropped, what is about somebody else goes back to that one's home and from there anew.
+//
+// One thing of an erased person may stay while others hang together with it, over a tablet that they share: where the component lies is
+// named by its smallest identifier, so a record without anything but that name stays until the others are gone too.
+
+// erasures are the tombstones of a shard: by hash of an identifier, the instant up to which nothing is taken in.
+type erasures map[uint64]int64
+
+// tombstone is one of them, where there are few.
+type tombstone struct {
+	hash  uint64
+	until int64
+}
+
+// bury notes that k was erased at an instant.
+func (s *Shard) bury(k key, at int64) {
+	if s.erased == nil {
+		s.erased = erasures{}
+	}
+	s.erased[k.hash] = max(s.erased[k.hash], at)
+}
+
+// buried says whether k was erased at all, and after at.
+func (s *Shard) buried(k key, at int64) (ever, after bool) {
+	if len(s.erased) == 0 {
+		return false, false
+	}
+	until, ever := s.erased[k.hash]
+	return ever, ever && at <= until
+}
+
+// lose notes that an identifier was taken out of c.
+func (c *component) lose(t tombstone) {
+	i, found := slices.BinarySearchFunc(c.lost, t.hash, func(t tombstone, hash uint64) int { return cmp.Compare(t.hash, hash) })
+	if found {
+		c.lost[i].until = max(c.lost[i].until, t.until)
+		return
+	}
+	c.lost = slices.Insert(c.lost, i, t)
+}
+
+// recallErasure makes a.comp, which was just made of the identifier with that hash, know that it was erased before.
+func (a *applier) recallErasure(hash uint64) {
+	if until, ever := a.s.erased[hash]; ever {
+		a.comp.lose(tombstone{hash, until})
+	}
+}
+
+// late says whether identifier i of a.comp was erased after at, and has come again since, and counts it.
+func (a *applier) late(i int, at int64) bool {
+	c := &a.comp
+	if len(c.lost) == 0 {
+		return false
+	}
+	hash := a.s.key(c.idents[i].ns, c.idents[i].value).hash
+	for _, t := range c.lost {
+		if t.hash == hash && at <= t.until {
+			a.s.counters.Buried++
+			return true
+		}
+	}
+	return false
+}
+
+// missing says of an identifier that a.comp does not have whether it was erased at all, and after at.
+func (a *applier) missing(k key, at int64) (ever, after bool) {
+	if ever, after = a.s.buried(k, at); ever {
+		return ever, after
+	}
+	for _, t := range a.comp.lost {
+		if t.hash == k.hash {
+			return true, at <= t.until
+		}
+	}
+	return false, false
+}
+
+// astray says whether what is about k, which a.comp does not have, came here because somebody erased once led here, and has to go to the home
+// of k and from there anew. Where that is here, it waits for k's pointer to change.
+func (a *applier) astray(k key) bool {
+	ever, _ := a.s.buried(a.comp.idents[0].key, 0)
+	return ever && a.s.home(k) != a.s.settings.Self
+}
+
+// refuses says whether what happened to k at an instant is not taken in, and counts it.
+func (s *Shard) refuses(k key, at int64) bool {
+	if _, after := s.buried(k, at); after {
+		s.counters.Buried++
+		return true
+	}
+	return false
+}
+
+// AppendErase appends the entry that takes a person out, who has that identifier, normalised. It belongs to its home.
+func AppendErase(dst []byte, now int64, namespace string, value []byte) []byte {
+	dst = append(dst, kindErase)
+	dst = binary.LittleEndian.AppendUint64(dst, uint64(now))
+	return appendBytes(appendBytes(dst, []byte(namespace)), value)
+}
+
+func (s *Shard) applyErase(body []byte, r *Result) {
+	if s.program == nil {
+		r.Outcome = Stale
+		return
+	}
+	k, rest, err := s.readNamed(body)
+	if err != nil || len(rest) > 0 {
+		r.refuse("erasure of %d bytes: %v", len(body), err)
+		return
+	}
+	s.apply.erase(k, k, s.Now())
+	s.apply.drain()
+}
+
+// appendErase appends a message Erase or Erased: k, of a person, was erased at an instant.
+func (s *Shard) appendErase(dst []byte, kind byte, to, k key, at int64) []byte {
+	return binary.AppendVarint(s.appendKey(s.appendKey(append(dst, kind), to), k), at)
+}
+
+func (s *Shard) readErase(src []byte) (k key, at int64, err error) {
+	if k, src, err = s.readKey(src); err != nil {
+		return k, 0, err
+	}
+	if at, src, err = varint(src); err == nil && len(src) > 0 {
+		err = errMessage
+	}
+	return k, at, err
+}
+
+// erase takes the person of k out, or passes it on to where k lies.
+func (a *applier) erase(to, k key, at int64) {
+	s := a.s
+	root, ref, where := s.place(to, &a.place)
+	switch where {
+	case elsewhere:
+		if ever, _ := s.buried(k, at); ever && !to.is(k) {
+			root = k // which was here
+		}
+		a.out = s.appendErase(a.out[:0], messageErase, root, k, at)
+		a.send(s.home(root), a.out)
+		return
+	case between:
+		a.park(s.appendErase(a.out[:0], messageErase, to, k, at))
+		return
+	case unknown:
+		s.bury(k, at)
+		if !to.is(k) { // where it led is no more
+			a.out = s.appendErase(a.out[:0], messageErase, k, k, at)
+			a.send(s.home(k), a.out)
+		}
+		return
+	}
+	a.load(ref)
+	i := a.comp.index(k)
+	if i < 0 {
+		if ever, _ := a.missing(k, at); ever || a.astray(k) {
+			a.out = s.appendErase(a.out[:0], messageErase, k, k, at)
+			a.send(s.home(k), a.out)
+			return
+		}
+		a.park(s.appendErase(a.out[:0], messageErase, a.comp.idents[0].key, k, at))
+		return
+	}
+	a.takeOut(i, at)
+}
+
+// takeOut takes the profile of identifier i out of a.comp.
+func (a *applier) takeOut(i int, at int64) {
+	s, c := a.s, &a.comp
+	a.catchUpAll(at)
+	a.hash(c)
+	p := c.idents[i].profile
+	name := c.idents[p].key
+	name.value = slices.Clone(name.value)
+	if ref, found := s.table.Find(name.hash, name.ns, name.value); found {
+		a.sayErased(p, ref, at)
+	}
+	others := false
+	for j := range c.idents {
+		d := &c.idents[j]
+		if d.profile != p {
+			others = true
+			continue
+		}
+		if ref, found := s.fragments.Find(d.hash, d.ns, d.value); found {
+			s.fragments.Delete(ref)
+		}
+		s.bury(d.key, at)
+		c.lose(tombstone{d.hash, at})
+		if home := s.home(d.key); home != s.settings.Self {
+			a.out = s.appendErase(a.out[:0], messageErased, d.key, d.key, at)
+			a.send(home, a.out)
+		} else {
+			s.pointers.remove(d.key)
+		}
+	}
+	a.moved = true // what was parked may be about somebody who is no more
+	s.counters.Erased++
+	if ref, found := s.table.Find(name.hash, name.ns, name.value); found && (p > 0 || !others) {
+		if s.table.Record(ref).Version() == 0 {
+			s.holders--
+		}
+		s.drop(ref)
+	} else if found {
+		a.empty(ref)
+	}
+	if !others {
+		return
+	}
+	c.without(p)
+	a.settle(at)
+	a.store()
+}
+
+// sayErased tells every destination that a profile is erased, and takes it out of everybody's count.
+func (a *applier) sayErased(p int, ref profile.Ref, at int64) {
+	s := a.s
+	if s.table.Record(ref).Version() == 0 {
+		return
+	}
+	a.profile, a.fragment = p, 0
+	a.ref, a.rec = ref, s.table.Edit(ref)
+	a.see(a.rec)
+	a.draft.begin()
+	a.act = activation.Activation{Subject: s.program.erased}
+	a.emit(nil, nil, at)
+	if s.program.pacing >= 0 {
+		a.readSchedule()
+		s.counters.Suppressed[activation.Forgotten-1] += uint64(len(a.pace.schedule.Pending))
+		a.pace.read = false
+	}
+	if s.program.told >= 0 {
+		a.tellAll(tellOut, keyOf(a.rec), a.env.State.Segment(s.program.told), at)
+	}
+	s.vanish(a.rec.Ordinal(), s.bits(a.rec))
+	s.expiries.Clear(a.rec.Ordinal())
+}
+
+// empty leaves nothing of a root's record but its name.
+func (a *applier) empty(ref profile.Ref) {
+	s := a.s
+	rec := s.table.Edit(ref)
+	if rec.Version() > 0 {
+		rec.SetVersion(0)
+		s.holders++
+	}
+	a.blank(a.comp.idents[0].key)
+}
+
+// without takes the identifiers of profile p out, with their links; but for the root, which stays as a name.
+func (c *component) without(p int) {
+	stay := make([]int, len(c.idents))
+	kept := c.idents[:0]
+	for i := range c.idents {
+		d := c.idents[i]
+		stay[i] = len(kept)
+		switch {
+		case d.profile != p:
+		case i == 0:
+			d = ident{key: d.key, unseen: true}
+		default:
+			stay[i] = -1
+			continue
+		}
+		kept = append(kept, d)
+	}
+	gone := func(i int) bool { return stay[i] < 0 || i == 0 && p == 0 }
+	links := c.facts.Links[:0]
+	for _, l := range c.facts.Links {
+		if !gone(l.A) && !gone(l.B) {
+			l.A, l.B = stay[l.A], stay[l.B]
+			links = append(links, l)
+		}
+	}
+	for i := range kept {
+		kept[i].profile = stay[kept[i].profile]
+	}
+	c.idents, c.facts.Links = kept, links
+}
+
+// erasedElsewhere is what the home of an identifier hears of its erasure.
+func (a *applier) erasedElsewhere(k key, at int64) {
+	a.s.bury(k, at)
+	a.s.pointers.remove(k)
+}
+
+// append appends the tombstones in the order of their hashes.
+func (e erasures) append(dst []byte) []byte {
+	all := make([]tombstone, 0, len(e))
+	for hash, until := range e {
+		all = append(all, tombstone{hash, until})
+	}
+	slices.SortFunc(all, func(a, b tombstone) int { return cmp.Compare(a.hash, b.hash) })
+	return appendTombstones(dst, all)
+}
+
+func appendTombstones(dst []byte, all []tombstone) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(all)))
+	for _, t := range all {
+		dst = binary.LittleEndian.AppendUint64(dst, t.hash)
+		dst = binary.LittleEndian.AppendUint64(dst, uint64(t.until))
+	}
+	return dst
+}
+
+// readTombstones appends to all what appendTombstones wrote.
+func readTombstones(all []tombstone, src []byte) (_ []tombstone, rest []byte, err error) {
+	n, src, err := uvarint(src)
+	if err != nil || n > uint64(len(src))/16 {
+		return nil, nil, errShort
+	}
+	for range n {
+		all = append(all, tombstone{le64(src), int64(le64(src[8:]))})
+		src = src[16:]
+	}
+	return all, src, nil
+}
+
+func (s *Shard) restoreErasures(src []byte) (rest []byte, err error) {
+	all, rest, err := readTombstones(nil, src)
+	for _, t := range all {
+		if s.erased == nil {
+			s.erased = make(erasures, len(all))
+		}
+		s.erased[t.hash] = t.until
+	}
+	return rest, err
+}
