@@ -103,7 +103,7 @@ func (x *Index) begin(definitions []Definition) {
 	env := expr.Env{Audiences: make([]uint64, len(x.all))}
 	for i := range definitions {
 		d := &definitions[i]
-		if d.Personal || slices.ContainsFunc(d.Nested, x.fresh.Has) || !alwaysOut(d, &env) {
+		if d.Personal || len(d.Levels) > 0 || slices.ContainsFunc(d.Nested, x.fresh.Has) || !alwaysOut(d, &env) {
 			x.fresh.Set(i)
 		}
 	}

@@ -198,12 +198,14 @@ func TestFreshAndTime(t *testing.T) {
 		Condition: func(*expr.Env) expr.Truth { return expr.Absent },
 		Next:      func(*expr.Env) int64 { return expr.Never },
 	}
+	level := never // of whom nothing is known may be among the highest
+	level.Levels = []int{0}
 	nested := never
 	nested.Nested = []int{2}
-	x := NewIndex([]Definition{never, never, from(2082), nested, from(1), from(9998), from(10100)}, 0, 0)
-	dirty := NewBits(7)
+	x := NewIndex([]Definition{never, never, from(2082), nested, from(1), from(9998), from(10100), level}, 0, 0)
+	dirty := NewBits(8)
 	x.Fresh(dirty)
-	if want := uint64(0b0111100); dirty[0] != want {
+	if want := uint64(0b10111100); dirty[0] != want {
 		t.Errorf("fresh are %b, want %b", dirty[0], want)
 	}
 }
