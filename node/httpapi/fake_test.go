@@ -16,6 +16,7 @@ import (
 	"dashi/pipeline/expr"
 	"dashi/pipeline/recipe"
 	"dashi/shard"
+	"dashi/shard/profile"
 )
 
 // fake is a node with profiles in a map and Kafka in a slice.
@@ -72,8 +73,10 @@ func (f *fake) put(id string, orders uint64, in ...int) {
 		audience.Bits(v.Env.Audiences).Set(i)
 		since = binary.LittleEndian.AppendUint64(since, 1764000000000)
 	}
-	field := reflect.ValueOf(v).Elem().FieldByName("since")
-	*(*[]byte)(unsafe.Pointer(field.UnsafeAddr())) = since // only the shard can set it otherwise
+	table := profile.New(profile.Layout{Segments: 1}, profile.Heap{})
+	rec := table.Record(table.SetSegment(table.Insert(1, 0, value), 0, since)) // entry times are in the first segment
+	field := reflect.ValueOf(v).Elem().FieldByName("rec")
+	*(*profile.Record)(unsafe.Pointer(field.UnsafeAddr())) = rec // only the shard can set it otherwise
 	f.profiles[id] = v
 	f.order = append(f.order, v)
 }
