@@ -24,7 +24,7 @@ func (n *Node) Unlink(ctx context.Context, a, b string) error {
 		return err
 	}
 	if nsA == nsB && string(valueA) == string(valueB) {
-		return fmt.Errorf("%w: %s and %s are the same", httpapi.ErrIdentifier, a, b)
+		return httpapi.ErrSame
 	}
 	m := n.members[n.home(identity.Hash(nsA, valueA))]
 	r, err := m.patient(ctx, func() []byte { return shard.AppendUnlink(nil, n.now(), nsA, valueA, nsB, valueB) })

@@ -12,7 +12,7 @@ import (
 //
 // Of the identifier an entry keeps its hash and a second one, 80 bits, and not the value: the value stands in the component, which has the
 // last word on who it has. Entries are appended to chunks and never changed, so a snapshot only copies the list of chunks; tables of positions
-// find the newest. What was replaced is garbage until it is half of all. An entry is about 13 bytes and the value of the root; its share of the tables is 7.
+// find the newest. What was replaced is garbage until it is half of all. An entry is 11 bytes and the value of the root; its share of the tables is 6.
 type pointers struct {
 	s       *Shard
 	chunks  [][]byte
@@ -134,26 +134,37 @@ func (p *pointers) entry(at uint32) pointer {
 	return e
 }
 
-// Two numbers of namespaces below this one share a byte; else a byte of ones comes before them.
-const narrowNamespaces = 15
+// The first byte of an entry: the number of the namespace of the identifier, below 8, that of the root's, below 4, and 3 bits for the length of the
+// root's text, 5 to 10 of them as 1 to 6, or one of these.
+const (
+	pointerWide  = 0 // the numbers are in the next two bytes, length and packing behind the hashes
+	pointerLong  = 7 // length and packing are behind the hashes
+	pointerShort = 4 // less than the shortest length that stands in the first byte
+)
 
 func readPointer(b []byte) (e pointer, err error) {
 	if len(b) < 12 {
 		return e, errShort
 	}
-	rest := b[1:]
-	if e.ns, e.rootNS = b[0]>>4, b[0]&15; b[0] == 255 {
+	kind, rest := b[0]&7, b[1:]
+	if e.ns, e.rootNS = b[0]>>5, b[0]>>3&3; kind == pointerWide {
 		e.ns, e.rootNS, rest = b[1], b[2], b[3:]
 	}
-	if len(rest) < 11 {
+	if len(rest) < 10 {
 		return e, errShort
 	}
-	e.hash, e.check = le64(rest), binary.LittleEndian.Uint16(rest[8:])
-	n, rest, err := uvarint(rest[10:])
-	if err != nil || n>>2 > uint64(len(rest)) {
+	e.hash, e.check, rest = le64(rest), binary.LittleEndian.Uint16(rest[8:]), rest[10:]
+	n := uint64(pointerShort + kind)
+	if kind == pointerWide || kind == pointerLong {
+		if n, rest, err = uvarint(rest); err != nil {
+			return e, err
+		}
+		e.how, n = uint8(n&3)<<6, n>>2
+	}
+	if n > uint64(len(rest)) {
 		return e, errShort
 	}
-	e.how, e.root = uint8(n&3)<<6, rest[:n>>2]
+	e.root = rest[:n]
 	e.size = len(b) - len(rest) + len(e.root)
 	return e, nil
 }
@@ -168,14 +179,22 @@ func (p *pointers) append(e *pointer) uint32 {
 	c := p.chunks[n-1]
 	at := uint32(n-1)<<chunkBits | uint32(len(c))
 	before := len(c)
-	if e.ns < narrowNamespaces && e.rootNS < narrowNamespaces {
-		c = append(c, e.ns<<4|e.rootNS)
-	} else {
-		c = append(c, 255, e.ns, e.rootNS)
+	kind := uint8(pointerLong)
+	switch {
+	case e.ns > 7 || e.rootNS > 3:
+		kind = pointerWide
+		c = append(c, kind, e.ns, e.rootNS)
+	case e.how == packText && len(e.root) > pointerShort && len(e.root) < pointerShort+pointerLong:
+		kind = uint8(len(e.root) - pointerShort)
+		fallthrough
+	default:
+		c = append(c, e.ns<<5|e.rootNS<<3|kind)
 	}
 	c = binary.LittleEndian.AppendUint64(c, e.hash)
 	c = binary.LittleEndian.AppendUint16(c, e.check)
-	c = binary.AppendUvarint(c, uint64(len(e.root))<<2|uint64(e.how>>6))
+	if kind == pointerWide || kind == pointerLong {
+		c = binary.AppendUvarint(c, uint64(len(e.root))<<2|uint64(e.how>>6))
+	}
 	c = append(c, e.root...)
 	p.chunks[n-1] = c
 	p.bytes += len(c) - before

@@ -18,7 +18,13 @@ func TestPointers(t *testing.T) {
 		case 2:
 			value = fmt.Appendf(nil, "%016x", i)
 		}
+		if ns == "user_id" && i%7 == 0 {
+			return s.key(uint8(i%2*5+3), value)
+		}
 		return s.key(uint8(s.namespaceNumber([]byte(ns))), value)
+	}
+	for len(s.namespaces) < 10 { // so that numbers are wide, too
+		s.namespaces = append(s.namespaces, fmt.Sprint("more", len(s.namespaces)))
 	}
 	want, text := map[int]int{}, []byte(nil)
 	for i := range 30_000 {

@@ -21,8 +21,8 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// Version 11 has accounts and flows. Those before it are not read: Kafka has the events.
-const snapshotVersion = 11
+// Version 12 has shorter pointers. Those before it are not read: Kafka has the events.
+const snapshotVersion = 12
 
 var snapshotMagic = []byte("DASHISHARD")
 

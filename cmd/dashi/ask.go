@@ -80,7 +80,7 @@ func printProfile(out io.Writer, p *profileAnswer) {
 		fmt.Fprintf(w, "  %s:%s\tseen %s to %s%s\n", id.Namespace, plain(id.Value), local(id.FirstSeen), local(id.LastSeen), note)
 	}
 	for _, rule := range sortedKeys(p.Refused) {
-		fmt.Fprintf(w, "  %d links refused by %s: dashi explain %s shows them\n", p.Refused[rule], rule, plain(p.ID))
+		fmt.Fprintf(w, "  links refused by %s: %d; dashi explain %s shows them\n", rule, p.Refused[rule], plain(p.ID))
 	}
 	fmt.Fprintln(w, "\nattributes")
 	for _, name := range sortedKeys(p.Attributes) {

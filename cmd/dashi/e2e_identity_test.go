@@ -43,6 +43,7 @@ func TestAnonymousThenKnown(t *testing.T) {
 	has(t, "get", n.must("get", "anonymous_id:d1", "-o", "json"), `"id":"anonymous_id:d1"`, `"viewed":["P1","P2","P3"]`, `"refused_links":{"cut":1}`)
 	has(t, "get", n.must("get", "user_id:ada", "-o", "json"), `"id":"user_id:ada"`, `"viewed":["P4"]`, `"orders":1`)
 	has(t, "unlink", n.ask(400, "POST", "/v1/identity:unlink", `{"a":"nothing:x","b":"user_id:ada"}`), "bad_identifier", "no namespace")
+	has(t, "unlink", n.ask(400, "POST", "/v1/identity:unlink", `{"a":"user_id:ada","b":"user_id:ada"}`), "bad_identifier", "from itself")
 	var left []string
 	for _, r := range n.drain("dashi.activations") {
 		for _, word := range []string{`"transition":"merged"`, `"transition":"unmerged"`} {

@@ -23,7 +23,7 @@ type Backend interface {
 	// there is one. The value is as the client wrote it; the backend normalises it as the namespace says.
 	Lookup(namespace, value []byte, fn func(*shard.View)) bool
 	// Unlink says that two identifiers, namespace:value, are never one person. It returns when that has taken effect, or is sure to.
-	// The error wraps ErrIdentifier when one of them is none.
+	// The error wraps ErrIdentifier when one of them is none, and is ErrSame when they are one.
 	Unlink(ctx context.Context, a, b string) error
 	// Erase takes the person of an identifier, namespace:value, out, and returns the instant up to which nothing of them is taken in any
 	// more. It returns when that has taken effect, or is sure to. The error wraps ErrIdentifier when the identifier is none.

@@ -9,6 +9,9 @@ import (
 // ErrIdentifier is wrapped by Unlink when an identifier cannot be one: its namespace is not in the cookbook, or its value is blocked.
 var ErrIdentifier = errors.New("not an identifier of the cookbook")
 
+// ErrSame is returned by Unlink for an identifier and itself.
+var ErrSame = errors.New("an identifier cannot be unlinked from itself")
+
 func (a *API) routeIdentity(mux *http.ServeMux) {
 	mux.HandleFunc("POST /v1/identity:unlink", a.unlink)
 }
@@ -28,6 +31,8 @@ func (a *API) unlink(w http.ResponseWriter, r *http.Request) {
 	switch err := a.backend.Unlink(r.Context(), in.A, in.B); {
 	case errors.Is(err, ErrIdentifier):
 		fail(w, http.StatusBadRequest, "bad_identifier", "cannot unlink: "+err.Error(), "GET /v1/cookbook shows the namespaces")
+	case errors.Is(err, ErrSame):
+		fail(w, http.StatusBadRequest, "bad_identifier", err.Error(), "give two different identifiers of one profile")
 	case err != nil:
 		fail(w, http.StatusServiceUnavailable, "unavailable", "cannot unlink: "+err.Error(), "try again: to say it twice does no harm")
 	default:
