@@ -98,12 +98,12 @@ func checkCompanies(t *testing.T, n *Node) {
 			People     struct{ First []string }
 		}
 		id := fmt.Sprint("c", k)
-		if !n.Lookup([]byte("account"), []byte(id), func(v *shard.View) {
+		if found, err := n.Lookup(t.Context(), []byte("account"), []byte(id), func(v *shard.View) {
 			if err := json.Unmarshal(v.AppendJSON(nil), &a); err != nil {
 				t.Fatal(err)
 			}
-		}) {
-			t.Fatalf("there is no account %s", id)
+		}); !found || err != nil {
+			t.Fatalf("there is no account %s (%v)", id, err)
 		}
 		slices.Sort(people)
 		slices.Sort(a.People.First)
@@ -138,7 +138,7 @@ func TestAccounts(t *testing.T) {
 	n = companyNode(t, s, companyRecipe2)
 	defer closeNode(t, n)
 	waitIdle(t, n)
-	until(t, "accounts hear what the new cookbook asks for", func() bool { return n.AudienceSize(audienceOf(t, n, "keen")) == companies })
+	until(t, "accounts hear what the new cookbook asks for", func() bool { return sizeOf(n, audienceOf(t, n, "keen")) == companies })
 	checkCompanies(t, n)
 	for _, m := range n.members {
 		m.mu.RLock()

@@ -104,14 +104,18 @@ func (n *Node) Cookbook() httpapi.Cookbook {
 	return c
 }
 
-// switchStatus is how far the shards are with a cookbook that is on its way, as the replicas here know; nil when none is.
+// switchStatus is how far the shards are with a cookbook that is on its way, as the replicas here know, of which Shards counts those; nil when none is.
 func (n *Node) switchStatus(s *meta.State) *httpapi.Switching {
 	c := s.Cookbook()
 	if c == nil || c.Version == s.Switched {
 		return nil
 	}
-	w := &httpapi.Switching{Version: c.Version, Shards: len(n.members)}
+	w := &httpapi.Switching{Version: c.Version}
 	for _, m := range n.members {
+		if m.group.Load() == nil {
+			continue
+		}
+		w.Shards++
 		m.mu.RLock()
 		if m.shard.Held() > 0 {
 			w.Held++

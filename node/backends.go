@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"dashi/node/httpapi"
@@ -22,9 +23,54 @@ type Cursor = httpapi.Cursor
 type respBackend struct{ *Node }
 
 // Lookup does not wait for an identifier between two shards: the server asks again.
-func (b respBackend) Lookup(namespace, value []byte, at int64, fn func(*shard.View)) (found, moving bool) {
-	return b.lookupNow(namespace, value, at, true, fn)
+func (b respBackend) Lookup(namespace, value []byte, at int64, fn func(*shard.View)) resp.Whereabouts {
+	_, where := b.lookupNow(namespace, value, at, true, fn)
+	return resp.Whereabouts(where) // theirs are ours, in the same order
 }
+
+// Fetch asks other nodes, and those that lead here.
+func (b respBackend) Fetch(level resp.Level, keys, audiences []string, done func(*resp.Fetched)) {
+	b.calling.Go(func() { done(b.fetchFor(readLevel(level), keys, audiences)) })
+}
+
+func (b respBackend) fetchFor(level readLevel, keys, audiences []string) *resp.Fetched {
+	ctx := context.WithValue(b.running, readingKey{}, &reading{level: level})
+	got := &resp.Fetched{Profiles: make([]resp.Profile, len(keys))}
+	var wants []*want
+	for i, key := range keys {
+		namespace, value, _ := strings.Cut(key, ":")
+		w, ok := b.wanted([]byte(namespace), []byte(value))
+		if !ok {
+			w = &want{}
+		} else {
+			wants = append(wants, w)
+		}
+		got.Profiles[i] = fetched{b.Node, w}
+	}
+	b.fetch(ctx, level, wants)
+	if len(audiences) > 0 {
+		var indices []int
+		for _, name := range audiences {
+			i, ok := b.AudienceIndex([]byte(name))
+			if !ok {
+				got.SizesErr = httpapi.ErrSwitching
+				return got
+			}
+			indices = append(indices, i)
+		}
+		got.Sizes, got.SizesErr = b.AudienceSizes(ctx, indices)
+	}
+	return got
+}
+
+// fetched is a profile that was asked of other nodes.
+type fetched struct {
+	n *Node
+	w *want
+}
+
+// Show calls fn with it, if there is one.
+func (f fetched) Show(fn func(*shard.View)) (bool, error) { return f.n.show(f.w, fn) }
 
 // Subscribe passes activations on.
 func (b respBackend) Subscribe(after string, deliver func(id, name string, payload []byte)) (stop func()) {
@@ -70,17 +116,60 @@ func (b httpBackend) Produce(ctx context.Context, messages []httpapi.Message) er
 }
 
 // Audiences lists the audiences with their sizes.
-func (b httpBackend) Audiences() []httpapi.Audience {
+func (b httpBackend) Audiences(ctx context.Context) ([]httpapi.Audience, error) {
 	program := b.cookbook.Load()
-	all := []httpapi.Audience{}
+	all, indices := []httpapi.Audience{}, []int{}
 	for i, d := range program.AllAudiences() {
-		a := httpapi.Audience{Name: d.Name, Description: d.Description, Size: b.AudienceSize(i)}
+		a := httpapi.Audience{Name: d.Name, Description: d.Description}
 		if i >= len(program.Audiences) {
 			a.Of = "accounts"
 		}
-		all = append(all, a)
+		all, indices = append(all, a), append(indices, i)
 	}
-	return all
+	sizes, err := b.AudienceSizes(ctx, indices)
+	for i, size := range sizes {
+		all[i].Size = size
+	}
+	return all, err
+}
+
+// LookupAll looks many profiles up: those that are not here in one call for each node.
+func (b httpBackend) LookupAll(ctx context.Context, ids []httpapi.Identifier, fn func(*shard.View)) error {
+	r := readingOf(ctx)
+	wants := make([]*want, len(ids)) // nil: it is here
+	var far []*want
+	for i, id := range ids {
+		where := away
+		if r.level == readLocal {
+			_, where = b.lookupNow(id.Namespace, id.Value, b.now(), true, func(*shard.View) {})
+		}
+		if where != away {
+			continue
+		}
+		if wants[i], _ = b.wanted(id.Namespace, id.Value); wants[i] != nil {
+			far = append(far, wants[i])
+		} else {
+			wants[i] = &want{} // nobody can have it
+		}
+	}
+	b.fetch(ctx, r.level, far)
+	for i, id := range ids {
+		var found bool
+		var err error
+		if w := wants[i]; w != nil {
+			r.note(w.by, w.behind)
+			found, err = b.show(w, fn)
+		} else {
+			found, err = b.Lookup(ctx, id.Namespace, id.Value, fn)
+		}
+		if err != nil {
+			return err
+		}
+		if !found {
+			fn(nil)
+		}
+	}
+	return nil
 }
 
 // Subscribe passes activations on.

@@ -62,8 +62,12 @@ func (n *Node) keepTimeOnce(now int64) (next int64) {
 
 // tick proposes an entry that does nothing but move the clock.
 func (m *member) tick(now int64) {
+	g := m.group.Load()
+	if g == nil {
+		return
+	}
 	m.ticking.Store(true)
-	err := m.group.Propose(shard.AppendTick(nil, now), func(uint64, any, error) {
+	err := g.Propose(shard.AppendTick(nil, now), func(uint64, any, error) {
 		m.ticking.Store(false)
 		m.call()
 	})
@@ -103,14 +107,14 @@ func (n *Node) openClock() error {
 // SetClock makes all shards follow event times, or the time of day, and brings them to the same instant: the latest that one of them
 // has, or to if that is later.
 func (n *Node) SetClock(byEvents bool, to int64) (now int64, err error) {
-	for _, m := range n.members {
-		m.mu.RLock()
-		same, profiles := m.shard.ByEvents() == byEvents, m.shard.Stats().Profiles+m.shard.Stats().Accounts
-		if same {
-			to = max(to, m.shard.Now())
-		}
-		m.mu.RUnlock()
-		if !same && profiles > 0 {
+	all, err := n.reports(n.running, readLeader, false)
+	if err != nil {
+		return 0, err
+	}
+	for _, r := range all {
+		if same := r.Shard.ByEvents == byEvents; same {
+			to = max(to, r.Shard.Now)
+		} else if r.Shard.Profiles+r.Shard.Accounts > 0 {
 			return 0, httpapi.ErrClockFixed
 		}
 	}
@@ -126,27 +130,15 @@ func (n *Node) SetClock(byEvents bool, to int64) (now int64, err error) {
 	return to, n.findLevels(n.running)
 }
 
-// awake says whether no timer of any shard is due.
-func (n *Node) awake() bool {
-	for _, m := range n.members {
-		m.mu.RLock()
-		late := m.shard.Wake() == math.MinInt64
-		m.mu.RUnlock()
-		if late {
-			return false
-		}
-	}
-	return true
-}
-
-// clockStatus fills in what the status says of time.
-func (n *Node) clockStatus(st *Status) {
+// clock fills in what the status says of time.
+func (st *Status) clock(all []*report) {
 	st.Clock.Follows = "wall"
 	now := int64(math.MinInt64)
-	for _, m := range n.members {
-		m.mu.RLock()
-		s := m.shard.Stats()
-		m.mu.RUnlock()
+	for _, r := range all {
+		if r == nil {
+			continue
+		}
+		s := &r.Shard
 		if s.ByEvents {
 			st.Clock.Follows = "event"
 		}

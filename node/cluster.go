@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"dashi/pipeline/recipe"
@@ -29,6 +28,7 @@ func (n *Node) openDirectory(ctx context.Context) (err error) {
 	if n.directory.group, err = n.openGroup(directoryGroup, n.directory, members); err != nil {
 		return fmt.Errorf("cannot open the directory: %w", err)
 	}
+	n.directed.Store(true)
 	if !n.identity.Opened {
 		n.identity.Opened = true
 		if err := n.saveIdentity(); err != nil {
@@ -69,22 +69,10 @@ func (n *Node) governUntil(ctx context.Context, what string, done func(*meta.Sta
 	}
 }
 
-// openShards opens a replica of every shard.
-func (n *Node) openShards() error {
+// makeMembers makes the member of every shard, without a replica.
+func (n *Node) makeMembers(shards int) {
 	memory := profile.NewMemory()
-	s := n.directory.State()
-	if len(s.Shards) != n.settings.Shards {
-		return fmt.Errorf("cluster %s has %d shards, the settings of this node say %d: change shards to that", n.settings.Cluster, len(s.Shards), n.settings.Shards)
-	}
-	n.adoptLimits(&s.Settings)
-	for i := range s.Shards {
-		sh := &s.Shards[i]
-		var members []string // a replica that the directory has placed before its group was formed is one of the founders
-		if slices.Contains(sh.Replicas, n.self()) && (n.gossip == nil || !sh.Formed) {
-			for _, r := range sh.Replicas {
-				members = append(members, groupMember(r.Member, r.Incarnation))
-			}
-		}
+	for i := range shards {
 		m := newMember(uint32(i), shard.Settings{
 			OutboxBytes:  n.settings.Limits.OutboxBytes,
 			RecentMillis: n.settings.Limits.RecentTime.Milliseconds(),
@@ -94,15 +82,10 @@ func (n *Node) openShards() error {
 			Compile:      n.compile,
 			Memory:       memory,
 		}, n.sooner, n.turned)
-		var err error
-		if m.group, err = n.openGroup(m.id, m, members); err != nil {
-			return fmt.Errorf("cannot open shard %d: %w", i, err)
-		}
 		m.lane = newLane(n, m)
 		n.members = append(n.members, m)
 		n.couriers = append(n.couriers, &courier{n: n, m: m, peers: leaders{n}})
 	}
-	return nil
 }
 
 // adoptLimits makes the limits that shards have in common those of the cluster: replicas with others would not be equal, nor a log be applied again as it was.
@@ -137,34 +120,25 @@ func (n *Node) self() meta.Replica {
 	return meta.Replica{Member: n.identity.Node, Incarnation: n.identity.Incarnation}
 }
 
-// holds counts the shards of which this node is a replica by the directory's word.
-func (n *Node) holds(s *meta.State) (shards int) {
-	for i := range s.Shards {
-		if slices.Contains(s.Shards[i].Replicas, n.self()) {
-			shards++
-		}
+// awaitMembership waits until this node is a member of the cluster again: it may have been taken out, or emptied, while it was away. One that is being emptied
+// and holds something still goes on with that.
+func (n *Node) awaitMembership(ctx context.Context) error {
+	if n.gossip == nil {
+		return nil
 	}
-	return shards
-}
-
-// awaitMoves waits until this node holds every shard: one that has joined, or comes back after it was emptied, is brought them by moves. One that is being
-// emptied does not wait.
-func (n *Node) awaitMoves(ctx context.Context) error {
 	tick := time.NewTicker(joinInterval)
 	defer tick.Stop()
 	for {
 		changed := n.directory.Changed()
 		s := n.directory.State()
-		held := n.holds(s)
 		m, known := s.Member(n.identity.Node)
-		draining := known && m.Draining
-		if held == len(s.Shards) || held > 0 && draining {
+		if known && m.Incarnation == n.identity.Incarnation && (!m.Draining || s.Holding(n.identity.Node)) {
 			return nil
 		}
-		if err := n.knock(ctx); err != nil { // it may have been taken out while it was away
+		if err := n.knock(ctx); err != nil {
 			return err
 		}
-		if draining {
+		if known && m.Draining {
 			limited, cancel := context.WithTimeout(ctx, moveTimeout)
 			err := n.drain(limited, n.identity.Node, false)
 			cancel()
@@ -180,7 +154,7 @@ func (n *Node) awaitMoves(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("not open: this node holds %d of %d shards: %w", held, len(s.Shards), ctx.Err())
+			return fmt.Errorf("not open: this node is no member of the cluster: %w", ctx.Err())
 		case <-changed:
 		case <-tick.C:
 		}
@@ -202,15 +176,23 @@ const giveBackInterval = time.Second
 
 // lead does, until ctx is done, what falls to whoever leads the directory or a shard.
 func (n *Node) lead(ctx context.Context) {
-	tick := time.NewTicker(giveBackInterval)
+	tick, seldom := time.NewTicker(governInterval), time.NewTicker(giveBackInterval)
 	defer tick.Stop()
+	defer seldom.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-n.directory.Changed():
 		case <-tick.C:
+			if len(n.directory.State().Moves) == 0 {
+				continue
+			}
+		case <-seldom.C:
 			n.giveBack(ctx)
+			if _, known := n.directory.State().Member(n.identity.Node); !known && n.knock(ctx) != nil { // somebody has forgotten this node
+				n.log.Warn("the cluster has forgotten this node, and does not let it in")
+			}
 		}
 		n.move(ctx)
 		n.retreat()
@@ -236,10 +218,14 @@ func (n *Node) giveBack(ctx context.Context) {
 			continue
 		}
 		p := levels[prefers]
-		if p == nil || time.Since(p.at) > 2*tickInterval || p.shards[i].applied+giveBackLag < m.group.Applied() {
+		if p == nil || time.Since(p.at) > 2*tickInterval || p.shards[i].applied+giveBackLag < m.level().applied {
 			continue
 		}
-		if err := m.group.Transfer(ctx, prefers); err != nil {
+		g := m.group.Load()
+		if g == nil {
+			continue
+		}
+		if err := g.Transfer(ctx, prefers); err != nil {
 			n.log.Warn("shard stays", "shard", i, "should go to", nodeOf(prefers), "error", err)
 		}
 		return

@@ -29,10 +29,15 @@ type testCluster struct {
 	nodes    []*Node // nil: closed
 }
 
-// openCluster opens nodes that find each other through the first.
-func openCluster(t testing.TB, size int) *testCluster {
+// openCluster opens nodes that find each other.
+func openCluster(t testing.TB, size int, adjust ...func(*Settings)) *testCluster {
 	t.Helper()
 	c := newCluster(t, size)
+	for i := range c.settings {
+		for _, f := range adjust {
+			f(&c.settings[i])
+		}
+	}
 	c.openAll()
 	return c
 }
@@ -193,7 +198,7 @@ func TestThreeNodes(t *testing.T) {
 	c.close(1)
 	visit(t, c.nodes[0], "c", people, "three")
 	c.idle()
-	if size := c.nodes[2].AudienceSize(0); size != people {
+	if size, _ := c.nodes[2].AudienceSize(0); size != people {
 		t.Errorf("%d regulars, want %d", size, people)
 	}
 	want := c.same()
@@ -250,19 +255,20 @@ func TestReads(t *testing.T) {
 		if err := json.NewDecoder(answer.Body).Decode(&p); err != nil {
 			t.Error(err)
 		}
-		if by := answer.Header.Get(headerNode); by != n.identity.Node || p.Attributes["visits"] != 1.0 {
+		by := answer.Header.Get(headerNode)
+		if here := by == n.identity.Node; !here && read == readLocal.String() || by == "" || p.Attributes["visits"] != 1.0 {
 			t.Errorf("node %s %s: %s answered %v", n.identity.Node, query, by, p)
 		}
 	}
 	for _, n := range c.nodes {
-		f(n, "?read=leader", http.StatusOK, readLeader)
-		f(n, "?read=linearizable", http.StatusOK, readLinearizable)
+		f(n, "?read=leader", http.StatusOK, readLeader.String())
+		f(n, "?read=linearizable", http.StatusOK, readLinearizable.String())
 		f(n, "?read=stale", http.StatusBadRequest, "")
 	}
 	c.same()
 	for _, n := range c.nodes {
-		f(n, "", http.StatusOK, readLocal)
-		f(n, "?read=local", http.StatusOK, readLocal)
+		f(n, "", http.StatusOK, readLocal.String())
+		f(n, "?read=local", http.StatusOK, readLocal.String())
 	}
 }
 
@@ -277,7 +283,21 @@ func (c *testCluster) add() {
 	c.openAll()
 }
 
-// A fourth node joins while events come in, and is brought every shard; one that has lost its log comes back as another; nothing is lost or doubled.
+// placed waits until every shard has so many replicas, on nodes as they are now, and no move is under way.
+func (c *testCluster) placed(replicas int) {
+	c.t.Helper()
+	until(c.t, fmt.Sprint(replicas, " replicas of every shard"), func() bool {
+		s := c.nodes[0].directory.State()
+		for _, sh := range s.Shards {
+			if len(sh.Replicas) != replicas || slices.ContainsFunc(sh.Replicas, func(r meta.Replica) bool { return !s.Present(r) }) {
+				return false
+			}
+		}
+		return len(s.Moves) == 0
+	})
+}
+
+// A fourth node joins while events come in, and is brought its part; one that has lost its log comes back as another; nothing is lost or doubled.
 func TestNodesJoin(t *testing.T) {
 	const people = 20
 	c := openCluster(t, 3)
@@ -288,7 +308,7 @@ func TestNodesJoin(t *testing.T) {
 	c.same()
 	until(t, "the leaders are spread over four", func() bool {
 		for _, n := range c.nodes[1].Status(false).Nodes {
-			if n.Replicas != 3 || n.Leads > 1 {
+			if n.Replicas < 2 || n.Replicas > 3 || n.Leads > 1 {
 				return false
 			}
 		}
@@ -306,12 +326,7 @@ func TestNodesJoin(t *testing.T) {
 	}
 	c.idle()
 	c.same()
-	s := c.nodes[0].directory.State()
-	for i, sh := range s.Shards {
-		if len(sh.Replicas) != 4 || !slices.Contains(sh.Replicas, c.nodes[1].self()) {
-			t.Errorf("shard %d: %v", i, sh.Replicas)
-		}
-	}
+	c.placed(3)
 	if p := profileOf(c.nodes[1], "u7"); !strings.Contains(p, `"visits":3`) {
 		t.Errorf("profile %s", p)
 	}
@@ -374,10 +389,8 @@ func TestDrain(t *testing.T) {
 	c.openAll()
 	visit(t, c.nodes[1], "c", people, "three")
 	c.idle()
+	c.placed(2)
 	c.same()
-	if s := c.nodes[0].directory.State(); len(s.Shards[0].Replicas) != 2 {
-		t.Errorf("%+v", s.Shards[0])
-	}
 	if out := activations(t, c.nodes[1]); len(out) != 4*people {
 		t.Errorf("%d activations, want %d", len(out), 4*people)
 	}

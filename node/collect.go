@@ -124,9 +124,10 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	c.collectShards(counter, gauge)
 	c.collectCluster(counter, gauge)
 	c.collectDoors(counter, gauge)
-	program := n.cookbook.Load()
-	for i, d := range program.AllAudiences() {
-		gauge("dashi_audience_size", float64(n.AudienceSize(i)), d.Name)
+	if all, err := (httpBackend{n}).Audiences(n.running); err == nil { // else there is no such number now
+		for i := range all {
+			gauge("dashi_audience_size", float64(all[i].Size), all[i].Name)
+		}
 	}
 	st := &Status{}
 	n.streamStatus(st)
@@ -160,6 +161,9 @@ func (c *collector) collectShards(counter func(string, uint64, ...string), gauge
 	var events, repeated, made, withheld, shortened, outOfRange, woken, expired uint64
 	var suppressed [activation.Reasons]uint64
 	for _, m := range c.n.members {
+		if m.group.Load() == nil {
+			continue // others have it
+		}
 		m.mu.RLock()
 		s := m.shard.Stats()
 		m.mu.RUnlock()
@@ -244,6 +248,9 @@ func (c *collector) collectCluster(counter func(string, uint64, ...string), gaug
 		gauge("dashi_nodes", float64(states[string(state)]), string(state))
 	}
 	for _, m := range n.members {
+		if m.group.Load() == nil {
+			continue
+		}
 		gauge("dashi_shard_leads", float64(bit(m.leads())), itoa(int(m.id)))
 		gauge("dashi_shard_behind_entries", float64(n.behind(m)), itoa(int(m.id)))
 	}

@@ -3,65 +3,134 @@ package node
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
 	"sync"
 	"time"
-
-	"dashi/shard/group"
-	"dashi/shard/transport"
 )
 
-// How fresh an answer must be: ?read= of whatever is read over HTTP. Every node has a replica of every shard, so it is never asked elsewhere: a read that must be
-// fresh waits until the replicas here have what their leaders had when it came.
+// readLevel is how fresh an answer must be: ?read= of whatever is read over HTTP, DASHI READ over RESP.
+type readLevel byte
+
+// The levels.
 const (
-	readLocal        = "local"        // as the replicas here are, the default
-	readLeader       = "leader"       // as those were that say that they lead
-	readLinearizable = "linearizable" // the same, after a majority has confirmed each: nothing that was acknowledged before is missing
+	readLocal        readLevel = 0 // as a replica is, here if there is one: the default
+	readLeader       readLevel = 1 // as the one is that says that it leads
+	readLinearizable readLevel = 2 // the same, after a majority has confirmed it: nothing that was acknowledged before is missing
 )
+
+var levelNames = [...]string{"local", "leader", "linearizable"}
+
+func (l readLevel) String() string { return levelNames[l] }
 
 // Headers of answers.
 const (
-	headerNode   = "Dashi-Node"   // who answered
+	headerNode   = "Dashi-Node"   // who answered: where the profile, or the last part of the answer, came from
 	headerRead   = "Dashi-Read"   // local, leader or linearizable
-	headerBehind = "Dashi-Behind" // of a local read: by how many entries the shard here that lags most is known to be behind its leader
+	headerBehind = "Dashi-Behind" // of a local read: by how many entries the replica that lags most, of those that answered, is known to be behind its leader
 )
 
-// freshTimeout is how long a read waits for replicas to be as fresh as it wants.
+// freshTimeout is how long a read waits for somebody who can answer it.
 const freshTimeout = 5 * time.Second
 
-// consistent sees to it that what h reads is as fresh as was asked for.
+// reading is one request: how fresh it must be, and who answered.
+type reading struct {
+	level readLevel
+
+	mu     sync.Mutex
+	by     string // a node
+	behind uint64
+}
+
+type readingKey struct{}
+
+// readingOf is that of a request; a local one when there is none.
+func readingOf(ctx context.Context) *reading {
+	if r, ok := ctx.Value(readingKey{}).(*reading); ok {
+		return r
+	}
+	return &reading{}
+}
+
+// note notes who answered.
+func (r *reading) note(member string, behind uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.by, r.behind = nodeOf(member), max(r.behind, behind)
+}
+
+// noteHere notes that the replica here answered; m is nil when no shard had to be asked.
+func (n *Node) noteHere(r *reading, m *member) {
+	behind := uint64(0)
+	if m != nil && n.gossip != nil {
+		behind = n.behind(m)
+	}
+	r.note(n.identity.member(), behind)
+}
+
+// consistent sees to it that what h reads is as fresh as was asked for, and that the answer says how fresh that is.
 func (n *Node) consistent(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		mode := readLocal
+		read := &reading{by: n.identity.Node}
 		if r.URL.RawQuery != "" {
 			if asked := r.URL.Query().Get("read"); asked != "" {
-				mode = asked
+				level, ok := parseLevel(asked)
+				if !ok {
+					refuse(w, http.StatusBadRequest, "bad_request", fmt.Sprintf("read=%s is neither %s, %s nor %s", asked, readLocal, readLeader, readLinearizable))
+					return
+				}
+				read.level = level
 			}
 		}
-		switch mode {
-		case readLocal:
-			if n.gossip != nil {
-				w.Header().Set(headerBehind, strconv.FormatUint(n.behindMost(), 10))
-			}
-		case readLeader, readLinearizable:
-			ctx, cancel := context.WithTimeout(r.Context(), freshTimeout)
-			err := n.freshen(ctx, mode == readLinearizable)
-			cancel()
-			if err != nil {
-				refuse(w, http.StatusServiceUnavailable, "unavailable", "read="+mode+": "+err.Error())
-				return
-			}
-		default:
-			refuse(w, http.StatusBadRequest, "bad_request", fmt.Sprintf("read=%s is neither %s, %s nor %s", mode, readLocal, readLeader, readLinearizable))
-			return
-		}
-		w.Header().Set(headerRead, mode)
-		w.Header().Set(headerNode, n.identity.Node)
-		h.ServeHTTP(w, r)
+		h.ServeHTTP(&readWriter{ResponseWriter: w, reading: read, several: n.gossip != nil}, r.WithContext(context.WithValue(r.Context(), readingKey{}, read)))
 	})
+}
+
+func parseLevel(text string) (readLevel, bool) {
+	for i, name := range levelNames {
+		if text == name {
+			return readLevel(i), true
+		}
+	}
+	return 0, false
+}
+
+// readWriter adds to the header of an answer who gave it.
+type readWriter struct {
+	http.ResponseWriter
+	reading *reading
+	several bool // the cluster may have several nodes
+	begun   bool
+}
+
+// Unwrap is for http.ResponseController.
+func (w *readWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// WriteHeader and Write begin the answer.
+func (w *readWriter) WriteHeader(status int) {
+	w.begin()
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *readWriter) Write(b []byte) (int, error) {
+	w.begin()
+	return w.ResponseWriter.Write(b)
+}
+
+func (w *readWriter) begin() {
+	if w.begun {
+		return
+	}
+	w.begun = true
+	r := w.reading
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	w.Header().Set(headerRead, r.level.String())
+	w.Header().Set(headerNode, r.by)
+	if w.several && r.level == readLocal {
+		w.Header().Set(headerBehind, strconv.FormatUint(r.behind, 10))
+	}
 }
 
 // refuse answers with an error in the form of the HTTP interface.
@@ -75,104 +144,17 @@ func refuse(w http.ResponseWriter, status int, code, text string) {
 	_, _ = w.Write(append(body, '\n'))
 }
 
-// freshen waits until the replicas here have everything that their leaders have now. With confirm, a majority of each group has said that its leader
-// leads. A shard whose leadership is changing hands is waited for.
-func (n *Node) freshen(ctx context.Context, confirm bool) error {
-	for {
-		err := n.freshenOnce(ctx, confirm)
-		if !errors.Is(err, group.ErrNotLeader) {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(leaderPause):
-		}
-	}
-}
-
-func (n *Node) freshenOnce(ctx context.Context, confirm bool) error {
-	want := make([]uint64, len(n.members))
-	led := make([]bool, len(n.members))
-	var mu sync.Mutex
-	note := func(levels []level) {
-		mu.Lock()
-		defer mu.Unlock()
-		for i, l := range levels {
-			if l.leads {
-				led[i], want[i] = true, max(want[i], l.applied)
-			}
-		}
-	}
-	var wait sync.WaitGroup
-	for _, member := range n.others() {
-		wait.Go(func() {
-			answer, err := n.transport.Call(ctx, member, callFresh, []byte{bit(confirm)})
-			if err != nil {
-				return // what it leads, another leads soon, or has not answered for
-			}
-			if p, err := readLevels(answer, len(n.members)); err == nil {
-				note(p.shards)
-			}
-		})
-	}
-	note(n.freshLevels(ctx, confirm))
-	wait.Wait()
-	for i, m := range n.members {
-		if !led[i] {
-			return &group.NotLeaderError{Group: m.id}
-		}
-		if err := m.group.WaitApplied(ctx, want[i]); err != nil {
-			return fmt.Errorf("shard %d: %w", i, err)
-		}
-	}
-	return nil
-}
-
-// freshLevels are those of the shards that this node leads; with confirm, of those whose groups agree.
-func (n *Node) freshLevels(ctx context.Context, confirm bool) []level {
-	levels := n.levels()
-	if !confirm {
-		return levels
-	}
-	var wait sync.WaitGroup
-	for i := range levels {
-		if l := &levels[i]; l.leads {
-			wait.Go(func() {
-				l.leads = n.members[i].group.Read(ctx) == nil
-				l.applied = n.members[i].group.Applied()
-			})
-		}
-	}
-	wait.Wait()
-	return levels
-}
-
-// answerFresh answers callFresh.
-func (n *Node) answerFresh(ctx context.Context, call *transport.Call) ([]byte, error) {
-	if len(call.Body) != 1 {
-		return nil, errors.New("a byte says whether to confirm")
-	}
-	return appendLevels([]byte{bit(n.hub.listening())}, n.freshLevels(ctx, call.Body[0] == 1)), nil
-}
-
 // behind is how many entries this replica is behind what its leader last said.
 func (n *Node) behind(m *member) uint64 {
-	if m.leads() {
+	g := m.group.Load()
+	if g == nil || m.leads() {
 		return 0
 	}
-	leader, applied := leaderOf(m.group), m.group.Applied()
+	leader, applied := leaderOf(g), g.Applied()
 	n.heard.mu.Lock()
 	defer n.heard.mu.Unlock()
 	if p := n.heard.by[leader]; p != nil && p.shards[m.id].applied > applied {
 		return p.shards[m.id].applied - applied
 	}
 	return 0
-}
-
-func (n *Node) behindMost() (most uint64) {
-	for _, m := range n.members {
-		most = max(most, n.behind(m))
-	}
-	return most
 }

@@ -218,7 +218,7 @@ func (n *Node) govern(ctx context.Context) error {
 				return nil, errNoCommand
 			}
 			c := &meta.Found{Cluster: n.identity.ClusterID, Settings: meta.Settings{
-				Shards: n.settings.Shards, Replicas: maxFounders, Durability: n.settings.Log.Durability, Clock: n.settings.Clock,
+				Shards: n.settings.Shards, Replicas: n.settings.Replicas, Durability: n.settings.Log.Durability, Clock: n.settings.Clock,
 				OutboxBytes: uint64(n.settings.Limits.OutboxBytes), RecentMillis: uint64(n.settings.Limits.RecentTime.Milliseconds()), RecentIDs: uint64(n.settings.Limits.RecentIDs),
 			}}
 			for _, f := range n.identity.Founders {
@@ -253,17 +253,17 @@ func (n *Node) govern(ctx context.Context) error {
 	if err := n.change(ctx, n.abandon); err != nil {
 		return err
 	}
-	if err := n.change(ctx, plan); err != nil {
+	if err := n.change(ctx, n.plan); err != nil {
 		return err
 	}
-	return n.change(ctx, prefer)
+	return n.change(ctx, n.prefer)
 }
 
 // form notes that the groups of all shards exist, once this node knows a leader of each.
 func (n *Node) form(ctx context.Context, s *meta.State) error {
 	var formed []uint32
 	for i := range s.Shards {
-		if i >= len(n.members) || leaderOf(n.members[i].group) == "" {
+		if i >= len(n.members) || !n.led(n.members[i]) {
 			return nil
 		}
 		if !s.Shards[i].Formed {
@@ -274,6 +274,19 @@ func (n *Node) form(ctx context.Context, s *meta.State) error {
 		return nil
 	}
 	return n.change(ctx, func(*meta.State) (meta.Command, error) { return &meta.Formed{Shards: formed}, nil })
+}
+
+// led says whether a shard has a leader, by the word of the replica here, or of the nodes that have the others.
+func (n *Node) led(m *member) bool {
+	if g := m.group.Load(); g != nil {
+		return leaderOf(g) != ""
+	}
+	for _, p := range n.heard.all() {
+		if p.shards[m.id].leads {
+			return true
+		}
+	}
+	return false
 }
 
 // introduce is a founder as the directory knows it.
@@ -288,12 +301,8 @@ func (n *Node) introduce(f founder) meta.Member {
 
 // placeAll gives every shard its first replicas.
 func placeAll(s *meta.State) (meta.Command, error) {
-	var members []ring.Member
-	for _, m := range s.Members {
-		members = append(members, ring.Member{ID: m.ID, Zone: m.Zone, Weight: m.Weight})
-	}
 	c := &meta.Place{}
-	for shard, ids := range ring.Place(s.Table(), len(s.Shards), s.Settings.Replicas, members) {
+	for shard, ids := range ring.Place(s.Table(), len(s.Shards), s.Settings.Replicas, placeable(s.Members)) {
 		if len(s.Shards[shard].Replicas) > 0 {
 			continue
 		}

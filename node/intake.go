@@ -128,27 +128,27 @@ func newIntake(n *Node) *intake {
 }
 
 // Assigned prepares for streams that this node consumes from now on. When a shard has less than the group has committed (its log
-// lost its end, or the directory is new), the stream begins where that shard is.
+// lost its end, or the directory is new), the stream begins where that shard is. One that cannot be asked is taken to have what was committed: if that is wrong, it
+// answers the first batch with where it is.
 func (k *intake) Assigned(streams []kafka.Stream, next []int64) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
 	for i, s := range streams {
+		id := streamID(s)
 		in := &input{
 			stream:   s,
-			id:       shard.Stream{Topic: s.Topic, Partition: uint32(s.Partition)},
+			id:       id,
 			format:   k.n.formats[s.Name],
 			sent:     make([]int64, len(k.n.members)),
 			progress: make([]progress, len(k.n.members)),
 		}
 		from := next[i]
-		for j, m := range k.n.members {
-			m.mu.RLock()
-			mark := m.shard.Mark(in.id)
-			m.mu.RUnlock()
+		for j, mark := range k.n.marks(k.n.running, id) {
+			if mark == markUnknown {
+				mark = next[i] - 1
+			}
 			from = min(from, mark+1)
 			in.progress[j] = progress{mark: mark, durable: min(mark, next[i]-1)}
-			if mark >= 0 {
-				in.progress[j].pending = append(in.progress[j].pending, applied{m.group.Applied(), mark})
+			if l := k.n.members[j].level(); mark >= 0 && l.answers {
+				in.progress[j].pending = append(in.progress[j].pending, applied{l.applied, mark})
 			}
 		}
 		in.startAt(from)
@@ -160,7 +160,9 @@ func (k *intake) Assigned(streams []kafka.Stream, next []int64) {
 		if in.read >= in.limit {
 			k.n.source.Pause(s)
 		}
+		k.mu.Lock()
 		k.inputs[s] = in
+		k.mu.Unlock()
 		k.log.Info("consuming", "stream", s.String(), "from", from, "committed", next[i])
 	}
 }
@@ -207,12 +209,10 @@ func (k *intake) Records(ctx context.Context, s kafka.Stream, prev, last int64, 
 	defer k.calls.Unlock()
 	in.mu.Lock()
 	read, seen, resend, limit := in.read, in.seen, in.resend, in.limit
-	if resend {
-		k.rewind(in)
-	}
 	in.mu.Unlock()
 	switch {
 	case resend:
+		k.rewind(ctx, in)
 		return
 	case read >= limit:
 		k.n.source.Pause(s) // until steer
@@ -281,12 +281,15 @@ func (k *intake) limit(in *input) int64 {
 func (k *intake) steer() {
 	for _, in := range k.all() {
 		k.calls.Lock()
+		limit := k.limit(in)
 		in.mu.Lock()
-		if limit := k.limit(in); limit != in.limit {
-			in.limit = limit
-			k.rewind(in)
-		}
+		changed := limit != in.limit
+		in.limit = limit
+		in.resend = in.resend || changed
 		in.mu.Unlock()
+		if changed {
+			k.rewind(k.n.running, in)
+		}
 		k.calls.Unlock()
 	}
 }
@@ -356,15 +359,21 @@ func (p *proposal) applied(index uint64, result any, err error) {
 	k.pool.Put(p)
 }
 
-// rewind starts again from what every shard has, when a batch was not accepted or the limit is another. calls and in.mu are held.
-func (k *intake) rewind(in *input) {
+// rewind starts again from what every shard has, when a batch was not accepted or the limit is another. calls is held. A shard that cannot be asked leaves it for
+// later.
+func (k *intake) rewind(ctx context.Context, in *input) {
+	marks := k.n.marks(ctx, in.id)
+	in.mu.Lock()
+	defer in.mu.Unlock()
 	from := in.read + 1
-	for j, m := range k.n.members {
-		m.mu.RLock()
-		mark := m.shard.Mark(in.id)
-		m.mu.RUnlock()
-		in.progress[j].mark = mark
+	for _, mark := range marks {
+		if mark == markUnknown {
+			return
+		}
 		from = min(from, mark+1)
+	}
+	for j, mark := range marks {
+		in.progress[j].mark = mark
 	}
 	in.startAt(from)
 	in.resend = false
@@ -443,10 +452,11 @@ func (k *intake) tick() {
 	for _, in := range k.all() {
 		if k.calls.TryLock() { // otherwise Records is at work and sees to it
 			in.mu.Lock()
-			if in.resend {
-				k.rewind(in)
-			}
+			resend := in.resend
 			in.mu.Unlock()
+			if resend {
+				k.rewind(k.n.running, in)
+			}
 			k.calls.Unlock()
 		}
 		k.level(in)

@@ -95,7 +95,7 @@ func (n *Node) answerJoin(ctx context.Context, body []byte) ([]byte, error) {
 		switch {
 		case known && before.Incarnation == m.Incarnation:
 			return nil, errNoCommand
-		case !known && len(s.Members) >= maxFounders:
+		case !known && len(s.Members) >= meta.MaxMembers:
 			return nil, &transport.RemoteError{Code: codeRefused, Text: fmt.Sprintf("it has %d nodes already, which is as many as there can be", len(s.Members))}
 		}
 		if g, ok := n.gossiped(m.ID); ok && known && g.State == gossip.Alive && g.Meta.Incarnation == before.Incarnation {

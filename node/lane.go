@@ -47,9 +47,11 @@ func newLane(n *Node, m *member) *lane {
 
 // submit proposes an entry to the shard's leader, wherever it is. It is Propose, with done also called for what other nodes answer.
 func (m *member) submit(entry []byte, done func(index uint64, result any, err error)) error {
-	err := m.group.Propose(entry, done)
-	if err == nil || !errors.Is(err, group.ErrNotLeader) || m.lane == nil {
-		return err
+	if g := m.group.Load(); g != nil {
+		err := g.Propose(entry, done)
+		if err == nil || !errors.Is(err, group.ErrNotLeader) && !(errors.Is(err, group.ErrClosed) && m.lane.n.running.Err() == nil) {
+			return err
+		}
 	}
 	m.lane.add(waiting{entry, done})
 	return nil
@@ -88,6 +90,7 @@ func (l *lane) run() {
 			var o outcome
 			if err == nil {
 				if o, answer, err = readOutcome(answer); err == nil {
+					l.n.learn(l.m, o.err)
 					batch[i].done(o.index, &o.result, o.err)
 					continue
 				}
@@ -116,14 +119,16 @@ func (l *lane) take() []waiting {
 
 // send calls the node that leads the shard.
 func (l *lane) send(body []byte) ([]byte, error) {
-	leader := leaderOf(l.m.group)
+	leader := l.n.leaderOf(l.m)
 	if leader == "" || leader == l.n.identity.member() {
+		l.n.astray(l.m, leader)
 		return nil, &group.NotLeaderError{Group: l.m.id, Leader: leader}
 	}
 	ctx, cancel := context.WithTimeout(l.n.running, laneTimeout)
 	defer cancel()
 	answer, err := l.n.transport.Call(ctx, leader, callPropose, body)
 	if err != nil {
+		l.n.astray(l.m, leader)
 		return nil, fmt.Errorf("cannot reach the leader of shard %d: %w", l.m.id, errors.Join(group.ErrUnknown, err))
 	}
 	return answer, nil
@@ -143,14 +148,16 @@ const (
 	outcomeUnknown   = 2
 )
 
-// appendOutcome appends code, index, shard outcome, mark, activations, length of the detail, detail, length of the report, report.
+// appendOutcome appends code, index, shard outcome, mark, activations, length of the detail, detail, length of the report, report. With outcomeNotLeader the
+// detail is who leads.
 func appendOutcome(dst []byte, o *outcome) []byte {
 	code, detail := byte(outcomeApplied), o.result.Detail
-	if o.err != nil {
+	var elsewhere *group.NotLeaderError
+	switch {
+	case errors.As(o.err, &elsewhere):
+		code, detail = outcomeNotLeader, elsewhere.Leader
+	case o.err != nil:
 		code, detail = outcomeUnknown, o.err.Error()
-		if errors.Is(o.err, group.ErrNotLeader) {
-			code = outcomeNotLeader
-		}
 	}
 	dst = append(dst, code, byte(o.result.Outcome))
 	dst = binary.LittleEndian.AppendUint64(dst, o.index)
@@ -182,7 +189,7 @@ func readOutcome(src []byte) (o outcome, rest []byte, err error) {
 	case outcomeApplied:
 		o.result.Detail = detail
 	case outcomeNotLeader:
-		o.err = fmt.Errorf("%w: %s", group.ErrNotLeader, detail)
+		o.err = &group.NotLeaderError{Leader: detail}
 	default:
 		o.err = fmt.Errorf("%w: %s", group.ErrUnknown, detail)
 	}
@@ -206,6 +213,10 @@ func (n *Node) answerPropose(body []byte) ([]byte, error) {
 		return nil, fmt.Errorf("there is no shard %d here", id)
 	}
 	m := n.members[id]
+	g := m.group.Load()
+	if g == nil {
+		return nil, n.elsewhere(m)
+	}
 	var outcomes []*outcome
 	var wait sync.WaitGroup
 	for body = body[4:]; len(body) > 0; {
@@ -218,7 +229,7 @@ func (n *Node) answerPropose(body []byte) ([]byte, error) {
 		o := &outcome{}
 		outcomes = append(outcomes, o)
 		wait.Add(1)
-		err := m.group.Propose(entry, func(index uint64, result any, err error) {
+		err := g.Propose(entry, func(index uint64, result any, err error) {
 			o.index, o.err = index, err
 			if r, ok := result.(*shard.Result); ok {
 				o.result = *r

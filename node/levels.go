@@ -2,11 +2,12 @@ package node
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"math"
-	"slices"
 	"time"
 
+	"dashi/node/httpapi"
 	"dashi/pipeline/recipe"
 	"dashi/shard"
 )
@@ -41,24 +42,35 @@ func (n *Node) findLevels(ctx context.Context) error {
 	}
 	n.levelling.Lock()
 	defer n.levelling.Unlock()
+	questions := make([]*question, len(n.members))
+	for i := range questions {
+		questions[i] = &question{kind: askLevels, shard: i}
+	}
+	if err := n.inquire(ctx, readLeader, questions); err != nil {
+		return err
+	}
 	var levels []float64
 	as, wanted := int64(math.MinInt64), int64(math.MinInt64)
 	behind := make([]int64, len(n.members))
-	for i, m := range n.members {
-		m.mu.RLock()
-		p := m.shard.Program()
-		known, of, want := m.shard.Levels(n.now())
-		if wanted = max(wanted, want); of > as {
-			as, levels = of, slices.Clone(known)
+	for i, q := range questions {
+		if len(q.answer) < 24 {
+			return errAnswer
 		}
-		m.mu.RUnlock()
-		if p == nil || p.Hash != program.Hash {
+		of, want := int64(binary.LittleEndian.Uint64(q.answer[8:])), int64(binary.LittleEndian.Uint64(q.answer[16:]))
+		if wanted = max(wanted, want); of > as {
+			as, levels = of, readNumbers(nil, q.answer[24:])
+		}
+		if binary.LittleEndian.Uint64(q.answer) != program.Hash {
 			return nil // the cookbook is being switched: the next time
 		}
 		behind[i] = of
 	}
 	if as < wanted {
-		as, levels = wanted, n.levelsNow(program)
+		var err error
+		if levels, err = n.levelsNow(ctx, program); err != nil {
+			return err
+		}
+		as = wanted
 	}
 	for i, m := range n.members {
 		if behind[i] >= as {
@@ -75,25 +87,76 @@ func (n *Node) findLevels(ctx context.Context) error {
 	return nil
 }
 
-// levelsNow reads all profiles, a page under each hold of a lock.
-func (n *Node) levelsNow(program *recipe.Program) []float64 {
-	var levels, values []float64
-	view := &shard.View{At: n.now()}
+// answerLevels answers askLevels: hash of the cookbook, as of when the shard knows the thresholds, as of when it wants them, the thresholds.
+func (n *Node) answerLevels(m *member) ([]byte, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	p := m.shard.Program()
+	if p == nil {
+		return nil, httpapi.ErrSwitching
+	}
+	known, of, want := m.shard.Levels(n.now())
+	answer := binary.LittleEndian.AppendUint64(nil, p.Hash)
+	answer = binary.LittleEndian.AppendUint64(answer, uint64(of))
+	answer = binary.LittleEndian.AppendUint64(answer, uint64(want))
+	return appendNumbers(answer, known), nil
+}
+
+// levelsNow reads all profiles.
+func (n *Node) levelsNow(ctx context.Context, program *recipe.Program) (levels []float64, err error) {
 	for i := range program.Levels {
-		level := &program.Levels[i]
-		values = values[:0]
-		for _, m := range n.members {
+		var values []float64
+		for shard := range n.members {
 			for from, more := uint32(0), true; more; {
-				m.mu.RLock()
-				if p := m.shard.Program(); p == nil || p.Hash != program.Hash {
-					m.mu.RUnlock()
-					break // the shards will not take what comes of it either
+				q := &question{kind: askNumbers, shard: shard, body: binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint64(binary.AppendUvarint(nil, uint64(i)), program.Hash), from)}
+				if err := n.inquire(ctx, readLocal, []*question{q}); err != nil {
+					return nil, err
 				}
-				values, from, more = m.shard.EachNumber(values, level, from, scanPage, view)
-				m.mu.RUnlock()
+				if len(q.answer) < 5 {
+					return nil, errAnswer
+				}
+				from, more = binary.LittleEndian.Uint32(q.answer), q.answer[4] == 1
+				values = readNumbers(values, q.answer[5:])
 			}
 		}
-		levels = append(levels, level.Of(values))
+		levels = append(levels, program.Levels[i].Of(values))
 	}
-	return levels
+	return levels, nil
+}
+
+// answerNumbers answers askNumbers: number of the level, hash of the cookbook, the ordinal from which on; the one to go on from, whether there may be more, the
+// numbers of a part of the profiles. A page is read under each hold of the lock.
+func (n *Node) answerNumbers(m *member, body []byte) ([]byte, error) {
+	i, body, err := readUvarint(body)
+	if err != nil || len(body) != 12 {
+		return nil, errAnswer
+	}
+	hash, from, more := binary.LittleEndian.Uint64(body), binary.LittleEndian.Uint32(body[8:]), true
+	view := &shard.View{At: n.now()}
+	var values []float64
+	for more && 8*len(values) < pageBytes {
+		m.mu.RLock()
+		p := m.shard.Program()
+		if p == nil || p.Hash != hash || i >= uint64(len(p.Levels)) {
+			m.mu.RUnlock()
+			return nil, &refusal{httpapi.ErrSwitching.Error()} // the shards will not take what comes of it either
+		}
+		values, from, more = m.shard.EachNumber(values, &p.Levels[i], from, scanPage, view)
+		m.mu.RUnlock()
+	}
+	return appendNumbers(append(binary.LittleEndian.AppendUint32(nil, from), bit(more)), values), nil
+}
+
+func appendNumbers(dst []byte, values []float64) []byte {
+	for _, v := range values {
+		dst = binary.LittleEndian.AppendUint64(dst, math.Float64bits(v))
+	}
+	return dst
+}
+
+func readNumbers(dst []float64, src []byte) []float64 {
+	for ; len(src) >= 8; src = src[8:] {
+		dst = append(dst, math.Float64frombits(binary.LittleEndian.Uint64(src)))
+	}
+	return dst
 }

@@ -37,7 +37,7 @@ func TestLevels(t *testing.T) {
 		}
 		for i, n := range c.nodes {
 			if n != nil {
-				until(t, fmt.Sprintf("%d people are the best of node %d", want, i+1), func() bool { return n.AudienceSize(0) == want })
+				until(t, fmt.Sprintf("%d people are the best of node %d", want, i+1), func() bool { return sizeOf(n, 0) == want })
 			}
 		}
 		c.same()
@@ -47,7 +47,7 @@ func TestLevels(t *testing.T) {
 	come(4)
 	strike(4)
 	come(6) // two more have three visits as well: who has what the threshold asks for comes in at once
-	until(t, "two more are in", func() bool { return c.nodes[0].AudienceSize(0) == 6 })
+	until(t, "two more are in", func() bool { return sizeOf(c.nodes[0], 0) == 6 })
 	strike(4)
 	c.close(2)
 	come(5)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"dashi/node/resp"
 	"dashi/shard"
 )
 
@@ -29,7 +30,7 @@ func TestLookupsDoNotAllocate(t *testing.T) {
 		b.Touch(keys)
 		for _, key := range keys {
 			out = out[:0]
-			if found, _ := b.Lookup(namespace, key[value:], at, seen); !found || string(out) != "1a note" {
+			if b.Lookup(namespace, key[value:], at, seen) != resp.Found || string(out) != "1a note" {
 				t.Fatalf("%s: %q", key, out)
 			}
 		}

@@ -116,14 +116,20 @@ func (m *measures) lastMinute() (LatencyStatus, float64) {
 
 func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// applications is the number of events applied and of profiles held, on all shards.
+// applications is the number of events applied and of profiles held, on all shards: of those that are not here, by the last word of the nodes that have them.
 func (n *Node) applications() (events uint64, profiles int) {
-	for _, m := range n.members {
-		m.mu.RLock()
-		st := m.shard.Stats()
-		m.mu.RUnlock()
-		events += st.Events
-		profiles += st.Profiles
+	heard := n.heard.all()
+	for i, m := range n.members {
+		l := m.level()
+		if !l.answers {
+			for _, p := range heard {
+				if p.shards[i].applied > l.applied {
+					l = p.shards[i]
+				}
+			}
+		}
+		events += l.events
+		profiles += int(l.profiles)
 	}
 	return events, profiles
 }

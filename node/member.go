@@ -12,7 +12,8 @@ import (
 	"dashi/shard/group"
 )
 
-// member is one replica of one shard on this node: the state machine behind its lock, hosted by its group.
+// member is one shard as this node knows it. If the node has a replica, it is the state machine behind its lock, hosted by its group; if not, the state
+// machine is empty, and the leader and the other replicas are on other nodes.
 //
 // The group's goroutine is the only writer: it holds mu for writing around every Apply. Look-ups hold it for
 // reading, for as long as they use what they found.
@@ -20,14 +21,17 @@ type member struct {
 	id       uint32
 	settings shard.Settings
 
-	mu    sync.RWMutex
-	shard *shard.Shard
+	mu      sync.RWMutex
+	shard   *shard.Shard
+	answers bool // the replica here is one of the voters, and has what they have: look-ups may be answered from it
 
-	group   *group.Group
-	lane    *lane         // to the leader on another node
-	stalled atomic.Int64  // when a batch last found no leader, in Unix nanoseconds
-	grew    chan struct{} // has one token when the outbox may have grown
-	talks   chan struct{} // has one token when there may be messages for other shards
+	group   atomic.Pointer[group.Group] // nil: there is no replica here
+	route   atomic.Pointer[route]       // where the shard is by the word of another node; nil: nobody knew better
+	hint    atomic.Pointer[string]      // who leads it by the word of another node; nil: nobody said
+	lane    *lane                       // to the leader on another node
+	stalled atomic.Int64                // when a batch last found no leader, in Unix nanoseconds
+	grew    chan struct{}               // has one token when the outbox may have grown
+	talks   chan struct{}               // has one token when there may be messages for other shards
 
 	due     atomic.Int64  // shard.Wake after the last entry
 	ticking atomic.Bool   // a tick is on its way
@@ -105,7 +109,11 @@ func (m *member) Restore(r io.Reader) error {
 
 // propose puts an entry into the shard's log and waits for its result.
 func (m *member) propose(entry []byte) (*shard.Result, error) {
-	result, err := propose(m.group, entry)
+	g := m.group.Load()
+	if g == nil {
+		return nil, &group.NotLeaderError{Group: m.id}
+	}
+	result, err := propose(g, entry)
 	r, _ := result.(*shard.Result)
 	return r, err
 }
@@ -162,8 +170,25 @@ func (m *member) patient(ctx context.Context, entry func() []byte) (*shard.Resul
 
 // leads says whether this replica leads its group.
 func (m *member) leads() bool {
-	_, here := m.group.Leader()
+	g := m.group.Load()
+	if g == nil {
+		return false
+	}
+	_, here := g.Leader()
 	return here
+}
+
+// level is how far the replica here is; zero when there is none.
+func (m *member) level() (l level) {
+	if g := m.group.Load(); g != nil {
+		m.mu.RLock()
+		st := m.shard.Stats()
+		l.answers = m.answers
+		m.mu.RUnlock()
+		l.leads, l.applied, l.durable = m.leads(), g.Applied(), g.Durable()
+		l.events, l.profiles = st.Events, uint64(st.Profiles)
+	}
+	return l
 }
 
 // leaderless says whether a batch has just found no leader, or one that does not answer: there is one again in a moment.

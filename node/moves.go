@@ -21,38 +21,97 @@ const (
 	abandonAfter = time.Minute
 )
 
-// plan begins the moves that bring every shard to every member that is not to be emptied, and away from all others: from members that drain, and
-// from what a member was before it lost its data. It is asked of whoever leads the directory.
-func plan(s *meta.State) (meta.Command, error) {
+// plan begins the moves that lead to the placement that should be: as many replicas of every shard as the cluster has set, spread evenly over the members that
+// are not to be emptied and are not gone for good, and no other: of members that drain, or of what a member was before it lost its data. It is asked of whoever
+// leads the directory.
+func (n *Node) plan(s *meta.State) (meta.Command, error) {
 	if len(s.Moves) >= maxMoves {
 		return nil, errNoCommand
 	}
+	present := s.Table()
+	for _, m := range s.Moves { // as it will be when they have ended
+		if m.Add != (meta.Replica{}) && m.Step < meta.Voting {
+			present[m.Shard] = append(present[m.Shard], m.Add.Member)
+		}
+		present[m.Shard] = slices.DeleteFunc(present[m.Shard], func(id string) bool { return id == m.Remove.Member && m.Add.Member != id })
+	}
+	table := ring.Place(present, len(s.Shards), s.Settings.Replicas, placeable(n.lasting(s)))
+	var next *meta.Begin
 	for i := range s.Shards {
 		sh := &s.Shards[i]
 		if _, moving := s.Move(i); moving || !sh.Formed {
 			continue
 		}
 		c := &meta.Begin{Shard: uint32(i)}
-		for _, m := range staying(s) {
-			if r := (meta.Replica{Member: m.ID, Incarnation: m.Incarnation}); !slices.Contains(sh.Replicas, r) {
+		for _, id := range table[i] {
+			m, _ := s.Member(id)
+			if r := (meta.Replica{Member: id, Incarnation: m.Incarnation}); !slices.Contains(sh.Replicas, r) {
 				c.Add = r
 				break
 			}
 		}
 		for _, r := range sh.Replicas {
-			if m, ok := s.Member(r.Member); !ok || m.Incarnation != r.Incarnation || m.Draining {
+			if !s.Present(r) || !slices.Contains(table[i], r.Member) {
 				c.Remove = r
 				break
 			}
 		}
-		if c.Remove != (meta.Replica{}) && c.Add == (meta.Replica{}) && len(sh.Replicas) == 1 {
-			continue // somebody has to hold it
-		}
-		if *c != (meta.Begin{Shard: uint32(i)}) {
+		switch {
+		case *c == (meta.Begin{Shard: uint32(i)}):
+		case c.Add == (meta.Replica{}) && len(sh.Replicas) == 1: // somebody has to hold it
+		case n.alive(s, sh) < s.Settings.Replicas: // it is short of replicas: this comes first
 			return c, nil
+		case next == nil:
+			next = c
 		}
 	}
-	return nil, errNoCommand
+	if next == nil {
+		return nil, errNoCommand
+	}
+	return next, nil
+}
+
+// alive counts the replicas of a shard on members that are there.
+func (n *Node) alive(s *meta.State, sh *meta.Shard) (count int) {
+	for _, r := range sh.Replicas {
+		if s.Present(r) && n.away(r.Member) == 0 {
+			count++
+		}
+	}
+	return count
+}
+
+// away is for how long a member has not been there, as far as this node knows.
+func (n *Node) away(id string) time.Duration {
+	if id == n.identity.Node || n.gossip == nil {
+		return 0
+	}
+	switch g, ok := n.gossiped(id); {
+	case !ok: // nobody has seen it since this node was started
+		return time.Since(n.started)
+	case g.State != gossip.Alive:
+		return time.Since(g.Since)
+	}
+	return 0
+}
+
+// lasting are the members that hold replicas: those that stay, without those that have been away for so long that they are taken to be gone for good. If the
+// others are too few for all replicas, what is gone is waited for all the same.
+func (n *Node) lasting(s *meta.State) []meta.Member {
+	all := staying(s)
+	there := slices.DeleteFunc(slices.Clone(all), func(m meta.Member) bool { return n.away(m.ID) > n.settings.ReplaceAfter })
+	if len(there) < s.Settings.Replicas {
+		return all
+	}
+	return there
+}
+
+// placeable are members as package ring knows them.
+func placeable(members []meta.Member) (all []ring.Member) {
+	for _, m := range members {
+		all = append(all, ring.Member{ID: m.ID, Zone: m.Zone, Weight: m.Weight})
+	}
+	return all
 }
 
 // abandon gives up moves to a member that has been away for abandonAfter: the shard may go elsewhere meanwhile.
@@ -76,16 +135,12 @@ func staying(s *meta.State) (members []meta.Member) {
 }
 
 // prefer spreads the leaders evenly, when no move is under way.
-func prefer(s *meta.State) (meta.Command, error) {
+func (n *Node) prefer(s *meta.State) (meta.Command, error) {
 	if len(s.Moves) > 0 {
 		return nil, errNoCommand
 	}
-	var members []ring.Member
-	for _, m := range staying(s) {
-		members = append(members, ring.Member{ID: m.ID, Zone: m.Zone, Weight: m.Weight})
-	}
 	c := &meta.Prefer{}
-	for i, ids := range ring.Place(s.Table(), len(s.Shards), len(members), members) {
+	for i, ids := range ring.Place(s.Table(), len(s.Shards), s.Settings.Replicas, placeable(n.lasting(s))) {
 		sh := &s.Shards[i]
 		p := meta.Placement{Shard: uint32(i)}
 		for _, id := range ids {
@@ -118,23 +173,30 @@ func (n *Node) move(ctx context.Context) {
 
 // step takes one step of a move on the shard's leader.
 func (n *Node) step(ctx context.Context, m *member, mv meta.Move) error {
+	g := m.group.Load()
+	if g == nil {
+		return group.ErrNotLeader
+	}
 	add, remove := groupMember(mv.Add.Member, mv.Add.Incarnation), groupMember(mv.Remove.Member, mv.Remove.Incarnation)
 	switch mv.Step {
 	case meta.Planned:
-		if err := joinGroup(ctx, m.group, add); err != nil {
+		if _, err := n.host.ProgressOf(ctx, add, m.id); err != nil { // it has not opened its replica yet
+			return err
+		}
+		if err := joinGroup(ctx, g, add); err != nil {
 			return err
 		}
 	case meta.Joined:
-		if ready, err := n.promote(ctx, m.group, add); err != nil || !ready {
+		if ready, err := n.promote(ctx, g, add); err != nil || !ready {
 			return err
 		}
 	case meta.Voting:
 		if remove == n.identity.member() {
-			return n.giveUp(ctx, m.group)
+			return n.giveUp(ctx, g)
 		}
-		members, index := m.group.Members()
+		members, index := g.Members()
 		if slices.ContainsFunc(members, func(g group.Member) bool { return g.ID == remove }) {
-			if err := m.group.Remove(ctx, remove, index); err != nil {
+			if err := g.Remove(ctx, remove, index); err != nil {
 				return err
 			}
 		}
@@ -178,39 +240,4 @@ func (n *Node) giveUp(ctx context.Context, g *group.Group) error {
 		}
 	}
 	return errors.New("nobody else can lead")
-}
-
-// tendDirectory brings the members of the directory's own group in line with those of the cluster: one change at a time, on its leader. A member that is
-// drained and holds nothing loses its vote, once it knows that it holds nothing: its process is about to end.
-func (n *Node) tendDirectory(ctx context.Context, s *meta.State) error {
-	g := n.directory.group
-	members, index := g.Members()
-	voters := map[string]bool{}
-	for _, m := range s.Members {
-		id := groupMember(m.ID, m.Incarnation)
-		voters[id] = true
-		switch voter := slices.Contains(members, group.Member{ID: id, Voter: true}); {
-		case m.Draining && !s.Holding(m.ID):
-			voters[id] = !voter
-			if p, err := n.host.ProgressOf(ctx, id, g.ID()); voter && id != n.identity.member() && (err != nil || p.Applied < g.Applied()) {
-				voters[id] = true // not yet
-			}
-		case !voter:
-			if err := joinGroup(ctx, g, id); err != nil {
-				return err
-			}
-			_, err := n.promote(ctx, g, id)
-			return err
-		}
-	}
-	for _, m := range members {
-		switch {
-		case voters[m.ID]:
-		case m.ID == n.identity.member():
-			return n.giveUp(ctx, g)
-		default:
-			return g.Remove(ctx, m.ID, index)
-		}
-	}
-	return nil
 }

@@ -40,6 +40,7 @@ type Node struct {
 	recipes      []recipe.Source // that this node was given; nil: none
 
 	cookbook  atomic.Pointer[cookbook]
+	readers   readers
 	compile   func([]recipe.Source) (*recipe.Program, []recipe.Diagnostic)
 	turned    chan struct{} // has one token when a shard here has been held, given limits or switched
 	switchWay shard.Switch  // of the leader of the directory, with the limits that it gave out
@@ -75,7 +76,8 @@ type Node struct {
 	// stopSource ends reading events for good.
 	stopSource context.CancelFunc
 	emptied    time.Time      // when lead saw that a drained node holds nothing
-	open       atomic.Bool    // the shards are: calls of other nodes are answered
+	directed   atomic.Bool    // the directory is open: calls of other nodes about it are answered
+	open       atomic.Bool    // the shards are: all other calls are, too
 	movers     sync.WaitGroup // what moves events
 	serving    sync.WaitGroup // what answers clients
 	failed     chan error     // an error that ends the node
@@ -169,12 +171,12 @@ func open(ctx context.Context, settings Settings, o Options) (n *Node, err error
 	if err := n.openDirectory(ctx); err != nil {
 		return n, err
 	}
-	// The shards: newest snapshot, then the log.
-	if err := n.openShards(); err != nil {
+	// The shards that are here: newest snapshot, then the log.
+	if err := n.openShards(ctx); err != nil {
 		return n, err
 	}
 	n.open.Store(true)
-	if err := n.awaitMoves(ctx); err != nil {
+	if err := n.awaitMembership(ctx); err != nil {
 		return n, err
 	}
 	// The cookbook, on every shard.

@@ -98,8 +98,19 @@ func until(t testing.TB, what string, done func() bool) {
 }
 
 func profileOf(n *Node, id string) (text string) {
-	n.Lookup([]byte("user_id"), []byte(id), func(v *shard.View) { text = string(v.AppendJSON(nil)) })
+	_, err := n.Lookup(context.Background(), []byte("user_id"), []byte(id), func(v *shard.View) { text = string(v.AppendJSON(nil)) })
+	if err != nil {
+		return err.Error()
+	}
 	return text
+}
+
+// sizeOf is the number of profiles in an audience, as the replicas here have it; -1 when not all of them are here.
+func sizeOf(n *Node, audience int) int64 {
+	if size, here := n.AudienceSize(audience); here {
+		return size
+	}
+	return -1
 }
 
 // activations reads everything that consumers of the activations see, by id. Twice the same id is an error.
@@ -184,7 +195,7 @@ func TestWholeWayAndReopen(t *testing.T) {
 	}
 	visit(t, n, "c", people, "three")
 	waitIdle(t, n)
-	if size := n.AudienceSize(0); size != people {
+	if size, _ := n.AudienceSize(0); size != people {
 		t.Errorf("%d regulars, want %d", size, people)
 	}
 	entered := 0
@@ -449,7 +460,7 @@ func TestReadersWhileClosing(t *testing.T) {
 				n.Status(true)
 				_, _ = n.Query(context.Background(), httpapi.Query{Where: "visits > 0", Limit: 5}, func(v *shard.View) { v.AppendJSON(nil) })
 				_, _ = n.Query(context.Background(), httpapi.Query{Where: "!regulars", Limit: 5}, func(v *shard.View) { v.AppendJSON(nil) })
-				n.Members(0, Cursor{}, func(v *shard.View) bool { v.AppendJSON(nil); return true })
+				_, _, _ = n.Members(context.Background(), 0, Cursor{}, func(v *shard.View) bool { v.AppendJSON(nil); return true })
 			}
 		})
 	}

@@ -22,7 +22,9 @@ func (n *Node) openCookbook(ctx context.Context) error {
 	}
 	for behind := math.MaxInt; ; pause(ctx, switchPause) {
 		if behind = n.without(); behind == 0 {
-			break
+			if n.takeNewest(); n.cookbook.Load() != nil {
+				break
+			}
 		}
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("not open: %d shards have no cookbook: %w", behind, err)
@@ -33,15 +35,15 @@ func (n *Node) openCookbook(ctx context.Context) error {
 			}
 		}
 	}
-	n.takeNewest()
 	return n.offer(ctx)
 }
 
-// without counts the shards here that have no cookbook.
+// without counts the shards here that have no cookbook. One that is still being brought here does not count.
 func (n *Node) without() (count int) {
 	for _, m := range n.members {
+		n.judge(m)
 		m.mu.RLock()
-		if m.shard.Program() == nil {
+		if m.answers && m.shard.Program() == nil {
 			count++
 		}
 		m.mu.RUnlock()

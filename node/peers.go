@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"dashi/ring/gossip"
@@ -24,7 +25,8 @@ const (
 	callAnnounce = 18 // activations that were published
 	callJoin     = 19 // let me in
 	callChange   = 20 // a command for the directory
-	callFresh    = 21 // how far is what you lead, and is it agreed that you do?
+	callEpoch    = 21 // which epoch has the directory that you lead?
+	callAsk      = 22 // questions about shards that you have: see question
 )
 
 // openPeers listens for the other nodes and can call them. It comes after found: connections are within one cluster.
@@ -41,14 +43,16 @@ func (n *Node) openPeers() (err error) {
 		n.calling.Wait()
 		return n.transport.Close()
 	})
-	n.transport.Handle(callPropose, calls{n, func(_ context.Context, c *transport.Call) ([]byte, error) { return n.answerPropose(c.Body) }})
-	n.transport.Handle(callLevels, calls{n, func(context.Context, *transport.Call) ([]byte, error) {
+	open := &n.open
+	n.transport.Handle(callPropose, calls{open, func(_ context.Context, c *transport.Call) ([]byte, error) { return n.answerPropose(c.Body) }})
+	n.transport.Handle(callLevels, calls{open, func(context.Context, *transport.Call) ([]byte, error) {
 		return appendLevels([]byte{bit(n.hub.listening())}, n.levels()), nil
 	}})
-	n.transport.Handle(callFresh, calls{n, n.answerFresh})
-	n.transport.Handle(callJoin, calls{n, func(ctx context.Context, c *transport.Call) ([]byte, error) { return n.answerJoin(ctx, c.Body) }})
-	n.transport.Handle(callChange, calls{n, func(_ context.Context, c *transport.Call) ([]byte, error) { return n.answerChange(c.Body) }})
-	n.transport.Handle(callAnnounce, calls{n, func(_ context.Context, c *transport.Call) ([]byte, error) { return nil, n.hub.receive(c.Body) }})
+	n.transport.Handle(callEpoch, calls{&n.directed, n.answerEpoch})
+	n.transport.Handle(callAsk, calls{open, n.answerAsk})
+	n.transport.Handle(callJoin, calls{open, func(ctx context.Context, c *transport.Call) ([]byte, error) { return n.answerJoin(ctx, c.Body) }})
+	n.transport.Handle(callChange, calls{&n.directed, func(_ context.Context, c *transport.Call) ([]byte, error) { return n.answerChange(c.Body) }})
+	n.transport.Handle(callAnnounce, calls{open, func(_ context.Context, c *transport.Call) ([]byte, error) { return nil, n.hub.receive(c.Body) }})
 	return nil
 }
 
@@ -69,14 +73,14 @@ func (n *Node) listenForPeers() (err error) {
 	return nil
 }
 
-// calls answers one type of call. Before the node has opened its shards it answers none.
+// calls answers one type of call, once what it needs is there.
 type calls struct {
-	n     *Node
+	there *atomic.Bool
 	serve func(context.Context, *transport.Call) ([]byte, error)
 }
 
 func (c calls) Serve(ctx context.Context, call *transport.Call) ([]byte, error) {
-	if !c.n.open.Load() {
+	if !c.there.Load() {
 		return nil, errors.New("the node is starting")
 	}
 	return c.serve(ctx, call)
@@ -124,8 +128,9 @@ const peerSilence = 4 * tickInterval
 
 // level is how far a replica is.
 type level struct {
-	leads            bool
+	leads, answers   bool
 	applied, durable uint64
+	events, profiles uint64 // applied, and held
 }
 
 // peer is what another node said last about its replicas.
@@ -154,17 +159,21 @@ func (p *heard) all() map[string]*peerLevels {
 func (n *Node) levels() []level {
 	all := make([]level, len(n.members))
 	for i, m := range n.members {
-		all[i] = level{leads: m.leads(), applied: m.group.Applied(), durable: m.group.Durable()}
+		all[i] = m.level()
 	}
 	return all
 }
 
-// appendLevels appends a byte and two numbers for every shard. An answer has a byte before them that says whether anybody listens to activations.
+// levelBytes are those of one level.
+const levelBytes = 1 + 4*8
+
+// appendLevels appends a byte and four numbers for every shard. An answer has a byte before them that says whether anybody listens to activations.
 func appendLevels(dst []byte, levels []level) []byte {
 	for _, l := range levels {
-		dst = append(dst, bit(l.leads))
-		dst = binary.LittleEndian.AppendUint64(dst, l.applied)
-		dst = binary.LittleEndian.AppendUint64(dst, l.durable)
+		dst = append(dst, bit(l.leads)|bit(l.answers)<<1)
+		for _, v := range []uint64{l.applied, l.durable, l.events, l.profiles} {
+			dst = binary.LittleEndian.AppendUint64(dst, v)
+		}
 	}
 	return dst
 }
@@ -177,13 +186,14 @@ func bit(b bool) byte {
 }
 
 func readLevels(src []byte, shards int) (*peerLevels, error) {
-	if len(src) != 1+17*shards {
+	if len(src) != 1+levelBytes*shards {
 		return nil, errAnswer
 	}
 	p := &peerLevels{at: time.Now(), listening: src[0] == 1, shards: make([]level, shards)}
 	for i := range p.shards {
-		b := src[1+17*i:]
-		p.shards[i] = level{leads: b[0] == 1, applied: binary.LittleEndian.Uint64(b[1:]), durable: binary.LittleEndian.Uint64(b[9:])}
+		b := src[1+levelBytes*i:]
+		u := binary.LittleEndian.Uint64
+		p.shards[i] = level{leads: b[0]&1 != 0, answers: b[0]&2 != 0, applied: u(b[1:]), durable: u(b[9:]), events: u(b[17:]), profiles: u(b[25:])}
 	}
 	return p, nil
 }
@@ -203,6 +213,11 @@ func (n *Node) poll(ctx context.Context) {
 				n.heard.mu.Lock()
 				n.heard.by[member] = p
 				n.heard.mu.Unlock()
+				for i := range p.shards {
+					if p.shards[i].leads {
+						n.hint(n.members[i], member)
+					}
+				}
 			}
 		})
 	}
@@ -211,12 +226,13 @@ func (n *Node) poll(ctx context.Context) {
 
 // durable is up to which index nothing of a shard is lost in a power cut of its leader.
 func (n *Node) durable(m *member) uint64 {
-	if m.leads() {
-		return m.group.Durable()
+	if l := m.level(); l.leads {
+		return l.durable
 	}
+	leader := n.leaderOf(m)
 	n.heard.mu.Lock()
 	defer n.heard.mu.Unlock()
-	if p := n.heard.by[leaderOf(m.group)]; p != nil && p.shards[m.id].leads {
+	if p := n.heard.by[leader]; p != nil && p.shards[m.id].leads {
 		return p.shards[m.id].durable
 	}
 	return 0

@@ -3,6 +3,9 @@ package node
 import (
 	"cmp"
 	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
 
 	"dashi/node/httpapi"
 	"dashi/pipeline/expr"
@@ -12,62 +15,107 @@ import (
 
 // Query counts the profiles, or accounts, for which a condition is true, and calls fn for the first q.Limit of them from q.From on. A
 // condition over few audiences alone is counted from their bitmaps; anything else by reading every profile, a page under each
-// hold of a shard's lock.
+// hold of a shard's lock. Each shard is asked once; when one does not answer there is no count, but an error that names it.
 func (n *Node) Query(ctx context.Context, q httpapi.Query, fn func(*shard.View)) (httpapi.Found, error) {
 	program := n.cookbook.Load().Program
-	if q.Accounts {
-		if program.Accounts == nil {
-			return httpapi.Found{}, &httpapi.BadQuery{Message: "the cookbook has no accounts", Hint: "a recipe says what is known of them under accounts"}
-		}
-		program = program.Accounts.Program
+	if program = programOf(program, q.Accounts); program == nil {
+		return httpapi.Found{}, &httpapi.BadQuery{Message: "the cookbook has no accounts", Hint: "a recipe says what is known of them under accounts"}
 	}
 	x, bad := program.Condition(q.Where)
 	if bad != nil {
 		return httpapi.Found{}, &httpapi.BadQuery{Message: bad.Message, Hint: bad.Hint}
 	}
 	var found httpapi.Found
-	sets := len(x.Attributes) == 0 && len(x.Purposes) == 0 && !x.UsesNow && len(x.Audiences) <= shard.MaxCountAudiences && !x.Interpreted
-	if sets && !q.Accounts {
-		for _, m := range n.members {
-			m.mu.RLock()
-			if !has(m.shard, program) {
-				m.mu.RUnlock()
-				return found, httpapi.ErrSwitching
-			}
-			found.Count += int64(m.shard.Count(x.Bool, x.Audiences))
-			m.mu.RUnlock()
+	r := readingOf(ctx)
+	var far []*question
+	for i, m := range n.members {
+		if r.level != readLocal || !n.canAnswer(m, readLocal) {
+			far = append(far, &question{kind: askCount, shard: i, body: append([]byte{bit(q.Accounts)}, q.Where...)})
 		}
-	} else {
-		counted, err := n.countByScan(ctx, program, q.Accounts, x.Bool)
+	}
+	asked := make(chan error, 1)
+	go func() { asked <- n.inquire(ctx, r.level, far) }()
+	for _, m := range n.members {
+		if r.level == readLocal && n.canAnswer(m, readLocal) {
+			count, err := n.count(ctx, m, program, q.Accounts, x)
+			if err != nil {
+				return found, err
+			}
+			found.Count += count
+			n.noteHere(r, m)
+		}
+	}
+	if err := errors.Join(<-asked, ctx.Err()); err != nil {
+		return found, err
+	}
+	for _, q := range far {
+		count, _, err := readUvarint(q.answer)
 		if err != nil {
 			return found, err
 		}
-		found.Count = counted
+		found.Count += int64(count)
+		r.note(q.by, q.behind)
 	}
+	var err error
 	if q.Limit > 0 {
 		left := q.Limit
-		var err error
-		found.Next, found.More, err = n.Scan(ctx, program, q.Accounts, x.Bool, q.From, func(v *shard.View) bool {
+		found.Next, found.More, err = n.walk(ctx, &selection{audience: -1, where: q.Where, program: program, accounts: q.Accounts, is: x.Bool}, q.From, func(v *shard.View) bool {
 			fn(v)
 			left--
 			return left > 0
 		})
-		if err != nil {
-			return found, err
-		}
 	}
-	return found, ctx.Err()
+	return found, errors.Join(err, ctx.Err())
 }
 
-func (n *Node) countByScan(ctx context.Context, program *recipe.Program, accounts bool, condition expr.Bool) (total int64, err error) {
-	_, _, err = n.Scan(ctx, program, accounts, condition, Cursor{}, func(*shard.View) bool {
-		total++
-		return true
-	})
-	return total, cmp.Or(err, ctx.Err())
+// answerCount answers askCount: whether of accounts (a byte), the condition as text; a number.
+func (n *Node) answerCount(ctx context.Context, m *member, body []byte) ([]byte, error) {
+	if len(body) == 0 {
+		return nil, errAnswer
+	}
+	program := programOf(n.cookbook.Load().Program, body[0] == 1)
+	if program == nil {
+		return nil, httpapi.ErrSwitching
+	}
+	x, bad := program.Condition(string(body[1:]))
+	if bad != nil {
+		return nil, fmt.Errorf("cannot read the condition: %s", bad.Message)
+	}
+	count, err := n.count(ctx, m, program, body[0] == 1, x)
+	return binary.AppendUvarint(nil, uint64(count)), err
 }
 
-// has says whether a shard has a program in force: conditions of another cannot be asked.
-func has(s *shard.Shard, p *recipe.Program) bool {
-	return s.Program() != nil && s.Program().Hash == p.Hash
+// count counts the profiles of the shard for which a condition of a program is true.
+func (n *Node) count(ctx context.Context, m *member, program *recipe.Program, accounts bool, x *expr.Expr) (total int64, err error) {
+	sets := len(x.Attributes) == 0 && len(x.Purposes) == 0 && !x.UsesNow && len(x.Audiences) <= shard.MaxCountAudiences && !x.Interpreted
+	if sets && !accounts {
+		m.mu.RLock()
+		defer m.mu.RUnlock()
+		if !has(m.shard, program) {
+			return 0, httpapi.ErrSwitching
+		}
+		return int64(m.shard.Count(x.Bool, x.Audiences)), nil
+	}
+	l := looks.Get().(*look)
+	defer looks.Put(l)
+	l.view.At = n.now()
+	p := selection{audience: -1, program: program, accounts: accounts, is: x.Bool}
+	for from, more := uint32(0), true; more && err == nil; {
+		m.mu.RLock()
+		from, more, _, err = p.page(ctx, m.shard, from, &l.view, func(*shard.View) bool { total++; return true })
+		m.mu.RUnlock()
+		err = cmp.Or(err, ctx.Err())
+	}
+	return total, err
+}
+
+// programOf is what a cookbook says of people, or of accounts; nil when it says nothing of those.
+func programOf(p *recipe.Program, accounts bool) *recipe.Program {
+	if !accounts {
+		return p
+	}
+	if p.Accounts == nil {
+		return nil
+	}
+	return p.Accounts.Program
 }

@@ -18,7 +18,12 @@ type Settings struct {
 	// Data is the directory of the log, the snapshots and the embedded broker.
 	Data string `yaml:"data"`
 	// Shards is fixed when the data directory is made.
-	Shards  int      `yaml:"shards"`
+	Shards int `yaml:"shards"`
+	// Replicas is how many nodes have a copy of each shard, as far as there are so many. Fixed when the cluster is founded.
+	Replicas int `yaml:"replicas"`
+	// ReplaceAfter is how long a node may be away before its replicas are made again on others.
+	ReplaceAfter time.Duration `yaml:"replace_after"`
+
 	Recipes []string `yaml:"recipes"`
 	// Clock is wall, or event: time passes with the times of events, as for a replay of history.
 	Clock string `yaml:"clock"`
@@ -133,14 +138,16 @@ type LimitSettings struct {
 // DefaultSettings are those of deploy/dashi.yml.
 func DefaultSettings() Settings {
 	return Settings{
-		Cluster: "dashi",
-		Data:    "data",
-		Shards:  16,
-		Clock:   "wall",
-		Node:    NodeSettings{Weight: 1},
-		Gossip:  GossipSettings{Expect: 1},
-		HTTP:    HTTPSettings{Listen: "127.0.0.1:7070"},
-		RESP:    RESPSettings{Listen: "127.0.0.1:6380"},
+		Cluster:      "dashi",
+		Data:         "data",
+		Shards:       16,
+		Replicas:     3,
+		ReplaceAfter: 10 * time.Minute,
+		Clock:        "wall",
+		Node:         NodeSettings{Weight: 1},
+		Gossip:       GossipSettings{Expect: 1},
+		HTTP:         HTTPSettings{Listen: "127.0.0.1:7070"},
+		RESP:         RESPSettings{Listen: "127.0.0.1:6380"},
 		Kafka: KafkaSettings{
 			Brokers:     []string{"127.0.0.1:9092"},
 			Inputs:      []InputSettings{{Topic: "dashi.events", Decoder: "segment"}},

@@ -9,8 +9,11 @@ import (
 	"dashi/ring/meta"
 )
 
-// maxFounders is how many nodes may found a cluster: all of them vote in the directory.
-const maxFounders = 5
+// maxFounders is how many nodes may found a cluster: all of them vote in the directory. Any number may join.
+const maxFounders = maxVoters
+
+// maxReplicas is how many replicas a shard may have: with five of them two nodes may fail at once.
+const maxReplicas = 5
 
 // checkCluster says what is wrong with the settings of the cluster.
 func (s *Settings) checkCluster() (errs []error) {
@@ -41,6 +44,12 @@ func (s *Settings) checkCluster() (errs []error) {
 	}
 	if (s.Node.Listen == "") != (s.Gossip.Listen == "") {
 		bad("node.listen, gossip.listen: set both, or none for a node by itself")
+	}
+	if s.Replicas < 1 || s.Replicas > maxReplicas {
+		bad("replicas: %d is not between 1 and %d", s.Replicas, maxReplicas)
+	}
+	if s.ReplaceAfter <= 0 {
+		bad("replace_after: must be positive")
 	}
 	if _, err := s.Gossip.keys(); err != nil {
 		errs = append(errs, err)

@@ -2,7 +2,11 @@ package node
 
 import (
 	"cmp"
+	"context"
+	"encoding/binary"
+	"encoding/json"
 	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -12,72 +16,132 @@ import (
 )
 
 // AudienceStats adds up what the shards have counted of an audience of the present program.
-func (b httpBackend) AudienceStats(i int) httpapi.AudienceStats {
+func (b httpBackend) AudienceStats(ctx context.Context, i int) (st httpapi.AudienceStats, err error) {
 	cookbook := b.cookbook.Load()
 	program, base := cookbook.Program, 0 // of accounts their own, whose audiences are counted on from those of people
 	if i >= len(program.Audiences) {
 		base = len(program.Audiences)
 		program, i = program.Accounts.Program, i-base
 	}
-	st := httpapi.AudienceStats{Audience: program.Audiences[i].Name, Size: b.AudienceSize(base + i),
-		Hours: []httpapi.AudienceHour{}, Overlap: []httpapi.AudienceOverlap{}, Activations: []httpapi.ActivationStats{}}
-	both := make([]int64, len(program.Audiences))
-	sent := make([]map[int64]int64, len(program.Activations))
-	var flows []flowLine
-	for _, m := range b.members {
-		line := flowLine{}
-		m.mu.RLock()
-		s := m.shard
-		if base > 0 {
-			s = s.Accounts()
-		}
-		if s != nil && s.Program() != nil && s.Program().Hash == program.Hash {
-			line.now = int64(s.AudienceSize(i))
-			s.Overlaps(i, both)
-			s.EachHour(func(at int64, audiences []shard.Flow, left []uint32) {
-				if f := audiences[i]; f.Entered+f.Left > 0 {
-					line.at, line.flows = append(line.at, at), append(line.flows, f)
-				}
-				for j, n := range left {
-					if n > 0 {
-						if sent[j] == nil {
-							sent[j] = map[int64]int64{}
-						}
-						sent[j][at] += int64(n)
-					}
-				}
-			})
-		}
-		m.mu.RUnlock()
-		flows = append(flows, line)
+	parts, hour, err := b.flows(ctx, program, base > 0, i)
+	if err != nil {
+		return st, err
 	}
-	st.Hours = append(st.Hours, addFlows(flows, b.statsHour())...)
-	for k, n := range both {
-		if k != i && n > 0 {
-			st.Overlap = append(st.Overlap, httpapi.AudienceOverlap{Audience: program.Audiences[k].Name, Size: b.AudienceSize(base + k), Both: n})
+	indices := make([]int, len(program.Audiences))
+	for k := range indices {
+		indices[k] = base + k
+	}
+	sizes, err := b.AudienceSizes(ctx, indices)
+	if err != nil {
+		return st, err
+	}
+	st = httpapi.AudienceStats{Audience: program.Audiences[i].Name, Size: sizes[i],
+		Hours: []httpapi.AudienceHour{}, Overlap: []httpapi.AudienceOverlap{}, Activations: []httpapi.ActivationStats{}}
+	st.Hours = append(st.Hours, addFlows(parts, hour)...)
+	for k := range program.Audiences {
+		both := int64(0)
+		for j := range parts {
+			if k < len(parts[j].Both) {
+				both += parts[j].Both[k]
+			}
+		}
+		if k != i && both > 0 {
+			st.Overlap = append(st.Overlap, httpapi.AudienceOverlap{Audience: program.Audiences[k].Name, Size: sizes[k], Both: both})
 		}
 	}
 	slices.SortStableFunc(st.Overlap, func(a, b httpapi.AudienceOverlap) int { return cmp.Compare(b.Both, a.Both) })
 	for j := range program.Activations {
 		if act := &program.Activations[j]; act.Audience == i && (act.Trigger == recipe.OnEnter || act.Trigger == recipe.OnExit) {
-			st.Activations = append(st.Activations, activationStats(act, sent[j]))
+			sent := map[int64]int64{}
+			for k := range parts {
+				if j < len(parts[k].Sent) {
+					for at, n := range parts[k].Sent[j] {
+						sent[at] += n
+					}
+				}
+			}
+			st.Activations = append(st.Activations, activationStats(act, sent))
 		}
 	}
-	return st
+	return st, nil
+}
+
+// flows asks every shard what it has counted of audience i, and says which hour it is by the clock of the shards.
+func (b httpBackend) flows(ctx context.Context, program *recipe.Program, accounts bool, i int) (parts []flowLine, now int64, err error) {
+	body := binary.LittleEndian.AppendUint64([]byte{bit(accounts)}, program.Hash)
+	body = binary.AppendUvarint(body, uint64(i))
+	questions := make([]*question, len(b.members))
+	for k := range questions {
+		questions[k] = &question{kind: askFlows, shard: k, body: body}
+	}
+	ctx, cancel := context.WithTimeout(ctx, freshTimeout)
+	defer cancel()
+	r := readingOf(ctx)
+	if err := b.inquire(ctx, r.level, questions); err != nil {
+		return nil, 0, err
+	}
+	now = math.MinInt64
+	parts = make([]flowLine, len(questions))
+	for k, q := range questions {
+		if err := json.Unmarshal(q.answer, &parts[k]); err != nil {
+			return nil, 0, err
+		}
+		r.note(q.by, q.behind)
+		if parts[k].ByEvents {
+			now = max(now, parts[k].Clock)
+		}
+	}
+	if now == math.MinInt64 {
+		now = b.now()
+	}
+	return parts, now - now%hour, nil
+}
+
+// answerFlows answers askFlows: whether of accounts (a byte), hash of the cookbook, index of the audience; a flowLine as JSON.
+func (m *member) answerFlows(body []byte) ([]byte, error) {
+	if len(body) < 10 {
+		return nil, errAnswer
+	}
+	i, _, err := readUvarint(body[9:])
+	if err != nil {
+		return nil, err
+	}
+	var line flowLine
+	m.mu.RLock()
+	s := m.shard
+	line.ByEvents, line.Clock = s.ByEvents(), s.Now()
+	if body[0] == 1 {
+		s = s.Accounts()
+	}
+	if s != nil && s.Program() != nil && s.Program().Hash == binary.LittleEndian.Uint64(body[1:]) && i < uint64(len(s.Program().Audiences)) {
+		line.fill(s, int(i))
+	}
+	m.mu.RUnlock()
+	return json.Marshal(&line)
+}
+
+// fill reads what a shard has counted of audience i.
+func (l *flowLine) fill(s *shard.Shard, i int) {
+	l.Both = make([]int64, len(s.Program().Audiences))
+	l.Sent = make([]map[int64]int64, len(s.Program().Activations))
+	l.Now = int64(s.AudienceSize(i))
+	s.Overlaps(i, l.Both)
+	s.EachHour(func(at int64, audiences []shard.Flow, left []uint32) {
+		if f := audiences[i]; f.Entered+f.Left > 0 {
+			l.At, l.Flows = append(l.At, at), append(l.Flows, f)
+		}
+		for j, n := range left {
+			if n > 0 {
+				if l.Sent[j] == nil {
+					l.Sent[j] = map[int64]int64{}
+				}
+				l.Sent[j][at] += int64(n)
+			}
+		}
+	})
 }
 
 const hour = int64(time.Hour / time.Millisecond)
-
-// statsHour is the beginning of the present hour, by the clock of the shards.
-func (n *Node) statsHour() int64 {
-	var st Status
-	n.clockStatus(&st)
-	now := st.Clock.Now.UnixMilli()
-	if st.Clock.Follows == "wall" {
-		now = n.now()
-	}
-	return now - now%hour
-}
 
 func activationStats(act *recipe.Activation, sent map[int64]int64) httpapi.ActivationStats {
 	a := httpapi.ActivationStats{Activation: act.Name, On: "enter", Hours: []httpapi.ActivationIn{}}
@@ -91,34 +155,39 @@ func activationStats(act *recipe.Activation, sent map[int64]int64) httpapi.Activ
 	return a
 }
 
-// flowLine is what one shard knows of an audience: the hours in which anybody came or went, and its size now.
+// flowLine is what one shard knows of an audience: the hours in which anybody came or went, and its size now; by audience how many are in both; by activation and
+// hour how many have left.
 type flowLine struct {
-	at    []int64
-	flows []shard.Flow
-	now   int64
+	At       []int64
+	Flows    []shard.Flow
+	Now      int64
+	Both     []int64
+	Sent     []map[int64]int64
+	ByEvents bool
+	Clock    int64 // of the shard
 }
 
 // sizeAt is the size at the end of an hour. In the hours before the first that is known it was what that hour began with.
 func (l *flowLine) sizeAt(at int64) int64 {
-	i, found := slices.BinarySearch(l.at, at)
+	i, found := slices.BinarySearch(l.At, at)
 	if !found {
 		i--
 	}
 	switch {
-	case len(l.at) == 0 || i == len(l.at)-1:
-		return l.now
+	case len(l.At) == 0 || i == len(l.At)-1:
+		return l.Now
 	case i < 0:
-		f := l.flows[0]
+		f := l.Flows[0]
 		return max(0, int64(f.Size)+int64(f.Left)-int64(f.Entered))
 	}
-	return int64(l.flows[i].Size)
+	return int64(l.Flows[i].Size)
 }
 
 // addFlows adds the lines of all shards up, hour by hour from the first to the last that is known, or to now if that is later.
 func addFlows(lines []flowLine, now int64) (hours []httpapi.AudienceHour) {
 	first, last := int64(-1), now
 	for i := range lines {
-		if at := lines[i].at; len(at) > 0 {
+		if at := lines[i].At; len(at) > 0 {
 			if first < 0 || at[0] < first {
 				first = at[0]
 			}
@@ -133,9 +202,9 @@ func addFlows(lines []flowLine, now int64) (hours []httpapi.AudienceHour) {
 		for i := range lines {
 			l := &lines[i]
 			h.Size += l.sizeAt(at)
-			if k, found := slices.BinarySearch(l.at, at); found {
-				h.Entered += int64(l.flows[k].Entered)
-				h.Left += int64(l.flows[k].Left)
+			if k, found := slices.BinarySearch(l.At, at); found {
+				h.Entered += int64(l.Flows[k].Entered)
+				h.Left += int64(l.Flows[k].Left)
 			}
 		}
 		hours = append(hours, h)

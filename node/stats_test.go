@@ -70,9 +70,9 @@ func TestFlowsAddUp(t *testing.T) {
 		return all
 	}
 	lines := []flowLine{
-		{at: at(10, 12), flows: []shard.Flow{{Entered: 5, Size: 5}, {Left: 2, Size: 3}}, now: 3},
-		{at: at(11), flows: []shard.Flow{{Entered: 1, Left: 3, Size: 8}}, now: 8},
-		{now: 4},
+		{At: at(10, 12), Flows: []shard.Flow{{Entered: 5, Size: 5}, {Left: 2, Size: 3}}, Now: 3},
+		{At: at(11), Flows: []shard.Flow{{Entered: 1, Left: 3, Size: 8}}, Now: 8},
+		{Now: 4},
 	}
 	want := [][3]int64{{5, 0, 19}, {1, 3, 17}, {0, 2, 15}, {0, 0, 15}}
 	hours := addFlows(lines, 13*hour)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"slices"
 	"time"
@@ -12,7 +13,6 @@ import (
 	"dashi/node/httpapi"
 	"dashi/pipeline/activation"
 	"dashi/pipeline/kafka"
-	"dashi/shard"
 )
 
 // Status is what GET /v1/status answers and what `dashi status` and the console show.
@@ -129,7 +129,9 @@ type ShardStatus struct {
 	// RecentSince is since when every message id is remembered; the zero time: since the beginning.
 	RecentSince time.Time `json:"recent_since,omitzero"`
 	Hash        string    `json:"hash,omitempty"`
-	// Leader is the node that leads the shard; empty: none is known. The other figures are those of the replica on this node.
+	// Unreachable says that no node that has the shard could be asked: the figures are not there.
+	Unreachable bool `json:"unreachable,omitempty"`
+	// Leader is the node that leads the shard; empty: none is known. The other figures are those of the replica on this node, or of another if there is none.
 	Leader   string          `json:"leader"`
 	Replicas []ReplicaStatus `json:"replicas"`
 }
@@ -173,8 +175,12 @@ func (n *Node) Status(hashes bool) *Status {
 	for _, in := range n.settings.Kafka.Inputs {
 		st.Kafka.Inputs = append(st.Kafka.Inputs, in.Topic)
 	}
-	n.shardStatus(st, hashes)
-	n.clockStatus(st)
+	all, err := n.reports(n.running, readLocal, hashes)
+	if err != nil {
+		st.Trouble = append(st.Trouble, err.Error())
+	}
+	st.shards(all)
+	st.clock(all)
 	n.clusterStatus(st)
 	n.streamStatus(st)
 	n.logStatus(st)
@@ -208,19 +214,19 @@ func (n *Node) Status(hashes bool) *Status {
 	return st
 }
 
-func (n *Node) shardStatus(st *Status, hashes bool) {
-	for _, m := range n.members {
-		m.mu.RLock()
-		s := m.shard.Stats()
+// shards fills in what the reports say; one that is nil could not be had.
+func (st *Status) shards(all []*report) {
+	for i, r := range all {
+		if r == nil {
+			st.Shards = append(st.Shards, ShardStatus{ID: uint32(i), Unreachable: true})
+			continue
+		}
+		s := &r.Shard
 		sh := ShardStatus{
-			ID: m.id, Profiles: s.Profiles, Bytes: s.Bytes, Events: s.Events,
-			Index: m.group.Applied(), Durable: m.group.Durable(),
+			ID: uint32(i), Profiles: s.Profiles, Bytes: s.Bytes, Events: s.Events,
+			Index: r.Index, Durable: r.Durable, Hash: r.Hash,
 			OutboxEntries: s.OutboxEntries, OutboxBytes: s.OutboxBytes, RecentIDs: s.RecentIDs,
 		}
-		if hashes {
-			sh.Hash = fmt.Sprintf("%016x", m.shard.Hash())
-		}
-		m.mu.RUnlock()
 		if s.RecentSince > 0 {
 			sh.RecentSince = time.UnixMilli(s.RecentSince).UTC()
 		}
@@ -245,7 +251,7 @@ func (n *Node) shardStatus(st *Status, hashes bool) {
 			}
 		}
 		if s.Corrupt > 0 {
-			st.Trouble = append(st.Trouble, fmt.Sprintf("shard %d met %d events that it could not read back", m.id, s.Corrupt))
+			st.Trouble = append(st.Trouble, fmt.Sprintf("shard %d met %d events that it could not read back", i, s.Corrupt))
 		}
 	}
 }
@@ -296,39 +302,41 @@ func (n *Node) WaitIdle(ctx context.Context) error {
 		return errors.Join(err, silent)
 	}
 	for stream, end := range ends {
-		err := wait(func() bool { n.intake.levelAll(); return n.applied(stream, end) }, fmt.Sprintf("%s has not been applied up to offset %d", stream, end))
+		err := wait(func() bool { n.intake.levelAll(); return n.applied(ctx, stream, end) }, fmt.Sprintf("%s has not been applied up to offset %d", stream, end))
 		if err != nil {
 			return err
 		}
 	}
-	if err := wait(n.awake, "timers are due"); err != nil {
+	if err := wait(func() bool { return n.awake(ctx) }, "timers are due"); err != nil {
 		return err
 	}
-	if err := n.settled(wait); err != nil {
+	if err := n.settled(ctx, wait); err != nil {
 		return err
 	}
-	for _, p := range n.publishers {
-		_, next := p.bounds()
-		err := wait(func() bool { first, _ := p.bounds(); return first >= next }, fmt.Sprintf("shard %d has activations that Kafka has not taken", p.m.id))
-		if err != nil {
-			return err
+	var made []*report
+	if err := wait(func() bool { made, err = n.reports(ctx, readLeader, false); return err == nil }, "some shards do not answer"); err != nil {
+		return err
+	}
+	return wait(func() bool {
+		now, err := n.reports(ctx, readLeader, false)
+		for i := 0; err == nil && i < len(made); i++ {
+			if now[i].Shard.OutboxFirst < made[i].Shard.OutboxNext {
+				return false
+			}
 		}
-	}
-	return nil
+		return err == nil
+	}, "shards have activations that Kafka has not taken")
 }
 
 // applied says whether every shard has everything of the stream below end.
-func (n *Node) applied(s kafka.Stream, end int64) bool {
-	id := shard.Stream{Topic: s.Topic, Partition: uint32(s.Partition)}
-	for _, m := range n.members {
-		m.mu.RLock()
-		mark := m.shard.Mark(id)
-		m.mu.RUnlock()
-		if mark < end-1 {
-			return false
-		}
-	}
-	return n.dead.Floor(s, end) == end
+func (n *Node) applied(ctx context.Context, s kafka.Stream, end int64) bool {
+	return slices.Min(n.marks(ctx, streamID(s))) >= end-1 && n.dead.Floor(s, end) == end
+}
+
+// awake says whether no timer of any shard is due.
+func (n *Node) awake(ctx context.Context) bool {
+	all, err := n.reports(ctx, readLocal, false)
+	return err == nil && !slices.ContainsFunc(all, func(r *report) bool { return r.Wake == math.MinInt64 })
 }
 
 // messageHops bounds how often WaitIdle waits for messages that came of messages: an event takes at most a handful of steps to the
@@ -339,19 +347,24 @@ const messageHops = 12
 type road struct{ from, to int }
 
 // settled waits until the messages between shards that there are now have been applied, and what comes of them.
-func (n *Node) settled(wait func(done func() bool, what string) error) error {
+func (n *Node) settled(ctx context.Context, wait func(done func() bool, what string) error) error {
 	for range messageHops {
-		ends := n.roads()
+		var ends map[road]positions
+		var err error
+		if err := wait(func() bool { ends, err = n.roads(ctx); return err == nil }, "some shards do not answer"); err != nil {
+			return err
+		}
 		if len(ends) == 0 {
 			return nil
 		}
-		err := wait(func() bool {
-			for r, o := range n.roads() {
+		err = wait(func() bool {
+			now, err := n.roads(ctx)
+			for r, o := range now {
 				if end, asked := ends[r]; asked && o.first < end.next {
 					return false
 				}
 			}
-			return true
+			return err == nil
 		}, "shards have messages for each other")
 		if err != nil {
 			return err
@@ -365,23 +378,29 @@ type positions struct{ first, next uint64 }
 
 // roads are those on which messages wait. What a message leads to is in an outbox before it leaves its own; so that nothing slips
 // past while one shard after the other is looked at, two looks must see the same.
-func (n *Node) roads() map[road]positions {
+func (n *Node) roads(ctx context.Context) (map[road]positions, error) {
 	for {
-		first, some := n.lookAtRoads()
-		again, _ := n.lookAtRoads()
-		if len(some) > 0 || first == again {
-			return some
+		first, some, err := n.lookAtRoads(ctx)
+		if err != nil || len(some) > 0 {
+			return some, err
+		}
+		if again, _, err := n.lookAtRoads(ctx); err != nil || first == again {
+			return some, err
 		}
 	}
 }
 
-func (n *Node) lookAtRoads() (sent uint64, some map[road]positions) {
-	some = map[road]positions{}
-	for i, m := range n.members {
-		m.mu.RLock()
-		m.shard.Outgoing(func(to int, first, next uint64) { some[road{i, to}] = positions{first, next} })
-		sent += m.shard.Stats().Sent
-		m.mu.RUnlock()
+func (n *Node) lookAtRoads(ctx context.Context) (sent uint64, some map[road]positions, err error) {
+	all, err := n.reports(ctx, readLocal, false)
+	if err != nil {
+		return 0, nil, err
 	}
-	return sent, some
+	some = map[road]positions{}
+	for i, r := range all {
+		for _, o := range r.Roads {
+			some[road{i, o.To}] = positions{o.First, o.Next}
+		}
+		sent += r.Shard.Sent
+	}
+	return sent, some, nil
 }

@@ -47,7 +47,9 @@ type DirectoryStatus struct {
 	Epoch     uint64       `json:"epoch"`
 	Placed    uint64       `json:"placed"` // epoch of the last change of a placement
 	Leader    string       `json:"leader"`
+	Voters    []string     `json:"voters"`   // the nodes that vote in it
 	Cookbook  uint64       `json:"cookbook"` // version
+	Replicas  int          `json:"replicas"` // that every shard should have
 	Moves     []MoveStatus `json:"moves"`
 }
 
@@ -61,7 +63,13 @@ func nodeOf(member string) string {
 func (n *Node) clusterStatus(st *Status) {
 	s := n.directory.State()
 	st.Node = n.identity.Node
-	st.Directory = DirectoryStatus{ClusterID: s.Cluster, Epoch: s.Epoch, Placed: s.Placed, Leader: nodeOf(leaderOf(n.directory.group))}
+	st.Directory = DirectoryStatus{ClusterID: s.Cluster, Epoch: s.Epoch, Placed: s.Placed, Leader: nodeOf(leaderOf(n.directory.group)), Replicas: s.Settings.Replicas, Voters: []string{}}
+	members, _ := n.directory.group.Members()
+	for _, m := range members {
+		if m.Voter {
+			st.Directory.Voters = append(st.Directory.Voters, nodeOf(m.ID))
+		}
+	}
 	if c := s.Cookbook(); c != nil {
 		st.Directory.Cookbook = c.Version
 	}

@@ -240,11 +240,17 @@ func (n *Node) followCookbook(ctx context.Context) {
 	}
 }
 
-// takeNewest makes the newest cookbook that a shard here has the one by which this node reads events and names.
+// takeNewest makes the newest cookbook that a shard here has, or that all shards are known to have, the one by which this node reads events and names.
 func (n *Node) takeNewest() {
 	last, version := n.cookbook.Load(), uint64(0)
 	if last != nil {
 		version = last.version
+	}
+	if c := n.directory.State().InForce(); c != nil && c.Version > version {
+		if p, _ := n.compile(recipeSources(c)); p != nil {
+			last, version = newCookbook(p, c.Version), c.Version
+			n.cookbook.Store(last)
+		}
 	}
 	for _, m := range n.members {
 		m.mu.RLock()

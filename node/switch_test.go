@@ -60,21 +60,22 @@ func (c *testCluster) awaitVersion(version uint64) {
 func sums(t testing.TB, n *Node) map[string]int {
 	t.Helper()
 	all := map[string]int{}
-	n.walk(Cursor{}, func(s *shard.Shard, ordinal uint32, v *shard.View) (uint32, bool, bool) {
-		next, more := s.Scan(func(*expr.Env) expr.Truth { return expr.True }, ordinal, scanPage, v, func(v *shard.View) bool {
-			var p struct{ Attributes map[string]any }
-			if err := json.Unmarshal(v.AppendJSON(nil), &p); err != nil {
-				t.Error(err)
+	everybody := func(*expr.Env) expr.Truth { return expr.True }
+	_, _, err := n.walk(t.Context(), &selection{audience: -1, where: "true", program: n.cookbook.Load().Program, is: everybody}, Cursor{}, func(v *shard.View) bool {
+		var p struct{ Attributes map[string]any }
+		if err := json.Unmarshal(v.AppendJSON(nil), &p); err != nil {
+			t.Error(err)
+		}
+		for name, value := range p.Attributes {
+			if number, ok := value.(float64); ok {
+				all[name] += int(number)
 			}
-			for name, value := range p.Attributes {
-				if number, ok := value.(float64); ok {
-					all[name] += int(number)
-				}
-			}
-			return true
-		})
-		return next, more, false
+		}
+		return true
 	})
+	if err != nil {
+		t.Error(err)
+	}
 	return all
 }
 
@@ -141,7 +142,7 @@ func TestApplyOnThreeNodes(t *testing.T) {
 		if got["visits"] != people*(rounds+1) || got["later"] >= got["visits"] {
 			t.Errorf("node %d counts %v, want %d visits", i+1, got, people*(rounds+1))
 		}
-		if size := n.AudienceSize(n.cookbook.Load().audiences["regulars"]); size != people {
+		if size, _ := n.AudienceSize(n.cookbook.Load().audiences["regulars"]); size != people {
 			t.Errorf("node %d: %d regulars", i+1, size)
 		}
 	}

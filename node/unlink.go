@@ -61,7 +61,7 @@ func (n *Node) Erase(ctx context.Context, id string) (at time.Time, err error) {
 // delivered waits for the shards to have told each other, for a while.
 func (n *Node) delivered(ctx context.Context) error {
 	end := time.Now().Add(deliveryWait)
-	return n.settled(func(done func() bool, _ string) error {
+	return n.settled(ctx, func(done func() bool, _ string) error {
 		for !done() && time.Now().Before(end) && ctx.Err() == nil {
 			time.Sleep(time.Millisecond)
 		}

@@ -61,6 +61,9 @@ func readNames(src []byte) (names []string, rest []byte, err error) {
 	return names, src, nil
 }
 
+// Ordinal is the number that the profile has in its shard, on every replica; 0 for one that has travelled.
+func (v *View) Ordinal() uint32 { return v.rec.Ordinal() }
+
 // Reader reads profiles that have travelled. It is safe for concurrent use.
 type Reader struct{ program, accounts *program }
 

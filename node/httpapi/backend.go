@@ -20,8 +20,11 @@ type Backend interface {
 	Produce(ctx context.Context, messages []Message) error
 
 	// Lookup calls fn with the profile of namespace:value, under the read lock of its shard, and says whether
-	// there is one. The value is as the client wrote it; the backend normalises it as the namespace says.
-	Lookup(namespace, value []byte, fn func(*shard.View)) bool
+	// there is one. The value is as the client wrote it; the backend normalises it as the namespace says. The error, here as elsewhere,
+	// wraps ErrUnavailable when nobody could be asked.
+	Lookup(ctx context.Context, namespace, value []byte, fn func(*shard.View)) (found bool, err error)
+	// LookupAll is Lookup for many: it calls fn for each in order, with nil when there is no such profile.
+	LookupAll(ctx context.Context, ids []Identifier, fn func(*shard.View)) error
 	// Unlink says that two identifiers, namespace:value, are never one person. It returns when that has taken effect, or is sure to.
 	// The error wraps ErrIdentifier when one of them is none, and is ErrSame when they are one.
 	Unlink(ctx context.Context, a, b string) error
@@ -29,9 +32,9 @@ type Backend interface {
 	// more. It returns when that has taken effect, or is sure to. The error wraps ErrIdentifier when the identifier is none.
 	Erase(ctx context.Context, id string) (at time.Time, err error)
 	// Audiences is all audiences of the present program, in its order.
-	Audiences() []Audience
+	Audiences(ctx context.Context) ([]Audience, error)
 	// AudienceStats is what is known of an audience over time.
-	AudienceStats(index int) AudienceStats
+	AudienceStats(ctx context.Context, index int) (AudienceStats, error)
 	// AudienceIndex is the index of an audience in the present program.
 	AudienceIndex(name []byte) (index int, ok bool)
 	// Sends says whether an activation of the present program has that name, as Subscribe tells it: an audience whose transitions
@@ -39,7 +42,7 @@ type Backend interface {
 	Sends(name string) bool
 	// Members calls fn for the members of an audience from a cursor on until it returns false, under the read lock
 	// of a shard, and returns where to go on and whether there may be more.
-	Members(audience int, from Cursor, fn func(*shard.View) bool) (next Cursor, more bool)
+	Members(ctx context.Context, audience int, from Cursor, fn func(*shard.View) bool) (next Cursor, more bool, err error)
 	// Query counts all profiles for which q.Where is true, and calls fn for the first q.Limit of them from q.From on,
 	// as Members does. The error is a *BadQuery when the expression is at fault.
 	Query(ctx context.Context, q Query, fn func(*shard.View)) (Found, error)
@@ -64,6 +67,9 @@ type Backend interface {
 	Ready() error
 }
 
+// Identifier is one as the client wrote it.
+type Identifier struct{ Namespace, Value []byte }
+
 // Message is one event on its way to Kafka.
 type Message struct {
 	Key   []byte // for partitioning; nil when the event names nobody
@@ -78,6 +84,9 @@ var ErrBusy = errors.New("too many events are under way")
 
 // ErrSwitching says that a cookbook is coming into force: ask again in a moment.
 var ErrSwitching = errors.New("another cookbook is coming into force")
+
+// ErrUnavailable says that no node that could answer did, for now: the client is told to come back in a second.
+var ErrUnavailable = errors.New("a part of the profiles cannot be reached")
 
 // ErrClockFixed says that the clock cannot follow anything else any more.
 var ErrClockFixed = errors.New("there are profiles already, and the clock never goes back")

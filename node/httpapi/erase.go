@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -25,7 +26,7 @@ func (a *API) erase(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusBadRequest, "bad_identifier", "cannot read identifier "+strconv.Quote(id), idHint)
 		return
 	}
-	receipt, err := a.receipt(namespace, value)
+	receipt, err := a.receipt(r.Context(), namespace, value)
 	if err == nil {
 		receipt.At, err = a.backend.Erase(r.Context(), id)
 	}
@@ -40,12 +41,13 @@ func (a *API) erase(w http.ResponseWriter, r *http.Request) {
 }
 
 // receipt is what is known of somebody who is about to be erased.
-func (a *API) receipt(namespace, value []byte) (*Receipt, error) {
+func (a *API) receipt(ctx context.Context, namespace, value []byte) (*Receipt, error) {
 	r := &Receipt{Identifiers: []string{}}
 	p := newPage()
 	defer p.free()
-	if r.Erased = a.backend.Lookup(namespace, value, p.more); !r.Erased {
-		return r, nil
+	var err error
+	if r.Erased, err = a.backend.Lookup(ctx, namespace, value, p.more); !r.Erased || err != nil {
+		return r, err
 	}
 	var profile struct {
 		ID          string
@@ -84,8 +86,7 @@ func (a *API) export(w http.ResponseWriter, r *http.Request, id string) {
 	p.buf = append(p.buf, `{"exported_at":"`...)
 	p.buf = a.now().UTC().AppendFormat(p.buf, time.RFC3339)
 	p.buf = append(p.buf, `","cookbook":"`+a.backend.Cookbook().Hash+`","profile":`...)
-	if !a.backend.Lookup(namespace, value, p.more) {
-		fail(w, http.StatusNotFound, "not_found", "there is no profile "+strconv.Quote(id), "")
+	if !a.lookup(w, r, id, namespace, value, p.more) {
 		return
 	}
 	p.buf = append(p.buf, "}\n"...)

@@ -23,7 +23,7 @@ func (a *API) explain(w http.ResponseWriter, r *http.Request, id, name string) {
 	}
 	var out []byte
 	var trouble string
-	found := a.backend.Lookup(namespace, value, func(v *shard.View) {
+	found := a.lookup(w, r, id, namespace, value, func(v *shard.View) {
 		i := slices.IndexFunc(v.Program.Audiences, func(d audience.Definition) bool { return d.Name == name })
 		if i < 0 {
 			trouble = "there is no audience " + strconv.Quote(name)
@@ -39,8 +39,7 @@ func (a *API) explain(w http.ResponseWriter, r *http.Request, id, name string) {
 		out = appendExplanation(nil, v, i, parts)
 	})
 	switch {
-	case !found:
-		fail(w, http.StatusNotFound, "not_found", "there is no profile "+strconv.Quote(id), "")
+	case !found: // and answered
 	case trouble != "":
 		fail(w, http.StatusNotFound, "not_found", trouble, "GET /v1/audiences lists them")
 	default:

@@ -30,14 +30,13 @@ func (a *API) explainLinks(w http.ResponseWriter, r *http.Request, id string) {
 	}
 	p := newPage()
 	defer p.free()
-	if !a.backend.Lookup(namespace, value, func(v *shard.View) {
+	if !a.lookup(w, r, id, namespace, value, func(v *shard.View) {
 		if v.IsAccount() {
 			p.buf = v.AppendPeople(p.buf)
 		} else {
 			p.buf = v.AppendExplanation(p.buf)
 		}
 	}) {
-		fail(w, http.StatusNotFound, "not_found", "there is no profile "+strconv.Quote(id), "")
 		return
 	}
 	p.buf = append(p.buf, '\n')

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 	"unsafe"
@@ -32,6 +33,7 @@ type fake struct {
 
 	unlinked []string
 	erased   []string
+	down     atomic.Bool // a part of the profiles cannot be reached
 
 	mu       sync.Mutex
 	produced []Message
@@ -123,19 +125,36 @@ func (f *fake) take() []Message {
 	return p
 }
 
-func (f *fake) Lookup(namespace, value []byte, fn func(*shard.View)) bool {
+func (f *fake) Lookup(_ context.Context, namespace, value []byte, fn func(*shard.View)) (bool, error) {
+	if f.down.Load() {
+		return false, fmt.Errorf("%w: shard 3: node n2 does not answer", ErrUnavailable)
+	}
 	v, ok := f.profiles[string(namespace)+":"+string(value)]
 	if ok {
 		fn(v)
 	}
-	return ok
+	return ok, nil
 }
 
-func (f *fake) AudienceStats(i int) AudienceStats {
-	return AudienceStats{Audience: f.program.Audiences[i].Name, Size: 3, Hours: []AudienceHour{{At: time.UnixMilli(0).UTC(), Entered: 4, Left: 1, Size: 3}}}
+func (f *fake) AudienceStats(_ context.Context, i int) (AudienceStats, error) {
+	return AudienceStats{Audience: f.program.Audiences[i].Name, Size: 3, Hours: []AudienceHour{{At: time.UnixMilli(0).UTC(), Entered: 4, Left: 1, Size: 3}}}, nil
 }
 
-func (f *fake) Audiences() []Audience {
+func (f *fake) LookupAll(ctx context.Context, ids []Identifier, fn func(*shard.View)) error {
+	for _, id := range ids {
+		if found, err := f.Lookup(ctx, id.Namespace, id.Value, fn); err != nil {
+			return err
+		} else if !found {
+			fn(nil)
+		}
+	}
+	return nil
+}
+
+func (f *fake) Audiences(context.Context) ([]Audience, error) {
+	if f.down.Load() {
+		return nil, ErrUnavailable
+	}
 	var l []Audience
 	for i, a := range f.program.Audiences {
 		n := int64(0)
@@ -146,7 +165,7 @@ func (f *fake) Audiences() []Audience {
 		}
 		l = append(l, Audience{Name: a.Name, Description: a.Description, Size: n})
 	}
-	return l
+	return l, nil
 }
 
 func (f *fake) Sends(name string) bool {
@@ -163,18 +182,24 @@ func (f *fake) AudienceIndex(name []byte) (int, bool) {
 	return 0, false
 }
 
-// Members has "shards" of 100 profiles.
-func (f *fake) Members(index int, from Cursor, fn func(*shard.View) bool) (Cursor, bool) {
+// Members has "shards" of 100 profiles. When a part is down, only the first 40 of them are there.
+func (f *fake) Members(_ context.Context, index int, from Cursor, fn func(*shard.View) bool) (Cursor, bool, error) {
 	at := func(i int) Cursor { return Cursor{i / 100, uint32(i % 100)} }
 	for i := from.Shard*100 + int(from.Ordinal); i < len(f.order); i++ {
+		if f.down.Load() && i >= 4000 {
+			return at(i), false, ErrUnavailable
+		}
 		if f.order[i].In(index) && !fn(f.order[i]) {
-			return at(i + 1), i+1 < len(f.order)
+			return at(i + 1), i+1 < len(f.order), nil
 		}
 	}
-	return Cursor{}, false
+	return Cursor{}, false, nil
 }
 
 func (f *fake) Query(ctx context.Context, q Query, fn func(*shard.View)) (Found, error) {
+	if f.down.Load() {
+		return Found{}, ErrUnavailable
+	}
 	if q.Where != "vip" {
 		return Found{}, &BadQuery{"unknown name \"" + q.Where + "\"", "did you mean vip?"}
 	}

@@ -79,20 +79,20 @@ func (a *API) members(w http.ResponseWriter, r *http.Request) {
 func (a *API) streamMembers(w http.ResponseWriter, r *http.Request, m *memberPage, at Cursor) {
 	c := http.NewResponseController(w)
 	c.SetReadDeadline(time.Time{})
-	h := w.Header()
-	h.Set("Content-Type", "application/x-ndjson")
-	h.Add("Vary", "Accept-Encoding")
 	write, finish := w.Write, func() {}
-	if takesGzip(r) {
-		h.Set("Content-Encoding", "gzip")
-		z := gzips.Get().(*gzip.Writer)
-		z.Reset(w)
-		write, finish = z.Write, func() { z.Close(); gzips.Put(z) }
-	}
-	defer finish()
+	defer func() { finish() }()
+	begun := false
 	for more := true; more; {
 		m.buf = m.buf[:0]
-		at, more = a.backend.Members(m.index, at, m.add)
+		var err error
+		if at, more, err = a.backend.Members(r.Context(), m.index, at, m.add); err != nil {
+			if !begun {
+				failRead(w, err)
+				return
+			}
+			m.buf = appendCut(m.buf, at, err)
+			more = false
+		}
 		if more && m.left <= 0 {
 			m.buf = append(m.buf, `{"cursor":"`+at.String()+"\"}\n"...)
 			more = false
@@ -100,9 +100,34 @@ func (a *API) streamMembers(w http.ResponseWriter, r *http.Request, m *memberPag
 		if len(m.buf) == 0 && more {
 			return // the cookbook was replaced in the middle
 		}
+		if !begun {
+			begun = true
+			write, finish = beginLines(w, r)
+		}
 		c.SetWriteDeadline(time.Now().Add(a.limits.Write))
 		if _, err := write(m.buf); err != nil || r.Context().Err() != nil {
 			return
 		}
 	}
+}
+
+// beginLines writes the header of a stream of lines, and says how to write those and how to end.
+func beginLines(w http.ResponseWriter, r *http.Request) (write func([]byte) (int, error), finish func()) {
+	h := w.Header()
+	h.Set("Content-Type", "application/x-ndjson")
+	h.Add("Vary", "Accept-Encoding")
+	if !takesGzip(r) {
+		return w.Write, func() {}
+	}
+	h.Set("Content-Encoding", "gzip")
+	z := gzips.Get().(*gzip.Writer)
+	z.Reset(w)
+	return z.Write, func() { z.Close(); gzips.Put(z) }
+}
+
+// appendCut appends the last line of a list that could not be read to its end: why, and the cursor to go on with.
+func appendCut(dst []byte, at Cursor, err error) []byte {
+	dst = append(dst, `{"error":{"code":"unavailable","message":`...)
+	dst = attribute.AppendQuoted(dst, []byte(err.Error()))
+	return append(dst, `},"cursor":"`+at.String()+"\"}\n"...)
 }

@@ -101,12 +101,35 @@ func (a *API) profile(w http.ResponseWriter, r *http.Request) {
 	}
 	p := newPage()
 	defer p.free()
-	if !a.backend.Lookup(namespace, value, p.more) {
-		fail(w, http.StatusNotFound, "not_found", "there is no profile "+strconv.Quote(id), "")
+	if !a.lookup(w, r, id, namespace, value, p.more) {
 		return
 	}
 	p.buf = append(p.buf, '\n')
 	send(w, r, p.buf)
+}
+
+// lookup is Backend.Lookup; when it is false, the client has been told why.
+func (a *API) lookup(w http.ResponseWriter, r *http.Request, id string, namespace, value []byte, fn func(*shard.View)) bool {
+	found, err := a.backend.Lookup(r.Context(), namespace, value, fn)
+	switch {
+	case err != nil:
+		failRead(w, err)
+		return false
+	case !found:
+		fail(w, http.StatusNotFound, "not_found", "there is no profile "+strconv.Quote(id), "")
+		return false
+	}
+	return true
+}
+
+// failRead answers why something could not be read.
+func failRead(w http.ResponseWriter, err error) {
+	if errors.Is(err, ErrUnavailable) {
+		w.Header().Set("Retry-After", "1")
+		fail(w, http.StatusServiceUnavailable, "unavailable", err.Error(), "")
+		return
+	}
+	fail(w, http.StatusInternalServerError, "internal", "cannot answer: "+err.Error(), "")
 }
 
 func (a *API) batchGet(w http.ResponseWriter, r *http.Request) {
@@ -123,19 +146,29 @@ func (a *API) batchGet(w http.ResponseWriter, r *http.Request) {
 	p := newPage()
 	defer p.free()
 	p.buf = append(p.buf, `{"profiles":[`...)
-	for _, id := range q.IDs {
+	ids := make([]Identifier, len(q.IDs))
+	for i, id := range q.IDs {
 		namespace, value, ok := cut(id)
 		if !ok {
 			fail(w, http.StatusBadRequest, "bad_identifier", "cannot read identifier "+strconv.Quote(id), idHint)
 			return
 		}
-		if !a.backend.Lookup(namespace, value, p.more) {
-			if p.seen > 0 {
-				p.buf = append(p.buf, ',')
-			}
-			p.seen++
-			p.buf = append(p.buf, "null"...)
+		ids[i] = Identifier{namespace, value}
+	}
+	err := a.backend.LookupAll(r.Context(), ids, func(v *shard.View) {
+		if v != nil {
+			p.appendView(v)
+			return
 		}
+		if p.seen > 0 {
+			p.buf = append(p.buf, ',')
+		}
+		p.seen++
+		p.buf = append(p.buf, "null"...)
+	})
+	if err != nil {
+		failRead(w, err)
+		return
 	}
 	p.buf = append(p.buf, "]}\n"...)
 	send(w, r, p.buf)
@@ -225,12 +258,16 @@ func (a *API) failQuery(w http.ResponseWriter, err error) {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		fail(w, http.StatusServiceUnavailable, "timeout", "the query did not finish: "+err.Error(), "")
 	default:
-		fail(w, http.StatusInternalServerError, "internal", "cannot answer the query: "+err.Error(), "")
+		failRead(w, err)
 	}
 }
 
 func (a *API) audiences(w http.ResponseWriter, r *http.Request) {
-	list := a.backend.Audiences()
+	list, err := a.backend.Audiences(r.Context())
+	if err != nil {
+		failRead(w, err)
+		return
+	}
 	if list == nil {
 		list = []Audience{}
 	}

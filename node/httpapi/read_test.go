@@ -189,6 +189,33 @@ func TestManyMembers(t *testing.T) {
 	}
 }
 
+// When nobody who could answer for a part of the profiles does, that is said, never a part given as the whole.
+func TestUnavailable(t *testing.T) {
+	b := newFake()
+	for i := range 5000 {
+		b.put(fmt.Sprintf("user_id:%d", i), 1, 0)
+	}
+	b.down.Store(true)
+	a := newTestAPI(b, nil)
+	f := func(w *httptest.ResponseRecorder) {
+		t.Helper()
+		if w.Code != 503 || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), `"unavailable"`) {
+			t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
+		}
+	}
+	f(do(a, "GET", "/v1/profiles/user_id:1", nil))
+	f(do(a, "GET", "/v1/profiles/user_id:1/explain", nil))
+	f(do(a, "GET", "/v1/profiles/user_id:1/explain?audience=vip", nil))
+	f(post(a, "/v1/profiles:batchGet", strings.NewReader(`{"ids":["user_id:1"]}`)))
+	f(do(a, "GET", "/v1/audiences", nil))
+	f(post(a, "/v1/query", strings.NewReader(`{"where":"vip"}`)))
+	f(do(a, "GET", "/v1/audiences/vip/members?cursor=40-0", nil))
+	lines := strings.Split(strings.TrimSpace(do(a, "GET", "/v1/audiences/vip/members", nil).Body.String()), "\n")
+	if last := lines[len(lines)-1]; len(lines) != 4001 || !strings.HasPrefix(last, `{"error":{"code":"unavailable"`) || !strings.HasSuffix(last, `"cursor":"40-0"}`) {
+		t.Errorf("%d lines, the last %s", len(lines), last)
+	}
+}
+
 // A cookbook that is replaced in the middle must not turn the list into that of another audience.
 func TestMembersAcrossCookbooks(t *testing.T) {
 	b := readsFake()

@@ -34,8 +34,7 @@ func (a *API) scores(w http.ResponseWriter, r *http.Request, id string) {
 	}
 	p := newPage()
 	defer p.free()
-	if !a.backend.Lookup(namespace, value, func(v *shard.View) { p.buf = appendScores(p.buf, v) }) {
-		fail(w, http.StatusNotFound, "not_found", "there is no profile "+strconv.Quote(id), "")
+	if !a.lookup(w, r, id, namespace, value, func(v *shard.View) { p.buf = appendScores(p.buf, v) }) {
 		return
 	}
 	p.buf = append(p.buf, '\n')

@@ -55,5 +55,10 @@ func (a *API) audienceStats(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusNotFound, "not_found", "there is no audience "+strconv.Quote(name), "GET /v1/audiences lists them")
 		return
 	}
-	answer(w, r, a.backend.AudienceStats(i))
+	st, err := a.backend.AudienceStats(r.Context(), i)
+	if err != nil {
+		failRead(w, err)
+		return
+	}
+	answer(w, r, st)
 }

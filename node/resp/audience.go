@@ -64,12 +64,9 @@ func (s *Session) scard() {
 		return
 	}
 	if one {
-		n := int64(0)
-		if i, ok := s.shared.backend.AudienceIndex(rest); ok {
-			n = s.shared.backend.AudienceSize(i)
-			s.work -= sizeWork
+		if n, ok := s.audienceSize(rest); ok {
+			s.out = appendInt(s.out, n)
 		}
-		s.out = appendInt(s.out, n)
 		return
 	}
 	s.count = 0
@@ -81,7 +78,7 @@ func (s *Session) scard() {
 func (s *Session) sismember() {
 	rest, one, ok := s.setKey(s.args[1])
 	if ok && s.areKeys(rest, one, s.args[2:3]) {
-		if n := s.member(rest, one, s.args[2]); !s.paused {
+		if n, ok := s.member(rest, one, s.args[2]); ok {
 			s.out = appendInt(s.out, n)
 		}
 	}
@@ -108,12 +105,14 @@ func (s *Session) smismember() {
 		if one && i%aheadKeys == 0 {
 			s.touchKeys(members[i:min(i+aheadKeys, len(members))])
 		}
-		n := s.member(rest, one, m)
+		n, ok := s.member(rest, one, m)
 		if s.paused {
 			s.pause(s.at + i)
 			return
 		}
-		s.out = appendInt(s.out, n)
+		if ok { // else an error stands in its place
+			s.out = appendInt(s.out, n)
+		}
 	}
 }
 
@@ -136,8 +135,9 @@ func (s *Session) areKeys(rest []byte, one bool, members [][]byte) bool {
 	return true
 }
 
-// member is 1 when m is in the set: a profile in an audience, or an audience among those of a profile. It may pause the command.
-func (s *Session) member(rest []byte, one bool, m []byte) int64 {
+// member is 1 when m is in the set: a profile in an audience, or an audience among those of a profile. When it is not ok, the command is paused, or
+// an error was answered.
+func (s *Session) member(rest []byte, one bool, m []byte) (n int64, ok bool) {
 	name, key := rest, m
 	if !one {
 		name, key = m, rest
@@ -147,8 +147,8 @@ func (s *Session) member(rest []byte, one bool, m []byte) int64 {
 		s.audience = i
 	}
 	s.audienceName, s.count = name, 0
-	s.lookup(key, s.onMember)
-	return int64(s.count)
+	_, ok = s.lookup(key, s.onMember)
+	return int64(s.count), ok
 }
 
 func (s *Session) visitMember(v *shard.View) {

@@ -59,6 +59,9 @@ func (c *client) listen(ch *channels) {
 	}
 }
 
+// wake has Handle called again.
+func (c *client) wake() { c.carrier.notify() }
+
 // deliver is called by whoever publishes and never waits (I7).
 func (c *client) deliver(_, name string, payload []byte) {
 	if !c.channels.Load().wants(name) {

@@ -45,8 +45,9 @@ func commandList() []command {
 		{name: "info", arity: -1, run: (*Session).info},
 		{name: "dbsize", arity: 1, run: (*Session).dbsize},
 		{name: "config", arity: -2, run: (*Session).config},
-		{name: "readonly", arity: 1, run: (*Session).ok},
-		{name: "readwrite", arity: 1, run: (*Session).ok},
+		{name: "readonly", arity: 1, run: (*Session).readonly},
+		{name: "readwrite", arity: 1, run: (*Session).readwrite},
+		{name: "dashi", arity: -2, run: (*Session).dashi},
 		{name: "role", arity: 1, run: (*Session).role},
 		{name: "cluster", arity: -2, run: (*Session).cluster},
 	}

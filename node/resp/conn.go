@@ -87,7 +87,10 @@ func (c *conn) answer(in []byte) (used int, ok bool) {
 			c.beat.Add(2)
 			return used, next == More
 		}
-		if !c.session.waiting.IsZero() {
+		switch {
+		case c.session.fetching():
+			<-c.session.fetch.came
+		case !c.session.waiting.IsZero():
 			time.Sleep(movePause)
 		}
 	}

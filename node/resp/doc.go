@@ -8,6 +8,9 @@
 //	audience:NAME       a set: the profiles in an audience, as NS:VALUE          SISMEMBER SMISMEMBER SCARD
 //	activations[.NAME]  a channel: the activations that leave, as JSON           SUBSCRIBE UNSUBSCRIBE
 //
+// What another node has is fetched from there while others are served (fetch.go), so any node answers for all. DASHI READ LOCAL, the default, is content with any
+// replica; LEADER and LINEARIZABLE are as ?read= is over HTTP. READONLY is the first of them, READWRITE the second. TRYAGAIN means that nobody could be asked.
+//
 // A profile that does not exist is an empty hash, an audience that does not exist an empty set, as in Redis. A key that
 // has none of these forms is an error that says so. Values are bulk strings in RESP3 too, as Redis answers a hash: no
 // command here has a reply that Redis would send as a double.
@@ -42,5 +45,5 @@
 //
 // Ownership: a Session belongs to the goroutine that calls Handle. A loop's goroutine owns its sockets, and closes them. A conn's mutex is
 // held over Handle and write, and by the goroutine that writes activations, so pushes fall between answers. The
-// Backend is called from all of them at once, and does not wait: a command whose profile is moving is paused like one with many keys.
+// Backend is called from all of them at once, and does not wait: a command whose profile is moving, or is fetched, is paused like one with many keys.
 package resp

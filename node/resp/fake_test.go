@@ -2,6 +2,7 @@ package resp
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"sync"
@@ -25,7 +26,10 @@ type fake struct {
 	indices  map[string]int
 
 	touched atomic.Int64
-	moving  atomic.Int64 // how often the profile user_id:moving is still on its way
+	moving  atomic.Int64  // how often the profile user_id:moving is still on its way
+	away    atomic.Bool   // all profiles are on another node
+	gate    chan struct{} // what is fetched waits for it, if not nil
+	fetches []string      // under subMu
 
 	subMu sync.Mutex
 	subs  map[int]func(id, name string, payload []byte)
@@ -106,17 +110,62 @@ func (f *fake) full(namespace, value string, in ...int) {
 	f.put(namespace, value, in, words...)
 }
 
-func (f *fake) Lookup(namespace, value []byte, _ int64, fn func(*shard.View)) (found, moving bool) {
+func (f *fake) Lookup(namespace, value []byte, _ int64, fn func(*shard.View)) Whereabouts {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	if string(value) == "moving" && f.moving.Add(-1) >= 0 {
-		return false, true
+		return Moving
+	}
+	if f.away.Load() && f.profiles[string(namespace)] != nil {
+		return Away
 	}
 	v, ok := f.profiles[string(namespace)][string(value)]
 	if ok {
 		fn(v)
+		return Found
 	}
-	return ok, false
+	return Missing
+}
+
+// fetched is a profile that the fake had somewhere else.
+type fetched struct {
+	v   *shard.View
+	err error
+}
+
+func (p fetched) Show(fn func(*shard.View)) (bool, error) {
+	if p.v != nil && p.err == nil {
+		fn(p.v)
+	}
+	return p.v != nil && p.err == nil, p.err
+}
+
+// Fetch answers when the test lets it. What is called "lost" cannot be reached.
+func (f *fake) Fetch(level Level, keys, audiences []string, done func(*Fetched)) {
+	f.subMu.Lock()
+	f.fetches = append(f.fetches, fmt.Sprint(levels[level], keys, audiences))
+	f.subMu.Unlock()
+	go func() {
+		if f.gate != nil {
+			<-f.gate
+		}
+		got := &Fetched{}
+		for _, key := range keys {
+			namespace, value, _ := cut([]byte(key))
+			p := fetched{v: f.profiles[string(namespace)][string(value)]}
+			if string(value) == "lost" {
+				p.err = errors.New("shard 3: node n2 does not answer")
+			}
+			got.Profiles = append(got.Profiles, p)
+		}
+		for _, name := range audiences {
+			got.Sizes = append(got.Sizes, f.size(f.indices[name]))
+			if name == "lapsed" {
+				got.Sizes, got.SizesErr = nil, errors.New("shard 5: node n3 does not answer")
+			}
+		}
+		done(got)
+	}()
 }
 
 // Touch notes how much was read ahead.
@@ -126,7 +175,9 @@ func (f *fake) FieldIndex(name []byte) (int, bool) { i, ok := f.fields[string(na
 
 func (f *fake) AudienceIndex(name []byte) (int, bool) { i, ok := f.indices[string(name)]; return i, ok }
 
-func (f *fake) AudienceSize(index int) int64 {
+func (f *fake) AudienceSize(index int) (int64, bool) { return f.size(index), !f.away.Load() }
+
+func (f *fake) size(index int) int64 {
 	n := int64(0)
 	for _, of := range f.profiles {
 		for _, v := range of {

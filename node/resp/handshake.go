@@ -34,7 +34,7 @@ func (s *Session) quit() {
 // reset makes the session as it was when the client connected.
 func (s *Session) reset() {
 	s.setChannels(nil)
-	s.resp3, s.trusted, s.name = false, !s.shared.locked, ""
+	s.resp3, s.trusted, s.name, s.level = false, !s.shared.locked, "", Local
 	s.out = appendSimple(s.out, "RESET")
 }
 

@@ -112,7 +112,7 @@ func (l *loop) run() {
 			if e.Fd == 0 {
 				stop = l.answerBell()
 			} else if s := l.sockets[e.Fd]; s != nil {
-				l.event(s)
+				l.event(s, e.Events)
 			}
 		}
 		l.turn()
@@ -120,24 +120,30 @@ func (l *loop) run() {
 }
 
 // patience is how long to wait for news, in milliseconds: not at all while there is something to do, and not longer than movePause
-// while all that is left waits for profiles that move.
+// while all that is left waits for profiles that move. What is fetched from other nodes rings the bell when it comes.
 func (l *loop) patience() int {
-	if len(l.again) == 0 {
-		return -1
-	}
+	wait := -1
 	for _, s := range l.again {
-		if s.session.waiting.IsZero() {
+		switch {
+		case s.session.fetching():
+		case s.session.waiting.IsZero():
 			return 0
+		default:
+			wait = int(movePause / time.Millisecond)
 		}
 	}
-	return int(movePause / time.Millisecond)
+	return wait
 }
 
 // resume goes on with the sockets that had more to do.
 func (l *loop) resume() {
 	l.again, l.resumed = l.resumed[:0], l.again
 	for _, s := range l.resumed {
-		if s.again = false; s.fd >= 0 {
+		switch s.again = false; {
+		case s.fd < 0:
+		case s.session.fetching():
+			s.again, l.again = true, append(l.again, s)
+		case s.deafen(false):
 			l.prepare(s, s.in)
 		}
 	}
@@ -145,8 +151,10 @@ func (l *loop) resume() {
 }
 
 // event is called when s can be read or written, or has failed, which reading or writing it tells.
-func (l *loop) event(s *socket) {
+func (l *loop) event(s *socket, events uint32) {
 	switch {
+	case s.deaf && events&(unix.EPOLLERR|unix.EPOLLHUP) != 0:
+		s.end() // nobody is left to be answered
 	case s.data != nil || s.again: // what came before is not answered yet
 	case s.blocked():
 		s.flush()

@@ -36,7 +36,7 @@ func TestLoopDoesNotAllocate(t *testing.T) {
 		if _, err := unix.Write(pair[1], in); err != nil {
 			t.Fatal(err)
 		}
-		l.event(carry)
+		l.event(carry, unix.EPOLLIN)
 		l.turn()
 		if n, err := unix.Read(pair[1], out); err != nil || bytes.Count(out[:n], answer) != 16 {
 			t.Fatalf("%d bytes, %v", n, err)

@@ -39,17 +39,28 @@ func (s *Session) lookup(key []byte, fn func(*shard.View)) (found, ok bool) {
 		return false, false
 	}
 	s.work--
-	found, moving := s.shared.backend.Lookup(namespace, value, s.now, fn)
-	if moving && !found && s.wait() {
+	where := Away
+	if s.level == Local {
+		where = s.shared.backend.Lookup(namespace, value, s.now, fn)
+	}
+	if where == Away {
+		return s.fetched(key, fn)
+	}
+	if where == Moving && s.wait() {
 		return false, false
 	}
+	s.note(where == Found)
+	return where == Found, true
+}
+
+// note counts a look-up that was answered.
+func (s *Session) note(found bool) {
 	s.waiting = time.Time{}
 	if found {
 		s.tally.hits++
 	} else {
 		s.tally.misses++
 	}
-	return found, true
 }
 
 // wait pauses the command, for moveWait in all; then it is false.
@@ -128,8 +139,11 @@ func (s *Session) visitField(v *shard.View) {
 func (s *Session) hmget() {
 	s.fields = s.args[2:]
 	if s.at > 0 {
-		if found, ok := s.lookup(s.args[1], s.onFields); ok && !found {
+		switch found, ok := s.lookup(s.args[1], s.onFields); {
+		case ok && !found:
 			s.nulls(len(s.fields) - s.at)
+		case !ok && !s.paused: // the error stands for one of them
+			s.nulls(len(s.fields) - s.at - 1)
 		}
 		return
 	}
@@ -257,18 +271,19 @@ func (s *Session) typeOf(key []byte) (kind string, ok bool) {
 		return "hash", true
 	}
 	if rest, ok := bytes.CutPrefix(key, []byte(audiencesPrefix)); ok {
-		if namespace, value, ok := cut(rest); ok {
+		if _, _, ok := cut(rest); ok {
 			s.count = 0
-			if s.shared.backend.Lookup(namespace, value, s.now, s.onSize); s.count > 0 {
+			if _, ok := s.lookup(rest, s.onSize); !ok {
+				return "", false
+			} else if s.count > 0 {
 				return "set", true
 			}
 		}
 	} else if name, ok := bytes.CutPrefix(key, []byte(audiencePrefix)); ok {
-		if i, ok := s.shared.backend.AudienceIndex(name); ok {
-			s.work -= sizeWork
-			if s.shared.backend.AudienceSize(i) > 0 {
-				return "set", true
-			}
+		if size, ok := s.audienceSize(name); !ok {
+			return "", false
+		} else if size > 0 {
+			return "set", true
 		}
 	}
 	return "none", true

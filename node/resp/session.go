@@ -47,6 +47,11 @@ type Session struct {
 	waiting time.Time // since when for a profile that moves; zero: for none
 	total   int64     // of EXISTS so far
 
+	level Level
+	fetch *fetch // nil: nothing of other nodes is waited for, or still needed
+	input []byte // what Handle was given, and how much of it is done with
+	used  int
+
 	resp3    bool
 	trusted  bool // gave the password, or needs none
 	closing  bool
@@ -71,8 +76,11 @@ type Session struct {
 // tally counts what a Handle did; it is added to the server's counters once per Handle.
 type tally struct{ commands, failures, hits, misses uint64 }
 
-// feed carries a session's subscriptions.
-type feed interface{ listen(*channels) }
+// feed carries a session's subscriptions, and wakes it.
+type feed interface {
+	listen(*channels)
+	wake() // what was fetched has come: Handle again. It is called from any goroutine.
+}
 
 func newSession(sh *shared, id int64, remote string) *Session {
 	s := &Session{shared: sh, id: id, remote: remote, trusted: !sh.locked}
@@ -86,10 +94,16 @@ func newSession(sh *shared, id int64, remote string) *Session {
 // the rest must be given again, at the start, with more behind it or (after Again) as it is.
 // It keeps neither slice.
 func (s *Session) Handle(in, out []byte) (used int, answers []byte, next Next) {
-	s.out, s.limit, s.work = out, len(out)+s.shared.limits.OutputBytes, turnWork
+	if s.fetching() {
+		return 0, out, Again
+	}
+	s.out, s.limit, s.work, s.input = out, len(out)+s.shared.limits.OutputBytes, turnWork, in
 	s.now = time.Now().UnixMilli()
 	next = More
 	for next == More {
+		if s.fetch != nil && s.next >= s.fetch.upTo {
+			s.fetch = nil
+		}
 		if s.next == len(s.ready) {
 			if s.ahead(in[used:]); len(s.ready) == 0 {
 				break
@@ -97,6 +111,7 @@ func (s *Session) Handle(in, out []byte) (used int, answers []byte, next Next) {
 			s.touch(in[used:])
 		}
 		r := &s.ready[s.next]
+		s.used = used
 		if !s.run(r, in[used:used+r.size]) {
 			next = Again
 			break
@@ -116,7 +131,7 @@ func (s *Session) Handle(in, out []byte) (used int, answers []byte, next Next) {
 		s.fail("ERR Protocol error: " + string(s.fault))
 		next, used = Close, len(in)
 	}
-	answers, s.out = s.out, nil
+	answers, s.out, s.input = s.out, nil, nil
 	s.shared.count(&s.tally)
 	return used, answers, next
 }

@@ -20,6 +20,7 @@ type socket struct {
 	more  bool   // in has whole commands, or one that is not finished
 	again bool   // it is in loop.again
 	last  bool   // close when out is written
+	deaf  bool   // the kernel is not asked what comes: what came before waits for another node
 	out   []byte // answered and not written, because the client does not read
 	sent  int    // of out
 
@@ -69,6 +70,23 @@ func (s *socket) blocked() bool { return s.sent < len(s.out) }
 func (s *socket) watch(how int, events uint32) error {
 	err := unix.EpollCtl(s.loop.epoll, how, s.fd, &unix.EpollEvent{Events: events, Fd: s.number})
 	return os.NewSyscallError("epoll_ctl", err)
+}
+
+// deafen has the kernel not tell what comes, or tell it again. It is false when the connection has ended.
+func (s *socket) deafen(deaf bool) (open bool) {
+	if s.deaf == deaf {
+		return true
+	}
+	s.deaf = deaf
+	events := uint32(0)
+	if !deaf {
+		events = unix.EPOLLIN
+	}
+	if s.watch(unix.EPOLL_CTL_MOD, events) != nil {
+		s.end()
+		return false
+	}
+	return true
 }
 
 // read returns what has come, behind what was left of the last time; nothing when nothing has or the connection ended.
@@ -139,6 +157,9 @@ func (s *socket) settle() {
 	case s.more:
 		s.again = true
 		s.loop.again = append(s.loop.again, s)
+		if s.session.fetching() {
+			s.deafen(true)
+		}
 	case len(s.queue) > 0:
 		s.push()
 	case s.finishing.Load():

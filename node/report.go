@@ -1,0 +1,113 @@
+package node
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"math"
+
+	"dashi/pipeline/kafka"
+	"dashi/shard"
+)
+
+// report is what there is to know about a shard.
+type report struct {
+	Shard   shard.Stats
+	Wake    int64  // see shard.Shard.Wake
+	Index   uint64 // see level
+	Durable uint64
+	Roads   []roadEnd
+	Hash    string // of the state; empty when it was not asked for
+}
+
+// roadEnd are the positions of the messages for another shard.
+type roadEnd struct {
+	To          int
+	First, Next uint64
+}
+
+// reports are those of all shards, each asked once. With hashes they have those of the state, which reads all profiles. A shard that could not be asked has none,
+// and the error says which.
+func (n *Node) reports(ctx context.Context, level readLevel, hashes bool) ([]*report, error) {
+	questions := make([]*question, len(n.members))
+	for i := range questions {
+		questions[i] = &question{kind: askReport, shard: i, body: []byte{bit(hashes)}}
+	}
+	ctx, cancel := context.WithTimeout(ctx, freshTimeout)
+	defer cancel()
+	err := n.inquire(ctx, level, questions)
+	all := make([]*report, len(questions))
+	for i, q := range questions {
+		if q.err == nil {
+			all[i] = &report{}
+			if bad := json.Unmarshal(q.answer, all[i]); bad != nil {
+				return nil, bad
+			}
+		}
+	}
+	return all, err
+}
+
+// answerReport answers askReport: a byte that says whether with the hash; the report as JSON.
+func (m *member) answerReport(body []byte) ([]byte, error) {
+	l := m.level()
+	r := report{Index: l.applied, Durable: l.durable}
+	m.mu.RLock()
+	r.Shard, r.Wake = m.shard.Stats(), m.shard.Wake()
+	m.shard.Outgoing(func(to int, first, next uint64) { r.Roads = append(r.Roads, roadEnd{to, first, next}) })
+	if len(body) == 1 && body[0] == 1 {
+		r.Hash = fmt.Sprintf("%016x", m.shard.Hash())
+	}
+	m.mu.RUnlock()
+	return json.Marshal(&r)
+}
+
+// markUnknown is the mark of a shard that could not be asked.
+const markUnknown = math.MinInt64
+
+// marks are those of all shards for a stream: up to which offset each has it. They may be lower than what the leaders have, which does no harm: what
+// comes again is skipped.
+func (n *Node) marks(ctx context.Context, id shard.Stream) []int64 {
+	all := make([]int64, len(n.members))
+	var far []*question
+	body := binary.LittleEndian.AppendUint32(append([]byte(nil), id.Topic[:]...), id.Partition)
+	for i, m := range n.members {
+		if !n.canAnswer(m, readLocal) {
+			all[i] = markUnknown
+			far = append(far, &question{kind: askMarks, shard: i, body: body})
+			continue
+		}
+		m.mu.RLock()
+		all[i] = m.shard.Mark(id)
+		m.mu.RUnlock()
+	}
+	if len(far) == 0 {
+		return all
+	}
+	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	defer cancel()
+	_ = n.inquire(ctx, readLocal, far) // each has its own
+	for _, q := range far {
+		if q.err == nil && len(q.answer) == 8 {
+			all[q.shard] = int64(binary.LittleEndian.Uint64(q.answer))
+		}
+	}
+	return all
+}
+
+// answerMarks answers askMarks: topic id, partition; the mark.
+func (m *member) answerMarks(body []byte) ([]byte, error) {
+	if len(body) != 20 {
+		return nil, errAnswer
+	}
+	id := shard.Stream{Topic: [16]byte(body), Partition: binary.LittleEndian.Uint32(body[16:])}
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return binary.LittleEndian.AppendUint64(nil, uint64(m.shard.Mark(id))), nil
+}
+
+// streamID is a stream as shards know it.
+func streamID(s kafka.Stream) shard.Stream {
+	return shard.Stream{Topic: s.Topic, Partition: uint32(s.Partition)}
+}

@@ -1,0 +1,166 @@
+package node
+
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+
+	"dashi/ring/meta"
+	"dashi/shard/group"
+	"dashi/shard/transport"
+)
+
+// Not every node has a replica of every shard. The directory says who has (State.Shards), and each node follows it; who leads, a shard's replicas know, and
+// the others hear twice a second. Both can be out of date here. Then the node that was asked says so, with what it knows (codeElsewhere), and is
+// believed if that is newer: so a request goes to a wrong node once.
+
+// route is where a shard is.
+type route struct {
+	Placed   uint64   `json:"placed"`   // epoch of the placement that this is by
+	Replicas []string `json:"replicas"` // members of groups
+	Leader   string   `json:"leader"`   // empty: not known
+}
+
+// codeElsewhere is the answer of a node that does not have, or does not lead, a shard: the text is a route.
+const codeElsewhere = 18
+
+// routeOf is where a shard is by what this node knows.
+func (n *Node) routeOf(m *member) route {
+	s := n.directory.State()
+	r := route{Placed: s.Placed, Leader: n.leaderOf(m)}
+	if int(m.id) < len(s.Shards) {
+		for _, replica := range s.Shards[m.id].Replicas {
+			r.Replicas = append(r.Replicas, groupMember(replica.Member, replica.Incarnation))
+		}
+	}
+	return r
+}
+
+// elsewhere tells another node that a shard is not here.
+func (n *Node) elsewhere(m *member) error {
+	text, _ := json.Marshal(n.routeOf(m)) // it has nothing that cannot be written
+	return &transport.RemoteError{Code: codeElsewhere, Text: string(text)}
+}
+
+// learn notes what an answer says about where a shard is, if it does.
+func (n *Node) learn(m *member, err error) {
+	var remote *transport.RemoteError
+	var other *group.NotLeaderError
+	switch {
+	case errors.As(err, &remote) && remote.Code == codeElsewhere:
+		var r route
+		if json.Unmarshal([]byte(remote.Text), &r) != nil {
+			return
+		}
+		n.learnRoute(m, r)
+	case errors.As(err, &other) && other.Leader != "":
+		n.hint(m, other.Leader)
+	}
+}
+
+// learnRoute believes a route that is newer than what is known here.
+func (n *Node) learnRoute(m *member, r route) {
+	if known := m.route.Load(); r.Placed > n.directory.State().Placed && (known == nil || r.Placed > known.Placed) && len(r.Replicas) > 0 {
+		m.route.Store(&r)
+	}
+	if r.Leader != "" {
+		n.hint(m, r.Leader)
+	}
+}
+
+// hint notes who leads a shard by the word of another node.
+func (n *Node) hint(m *member, leader string) {
+	if old := m.hint.Load(); old == nil || *old != leader {
+		m.hint.Store(&leader)
+	}
+}
+
+// astray notes that a node did not answer as the leader of a shard: the next of the replicas is tried.
+func (n *Node) astray(m *member, leader string) {
+	if n.leaderOf(m) != leader {
+		return // somebody has said better
+	}
+	all := n.holders(m)
+	at := slices.Index(all, leader)
+	for i := range all {
+		if next := all[(at+1+i)%len(all)]; next != leader && n.transport.Healthy(next) {
+			n.hint(m, next)
+			return
+		}
+	}
+}
+
+// holders are the replicas of a shard, the one that should lead first.
+func (n *Node) holders(m *member) (all []string) {
+	s := n.directory.State()
+	if r := m.route.Load(); r != nil && r.Placed > s.Placed {
+		return r.Replicas
+	}
+	for _, r := range s.Shards[m.id].Replicas {
+		all = append(all, groupMember(r.Member, r.Incarnation))
+	}
+	return all
+}
+
+// leaderOf is the member of groups that leads a shard as far as this node knows; empty when it knows none.
+func (n *Node) leaderOf(m *member) string {
+	if g := m.group.Load(); g != nil {
+		if leader := leaderOf(g); leader != "" {
+			return leader
+		}
+	}
+	if leader := m.hint.Load(); leader != nil {
+		return *leader
+	}
+	if all := n.holders(m); len(all) > 0 {
+		return all[0]
+	}
+	return ""
+}
+
+// reader is the node that a question about a shard goes to: this one if it can answer, else, for readLocal, any that has a replica. Nodes that have been tried
+// come last. It is empty when nobody is known.
+func (n *Node) reader(m *member, level readLevel, tried []string) string {
+	if n.canAnswer(m, level) {
+		return n.identity.member()
+	}
+	if level != readLocal {
+		if leader := n.leaderOf(m); !slices.Contains(tried, leader) {
+			return leader
+		}
+	}
+	all := n.holders(m)
+	best, cost := "", 0
+	s := n.directory.State()
+	for i := range all {
+		id := all[(i+int(m.id)+int(n.identity.Incarnation%meta.MaxReplicas))%len(all)] // not all nodes ask the same
+		c := 1
+		for _, t := range tried {
+			if t == id {
+				c += 8
+			}
+		}
+		switch member, known := s.Member(nodeOf(id)); {
+		case id == n.identity.member():
+			continue
+		case !n.transport.Healthy(id):
+			c += 4
+		case !known || member.Draining || member.Zone != n.settings.Node.Zone:
+			c += 2
+		}
+		if best == "" || c < cost {
+			best, cost = id, c
+		}
+	}
+	return best
+}
+
+// canAnswer says whether the replica here may be read from. For readLinearizable a majority has yet to be asked.
+func (n *Node) canAnswer(m *member, level readLevel) bool {
+	if level != readLocal {
+		return m.leads()
+	}
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.answers
+}

@@ -1,0 +1,88 @@
+package node
+
+import (
+	"context"
+	"encoding/binary"
+	"slices"
+
+	"dashi/node/httpapi"
+	"dashi/pipeline/audience"
+)
+
+// AudienceSizes are the numbers of profiles in audiences of the present program, on all shards. Each shard is asked once; when one does not answer there
+// are none, but an error that names it.
+func (n *Node) AudienceSizes(ctx context.Context, audiences []int) ([]int64, error) {
+	all := n.cookbook.Load().AllAudiences()
+	var names []byte
+	for _, i := range audiences {
+		names = appendBytes(names, []byte(all[i].Name))
+	}
+	sizes := make([]int64, len(audiences))
+	r := readingOf(ctx)
+	var far []*question
+	for i, m := range n.members {
+		if r.level != readLocal || !n.canAnswer(m, readLocal) {
+			far = append(far, &question{kind: askSizes, shard: i, body: names})
+			continue
+		}
+		n.noteHere(r, m)
+		m.mu.RLock()
+		for k, index := range audiences {
+			sizes[k] += int64(m.shard.AudienceSize(index))
+		}
+		m.mu.RUnlock()
+	}
+	ctx, cancel := context.WithTimeout(ctx, freshTimeout)
+	defer cancel()
+	if err := n.inquire(ctx, r.level, far); err != nil {
+		return nil, err
+	}
+	for _, q := range far {
+		r.note(q.by, q.behind)
+		for k, src := 0, q.answer; k < len(sizes); k++ {
+			size, rest, err := readUvarint(src)
+			if err != nil {
+				return nil, err
+			}
+			sizes[k], src = sizes[k]+int64(size), rest
+		}
+	}
+	return sizes, nil
+}
+
+// AudienceSize is that of one audience, if all shards are here.
+func (n *Node) AudienceSize(i int) (size int64, here bool) {
+	for _, m := range n.members {
+		m.mu.RLock()
+		if !m.answers {
+			m.mu.RUnlock()
+			return 0, false
+		}
+		size += int64(m.shard.AudienceSize(i))
+		m.mu.RUnlock()
+	}
+	return size, true
+}
+
+// answerSizes answers askSizes: names; the number of profiles in each. There is nobody in an audience that the shard does not know.
+func (m *member) answerSizes(body []byte) (answer []byte, err error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	program := m.shard.Program()
+	if program == nil {
+		return nil, httpapi.ErrSwitching
+	}
+	all := program.AllAudiences()
+	for len(body) > 0 {
+		var name []byte
+		if name, body, err = readBytes(body); err != nil {
+			return nil, err
+		}
+		size := 0
+		if i := slices.IndexFunc(all, func(d audience.Definition) bool { return d.Name == string(name) }); i >= 0 {
+			size = m.shard.AudienceSize(i)
+		}
+		answer = binary.AppendUvarint(answer, uint64(size))
+	}
+	return answer, nil
+}
