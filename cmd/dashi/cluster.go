@@ -31,17 +31,18 @@ const portStep = 100
 
 // trial is a cluster of processes on this machine.
 type trial struct {
-	nodes   int
-	data    string
-	listen  string // of the embedded Kafka
-	brokers []string
-	recipes []string
-	demo    float64
-	people  int
-	shards  int
-	level   string
-	out     io.Writer
-	log     *slog.Logger
+	nodes    int
+	replicas int
+	data     string
+	listen   string // of the embedded Kafka
+	brokers  []string
+	recipes  []string
+	demo     float64
+	people   int
+	shards   int
+	level    string
+	out      io.Writer
+	log      *slog.Logger
 }
 
 func clusterCommand() *cobra.Command {
@@ -59,6 +60,7 @@ Ports: node 1 has those of dashi dev (HTTP 7070, RESP 6380, nodes 7071, gossip 7
 	}
 	f := c.Flags()
 	f.IntVar(&t.nodes, "nodes", 3, "how many nodes, 1 to 5")
+	f.IntVar(&t.replicas, "replicas", 3, "copies of each shard, 1 to 5, fixed when the data directory is made")
 	f.StringVar(&t.data, "data", filepath.Join("data", "cluster"), "directory for everything that is kept")
 	f.StringVar(&t.listen, "kafka", "127.0.0.1:19092", "address of the embedded Kafka")
 	f.StringSliceVar(&t.brokers, "brokers", nil, "a real Kafka in its place")
@@ -185,7 +187,7 @@ func (t *trial) recipeFiles() ([]string, error) {
 func (t *trial) settings(i int) node.Settings {
 	at := func(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port+i*portStep)) }
 	s := node.DefaultSettings()
-	s.Data, s.Shards, s.Recipes = filepath.Join(t.data, fmt.Sprintf("n%d", i+1)), t.shards, t.recipes
+	s.Data, s.Shards, s.Replicas, s.Recipes = filepath.Join(t.data, fmt.Sprintf("n%d", i+1)), t.shards, t.replicas, t.recipes
 	s.HTTP.Listen, s.RESP.Listen = at(7070), at(6380)
 	s.Kafka.Brokers = t.brokers
 	s.Node.ID = fmt.Sprintf("n%d", i+1)
