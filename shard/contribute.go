@@ -38,7 +38,6 @@ const (
 // telling is scratch space of the applier: what accounts are to be told when the step is over.
 type telling struct {
 	pending []told
-	used    int    // of pending that have buffers
 	now     []byte // contribution
 	before  []byte
 	names   [][]byte

@@ -97,7 +97,7 @@ func (e *Env) due(ctx context.Context, c cookbook, data, name string, counts boo
 	go func() {
 		answers <- benchload.OpenLoop(ctx, benchload.Requests{PerSecond: askRate, Total: askRate, Workers: askers}, ask)
 	}()
-	end, took, err := worked(ctx, d, people, due)
+	took, err := worked(ctx, d, people, due)
 	if err != nil {
 		return err
 	}
@@ -106,7 +106,8 @@ func (e *Env) due(ctx context.Context, c cookbook, data, name string, counts boo
 	if err != nil {
 		return err
 	}
-	if end, err = d.WaitIdle(ctx, idleLimit); err != nil {
+	end, err := d.WaitIdle(ctx, idleLimit)
+	if err != nil {
 		return err
 	}
 	if made := int(end.Activations.Made); made != 0 && made != people || (made == 0) != counts {
@@ -134,17 +135,17 @@ func (e *Env) due(ctx context.Context, c cookbook, data, name string, counts boo
 }
 
 // worked waits until no timer is left, and says how long that took since they were due.
-func worked(ctx context.Context, d *process.Dashi, people int, due time.Time) (*process.Status, time.Duration, error) {
+func worked(ctx context.Context, d *process.Dashi, people int, due time.Time) (time.Duration, error) {
 	for {
 		st, err := d.Status(ctx)
 		if err != nil {
-			return nil, 0, err
+			return 0, err
 		}
 		if st.Clock.Timers == 0 {
-			return st, time.Since(due), nil
+			return time.Since(due), nil
 		}
 		if err := sleep(ctx, 5*time.Millisecond); err != nil {
-			return nil, 0, fmt.Errorf("%d of %d timers are left: %w", st.Clock.Timers, people, err)
+			return 0, fmt.Errorf("%d of %d timers are left: %w", st.Clock.Timers, people, err)
 		}
 	}
 }

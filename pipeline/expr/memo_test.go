@@ -61,8 +61,10 @@ func TestDerivedIsComputedOnce(t *testing.T) {
 	env := &Env{Memos: make([]Memo, 20)}
 	for pass := 1; pass <= 2; pass++ {
 		env.Remember()
-		if x.Bool(env) != True || x.Bool(env) != True {
-			t.Error("it does not hold")
+		for range 2 {
+			if x.Bool(env) != True {
+				t.Error("it does not hold")
+			}
 		}
 		env.Forget()
 		if computed != pass {
