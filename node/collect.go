@@ -53,6 +53,8 @@ var help = []struct {
 	{"dashi_recent_ids", "Message ids remembered.", []string{"shard"}},
 	{"dashi_recent_window_seconds", "How far back every message id is remembered.", []string{"shard"}},
 	{"dashi_profiles_expired_total", "Profiles that went because nothing was heard of them, since the data directory was made.", nil},
+	{"dashi_profiles_erased_total", "Profiles that were erased, since the data directory was made.", nil},
+	{"dashi_events_buried_total", "Events and links passed over because they are older than an erasure, since the data directory was made.", nil},
 	{"dashi_timers", "Profiles that wake at an instant.", []string{"shard"}},
 	{"dashi_timers_late_seconds", "By how much the first timer that is due is late.", []string{"shard"}},
 	{"dashi_timers_fired_total", "Profiles that have woken, since the data directory was made.", nil},
@@ -158,7 +160,7 @@ func (c *collector) collectDoors(counter func(string, uint64, ...string), gauge 
 func (c *collector) collectShards(counter func(string, uint64, ...string), gauge func(string, float64, ...string)) {
 	var sum shard.Counters
 	var sent uint64
-	var events, repeated, made, withheld, shortened, outOfRange, woken, expired uint64
+	var events, repeated, made, withheld, shortened, outOfRange, woken, expired, erased, buried uint64
 	var suppressed [activation.Reasons]uint64
 	for _, m := range c.n.members {
 		if m.group.Load() == nil {
@@ -175,6 +177,8 @@ func (c *collector) collectShards(counter func(string, uint64, ...string), gauge
 		outOfRange += s.OutOfRange
 		woken += s.Woken
 		expired += s.Expired
+		erased += s.Erased
+		buried += s.Buried
 		for i, n := range s.Suppressed {
 			suppressed[i] += n
 		}
@@ -227,6 +231,8 @@ func (c *collector) collectShards(counter func(string, uint64, ...string), gauge
 	}
 	counter("dashi_timers_fired_total", woken)
 	counter("dashi_profiles_expired_total", expired)
+	counter("dashi_profiles_erased_total", erased)
+	counter("dashi_events_buried_total", buried)
 	counter("dashi_activations_made_total", made)
 	counter("dashi_activations_withheld_total", withheld)
 	counter("dashi_activations_shortened_total", shortened)

@@ -32,6 +32,7 @@ type Status struct {
 	Profiles    int              `json:"profiles"`
 	Accounts    int              `json:"accounts"`
 	Expired     uint64           `json:"expired"` // profiles that went because nothing was heard of them
+	Erased      uint64           `json:"erased"`  // profiles that were erased
 	Memory      MemoryStatus     `json:"memory"`
 	Latency     LatencyStatus    `json:"latency"`
 	Activations ActivationStatus `json:"activations"`
@@ -234,6 +235,7 @@ func (st *Status) shards(all []*report) {
 		st.Profiles += s.Profiles
 		st.Accounts += s.Accounts
 		st.Expired += s.Expired
+		st.Erased += s.Erased
 		st.Memory.Profiles += s.Bytes
 		st.Memory.Recent += s.RecentBytes
 		st.Events.Applied += s.Events

@@ -21,6 +21,8 @@
 //	GET  /v1/profiles/{ns}:{value}            a profile, or 404
 //	GET  /v1/profiles/{ns}:{value}/scores     {"profile","scores":[{"score","value","model","unit","base","factors":[{"input","value","adds"}]}]}:
 //	                                          what each input adds to the sum behind each score, the largest first
+//	GET  /v1/profiles/{ns}:{value}/export     all that is kept about a person, as a file
+//	DELETE /v1/profiles/{ns}:{value}          erases a person: {"erased","profile","identifiers":[..],"at"}; what is older than at does not come back
 //	POST /v1/profiles:batchGet {"ids":[..]}   {"profiles":[.., null, ..]} in the order of the ids
 //	GET  /v1/audiences                        {"audiences":[{"name","description","size"}]}
 //	GET  /v1/audiences/{name}/members         NDJSON {"id","since"}; all of them, or ?limit= of them from ?cursor= on: when there may be
