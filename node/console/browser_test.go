@@ -115,12 +115,12 @@ func TestPage(t *testing.T) {
 	text("state", "ready")
 	text("cluster", "corner-shop")
 	text("rejected-more", "malformed 12, no identifier 3")
-	until("the plot has points", `document.querySelector("#rate-plot .line").getAttribute("d").split("L").length > 200`)
+	until("the plot has points", `document.querySelector("#rate-plot .line")?.getAttribute("d").split("L").length > 200`)
 	until("the plot moves", `(window.first ??= document.getElementById("rate-readout").textContent) !== document.getElementById("rate-readout").textContent`)
 	until("the audiences are there, by size", `[...document.querySelectorAll("#audiences tbody .open")].map(e => e.textContent).join().startsWith("active_today,cart_abandoners,big_spenders")`)
 	until("sizes move", `Boolean(document.querySelector("#audiences .up")?.textContent.startsWith("+"))`)
 	until("an activation arrives", `document.querySelectorAll("#tail tbody tr").length > 3`)
-	until("an example is offered", `document.querySelector("#example a").href.includes("#user_id%3Au")`)
+	until("an example is offered", `document.querySelector("#example a")?.href.includes("#user_id%3Au")`)
 
 	do(chromedp.Click("#audiences tbody .open"))
 	until("members are there", `document.querySelectorAll("#audiences .members a").length === 20`)
@@ -159,7 +159,7 @@ func TestPage(t *testing.T) {
 	} {
 		do(v.actions())
 		until("nothing is wider than the screen of "+v.name, `document.documentElement.scrollWidth <= innerWidth`)
-		until("the plot fits "+v.name, `document.querySelector("#rate-plot svg").getAttribute("viewBox").startsWith("0 0 " + document.getElementById("rate-plot").clientWidth + " ")`)
+		until("the plot fits "+v.name, `document.querySelector("#rate-plot svg")?.getAttribute("viewBox").startsWith("0 0 " + document.getElementById("rate-plot").clientWidth + " ")`)
 		shot(t, ctx, v.name, chromedp.CaptureScreenshot())
 		shot(t, ctx, v.name+"-full", chromedp.FullScreenshot(100))
 		shot(t, ctx, v.name+"-links", chromedp.Screenshot("#profile"))
