@@ -298,6 +298,7 @@ func TestClusterJoin(t *testing.T) {
 	third.start()
 	send(rounds/2, rounds*3/4)
 	f.alike()
+	f.placed(3)
 
 	f.nodes[1].kill()
 	check(t, os.RemoveAll(filepath.Join(f.nodes[1].data, "shards")))
@@ -310,6 +311,29 @@ func TestClusterJoin(t *testing.T) {
 		t.Errorf("%d events applied, %d repeated; want %d, 0", st.Events.Applied, st.Events.Repeated, people*rounds)
 	}
 	f.nodes[2].outcome(st)
+}
+
+// placed waits until every shard has so many replicas, and none is being moved: then one node may go.
+func (f *fleet) placed(replicas int) {
+	f.t.Helper()
+	eventually(f.t, wait, "every shard has its replicas", func() error {
+		st := decode[struct {
+			Directory struct{ Moves []any }
+			Shards    []struct {
+				ID       int
+				Replicas []any
+			}
+		}](f.t, f.nodes[0].ask(http.StatusOK, "GET", "/v1/status", ""))
+		for _, sh := range st.Shards {
+			if len(sh.Replicas) != replicas {
+				return fmt.Errorf("shard %d has %d replicas", sh.ID, len(sh.Replicas))
+			}
+		}
+		if n := len(st.Directory.Moves); n > 0 {
+			return fmt.Errorf("%d moves are under way", n)
+		}
+		return nil
+	})
 }
 
 // join prepares one more node, which is not started.
