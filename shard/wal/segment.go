@@ -14,7 +14,7 @@ import (
 
 const (
 	segmentHeader  = 32
-	segmentVersion = 1
+	segmentVersion = 2
 	segmentSuffix  = ".log"
 	freeSuffix     = ".free"
 )
