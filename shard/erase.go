@@ -185,7 +185,6 @@ func (a *applier) erase(to, k key, at int64) {
 // takeOut takes the profile of identifier i out of a.comp.
 func (a *applier) takeOut(i int, at int64) {
 	s, c := a.s, &a.comp
-	a.catchUpAll(at)
 	a.hash(c)
 	p := c.idents[i].profile
 	name := c.idents[p].key

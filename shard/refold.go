@@ -110,7 +110,6 @@ func (a *applier) copyRecord(t *profile.Table, ref profile.Ref, from profile.Rec
 // time of the fact that changed something.
 func (a *applier) settle(at int64) {
 	c := &a.comp
-	a.catchUpAll(at)
 	a.resolve()
 	changed := false
 	a.was = a.was[:0]
@@ -121,6 +120,9 @@ func (a *applier) settle(at int64) {
 		changed = changed || d.state && d.profile != a.was[i]
 	}
 	if changed {
+		a.hash(c)
+		a.mark()
+		a.catchUpMarked(at)
 		a.refold(at)
 	}
 }
@@ -145,8 +147,6 @@ func (a *applier) resolve() {
 // refold takes the profiles apart that lose or gain a fragment, and folds those that come of them.
 func (a *applier) refold(at int64) {
 	s, c := a.s, &a.comp
-	a.hash(c)
-	a.mark()
 	a.formers = a.formers[:0]
 	if n := a.gainer(); n >= 0 {
 		a.grow(n, at)

@@ -98,8 +98,9 @@ func (a *applier) catchUp(ref profile.Ref, now int64) profile.Ref {
 	}
 }
 
-// catchUpAll fires the timers of all profiles of a.comp that are due: some of them are about to become others, at an instant.
-func (a *applier) catchUpAll(at int64) {
+// catchUpMarked fires the timers that are due of the profiles of a.comp that are about to become others, at an instant. The rest live by
+// their own time: with a clock of event times, somebody who shares an address with them may be read far ahead of them.
+func (a *applier) catchUpMarked(at int64) {
 	s, c := a.s, &a.comp
 	now := s.now
 	if s.byEvents {
@@ -108,13 +109,25 @@ func (a *applier) catchUpAll(at int64) {
 	if s.first > now {
 		return
 	}
-	a.hash(c)
+	a.turn() // an activation names the identifiers of before
 	for i := range c.idents {
 		d := &c.idents[i]
+		if !a.oldMarked[i] {
+			continue
+		}
 		if ref, found := s.table.Find(d.hash, d.ns, d.value); found && s.timers.Due(s.table.Record(ref).Ordinal()) <= now {
 			a.profile, a.fragment = i, 0
 			a.catchUp(ref, now)
 		}
+	}
+	a.turn()
+}
+
+// turn changes the new partition of a.comp for the old one, and back.
+func (a *applier) turn() {
+	for i := range a.was {
+		d := &a.comp.idents[i]
+		d.profile, a.was[i] = a.was[i], d.profile
 	}
 }
 
