@@ -217,7 +217,10 @@ func link(t testing.TB, n *Node, from, to int) {
 // The next cookbook knows a namespace above the others: from then on it decides to which shard an event goes. What one shard has taken under the old cookbook no
 // other takes under the new one, and nothing falls between them.
 func TestApplyAStrongerNamespace(t *testing.T) {
-	const events = 3000
+	events := 3000
+	if testing.Short() { // all these people come to hang together, which the race detector makes slow
+		events = 500
+	}
 	c := openCluster(t, 3)
 	first := application(linkedRecipe("user_id"))
 	first.Forget = true
