@@ -320,7 +320,7 @@ func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
 // DASHI_FAULT=text has only those faults whose name has it.
 func TestClusterFaults(t *testing.T) {
 	if testing.Short() {
-		t.Skip("too long")
+		t.Skip("-short: three processes under the race detector take minutes for it; make test runs it")
 	}
 	until, fault := time.Time{}, 1500*time.Millisecond
 	tr := &trial{net: newNetwork(t, 3), people: 50, pause: 50 * time.Millisecond}

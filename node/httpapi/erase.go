@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -21,9 +20,8 @@ type Receipt struct {
 // erase answers DELETE /v1/profiles/{id}: the person is taken out, with all identifiers.
 func (a *API) erase(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("id")
-	namespace, value, ok := cut(id)
+	namespace, value, ok := identifier(w, id)
 	if !ok {
-		fail(w, http.StatusBadRequest, "bad_identifier", "cannot read identifier "+strconv.Quote(id), idHint)
 		return
 	}
 	receipt, err := a.receipt(r.Context(), namespace, value)
@@ -76,9 +74,8 @@ func exports(r *http.Request) (id string, ok bool) {
 
 // export answers GET /v1/profiles/{id}/export: all that is kept about a person, and nothing about those who share something with them.
 func (a *API) export(w http.ResponseWriter, r *http.Request, id string) {
-	namespace, value, ok := cut(id)
+	namespace, value, ok := identifier(w, id)
 	if !ok {
-		fail(w, http.StatusBadRequest, "bad_identifier", "cannot read identifier "+strconv.Quote(id), idHint)
 		return
 	}
 	p := newPage()

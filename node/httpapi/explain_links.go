@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"net/http"
-	"strconv"
 	"strings"
 
 	"dashi/shard"
@@ -23,9 +22,8 @@ func explains(r *http.Request) (id string, ok bool) {
 // explainLinks answers GET /v1/profiles/{id}/explain: why identifiers are one profile: which event linked which, when, and what a rule refused.
 // Of an account it answers who belongs to it, and what each contributes.
 func (a *API) explainLinks(w http.ResponseWriter, r *http.Request, id string) {
-	namespace, value, ok := cut(id)
+	namespace, value, ok := identifier(w, id)
 	if !ok {
-		fail(w, http.StatusBadRequest, "bad_identifier", "cannot read identifier "+strconv.Quote(id), idHint)
 		return
 	}
 	p := newPage()

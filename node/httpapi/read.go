@@ -74,6 +74,14 @@ func cut(id string) (namespace, value []byte, ok bool) {
 	return []byte(n), []byte(v), ok && n != "" && v != ""
 }
 
+// identifier splits an identifier of a request; when it is none, it has answered.
+func identifier(w http.ResponseWriter, id string) (namespace, value []byte, ok bool) {
+	if namespace, value, ok = cut(id); !ok {
+		fail(w, http.StatusBadRequest, "bad_identifier", "cannot read identifier "+strconv.Quote(id), idHint)
+	}
+	return namespace, value, ok
+}
+
 const idHint = "an identifier is namespace:value, as in user_id:42"
 
 func (a *API) profile(w http.ResponseWriter, r *http.Request) {
@@ -94,9 +102,8 @@ func (a *API) profile(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	id := r.PathValue("id")
-	namespace, value, ok := cut(id)
+	namespace, value, ok := identifier(w, id)
 	if !ok {
-		fail(w, http.StatusBadRequest, "bad_identifier", "cannot read identifier "+strconv.Quote(id), idHint)
 		return
 	}
 	p := newPage()

@@ -27,9 +27,8 @@ func asksScores(r *http.Request) (id string, ok bool) {
 
 // scores answers GET /v1/profiles/{id}/scores: what each input of each score adds to it, the largest first.
 func (a *API) scores(w http.ResponseWriter, r *http.Request, id string) {
-	namespace, value, ok := cut(id)
+	namespace, value, ok := identifier(w, id)
 	if !ok {
-		fail(w, http.StatusBadRequest, "bad_identifier", "cannot read identifier "+strconv.Quote(id), idHint)
 		return
 	}
 	p := newPage()
