@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"cel.dev/cel-go/common/ast"
+
+	"dashi/pipeline/spell"
 )
 
 func (r *resolver) unknownName(e ast.Expr, root, path string) *Error {
@@ -49,7 +51,8 @@ func (r *resolver) unknownPurpose(e ast.Expr, path string) *Error {
 // unknown says "unknown WORD `path`", and which of the known names was meant, if one is near.
 func (r *resolver) unknown(e ast.Expr, word, path string, known []string) *Error {
 	message := "unknown " + word + " `" + path + "`"
-	if near := nearest(path, known); near != "" {
+	sort.Strings(known)
+	if near := spell.Closest(path, known); near != "" {
 		return r.tree.fail(e, message+"; did you mean `"+near+"`?", "")
 	}
 	hint := ""

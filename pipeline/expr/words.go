@@ -8,6 +8,8 @@ import (
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/operators"
+
+	"dashi/pipeline/spell"
 )
 
 var overloadError = regexp.MustCompile(`^found no matching overload for '(.+)' applied to '(.*)'$`)
@@ -215,7 +217,7 @@ func (t *tree) unknownFunction(e ast.Expr, name string) *Error {
 		known = append(known, f)
 	}
 	sort.Strings(known)
-	if near := nearest(name, known); near != "" && near != name {
+	if near := spell.Closest(name, known); near != "" {
 		return t.fail(e, "unknown function `"+name+"`; did you mean `"+near+"`?", "write "+functionWords[near].usage)
 	}
 	return t.fail(e, "unknown function `"+name+"`", "")

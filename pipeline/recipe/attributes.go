@@ -10,6 +10,7 @@ import (
 	"dashi/pipeline/attribute"
 	"dashi/pipeline/event"
 	"dashi/pipeline/expr"
+	"dashi/pipeline/spell"
 )
 
 // pendingRule is a rule whose where is not compiled yet: it may read attributes, which have no place yet.
@@ -257,7 +258,7 @@ func (c *compiler) each(d *document, n *yaml.Node) bool {
 		c.report(d, n, "each: "+quote(n.Value)+" is a "+kind.String()+", not an array", "leave `each` out and read "+quote(n.Value)+" in the expression; or declare "+quote(n.Value+"[]")+" under fields")
 		return false
 	}
-	hint := closest(n.Value, c.builder.arrayNames())
+	hint := spell.Closest(n.Value, c.builder.arrayNames())
 	if hint != "" {
 		hint = "did you mean " + quote(hint) + "?"
 	} else {

@@ -10,6 +10,7 @@ import (
 	"dashi/pipeline/audience"
 	"dashi/pipeline/event"
 	"dashi/pipeline/expr"
+	"dashi/pipeline/spell"
 )
 
 // compileWheres compiles the conditions of the rules, which may read attributes.
@@ -115,7 +116,7 @@ func lastPart(path string) string { return path[strings.LastIndexByte(path, '.')
 
 // closestPath is the hint for an unknown path of a field.
 func closestPath(path string, known []string) string {
-	if hint := closest(path, known); hint != "" {
+	if hint := spell.Closest(path, known); hint != "" {
 		return "did you mean " + quote(hint) + "?"
 	}
 	return "declare it under fields, as in `" + path + ": bool`"

@@ -10,6 +10,7 @@ import (
 
 	"dashi/pipeline/event"
 	"dashi/pipeline/expr"
+	"dashi/pipeline/spell"
 	"dashi/pipeline/zone"
 )
 
@@ -278,7 +279,7 @@ func (c *compiler) loadZones() {
 func (c *compiler) zone(d *document, n *yaml.Node) *zone.Zone {
 	z, err := zone.Load(n.Value)
 	if err != nil {
-		hint := closest(n.Value, zone.Names())
+		hint := spell.Closest(n.Value, zone.Names())
 		if hint == "" {
 			hint = "zones have names such as Europe/London or UTC"
 		} else {

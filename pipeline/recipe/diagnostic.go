@@ -3,11 +3,11 @@ package recipe
 import (
 	"bytes"
 	"cmp"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
+
+	"dashi/pipeline/spell"
 )
 
 // Severity says whether a Diagnostic stops the cookbook.
@@ -139,72 +139,15 @@ func (f *findings) sorted() []Diagnostic {
 	return f.list
 }
 
-// closest returns the candidate that was most likely meant by word, or "" when none is near. What both have
-// before a dot does not count. The candidates' order decides between equals, so it must not come from a map.
-func closest(word string, candidates []string) string {
-	best, bestDistance := "", math.MaxInt
-	for _, c := range candidates {
-		if c == word {
-			continue
-		}
-		x, y := differing(word, c)
-		limit := min(bestDistance, 2+utf8.RuneCountInString(x)/4)
-		if d := distance(strings.ToLower(x), strings.ToLower(y), limit); d < limit {
-			best, bestDistance = c, d
-		}
-	}
-	return best
-}
-
-// differing drops the dotted parts that two paths begin with.
-func differing(a, b string) (string, string) {
-	for {
-		x, restA, okA := strings.Cut(a, ".")
-		y, restB, okB := strings.Cut(b, ".")
-		if !okA || !okB || x != y {
-			return a, b
-		}
-		a, b = restA, restB
-	}
-}
-
 // didYouMean is the hint for an unknown word: the closest candidate, or else the whole list when it is short.
 func didYouMean(word string, candidates []string) string {
-	if c := closest(word, candidates); c != "" {
+	if c := spell.Closest(word, candidates); c != "" {
 		return "did you mean " + quote(c) + "?"
 	}
 	if len(candidates) > 0 && len(candidates) <= 16 {
 		return "it is one of " + strings.Join(candidates, ", ")
 	}
 	return ""
-}
-
-// distance is the number of edits (insert, delete, replace, swap neighbours) from a to b, or limit when
-// it is not less: the restricted Damerau-Levenshtein distance.
-func distance(a, b string, limit int) int {
-	x, y := []rune(a), []rune(b)
-	if d := len(x) - len(y); d >= limit || -d >= limit {
-		return limit
-	}
-	before, above, row := make([]int, len(y)+1), make([]int, len(y)+1), make([]int, len(y)+1)
-	for j := range above {
-		above[j] = j
-	}
-	for i := 1; i <= len(x); i++ {
-		row[0] = i
-		for j := 1; j <= len(y); j++ {
-			cost := 1
-			if x[i-1] == y[j-1] {
-				cost = 0
-			}
-			row[j] = min(above[j]+1, row[j-1]+1, above[j-1]+cost)
-			if i > 1 && j > 1 && x[i-1] == y[j-2] && x[i-2] == y[j-1] {
-				row[j] = min(row[j], before[j-2]+1)
-			}
-		}
-		before, above, row = above, row, before
-	}
-	return min(above[len(y)], limit)
 }
 
 // quote puts s between backquotes, cut to what a person wants to read.
@@ -217,5 +160,5 @@ func quote(s string) string {
 
 // oneEdit says whether two names are the same but for case, or but for one edit.
 func oneEdit(a, b string) bool {
-	return a != b && distance(strings.ToLower(a), strings.ToLower(b), 2) < 2
+	return a != b && spell.Distance(strings.ToLower(a), strings.ToLower(b), 2) < 2
 }

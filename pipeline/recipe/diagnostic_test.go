@@ -35,34 +35,12 @@ func TestDiagnosticFormat(t *testing.T) {
 	f(strings.Repeat("a", 200)+"b", 1, 201, " 1 | "+strings.Repeat("a", 119)+"b\n   | "+strings.Repeat(" ", 119)+"^\n")
 }
 
-func TestClosest(t *testing.T) {
-	words := []string{"count", "sum", "last_at", "properties.total", "properties.products[].price"}
-	for in, want := range map[string]string{"cuont": "count", "Sum": "sum", "lastat": "last_at", "properties.totl": "properties.total",
-		"properties.lines": "", "xyz": "", "counter": "count", "": ""} {
-		if got := closest(in, words); got != want {
-			t.Errorf("closest(%q) = %q, want %q", in, got, want)
-		}
-	}
-}
-
 func TestOneEdit(t *testing.T) {
 	for in, want := range map[string]bool{"order completed": true, "Order Complete": true, "Order Completed": false, "Ordre Completed": true, "Orders Complete": false} {
 		if got := oneEdit(in, "Order Completed"); got != want {
 			t.Errorf("oneEdit(%q) = %v", in, got)
 		}
 	}
-}
-
-// The distance is symmetric, and 0 for the same words only.
-func TestDistance(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		word := rapid.StringMatching(`[abc]{0,6}`)
-		a, b := word.Draw(t, "a"), word.Draw(t, "b")
-		d := distance(a, b, 10)
-		if d != distance(b, a, 10) || (d == 0) != (a == b) || d > max(len(a), len(b)) {
-			t.Fatalf("distance(%q, %q) = %d, back %d", a, b, d, distance(b, a, 10))
-		}
-	})
 }
 
 // Whatever way YAML writes an expression, a place in it is found again in the file.

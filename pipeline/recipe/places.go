@@ -13,6 +13,7 @@ import (
 	"dashi/pipeline/event"
 	"dashi/pipeline/expr"
 	"dashi/pipeline/place"
+	"dashi/pipeline/spell"
 )
 
 // placeRoot is what the field that a table of places makes begins with: places.stores is the store where an event happened.
@@ -103,7 +104,7 @@ func (c *compiler) coordinate(e *entry, n *yaml.Node) {
 	kind, ok := c.builder.kindOf(n.Value)
 	switch {
 	case !ok || strings.Contains(n.Value, "[]"):
-		hint := closest(n.Value, c.builder.names)
+		hint := spell.Closest(n.Value, c.builder.names)
 		if hint != "" {
 			hint = "did you mean " + quote(hint) + "?"
 		} else {
@@ -266,7 +267,7 @@ func (c *compiler) askConsent(e *entry, n *yaml.Node, attributes, purposes []int
 // closestPlaces is the hint for a table that is not there.
 func closestPlaces(path string, known map[string]location) string {
 	names := slices.Sorted(maps.Keys(known))
-	if hint := closest(path, names); hint != "" {
+	if hint := spell.Closest(path, names); hint != "" {
 		return "did you mean " + quote(hint) + "?"
 	}
 	return "declare them under places, as in `" + strings.TrimPrefix(path, placeRoot) + ": {file: stores.csv}`"

@@ -11,6 +11,7 @@ import (
 	"dashi/pipeline/attribute"
 	"dashi/pipeline/event"
 	"dashi/pipeline/identity"
+	"dashi/pipeline/spell"
 )
 
 // defaultIdentity holds when no recipe has an identity. It is what a shop expects:
@@ -141,7 +142,7 @@ func (c *compiler) namespaceFrom(d *document, n *yaml.Node) []string {
 		if !slices.Contains(identifierRoots, p.Value) {
 			if wrong := checkPath(p.Value); wrong != "" {
 				hint := pathHint(p.Value)
-				if known := closest(p.Value, identifierRoots); known != "" {
+				if known := spell.Closest(p.Value, identifierRoots); known != "" {
 					hint = "did you mean " + quote(known) + "?"
 				}
 				c.report(d, p, quote(p.Value)+" cannot hold an identifier: it "+wrong+" and is none of "+strings.Join(identifierRoots, ", "), hint)
