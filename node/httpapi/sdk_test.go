@@ -7,60 +7,23 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"dashi/node/npmtest"
 )
 
 // The SDKs as they are published.
 var packages = []string{"@segment/analytics-node@3", "@rudderstack/rudder-sdk-node@3", "cloudevents@10"}
 
-// npm installs the packages once, outside the repository, and returns their folder.
-func npm(t *testing.T) string {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("-short")
-	}
-	for _, name := range []string{"npm", "node"} {
-		if _, err := exec.LookPath(name); err != nil {
-			t.Skipf("%s is not installed: %v", name, err)
-		}
-	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		t.Skip(err)
-	}
-	dir := filepath.Join(cache, "dashi-test", strings.NewReplacer("/", "_", "@", "_").Replace(strings.Join(packages, "+")))
-	if _, err := os.Stat(filepath.Join(dir, "done")); err == nil {
-		return filepath.Join(dir, "node_modules")
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Skip(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	c := exec.CommandContext(ctx, "npm", append([]string{"install", "--prefix", dir, "--no-audit", "--no-fund", "--ignore-scripts"}, packages...)...)
-	if out, err := c.CombinedOutput(); err != nil {
-		t.Skipf("npm cannot install: %v\n%s", err, out)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "done"), nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	return filepath.Join(dir, "node_modules")
-}
-
 func runNode(t *testing.T, modules, script string, args ...string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	c := exec.CommandContext(ctx, "node", append([]string{"testdata/" + script}, args...)...)
-	c.Env = append(os.Environ(), "NODE_PATH="+modules)
-	if out, err := c.CombinedOutput(); err != nil || !strings.HasSuffix(string(out), "done\n") {
+	if out, err := npmtest.Command(ctx, modules, script, args...).CombinedOutput(); err != nil || !strings.HasSuffix(string(out), "done\n") {
 		t.Fatalf("node %s: %v\n%s", script, err, out)
 	}
 }
@@ -84,7 +47,7 @@ func decode(t *testing.T, m Message) (v message) {
 
 // Both SDKs send six events; the first answer is a 429, and nothing may be lost or doubled by it.
 func TestSDKs(t *testing.T) {
-	modules := npm(t)
+	modules := npmtest.Install(t, packages...)
 	for _, script := range []string{"segment.cjs", "rudder.cjs"} {
 		t.Run(script, func(t *testing.T) {
 			b := newFake()
@@ -124,7 +87,7 @@ func TestSDKs(t *testing.T) {
 }
 
 func TestCloudEventsSDK(t *testing.T) {
-	modules := npm(t)
+	modules := npmtest.Install(t, packages...)
 	b := newFake()
 	s := httptest.NewServer(New(Settings{}, b, nil, nil))
 	defer s.Close()
