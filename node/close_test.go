@@ -1,11 +1,13 @@
 package node
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -52,4 +54,19 @@ func openFiles(t *testing.T) (names []string) {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// Nodes that are stopped all at once are no trouble to each other: nobody is left to hear that they go.
+func TestCloseTogether(t *testing.T) {
+	c := openCluster(t, 3)
+	errs := make([]error, len(c.nodes))
+	var closing sync.WaitGroup
+	for i, n := range c.nodes {
+		closing.Go(func() { errs[i] = n.Close() })
+		c.nodes[i] = nil
+	}
+	closing.Wait()
+	if err := errors.Join(errs...); err != nil {
+		t.Error(err)
+	}
 }

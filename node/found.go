@@ -50,7 +50,10 @@ func (n *Node) openGossip() error {
 	if err != nil {
 		return err
 	}
-	n.onClose(func() error { return errors.Join(n.gossip.Leave(leaveWait), n.gossip.Close()) })
+	n.onClose(func() error {
+		n.gossip.Leave(leaveWait)
+		return n.gossip.Close()
+	})
 	return nil
 }
 

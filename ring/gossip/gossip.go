@@ -203,7 +203,7 @@ func (g *Gossip) UseKeys(keys [][]byte) error {
 // Leave tells the others that this node goes, and waits until one has heard it, or for the time given.
 //
 // memberlist knows whether a node left or failed, but does not tell (its Node.State is never set), so every member is told directly first.
-func (g *Gossip) Leave(wait time.Duration) error {
+func (g *Gossip) Leave(wait time.Duration) {
 	goodbye := append([]byte{messageLeave}, g.delegate.self...)
 	var told sync.WaitGroup
 	for _, n := range g.list.Members() {
@@ -212,7 +212,7 @@ func (g *Gossip) Leave(wait time.Duration) error {
 		}
 	}
 	told.Wait()
-	return g.list.Leave(wait)
+	_ = g.list.Leave(wait) // its only error is that nobody has heard it: all may be leaving at once
 }
 
 // Close ends it without a word: to the others the node has failed, unless it left before.
