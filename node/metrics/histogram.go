@@ -94,15 +94,33 @@ func (c *Counts) Quantile(q float64) time.Duration {
 	return time.Duration(math.MaxInt64)
 }
 
-// Prometheus gives the count, the sum in seconds, and cumulative counts by upper bound in seconds, at powers of two from about
-// 1 us to 17 s.
+// Powers of two of nanoseconds between which Prometheus is given bounds: from about 1 us to 17 s, and between 65 us and 17 ms, where the targets
+// lie, four of them for each power in place of one.
+const (
+	leastPower, mostPower         = 10, 34
+	leastFinePower, mostFinePower = 16, 24
+	finePart                      = 4
+)
+
+// bounds are those of Prometheus, in nanoseconds, ascending. Each is one of the buckets' own, so nothing is counted on the wrong side of it.
+func bounds() (all []uint64) {
+	for p := leastPower; p <= mostPower; p++ {
+		all = append(all, 1<<p)
+		for k := uint64(1); k < finePart && p >= leastFinePower && p < mostFinePower; k++ {
+			all = append(all, 1<<p+k<<p/finePart)
+		}
+	}
+	return all
+}
+
+// Prometheus gives the count, the sum in seconds, and cumulative counts by upper bound in seconds.
 func (h *Histogram) Prometheus() (count uint64, sum float64, cumulative map[float64]uint64) {
 	c := h.Counts()
 	cumulative = map[float64]uint64{}
-	next := 10 // 2^10 ns
+	all, next := bounds(), 0
 	for i, k := range c {
-		for next <= 34 && upperOf(i) > 1<<next {
-			cumulative[float64(uint64(1)<<next)/1e9] = count
+		for next < len(all) && upperOf(i) > all[next] {
+			cumulative[float64(all[next])/1e9] = count
 			next++
 		}
 		count += k

@@ -52,6 +52,35 @@ func TestPrometheusBuckets(t *testing.T) {
 	}
 }
 
+// What Prometheus is told is what was counted, for every bound, and the bounds are fine where the targets lie.
+func TestPrometheusCountsAtItsBounds(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		all := rapid.SliceOfN(rapid.Int64Range(0, int64(20*time.Millisecond)), 1, 200).Draw(t, "durations")
+		var h Histogram
+		for _, d := range all {
+			h.Observe(time.Duration(d), 1)
+		}
+		_, _, cumulative := h.Prometheus()
+		for bound, got := range cumulative {
+			want := uint64(0)
+			for _, d := range all {
+				if float64(d) < math.Round(bound*1e9) {
+					want++
+				}
+			}
+			if got != want {
+				t.Fatalf("up to %v s: %d, want %d", bound, got, want)
+			}
+		}
+	})
+	all := bounds()
+	for i := 1; i < len(all); i++ {
+		if wide := float64(all[i]) / float64(all[i-1]); wide > 2 || all[i-1] >= 1<<16 && all[i] <= 1<<24 && wide > 1.25 {
+			t.Errorf("from %d to %d ns is one bucket", all[i-1], all[i])
+		}
+	}
+}
+
 func TestObserveDoesNotAllocate(t *testing.T) {
 	var h Histogram
 	if n := testing.AllocsPerRun(100, func() { h.Observe(time.Millisecond, 3) }); n != 0 {
