@@ -73,6 +73,25 @@ func (c *Child) Stop() error {
 	return c.Exited()
 }
 
+// Wait waits until the program has ended by itself. That it did not end well is an error.
+func (c *Child) Wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return fmt.Errorf("%q has not ended: %w; it said:\n%s", c.name, ctx.Err(), c.output)
+	case <-c.done:
+	}
+	if c.cmd.ProcessState.Success() {
+		return nil
+	}
+	return c.Exited()
+}
+
+// Kill is kill -9. It does not wait until the program is gone: Gone does.
+func (c *Child) Kill() error { return c.cmd.Process.Kill() }
+
+// Gone waits until a program that was killed is gone.
+func (c *Child) Gone() { <-c.done }
+
 // terminated: it has no handler for the signal that we sent, which is as good.
 func terminated(s *os.ProcessState) bool {
 	w, ok := s.Sys().(syscall.WaitStatus)

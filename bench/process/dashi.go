@@ -11,9 +11,10 @@ import (
 	"time"
 )
 
-// Dashi is a running `dashi dev`.
+// Dashi is a running node: `dashi dev`, or one of a Cluster.
 type Dashi struct {
 	*Child
+	ID     string // in a cluster
 	HTTP   string // host:port
 	RESP   string
 	Kafka  string
@@ -35,9 +36,17 @@ func StartDashi(ctx context.Context, binary, data, recipes string) (*Dashi, erro
 	if err != nil {
 		return nil, err
 	}
+	if err := d.awaitReady(ctx); err != nil {
+		d.Stop() // err says more
+		return nil, err
+	}
+	return d, nil
+}
+
+func (d *Dashi) awaitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
-	err = d.until(ctx, "not ready", func() bool {
+	return d.until(ctx, "not ready", func() bool {
 		r, err := d.client.Get("http://" + d.HTTP + "/readyz")
 		if err != nil {
 			return false
@@ -45,11 +54,6 @@ func StartDashi(ctx context.Context, binary, data, recipes string) (*Dashi, erro
 		r.Body.Close()
 		return r.StatusCode == http.StatusOK
 	})
-	if err != nil {
-		d.Stop() // err says more
-		return nil, err
-	}
-	return d, nil
 }
 
 // KafkaDir is where a data directory keeps the embedded broker's topics.
@@ -82,6 +86,40 @@ type Status struct {
 		Attributes int `json:"attributes"`
 		Audiences  int `json:"audiences"`
 	} `json:"cookbook"`
+	Nodes []struct {
+		ID       string `json:"id"`
+		Replicas int    `json:"replicas"`
+	} `json:"nodes"`
+	Directory struct {
+		Moves []any `json:"moves"`
+	} `json:"directory"`
+	Shards []ShardStatus `json:"shards"`
+}
+
+// ShardStatus is one shard: of the replica on the node that answers, if it has one.
+type ShardStatus struct {
+	ID       int             `json:"id"`
+	Leader   string          `json:"leader"` // a node; empty: none is known
+	Index    uint64          `json:"index"`  // of the last entry applied
+	Hash     string          `json:"hash"`   // of the state, when it was asked for
+	Replicas []ReplicaStatus `json:"replicas"`
+}
+
+// ReplicaStatus is one replica of a shard.
+type ReplicaStatus struct {
+	Node   string `json:"node"`
+	Lag    uint64 `json:"lag"`    // entries that it is behind the one that has most
+	Silent bool   `json:"silent"` // its node does not answer
+}
+
+// Holds says whether a node has a replica of the shard.
+func (s *ShardStatus) Holds(node string) bool {
+	for _, r := range s.Replicas {
+		if r.Node == node {
+			return true
+		}
+	}
+	return false
 }
 
 // Lost says how many events did not count, and why; empty when all did.
@@ -100,6 +138,11 @@ func (s *Status) Lost() string {
 
 // Status asks for it.
 func (d *Dashi) Status(ctx context.Context) (*Status, error) { return d.status(ctx, "") }
+
+// StatusWithHashes asks for it with the state hash of every shard, for which the node reads all its profiles.
+func (d *Dashi) StatusWithHashes(ctx context.Context) (*Status, error) {
+	return d.status(ctx, "?hashes=true")
+}
 
 // WaitIdle returns when everything that was in Kafka has been applied and sent, or after the limit with an error.
 func (d *Dashi) WaitIdle(ctx context.Context, limit time.Duration) (*Status, error) {

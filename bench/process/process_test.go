@@ -3,11 +3,15 @@ package process
 import (
 	"context"
 	"encoding/json"
+	"math"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"dashi/bench/stat"
 )
 
 func TestParseStat(t *testing.T) {
@@ -89,6 +93,52 @@ func TestChildStops(t *testing.T) {
 	f("echo ready; exec sleep 600", true)
 	f("trap 'exit 0' TERM; echo ready; while :; do sleep 0.01; done", true)
 	f("trap 'exit 3' TERM; echo ready; while :; do sleep 0.01; done", false)
+}
+
+func TestChildIsWaitedFor(t *testing.T) {
+	if err := shell(t, t.Context(), "exit 0").Wait(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := shell(t, t.Context(), "echo no; exit 4").Wait(t.Context()); err == nil || !strings.Contains(err.Error(), "exit status 4") {
+		t.Errorf("%v", err)
+	}
+	c := shell(t, t.Context(), "exec sleep 600")
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if c.Wait(ended) == nil {
+		t.Error("it runs, and was waited for")
+	}
+	if err := c.Kill(); err != nil {
+		t.Error(err)
+	}
+	if c.Gone(); !gone(c.PID()) || c.Exited() == nil {
+		t.Error("it was killed, and runs")
+	}
+}
+
+func TestReadHistogram(t *testing.T) {
+	text := "# HELP d_seconds x\nd_seconds_bucket{le=\"0.001\"} 3\nd_seconds_bucket{le=\"1.5e+06\"} 4\nd_seconds_bucket{le=\"+Inf\"} 5\nd_seconds_sum 7\nd_seconds_count 5\n"
+	h, err := readHistogram(strings.NewReader(text), "d_seconds")
+	if want := (stat.Histogram{{Bound: 0.001, Count: 3}, {Bound: 1.5e6, Count: 4}, {Bound: math.Inf(1), Count: 5}}); err != nil || !slices.Equal(h, want) {
+		t.Errorf("%v, %v", h, err)
+	}
+	if _, err := readHistogram(strings.NewReader(text), "seconds"); err == nil {
+		t.Error("a metric that is not there was read")
+	}
+	if _, err := readHistogram(strings.NewReader("d_bucket{le=\"x\"} 3\n"), "d"); err == nil {
+		t.Error("a bound that is no number was read")
+	}
+}
+
+func TestLowAddrs(t *testing.T) {
+	addrs, err := lowAddrs(20)
+	if err != nil || len(addrs) != 20 {
+		t.Fatalf("%v, %v", addrs, err)
+	}
+	slices.Sort(addrs)
+	if len(slices.Compact(addrs)) != 20 {
+		t.Error("two are equal")
+	}
 }
 
 func TestChildEndsWithItsContext(t *testing.T) { // I1

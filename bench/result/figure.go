@@ -3,6 +3,7 @@ package result
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -57,6 +58,13 @@ func (t *Target) UnmarshalJSON(b []byte) error {
 
 // Settings say under what circumstances a figure came about: sizes, rates, the runs that it is the median of.
 type Settings map[string]any
+
+// With is a copy with more of them.
+func (s Settings) With(more Settings) Settings {
+	all := maps.Clone(s)
+	maps.Copy(all, more)
+	return all
+}
 
 // Figure is one thing measured. A workload fills the fields from Metric to Settings, the Log the others.
 type Figure struct {

@@ -18,8 +18,14 @@ const idleLimit = 4 * time.Minute
 // cores and of the disk; with one, it is as fast as dashi is after a while, and what is measured can be sustained.
 const mostAhead = 1_000_000
 
+// system is what is under load: a node, or a cluster.
+type system interface {
+	Status(context.Context) (*process.Status, error)
+	Usage() (process.Usage, error)
+}
+
 // keepAhead bounds the sender by what dashi has applied, until ctx is done.
-func keepAhead(ctx context.Context, d *process.Dashi, s *benchload.Sender) error {
+func keepAhead(ctx context.Context, d system, s *benchload.Sender) error {
 	for {
 		st, err := d.Status(ctx)
 		switch {
@@ -77,7 +83,6 @@ func load(ctx context.Context, e *Env) error {
 // flood: one producer in this process, as fast as it goes but no more than mostAhead. What counts is what dashi applied while it was under way, after a
 // warm-up in which the profiles are made.
 func (e *Env) flood(ctx context.Context, c cookbook, data, name string, target *result.Target) (err error) {
-	warm, window := time.Duration(e.size(5, 1))*time.Second, time.Duration(e.size(20, 3))*time.Second
 	people := e.size(1_000_000, 100_000)
 	d, err := e.start(ctx, c, e.dir(data))
 	if err != nil {
@@ -89,12 +94,33 @@ func (e *Env) flood(ctx context.Context, c cookbook, data, name string, target *
 		return err
 	}
 	defer s.Close()
+	from, to, err := e.flooded(ctx, d, s, name)
+	if err != nil {
+		return err
+	}
+	e.Say("%swaiting until all of it is applied", name)
+	end, err := d.WaitIdle(ctx, idleLimit)
+	if err != nil {
+		return err
+	}
+	if err := mustCount(end, s.Sent()); err != nil {
+		return err
+	}
+	return e.reportFlood(name, target, from, to, result.Settings{"warm_up_seconds": e.warmUp().Seconds(), "people": people, "shapes": order.MaxShapes,
+		"partitions": partitions, "compression": benchload.Compression, "most_ahead": mostAhead, "cookbook": c.name, "version": end.Version, "sent": s.Sent()})
+}
+
+// warmUp is how long a flood lasts before it counts.
+func (e *Env) warmUp() time.Duration { return time.Duration(e.size(5, 1)) * time.Second }
+
+// flooded sends as fast as it goes for the time of the warm-up and the window, and says how d was at the beginning and the end of the window.
+func (e *Env) flooded(ctx context.Context, d system, s *benchload.Sender, name string) (from, to moment, err error) {
+	warm, window := e.warmUp(), time.Duration(e.size(20, 3))*time.Second
 	s.Bound(mostAhead)
 	keeping, done := context.WithCancel(ctx)
 	kept := make(chan error, 1)
 	go func() { kept <- keepAhead(keeping, d, s) }()
 	e.Say("%ssending for %v, of which %v count", name, warm+window, window)
-	var from, to moment
 	err = during(func(stop <-chan struct{}) error { return s.Flood(ctx, stop) }, func() error {
 		if err := sleep(ctx, warm); err != nil {
 			return err
@@ -109,19 +135,7 @@ func (e *Env) flood(ctx context.Context, c cookbook, data, name string, target *
 		return err
 	})
 	done()
-	if err = errors.Join(err, <-kept); err != nil {
-		return err
-	}
-	e.Say("%swaiting until all of it is applied", name)
-	end, err := d.WaitIdle(ctx, idleLimit)
-	if err != nil {
-		return err
-	}
-	if err := mustCount(end, s.Sent()); err != nil {
-		return err
-	}
-	return e.reportFlood(name, target, from, to, result.Settings{"warm_up_seconds": warm.Seconds(), "people": people, "shapes": order.MaxShapes,
-		"partitions": partitions, "compression": benchload.Compression, "most_ahead": mostAhead, "cookbook": c.name, "version": end.Version, "sent": s.Sent()})
+	return from, to, errors.Join(err, <-kept)
 }
 
 func (e *Env) reportFlood(name string, target *result.Target, from, to moment, settings result.Settings) error {
@@ -148,7 +162,7 @@ func (e *Env) reportFlood(name string, target *result.Target, from, to moment, s
 	return nil
 }
 
-func look(ctx context.Context, d *process.Dashi, s *benchload.Sender) (m moment, err error) {
+func look(ctx context.Context, d system, s *benchload.Sender) (m moment, err error) {
 	if m.usage, err = d.Usage(); err != nil {
 		return m, err
 	}

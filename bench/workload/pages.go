@@ -50,7 +50,7 @@ func pages(ctx context.Context, e *Env) (err error) {
 		if from, err = look(ctx, d, s); err != nil {
 			return err
 		}
-		answers = benchload.OpenLoop(ctx, benchload.Requests{PerSecond: askRate, Total: askRate * window, Workers: askers}, get(ctx, d, people))
+		answers = benchload.OpenLoop(ctx, benchload.Requests{PerSecond: askRate, Total: askRate * window, Workers: askers}, get(ctx, always(d), people))
 		to, err = look(ctx, d, s)
 		return err
 	})
@@ -93,15 +93,20 @@ func (e *Env) reportPages(answers *benchload.Latencies, from, to moment, people 
 	return nil
 }
 
-// get asks for a random person's profile.
-func get(ctx context.Context, d *process.Dashi, people int) func(worker, i int) error {
+// always asks the same node.
+func always(d *process.Dashi) func(i int) *process.Dashi {
+	return func(int) *process.Dashi { return d }
+}
+
+// get asks for a random person's profile, request i of the node that pick names.
+func get(ctx context.Context, pick func(i int) *process.Dashi, people int) func(worker, i int) error {
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: askers, MaxConnsPerHost: askers, DisableCompression: true}, Timeout: 10 * time.Second}
 	rnd := make([]*rand.Rand, askers)
 	for w := range rnd {
 		rnd[w] = rand.New(rand.NewPCG(5, uint64(w)))
 	}
-	return func(w, _ int) error {
-		r, err := http.NewRequestWithContext(ctx, "GET", "http://"+d.HTTP+"/v1/profiles/"+user(rnd[w].IntN(people)), nil)
+	return func(w, i int) error {
+		r, err := http.NewRequestWithContext(ctx, "GET", "http://"+pick(i).HTTP+"/v1/profiles/"+user(rnd[w].IntN(people)), nil)
 		if err != nil {
 			return err
 		}

@@ -83,7 +83,7 @@ func (e *Env) due(ctx context.Context, c cookbook, data, name string, counts boo
 	if err := sleep(ctx, time.Until(due)-time.Second); err != nil {
 		return err
 	}
-	ask := get(ctx, d, people)
+	ask := get(ctx, always(d), people)
 	e.Say("%sasking", name)
 	benchload.OpenLoop(ctx, benchload.Requests{PerSecond: askRate, Total: askRate / 2, Workers: askers}, ask) // connections
 	before, err := d.Usage()

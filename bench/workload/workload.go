@@ -26,6 +26,7 @@ type Env struct {
 	Binary string // dashi
 	Temp   string // an empty directory
 	Quick  bool   // smaller sizes
+	Kills  int    // of failover; 0: its default
 	Say    func(format string, args ...any)
 	Report func(result.Figure) error
 }
@@ -59,6 +60,10 @@ func All() []Workload {
 		{Name: "resp", About: "HGETALL and SISMEMBER over RESP, side by side with redis-server", Binary: true, Limit: 15 * time.Minute, run: lookups},
 		{Name: "timers", About: "1,000,000 timers that are due at one instant, while profiles are looked up at 2,000 a second", Binary: true, Limit: 10 * time.Minute, run: timers},
 		{Name: "http", About: "GET /v1/profiles at 2,000 a second, open-loop, while 20,000 events a second come in", Binary: true, Limit: 5 * time.Minute, run: pages},
+		{Name: "cluster", About: "three nodes: at rest, at 2,000 and 20,000 events a second, and with as many as they take, for 20 s", Binary: true, Limit: 15 * time.Minute, run: cluster},
+		{Name: "backlog", About: "three nodes on a backlog of 3,000,000 events, until it is applied", Binary: true, Limit: 10 * time.Minute, run: backlog},
+		{Name: "failover", About: "three nodes, one of which is killed 10 times (-kills), while events come in", Binary: true, Limit: 30 * time.Minute, run: failover},
+		{Name: "grow", About: "a fourth node joins three that are asked and take events, then one is drained", Binary: true, Limit: 10 * time.Minute, run: grow},
 	}
 }
 

@@ -12,7 +12,9 @@ import (
 	"dashi/bench/process"
 	"dashi/bench/result"
 	"dashi/pipeline/audience"
+	"dashi/pipeline/identity"
 	"dashi/pipeline/recipe"
+	"dashi/ring"
 )
 
 func compileFile(t *testing.T, name string, change func([]byte) ([]byte, error)) *recipe.Program {
@@ -126,4 +128,60 @@ func TestMustCount(t *testing.T) {
 	f(4, 0, 5, false)
 	f(4, 1, 5, false)
 	f(6, 0, 5, false)
+}
+
+// Replicas are compared where they are at the same index, and nowhere else.
+func TestCompareHashes(t *testing.T) {
+	type replica struct {
+		index uint64
+		hash  string
+		holds bool
+	}
+	f := func(compared, ok bool, replicas ...replica) {
+		t.Helper()
+		var nodes []*process.Dashi
+		var all []*process.Status
+		for i, r := range replicas {
+			d, st := &process.Dashi{ID: string(rune('a' + i))}, &process.Status{}
+			s := process.ShardStatus{Index: r.index, Hash: r.hash}
+			s.Replicas = append(s.Replicas, process.ReplicaStatus{Node: "somebody"})
+			if r.holds {
+				s.Replicas = append(s.Replicas, process.ReplicaStatus{Node: d.ID})
+			}
+			st.Shards = append(st.Shards, s)
+			nodes, all = append(nodes, d), append(all, st)
+		}
+		got := map[int]bool{}
+		if err := compareHashes(nodes, all, got); (err == nil) != ok || got[0] != compared {
+			t.Errorf("%v: %v, %v", replicas, got, err)
+		}
+	}
+	f(true, true, replica{5, "x", true}, replica{5, "x", true}, replica{5, "x", true})
+	f(false, false, replica{5, "x", true}, replica{5, "x", true}, replica{5, "y", true})
+	f(false, false, replica{5, "", true}, replica{5, "", true})
+	f(false, true, replica{5, "x", true}, replica{6, "y", true})
+	f(true, true, replica{5, "x", true}, replica{6, "y", false}, replica{5, "x", true})
+	f(false, true, replica{5, "x", false})
+}
+
+func TestHomes(t *testing.T) {
+	ids := homes("nobody")
+	for shard, id := range ids {
+		value, is := strings.CutPrefix(id, "user_id:")
+		if at := ring.Shard(identity.Hash("user_id", []byte(value)), clusterShards); !is || at != shard {
+			t.Errorf("%s is at home in shard %d, not %d", id, at, shard)
+		}
+	}
+}
+
+func TestAskedByTurns(t *testing.T) {
+	var a asked
+	one, two := &process.Dashi{}, &process.Dashi{}
+	a.are(one, two)
+	if a.pick(0) != one || a.pick(1) != two || a.pick(2) != one {
+		t.Error("not by turns")
+	}
+	if a.are(two); a.pick(0) != two {
+		t.Error("not the new ones")
+	}
 }
