@@ -64,6 +64,14 @@ var help = []struct {
 	{"dashi_activations_suppressed_total", "Activations that were triggered and did not leave, by reason.", []string{"reason"}},
 	{"dashi_activations_shortened_total", "Activations that left without their attributes because they would have been too long.", nil},
 	{"dashi_activations_published_total", "Activations acknowledged by Kafka since the start.", nil},
+	{"dashi_webhook_activations_total", "Activations that a webhook took (taken), or that went to the dead topic in place of it (dead), by this node since its start.", []string{"webhook", "result"}},
+	{"dashi_webhook_requests_total", "Requests to a webhook by this node since its start.", []string{"webhook"}},
+	{"dashi_webhook_retries_total", "Requests to a webhook that failed and are tried again, by this node since its start.", []string{"webhook"}},
+	{"dashi_webhook_request_seconds_total", "Time that requests to a webhook took, together.", []string{"webhook"}},
+	{"dashi_webhook_lag_records", "Records of the topic of activations that a webhook is behind, over all nodes.", []string{"webhook"}},
+	{"dashi_webhook_waiting", "Activations for a webhook in the memory of this node.", []string{"webhook"}},
+	{"dashi_webhook_failing", "1 while a webhook has taken nothing for some seconds, for all that was tried.", []string{"webhook"}},
+	{"dashi_webhook_lost_total", "Records that Kafka deleted before they were read for a webhook.", []string{"webhook"}},
 	{"dashi_http_events_total", "Events taken over HTTP and acknowledged by Kafka.", nil},
 	{"dashi_http_refused_total", "HTTP bodies of events that were refused.", nil},
 	{"dashi_http_pushed_back_total", "HTTP bodies of events answered with 429.", nil},
@@ -126,6 +134,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	c.collectShards(counter, gauge)
 	c.collectCluster(counter, gauge)
 	c.collectDoors(counter, gauge)
+	c.collectWebhooks(put)
 	if all, err := (httpBackend{n}).Audiences(n.running); err == nil { // else there is no such number now
 		for i := range all {
 			gauge("dashi_audience_size", float64(all[i].Size), all[i].Name)

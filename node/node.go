@@ -17,6 +17,7 @@ import (
 	"dashi/node/resp"
 	"dashi/pipeline/kafka"
 	"dashi/pipeline/recipe"
+	"dashi/pipeline/webhook"
 	"dashi/ring"
 	"dashi/ring/gossip"
 	"dashi/shard"
@@ -58,6 +59,7 @@ type Node struct {
 	producer   *kafka.Producer // of the HTTP intake
 	dead       *kafka.DeadLetters
 	outlets    *kafka.Outlets
+	webhooks   []*webhook.Sink
 	publishers []*publisher
 	couriers   []*courier
 	formats    map[string]*format // by input topic
@@ -302,8 +304,10 @@ func (n *Node) openKafka(ctx context.Context) error {
 	if n.gossip != nil { // a node that comes back at once has its partitions again, and nobody else waits
 		in.InstanceID, in.SessionTimeout = n.identity.member(), sessionTimeout
 	}
-	n.source, err = kafka.NewSource(in, n.intake)
-	return err
+	if n.source, err = kafka.NewSource(in, n.intake); err != nil {
+		return err
+	}
+	return n.openWebhooks()
 }
 
 // topics are those that dashi makes when they are missing.
@@ -397,6 +401,9 @@ func (n *Node) start(ctx context.Context) {
 			}
 		}
 	})
+	for _, w := range n.webhooks {
+		n.movers.Go(func() { w.Run(ctx) })
+	}
 	n.movers.Go(func() { n.followCookbook(ctx) })
 	n.movers.Go(func() { n.tendCookbook(ctx) })
 	n.movers.Go(func() { n.keepTime(ctx) })

@@ -31,11 +31,12 @@ type Settings struct {
 	Node   NodeSettings   `yaml:"node"`
 	Gossip GossipSettings `yaml:"gossip"`
 
-	HTTP   HTTPSettings  `yaml:"http"`
-	RESP   RESPSettings  `yaml:"resp"`
-	Kafka  KafkaSettings `yaml:"kafka"`
-	Log    LogSettings   `yaml:"log"`
-	Limits LimitSettings `yaml:"limits"`
+	HTTP     HTTPSettings      `yaml:"http"`
+	RESP     RESPSettings      `yaml:"resp"`
+	Kafka    KafkaSettings     `yaml:"kafka"`
+	Webhooks []WebhookSettings `yaml:"webhooks"`
+	Log      LogSettings       `yaml:"log"`
+	Limits   LimitSettings     `yaml:"limits"`
 }
 
 // NodeSettings are this node, as the others know it.
@@ -207,6 +208,7 @@ func (s *Settings) Check() error {
 		}
 	}
 	errs = append(errs, s.checkCluster()...)
+	errs = append(errs, s.checkWebhooks()...)
 	if s.Kafka.Embedded.Listen == "" && len(s.Kafka.Brokers) == 0 {
 		bad("kafka.brokers: name at least one broker, or set kafka.embedded.listen")
 	}

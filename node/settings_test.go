@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"dashi/pipeline/webhook"
+
 	"go.yaml.in/yaml/v3"
 )
 
@@ -19,6 +21,9 @@ func TestSampleIsTheDefaults(t *testing.T) {
 	want := DefaultSettings()
 	if len(got.Recipes) == 0 {
 		got.Recipes = nil
+	}
+	if len(got.Webhooks) == 0 {
+		got.Webhooks = nil
 	}
 	if len(got.HTTP.WriteKeys) == 0 {
 		got.HTTP.WriteKeys = nil
@@ -38,6 +43,37 @@ func TestSampleIsTheDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkKeys(t, "", reflect.TypeOf(want), sample)
+}
+
+// The example of an endpoint has every setting there is, and the defaults that it names are those.
+func TestSampleOfAWebhook(t *testing.T) {
+	text, err := os.ReadFile("../deploy/dashi.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "#   - name: crm")
+	block, _, ok := strings.Cut(rest, "\nwebhooks: []")
+	if !ok {
+		t.Fatal("the example is gone")
+	}
+	path := filepath.Join(t.TempDir(), "dashi.yml")
+	example := "webhooks:\n   - name: crm" + strings.ReplaceAll(block, "\n#", "\n")
+	if err := os.WriteFile(path, []byte(example), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	got, err := ReadSettings(path)
+	if err != nil || len(got.Webhooks) != 1 {
+		t.Fatalf("%v, %+v", err, got.Webhooks)
+	}
+	w := got.Webhooks[0]
+	if w.From != "now" || w.Batch != webhook.DefaultBatch || w.Timeout != webhook.DefaultTimeout || w.RetryFirst != webhook.DefaultRetryFirst || w.RetryMost != webhook.DefaultRetryMost || w.GiveUp != 0 {
+		t.Errorf("the example does not name the defaults: %+v", w)
+	}
+	for f := range reflect.TypeOf(w).Fields() {
+		if key := f.Tag.Get("yaml"); !strings.Contains(example, key+":") {
+			t.Errorf("the example lacks %s", key)
+		}
+	}
 }
 
 // checkKeys says which settings the sample leaves out.
@@ -76,6 +112,19 @@ func TestSettingsErrors(t *testing.T) {
 	f("kafka: {activations: dashi.events}\n", `kafka.inputs[0].topic: "dashi.events" is kafka.activations already`)
 	f("kafka: {inputs: [{topic: a, decoder: segment}, {topic: a, decoder: msgpack}]}\n", `kafka.inputs[1].topic: "a" is kafka.inputs[0] already`)
 	f("kafka: {dead: x, activations: x}\n", "the same topic")
+	const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+	hook := func(text string) string {
+		return "webhooks: [{name: crm, url: 'http://crm', secret: " + secret + ", " + text + "}]\n"
+	}
+	f("webhooks: [{name: crm, url: 'http://crm'}]\n", "webhooks[0].secret, secret_env, secret_file: set one of them")
+	f("webhooks: [{name: crm, url: 'http://crm', secret: whsec_c2hvcnQ=}]\n", "webhooks[0].secret: it has 5 bytes, not 24 to 64")
+	f("webhooks: [{name: a b, url: 'ftp://u:p@crm/?key=k', secret: "+secret+"}]\n", `webhooks[0].url: "ftp://crm/" is not an http`)
+	f("webhooks: [{name: a b, url: 'http://crm', secret: "+secret+"}]\n", `webhooks[0].name: "a b" is not a name`)
+	f(hook("from: then"), `webhooks[0].from: "then" is neither`)
+	f(hook("batch: 10001"), "webhooks[0].batch: 10001 is not between")
+	f(hook("header: {Webhook-Id: x}"), "webhooks[0].header: Webhook-Id is set by dashi")
+	f(hook("secret_env: X"), "set one of them")
+	f("webhooks: [{name: a, url: 'http://x', secret_env: X}, {name: a, url: 'http://y', secret_env: X}]\n", `webhooks[1].name: "a" is webhooks[0] already`)
 	f("limits: {outbox_bytes: 0}\n", "limits.outbox_bytes: must be positive")
 }
 

@@ -36,6 +36,7 @@ type Status struct {
 	Memory      MemoryStatus     `json:"memory"`
 	Latency     LatencyStatus    `json:"latency"`
 	Activations ActivationStatus `json:"activations"`
+	Webhooks    []WebhookStatus  `json:"webhooks"`
 	Kafka       KafkaStatus      `json:"kafka"`
 	Nodes       []NodeStatus     `json:"nodes"`
 	Directory   DirectoryStatus  `json:"directory"`
@@ -185,6 +186,7 @@ func (n *Node) Status(hashes bool) *Status {
 	n.clusterStatus(st)
 	n.streamStatus(st)
 	n.logStatus(st)
+	n.webhookStatus(st)
 	st.Latency, st.Events.PerSecond = n.metrics.lastMinute()
 	if why := n.intake.counts.holding.Load(); why != nil {
 		st.Events.HeldBack = *why

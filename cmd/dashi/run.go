@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -55,6 +56,8 @@ func devCommand() *cobra.Command {
 		demo                            float64
 		people, shards                  int
 		debug                           bool
+		webhooks                        []string
+		webhookSecret                   string
 	)
 	c := &cobra.Command{
 		Use:   "dev",
@@ -75,6 +78,8 @@ keeps the profiles, the log and the broker's topics: stop it, start it again, an
 	f.IntVar(&people, "people", 20_000, "people in the demo")
 	f.BoolVar(&debug, "debug", false, "serve the profiles of the Go runtime at /debug/pprof/")
 	f.IntVar(&shards, "shards", 16, "shards, fixed when the data directory is made")
+	f.StringArrayVar(&webhooks, "webhook", nil, "also post activations to this address (may be repeated; all settings: dashi serve)")
+	f.StringVar(&webhookSecret, "webhook-secret", "", "signs what is posted (default from DASHI_WEBHOOK_SECRET, else one that is no secret)")
 	f.StringVar(&clock, "clock", "wall", "what time follows: wall, or event, the times of the events")
 	f.StringVar(&level, "log", "warn", "debug, info, warn or error")
 	c.RunE = func(c *cobra.Command, _ []string) error {
@@ -85,6 +90,10 @@ keeps the profiles, the log and the broker's topics: stop it, start it again, an
 		s := node.DefaultSettings()
 		s.Data, s.HTTP.Listen, s.RESP.Listen, s.Kafka.Embedded.Listen = data, http, resp, broker
 		s.Recipes, s.Shards, s.HTTP.Debug, s.Clock = recipes, shards, debug, clock
+		webhookSecret = cmp.Or(webhookSecret, os.Getenv("DASHI_WEBHOOK_SECRET"), devSecret)
+		for i, url := range webhooks {
+			s.Webhooks = append(s.Webhooks, node.WebhookSettings{Name: fmt.Sprintf("dev-%d", i+1), URL: url, Secret: webhookSecret})
+		}
 		o := node.Options{Version: version, Log: log}
 		if len(recipes) == 0 {
 			if o.Recipes, err = builtInRecipes(); err != nil {
@@ -93,12 +102,20 @@ keeps the profiles, the log and the broker's topics: stop it, start it again, an
 		}
 		out := c.OutOrStdout()
 		fmt.Fprintf(out, "dashi %s: opening %s\n", version, data)
-		return run(c.Context(), s, o, func(n *node.Node) { greet(out, n, demo) }, func(ctx context.Context, n *node.Node) error {
+		return run(c.Context(), s, o, func(n *node.Node) {
+			for i, url := range webhooks {
+				fmt.Fprintf(out, "\n  webhook   dev-%d to %s", i+1, url)
+			}
+			greet(out, n, demo)
+		}, func(ctx context.Context, n *node.Node) error {
 			return playDemo(ctx, n.KafkaSettings(), demo, people)
 		})
 	}
 	return c
 }
+
+// devSecret signs what dashi dev posts, unless it is told another: it is no secret.
+const devSecret = "whsec_ZGFzaGkgZGV2OiB0aGlzIGlzIG5vIHNlY3JldCE="
 
 func newLog(w io.Writer, level string) (*slog.Logger, error) {
 	var l slog.Level

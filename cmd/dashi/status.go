@@ -95,6 +95,10 @@ func printStatus(out io.Writer, st *node.Status) {
 	for _, reason := range sortedKeys(st.Activations.Suppressed) {
 		fmt.Fprintf(w, "suppressed\t%d %s\n", st.Activations.Suppressed[reason], reason)
 	}
+	for _, h := range st.Webhooks {
+		fmt.Fprintf(w, "webhook\t%s to %s: %d behind; by this node %d taken, %d waiting, %d requests tried again, %d to the dead topic\n",
+			h.Name, h.URL, h.Lag, h.Sent, h.Waiting, h.Retries, h.Dead)
+	}
 	fmt.Fprintf(w, "log\t%s, %d MiB\n", st.Log.Durability, st.Log.Bytes>>20)
 	fmt.Fprintln(w)
 	fmt.Fprintln(w, "TOPIC\tPARTITION\tREAD\tAPPLIED\tDURABLE")

@@ -190,16 +190,36 @@ func (a *Activation) appendOthers(dst []byte) []byte {
 // naive way, encoding/json, took more time than making the activation. A quote inside a JSON string has a backslash before it, so
 // what is searched for here cannot be part of an identifier.
 func Head(payload []byte) (id, name string) {
+	h := ReadHeading(payload)
+	if h.Audience != nil {
+		return string(h.ID), string(h.Audience)
+	}
+	return string(h.ID), string(h.Activation)
+}
+
+// Heading is what sinks choose by. It aliases what it was read from.
+type Heading struct {
+	ID, Activation []byte
+	Audience       []byte // of Enter and Exit; nil for others
+	Transition     []byte
+}
+
+// ReadHeading reads a heading out of what AppendJSON wrote, as Head does; the zero Heading out of anything else.
+func ReadHeading(payload []byte) (h Heading) {
 	const idAt = len(`{"id":"`)
 	i := bytes.Index(payload, []byte(`],"activation":"`))
 	if i < idAt+32 {
-		return "", ""
+		return h
 	}
-	value, rest, _ := bytes.Cut(payload[i+len(`],"activation":"`):], []byte{'"'})
+	name, rest, _ := bytes.Cut(payload[i+len(`],"activation":"`):], []byte{'"'})
+	h.ID, h.Activation = payload[idAt:idAt+32], name
 	if about, ok := bytes.CutPrefix(rest, []byte(`,"audience":"`)); ok {
-		value, _, _ = bytes.Cut(about, []byte{'"'})
+		h.Audience, rest, _ = bytes.Cut(about, []byte{'"'})
 	}
-	return string(payload[idAt : idAt+32]), string(value)
+	if _, after, ok := bytes.Cut(rest, []byte(`"transition":"`)); ok {
+		h.Transition, _, _ = bytes.Cut(after, []byte{'"'})
+	}
+	return h
 }
 
 // AppendProfile appends the profile's id, "namespace:value": the partition key, so that the order of one

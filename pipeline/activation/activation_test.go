@@ -50,6 +50,9 @@ func TestJSONAndHead(t *testing.T) {
 		if id, n := Head(text); id != got.ID || n != name {
 			t.Fatalf("Head gives %q, %q for %s", id, n, text)
 		}
+		if h := ReadHeading(text); string(h.ID) != got.ID || string(h.Activation) != got.Activation || string(h.Audience) != got.Audience || string(h.Transition) != got.Transition {
+			t.Fatalf("ReadHeading gives %q for %s", h, text)
+		}
 	})
 }
 
@@ -110,7 +113,7 @@ func BenchmarkAppendJSON(b *testing.B) {
 
 func FuzzHead(f *testing.F) {
 	f.Add([]byte(`{"id":"0123456789abcdef0123456789abcdef"],"activation":"x","audience":"y"`))
-	f.Fuzz(func(t *testing.T, payload []byte) { Head(payload) })
+	f.Fuzz(func(t *testing.T, payload []byte) { ReadHeading(payload) })
 }
 
 func TestAppendDoesNotAllocate(t *testing.T) {

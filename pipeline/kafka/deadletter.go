@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// DeadLetter is an input that could not be understood.
+// DeadLetter is an input that could not be understood, or an activation that a webhook did not take.
 type DeadLetter struct {
 	Reason string // short, of a fixed set: event.Reason
 	Detail string // for a person; cut at 1 KiB
@@ -16,9 +16,10 @@ type DeadLetter struct {
 	Offset int64
 	Key    []byte // as it arrived; cut like Value
 	Value  []byte
+	Sink   string // the webhook that did not take it; empty for an input
 }
 
-// The headers of a dead letter. Two letters with equal topic id, partition and offset are the same one, written
+// The headers of a dead letter. Two letters with equal topic id, partition, offset and webhook are the same one, written
 // twice because a node died between the letter and the commit of its offset.
 const (
 	HeaderTopic     = "dashi-topic"
@@ -27,8 +28,9 @@ const (
 	HeaderOffset    = "dashi-offset"
 	HeaderReason    = "dashi-reason"
 	HeaderDetail    = "dashi-detail"
-	HeaderTime      = "dashi-time" // when it was found, RFC 3339
-	HeaderCut       = "dashi-cut"  // size of the original value, there only when it was cut
+	HeaderTime      = "dashi-time"    // when it was found, RFC 3339
+	HeaderSink      = "dashi-webhook" // name of the webhook, there only when one did not take it
+	HeaderCut       = "dashi-cut"     // size of the original value, there only when it was cut
 )
 
 // How much of its origin a dead letter keeps: together it fits what brokers take unless told otherwise (1 MiB).
@@ -191,6 +193,9 @@ func (l *DeadLetter) message(now time.Time) Message {
 		add(HeaderTopicID, hex.EncodeToString(l.Stream.Topic[:]))
 		add(HeaderPartition, strconv.Itoa(int(l.Stream.Partition)))
 		add(HeaderOffset, strconv.FormatInt(l.Offset, 10))
+	}
+	if l.Sink != "" {
+		add(HeaderSink, l.Sink)
 	}
 	add(HeaderReason, l.Reason)
 	add(HeaderDetail, detail)

@@ -1,7 +1,7 @@
 // Package kafka is where events come in and activations go out. It is the only package that imports franz-go.
 //
 //	Source       reads input topics as a member of a consumer group, and commits only what it is told to
-//	DeadLetters  writes what could not be understood to dashi.dead
+//	DeadLetters  writes what could not be understood, and what a webhook does not take, to dashi.dead
 //	Outlets      publish the shards' outboxes, each batch and its position in one transaction
 //	Producer     writes records: the HTTP intake, replays, load
 //	Tail         reads a topic without a group, for people and streams

@@ -31,22 +31,25 @@ type SourceSettings struct {
 	// too short, or the broker lost data. Called like the Handler; nil for a log line only.
 	Lost func(s Stream, from, to int64)
 
+	// Since, unless zero, makes a partition of which the group has no offset begin with the first record of this time or later, which may be one
+	// that is still to come; else it begins with the oldest.
+	Since time.Time
+
 	SessionTimeout time.Duration // a node that is silent for so long loses its partitions; DefaultSessionTimeout when 0
 	CommitInterval time.Duration // how often offsets are committed; DefaultCommitInterval when 0
+	FetchBytes     int32         // of one partition; DefaultFetchBytes when 0
 }
 
 // Defaults of SourceSettings.
 const (
 	DefaultSessionTimeout = 10 * time.Second
 	DefaultCommitInterval = time.Second
+	DefaultFetchBytes     = 1 << 20
 )
 
-// Sizes of fetches. Twice as much a partition is no quicker and allocates a fifth more (505-byte records, 8 partitions), and what is
-// fetched ahead is memory.
-const (
-	fetchBytes          = 16 << 20
-	fetchPartitionBytes = 1 << 20
-)
+// fetchBytes bounds a fetch in partitions of DefaultFetchBytes each. Twice as much a partition is no quicker and allocates a fifth more
+// (505-byte records, 8 partitions), and what is fetched ahead is memory.
+const fetchBytes = 16
 
 // Source reads input topics as a member of a consumer group, and commits only what it is told to.
 //
@@ -92,6 +95,9 @@ func NewSource(settings SourceSettings, handler Handler) (*Source, error) {
 	if settings.CommitInterval == 0 {
 		settings.CommitInterval = DefaultCommitInterval
 	}
+	if settings.FetchBytes == 0 {
+		settings.FetchBytes = DefaultFetchBytes
+	}
 	if _, err := settings.options(); err != nil {
 		return nil, err
 	}
@@ -131,8 +137,8 @@ func (s *Source) session(ctx context.Context) error {
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.KeepControlRecords(), // or the offset of a marker at the end of a partition would look like lag for ever
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
-		kgo.FetchMaxBytes(fetchBytes),
-		kgo.FetchMaxPartitionBytes(fetchPartitionBytes),
+		kgo.FetchMaxBytes(fetchBytes*s.settings.FetchBytes),
+		kgo.FetchMaxPartitionBytes(s.settings.FetchBytes),
 		kgo.FetchMaxWait(time.Second),
 		kgo.MetadataMaxAge(30*time.Second),
 		kgo.AdjustFetchOffsetsFn(s.assigned),
@@ -323,4 +329,30 @@ func (s *Source) EndOffsets(ctx context.Context) (map[Stream]int64, error) {
 		return nil, errors.New("cannot list end offsets: the source is not running")
 	}
 	return s.settings.endOffsets(ctx, client, s.settings.Topics...)
+}
+
+// Lag is how many records of the topics the group has not committed, whoever reads them: it asks the brokers. A partition that the group has never
+// committed does not count.
+func (s *Source) Lag(ctx context.Context) (int64, error) {
+	ends, err := s.EndOffsets(ctx)
+	if err != nil {
+		return 0, err
+	}
+	s.mu.Lock()
+	client := s.client
+	s.mu.Unlock()
+	if client == nil {
+		return 0, errors.New("cannot list committed offsets: the source is not running")
+	}
+	commits, err := kadm.NewClient(client).FetchOffsets(ctx, s.settings.Group)
+	if err != nil {
+		return 0, s.settings.wrap(err, "list offsets of group %q", s.settings.Group)
+	}
+	lag := int64(0)
+	for stream, end := range ends {
+		if c, ok := commits.Lookup(stream.Name, stream.Partition); ok && c.Err == nil && c.At >= 0 && ours(c.Metadata, stream.Topic) {
+			lag += max(end-c.At, 0)
+		}
+	}
+	return lag, nil
 }

@@ -43,6 +43,12 @@ func (s *Source) assigned(ctx context.Context, fetched map[string]map[int32]kgo.
 	if err != nil {
 		return nil, err
 	}
+	first := starts
+	if !s.settings.Since.IsZero() {
+		if first, err = admin.ListOffsetsAfterMilli(ctx, s.settings.Since.UnixMilli(), topics...); err != nil {
+			return nil, err
+		}
+	}
 	var streams []Stream
 	next := make(map[Stream]int64)
 	for topic, partitions := range fetched {
@@ -54,11 +60,17 @@ func (s *Source) assigned(ctx context.Context, fetched map[string]map[int32]kgo.
 		for partition := range partitions {
 			stream := Stream{Topic: id, Name: topic, Partition: partition}
 			at, ok := int64(0), false
-			if commit, has := commits.Lookup(topic, partition); has && commit.Err == nil && commit.At >= 0 && ours(commit.Metadata, id) {
+			commit, has := commits.Lookup(topic, partition)
+			has = has && commit.Err == nil && commit.At >= 0
+			if has && ours(commit.Metadata, id) {
 				at, ok = commit.At, true
 			}
 			if !ok {
-				start, has := starts.Lookup(topic, partition)
+				from := first
+				if has { // of another incarnation: all of this one is new
+					from = starts
+				}
+				start, has := from.Lookup(topic, partition)
 				if !has || start.Err != nil {
 					return nil, errors.Join(kerr.UnknownTopicOrPartition, start.Err) // the group tries again
 				}

@@ -99,6 +99,42 @@ func TestSourceCommitsWhenItEnds(t *testing.T) {
 	}
 }
 
+// TestSourceSince: a group without offsets begins at an instant, also in a partition that is new to it; one that has committed goes on there.
+func TestSourceSince(t *testing.T) {
+	t.Parallel()
+	b := openBroker(t, "", Topic{Name: "a", Partitions: 3})
+	p := openProducer(t, b.Settings(), "a")
+	produce(t, p, 0, 50) // of the milliseconds 1000 to 1049
+	h := newRecorder(t)
+	settings := sourceSettings(b, "a")
+	settings.Since = time.UnixMilli(1040)
+	s, stop := runSource(t, settings, h)
+	h.wait("the last ten", func() bool { return h.count() == 10 })
+	produce(t, p, 50, 10)
+	h.wait("what came", func() bool { return h.count() == 20 })
+	if got := h.all(); !slices.Equal(got, numbered(40, 20)) {
+		t.Errorf("%q", got)
+	}
+	next, _ := s.Status()
+	for stream, at := range next {
+		s.Commit(stream, at)
+	}
+	deadline := time.Now().Add(testTimeout)
+	for lag := int64(-1); lag != 0 && time.Now().Before(deadline); {
+		lag, _ = s.Lag(testContext(t))
+	}
+	stop()
+	produce(t, p, 60, 10)
+	settings.Since = time.UnixMilli(1065)
+	h = newRecorder(t)
+	s, stop = runSource(t, settings, h)
+	h.wait("what came meanwhile", func() bool { return h.count() == 10 })
+	if lag, err := s.Lag(testContext(t)); lag != 10 || err != nil {
+		t.Errorf("lag %d: %v", lag, err)
+	}
+	stop()
+}
+
 func TestSourceSeek(t *testing.T) {
 	t.Parallel()
 	b := openBroker(t, "", Topic{Name: "a", Partitions: 1})
