@@ -25,6 +25,9 @@ type respBackend struct{ *Node }
 // Lookup does not wait for an identifier between two shards: the server asks again.
 func (b respBackend) Lookup(namespace, value []byte, at int64, fn func(*shard.View)) resp.Whereabouts {
 	_, where := b.lookupNow(namespace, value, at, true, fn)
+	if where == junk {
+		return resp.Missing
+	}
 	return resp.Whereabouts(where) // theirs are ours, in the same order
 }
 
@@ -162,7 +165,7 @@ func (b httpBackend) LookupAll(ctx context.Context, ids []httpapi.Identifier, fn
 		} else {
 			found, err = b.Lookup(ctx, id.Namespace, id.Value, fn)
 		}
-		if err != nil {
+		if err != nil && !errors.Is(err, httpapi.ErrNobody) {
 			return err
 		}
 		if !found {

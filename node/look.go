@@ -23,6 +23,7 @@ type want struct {
 	moved     int         // how often it was between two shards
 
 	view    []byte // shard.AppendView; nil: there is none
+	junk    bool   // nobody's: see shard.View.Junk
 	program uint64
 	by      string
 	behind  uint64
@@ -99,6 +100,7 @@ const (
 	lookFound   = 1 // hash of the cookbook, shard.AppendView
 	lookNext    = 2 // ask for it by way of: namespace, value, hash
 	lookMoving  = 3 // it is between two shards
+	lookJunk    = 4 // missing, and nobody's
 )
 
 // append appends the question: namespace, value, hash; and the same of the identifier to go by, if there is one.
@@ -142,6 +144,8 @@ func (w *want) take(answer []byte) (kind byte, err error) {
 			return 0, err
 		}
 		w.via = shard.Place{Known: true, Namespace: string(namespace), Value: value, Hash: hash}
+	case lookJunk:
+		w.junk = true
 	}
 	return kind, nil
 }
@@ -195,6 +199,8 @@ func (m *member) lookTravelling(l *look, namespace, value []byte, hash uint64) (
 		return nil, false
 	case l.view.Moving:
 		return []byte{lookMoving}, true
+	case l.view.Junk:
+		return []byte{lookJunk}, true
 	}
 	return []byte{lookMissing}, true
 }

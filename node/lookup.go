@@ -2,10 +2,14 @@ package node
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"sync"
 	"time"
 
+	"dashi/node/httpapi"
 	"dashi/pipeline/audience"
+	"dashi/pipeline/event"
 	"dashi/pipeline/identity"
 	"dashi/pipeline/recipe"
 	"dashi/ring"
@@ -30,12 +34,13 @@ const (
 	found
 	moving // the identifier is between two shards
 	away   // it lies in a shard that is not here
+	junk   // missing, and nobody's: see shard.View.Junk
 )
 
 // Lookup calls fn with the profile of namespace:value and says whether there is one. The value is normalised as the
 // cookbook says. fn may run under a shard's read lock: it must not wait for anything, and the view is good inside only. An
 // identifier between two shards is found nowhere for a moment: it is waited for, a little. ctx says how fresh the answer must be (reading). The error
-// says that no node that could answer did.
+// wraps httpapi.ErrNobody where a rule says that nobody can have such an identifier; else it says that no node that could answer did.
 func (n *Node) Lookup(ctx context.Context, namespace, value []byte, fn func(*shard.View)) (bool, error) {
 	r := readingOf(ctx)
 	for range followTries {
@@ -50,17 +55,41 @@ func (n *Node) Lookup(ctx context.Context, namespace, value []byte, fn func(*sha
 		case away:
 		default:
 			n.noteHere(r, at)
-			return where == found, nil
+			if where == found {
+				return true, nil
+			}
+			return false, n.nobody(namespace, value, where == junk)
 		}
 		break
 	}
 	w, ok := n.wanted(namespace, value)
 	if !ok {
-		return false, nil
+		return false, n.nobody(namespace, value, false)
 	}
 	n.fetch(ctx, r.level, []*want{w})
 	r.note(w.by, w.behind)
+	if w.junk {
+		return false, n.nobody(namespace, value, true)
+	}
 	return n.show(w, fn)
+}
+
+// nobody is the error that says why nobody can have an identifier; nil when somebody could.
+func (n *Node) nobody(namespace, value []byte, junk bool) error {
+	if junk {
+		return fmt.Errorf("%w: it was seen with more than %d values of one namespace", httpapi.ErrNobody, identity.MaxPartners)
+	}
+	namespaces := n.cookbook.Load().LookUp
+	i := slices.IndexFunc(namespaces, func(ns event.Namespace) bool { return ns.Name == string(namespace) })
+	if i < 0 {
+		return fmt.Errorf("%w: the cookbook has no namespace %q", httpapi.ErrNobody, namespace)
+	}
+	if refusal := namespaces[i].Refusal; refusal != nil {
+		if why := refusal(value); why != "" {
+			return fmt.Errorf("%w: %s", httpapi.ErrNobody, why)
+		}
+	}
+	return nil
 }
 
 // lookupNow looks a profile up on this node, without waiting: m is the shard that it came to last; nil when nobody can have such an identifier. at and bare are
@@ -129,8 +158,11 @@ func (n *Node) follow(l *look, namespace, value []byte, hash uint64, fn func(*sh
 		m.mu.RUnlock()
 		isMoving = l.view.Moving
 	}
-	if isMoving {
+	switch {
+	case isMoving:
 		return moving
+	case l.view.Junk:
+		return junk
 	}
 	return missing
 }

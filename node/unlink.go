@@ -84,7 +84,7 @@ func (n *Node) normal(id string) (namespace string, value []byte, err error) {
 		}
 		value, ok := ns.Normalise(nil, []byte(text))
 		if !ok {
-			return "", nil, fmt.Errorf("%w: %q is blocked, or no %s", httpapi.ErrIdentifier, text, namespace)
+			return "", nil, fmt.Errorf("%w: %q: %s", httpapi.ErrIdentifier, text, ns.Refusal([]byte(text)))
 		}
 		return namespace, value, nil
 	}

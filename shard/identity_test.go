@@ -205,7 +205,17 @@ func TestJunkIdentifierPullsNobodyTogether(t *testing.T) {
 	for i := range people {
 		w.event(fmt.Sprintf("%d look a 0 user_id:u%d anonymous_id:kiosk", i, i))
 	}
+	var v View
+	kiosk := func() bool {
+		return w.s.Lookup([]byte("anonymous_id"), []byte("kiosk"), identity.Hash("anonymous_id", []byte("kiosk")), &v)
+	}
+	if kiosk() || !v.Junk {
+		t.Error("without an event of its own it has no profile, because it is junk")
+	}
 	w.event(fmt.Sprintf("%d look a 0 anonymous_id:kiosk", people))
+	if !kiosk() || v.Junk {
+		t.Error("with an event of its own it has a profile")
+	}
 	if n := w.s.Stats().Profiles; n != people+1 {
 		t.Errorf("%d profiles, want %d", n, people+1)
 	}

@@ -13,7 +13,7 @@ import (
 // identity.Hash of both. When there is none, v.Next may say where the identifier lies: ask LookupVia there. It does not allocate once
 // v has been used.
 func (s *Shard) Lookup(namespace, value []byte, hash uint64, v *View) bool {
-	v.Next.Known, v.Moving = false, false
+	v.Next.Known, v.Moving, v.Junk = false, false, false
 	if s.accounts != nil && string(namespace) == recipe.AccountNamespace {
 		k := key{accountNamespace, hash, value}
 		return s.accounts.lookup(k, k, v)
@@ -30,7 +30,7 @@ func (s *Shard) Lookup(namespace, value []byte, hash uint64, v *View) bool {
 // its way between two shards is found nowhere: then v.Moving says so.
 func (s *Shard) LookupVia(at *Place, namespace, value []byte, hash uint64, v *View) bool {
 	ns, via := s.namespaceNumber(namespace), slices.Index(s.namespaces, at.Namespace)
-	v.Next.Known, v.Moving = false, false
+	v.Next.Known, v.Moving, v.Junk = false, false, false
 	if ns < 0 || via < 0 {
 		return false
 	}
@@ -80,14 +80,14 @@ func (s *Shard) lookup(to, k key, v *View) bool {
 	}
 	n := v.linked.idents[i].profile
 	name := s.key(v.linked.idents[n].ns, v.linked.idents[n].value)
+	found := true
 	if n > 0 {
-		var found bool
-		if ref, found = s.table.Find(name.hash, name.ns, name.value); !found {
-			return false
+		if ref, found = s.table.Find(name.hash, name.ns, name.value); found {
+			rec = s.table.Record(ref)
 		}
-		rec = s.table.Record(ref)
 	}
-	if rec.Version() == 0 {
+	if !found || rec.Version() == 0 {
+		v.Junk = v.linked.idents[i].saturated
 		return false
 	}
 	if s.fill(rec, v); !v.Bare {

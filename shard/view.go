@@ -27,6 +27,7 @@ type View struct {
 	Refused     [len(identity.Verdicts)]int // links of its identifiers that a rule refused, by verdict
 	Next        Place                       // after a look-up that found nothing: where to ask
 	Moving      bool                        // after one that found nothing: the identifier is on its way here
+	Junk        bool                        // after one that found nothing: the identifier is nobody's, see identity.MaxPartners
 	since       int                         // the segment of rec with a little-endian int64 per audience the profile is in, in index order
 	namespaces  []string                    // the shard's
 	linked      component                   // that the profile is of

@@ -109,6 +109,10 @@ func testErrors(t *testing.T, n *node) {
 	}
 	f(`there is no profile "user_id:nobody"`, "get", "user_id:nobody")
 	f(`there is no profile "user_id:nobody"`, "get", "user_id:nobody", "-o", "json")
+	f(`there is no profile "user_id:null": nobody can have this identifier: it is always blocked`, "get", "user_id:null")
+	f(`nobody can have this identifier: it is no value of the form email`, "explain", "email:ada")
+	f(`nobody can have this identifier: it is always blocked`, "explain", "user_id:null", "vip")
+	f(`the cookbook has no namespace "usr_id"`, "get", "usr_id:ada")
 	f(`"ada" is not an identifier`, "get", "ada")
 	f(`there is no audience "nope"`, "members", "nope")
 	f("unknown name `ordrs`; did you mean `orders`?", "query", "ordrs > 3")

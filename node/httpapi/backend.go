@@ -20,8 +20,8 @@ type Backend interface {
 	Produce(ctx context.Context, messages []Message) error
 
 	// Lookup calls fn with the profile of namespace:value, under the read lock of its shard, and says whether
-	// there is one. The value is as the client wrote it; the backend normalises it as the namespace says. The error, here as elsewhere,
-	// wraps ErrUnavailable when nobody could be asked.
+	// there is one. The value is as the client wrote it; the backend normalises it as the namespace says. The error wraps
+	// ErrNobody when there can be none, and, here as elsewhere, ErrUnavailable when nobody could be asked.
 	Lookup(ctx context.Context, namespace, value []byte, fn func(*shard.View)) (found bool, err error)
 	// LookupAll is Lookup for many: it calls fn for each in order, with nil when there is no such profile.
 	LookupAll(ctx context.Context, ids []Identifier, fn func(*shard.View)) error

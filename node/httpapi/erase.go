@@ -44,7 +44,10 @@ func (a *API) receipt(ctx context.Context, namespace, value []byte) (*Receipt, e
 	p := newPage()
 	defer p.free()
 	var err error
-	if r.Erased, err = a.backend.Lookup(ctx, namespace, value, p.more); !r.Erased || err != nil {
+	if r.Erased, err = a.backend.Lookup(ctx, namespace, value, p.more); errors.Is(err, ErrNobody) {
+		return r, nil
+	}
+	if !r.Erased || err != nil {
 		return r, err
 	}
 	var profile struct {

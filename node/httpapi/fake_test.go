@@ -129,6 +129,9 @@ func (f *fake) Lookup(_ context.Context, namespace, value []byte, fn func(*shard
 	if f.down.Load() {
 		return false, fmt.Errorf("%w: shard 3: node n2 does not answer", ErrUnavailable)
 	}
+	if string(value) == "null" {
+		return false, fmt.Errorf("%w: it is always blocked", ErrNobody)
+	}
 	v, ok := f.profiles[string(namespace)+":"+string(value)]
 	if ok {
 		fn(v)

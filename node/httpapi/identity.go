@@ -9,6 +9,10 @@ import (
 // ErrIdentifier is wrapped by Unlink when an identifier cannot be one: its namespace is not in the cookbook, or its value is blocked.
 var ErrIdentifier = errors.New("not an identifier of the cookbook")
 
+// ErrNobody is wrapped by Lookup when a rule says that nobody can have an identifier: there is no such namespace, its value is blocked or of
+// another form, or it was seen with so many that it is nobody's.
+var ErrNobody = errors.New("nobody can have this identifier")
+
 // ErrSame is returned by Unlink for an identifier and itself.
 var ErrSame = errors.New("an identifier cannot be unlinked from itself")
 

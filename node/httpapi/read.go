@@ -119,6 +119,9 @@ func (a *API) profile(w http.ResponseWriter, r *http.Request) {
 func (a *API) lookup(w http.ResponseWriter, r *http.Request, id string, namespace, value []byte, fn func(*shard.View)) bool {
 	found, err := a.backend.Lookup(r.Context(), namespace, value, fn)
 	switch {
+	case errors.Is(err, ErrNobody):
+		fail(w, http.StatusNotFound, "not_found", "there is no profile "+strconv.Quote(id)+": "+err.Error(), "")
+		return false
 	case err != nil:
 		failRead(w, err)
 		return false

@@ -344,7 +344,7 @@ func (g *rig) normal(id string) (namespace string, value []byte, why string) {
 	}
 	value, ok := ns.Normalise(nil, []byte(text))
 	if !ok {
-		return "", nil, "it is blocked, or no " + namespace
+		return "", nil, ns.Refusal([]byte(text))
 	}
 	return namespace, value, ""
 }

@@ -80,6 +80,8 @@ type Namespace struct {
 	// identifier at all (blocked, or not an e-mail address): it is then as if it were not there.
 	// Nil means: as it is.
 	Normalise func(dst, value []byte) (out []byte, ok bool)
+	// Refusal says in words why Normalise does not take a value; it is there when Normalise is.
+	Refusal func(value []byte) string
 }
 
 // Location is a string field that stands in no message: it is worked out from two numbers that do.

@@ -54,11 +54,50 @@ func SHA256() Option { return func(o *options) { o.hashed = true } }
 //
 // All refuse Blocked values, before and after.
 func Normaliser(name string, opts ...Option) (Normalise, error) {
+	form, blocked, err := newForm(name, opts)
+	if err != nil {
+		return nil, err
+	}
+	return guard(form, blocked), nil
+}
+
+// Refusal returns what says in words why the Normaliser of the same name and options takes no such value, and nothing of a value that
+// it takes.
+func Refusal(name string, opts ...Option) (func(value []byte) string, error) {
+	normalise, err := Normaliser(name, opts...)
+	if err != nil {
+		return nil, err
+	}
+	form, blocked, err := newForm(name, append(opts[:len(opts):len(opts)], func(o *options) { o.hashed = false }))
+	if err != nil {
+		return nil, err
+	}
+	return func(value []byte) string {
+		if _, ok := normalise(nil, value); ok {
+			return ""
+		}
+		pattern, isBlocked := blocked.rule(value)
+		if out, ok := form(nil, value); ok && !isBlocked {
+			pattern, isBlocked = blocked.rule(out)
+		}
+		switch {
+		case pattern != "":
+			return fmt.Sprintf("the recipe blocks it, by %q", pattern)
+		case isBlocked:
+			return "it is always blocked: clients send it for want of an identifier"
+		case isSHA256(trimSpace(value)):
+			return "it is the hash of a blocked value"
+		}
+		return "it is no value of the form " + name
+	}, nil
+}
+
+// newForm makes the form that a normaliser brings values to, and what it blocks.
+func newForm(name string, opts []Option) (form Normalise, blocked *blocklist, err error) {
 	var o options
 	for _, opt := range opts {
 		opt(&o)
 	}
-	var form Normalise
 	switch name {
 	case "exact":
 		form = func(dst, value []byte) ([]byte, bool) { return append(dst, value...), true }
@@ -71,20 +110,20 @@ func Normaliser(name string, opts ...Option) (Normalise, error) {
 	case "phone":
 		region, err := findRegion(o.region)
 		if err != nil {
-			return nil, fmt.Errorf("cannot make normaliser %q: %w", name, err)
+			return nil, nil, fmt.Errorf("cannot make normaliser %q: %w", name, err)
 		}
 		form = func(dst, value []byte) ([]byte, bool) { return appendPhone(dst, value, region) }
 	default:
-		return nil, fmt.Errorf("cannot make normaliser %q: %w", name, ErrNormaliser)
+		return nil, nil, fmt.Errorf("cannot make normaliser %q: %w", name, ErrNormaliser)
 	}
-	blocked := &blocklist{}
+	blocked = &blocklist{}
 	for _, p := range o.blocked {
 		blocked.add(p)
 	}
 	if o.hashed {
 		form = hashing(form, blocked, o.blocked)
 	}
-	return guard(form, blocked), nil
+	return form, blocked, nil
 }
 
 // guard refuses blocked values around form.

@@ -10,7 +10,7 @@ import (
 
 // Pattern is a set of values that a recipe blocks: one value, a glob or a regular expression. It is immutable.
 type Pattern struct {
-	text    string // lower case, trimmed; of a literal or a glob
+	text    string // lower case, trimmed; a regular expression as it was written
 	glob    bool
 	regular *regexp.Regexp
 }
@@ -39,7 +39,7 @@ func ParsePattern(text string) (*Pattern, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%w %q: %s", ErrPattern, shorten(text), strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 		}
-		p.text, p.regular = "", re
+		p.text, p.regular = text, re
 	} else {
 		p.text, p.glob = lowerText(text), strings.Contains(text, "*")
 	}
@@ -59,16 +59,16 @@ func lowerText(s string) string {
 
 // blocklist is what a namespace blocks besides Blocked. Literals are in a map: lists of them grow long.
 type blocklist struct {
-	literals map[string]struct{}
+	literals map[string]string // each by itself
 	longest  int
 	patterns []*Pattern // globs and regular expressions
 }
 
 func (l *blocklist) addLiteral(lower string) {
 	if l.literals == nil {
-		l.literals = map[string]struct{}{}
+		l.literals = map[string]string{}
 	}
-	l.literals[lower] = struct{}{}
+	l.literals[lower] = lower
 	l.longest = max(l.longest, len(lower))
 }
 
@@ -82,22 +82,28 @@ func (l *blocklist) add(p *Pattern) {
 
 // holds says whether value, white space around it aside, is blocked, by the list or for everybody.
 func (l *blocklist) holds(value []byte) bool {
+	_, blocked := l.rule(value)
+	return blocked
+}
+
+// rule is what blocks value: a pattern of the list, or nothing when it is blocked for everybody.
+func (l *blocklist) rule(value []byte) (pattern string, blocked bool) {
 	value = trimSpace(value)
 	if len(value) <= l.longest {
 		var buf [LongestPattern]byte
 		for i, c := range value {
 			buf[i] = lowerASCII(c)
 		}
-		if _, ok := l.literals[string(buf[:len(value)])]; ok {
-			return true
+		if literal, ok := l.literals[string(buf[:len(value)])]; ok {
+			return literal, true
 		}
 	}
 	for _, p := range l.patterns {
 		if p.regular != nil && p.regular.Match(value) || p.glob && matchGlob(p.text, value) {
-			return true
+			return p.text, true
 		}
 	}
-	return Blocked(value)
+	return "", Blocked(value)
 }
 
 // matchGlob compares from the left, and returns to the last star when it is stuck: an earlier star need never take

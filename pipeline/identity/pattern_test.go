@@ -91,3 +91,34 @@ func TestHashedForm(t *testing.T) {
 	f(strings.Repeat("0", 64), "")
 	f("no address", "")
 }
+
+func TestRefusal(t *testing.T) {
+	f := func(name, in, want string, opts ...Option) {
+		t.Helper()
+		refusal, err := Refusal(name, opts...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := refusal([]byte(in)); got != want {
+			t.Errorf("%s %q: %q, want %q", name, in, got, want)
+		}
+	}
+	const always = "it is always blocked: clients send it for want of an identifier"
+	block := Block(pattern(t, "test@test.com"), pattern(t, "*@Test.example"), pattern(t, `/^KIOSK-\d+@/`))
+	f("email", "ada@example.com", "", block)
+	f("email", " Test@Test.com", `the recipe blocks it, by "test@test.com"`, block)
+	f("email", "x@test.example", `the recipe blocks it, by "*@test.example"`, block)
+	f("email", "kiosk-7@shop.example", `the recipe blocks it, by "/^KIOSK-\\d+@/"`, block)
+	f("email", "null", always, block)
+	f("email", "ada", "it is no value of the form email", block)
+	f("phone", "00000", always)
+	f("phone", "+44 20 7946 0000", `the recipe blocks it, by "+442079460000"`, Block(pattern(t, "+442079460000"))) // in its canonical form
+	f("phone", "12", "it is no value of the form phone")
+	sum := sha256.Sum256([]byte("test@test.com"))
+	f("email", "x@test.example", `the recipe blocks it, by "*@test.example"`, block, SHA256())
+	f("email", hex.EncodeToString(sum[:]), "it is the hash of a blocked value", block, SHA256())
+	f("email", "Ada@example.com", "", block, SHA256())
+	if _, err := Refusal("nope"); err == nil {
+		t.Error("there is no such form")
+	}
+}

@@ -335,8 +335,12 @@ func (c *compiler) finishAccounts() {
 	if err != nil {
 		panic("BUG: " + err.Error())
 	}
+	refusal, err := identity.Refusal("trim")
+	if err != nil {
+		panic("BUG: " + err.Error())
+	}
 	schema := *p.Schema
-	schema.Namespaces = []event.Namespace{{Name: AccountNamespace, Normalise: trim}}
+	schema.Namespaces = []event.Namespace{{Name: AccountNamespace, Normalise: trim, Refusal: refusal}}
 	a.program.Schema = &schema
 	a.program.Identity = identity.Rules{MaxIdentifiers: 1, Namespaces: []identity.Rule{{Name: AccountNamespace}}}
 	a.program.Expire = []int64{0}

@@ -109,12 +109,12 @@ func (c *compiler) namespace(d *document, n *yaml.Node) {
 		return
 	}
 	from := c.namespaceFrom(d, n)
-	normalise := c.namespaceForm(d, n)
+	normalise, refusal := c.namespaceForm(d, n)
 	rule, ok := c.namespaceRule(d, n)
 	if normalise == nil || !ok {
 		return
 	}
-	schema.Namespaces = append(schema.Namespaces, event.Namespace{Name: name.Value, Paths: paths(from), Normalise: normalise})
+	schema.Namespaces = append(schema.Namespaces, event.Namespace{Name: name.Value, Paths: paths(from), Normalise: normalise, Refusal: refusal})
 	c.program.Identity.Namespaces = append(c.program.Identity.Namespaces, rule)
 	c.program.Expire = append(c.program.Expire, c.namespaceExpiry(d, n))
 }
@@ -158,8 +158,8 @@ func (c *compiler) namespaceFrom(d *document, n *yaml.Node) []string {
 	return from
 }
 
-// namespaceForm is how values are brought to one form; nil after an error.
-func (c *compiler) namespaceForm(d *document, n *yaml.Node) identity.Normalise {
+// namespaceForm is how values are brought to one form, and why some are refused; nil after an error.
+func (c *compiler) namespaceForm(d *document, n *yaml.Node) (normalise identity.Normalise, refusal func([]byte) string) {
 	form := "trim"
 	if v := value(n, "normalise"); v != nil {
 		form = v.Value
@@ -172,23 +172,26 @@ func (c *compiler) namespaceForm(d *document, n *yaml.Node) identity.Normalise {
 	if region := value(n, "region"); region != nil {
 		if form != "phone" {
 			c.report(d, region, "`region` is for `normalise: phone` only", "")
-			return nil
+			return nil, nil
 		}
 		options = append(options, identity.Region(region.Value))
 	}
 	if c.errors > before {
-		return nil
+		return nil, nil
 	}
 	normalise, err := identity.Normaliser(form, options...)
+	if err == nil {
+		refusal, err = identity.Refusal(form, options...)
+	}
 	if err != nil {
 		at, hint := value(n, "region"), "it is one of "+strings.Join(identity.Regions(), ", ")
 		if at == nil {
 			at, hint = value(n, "name"), ""
 		}
 		c.report(d, at, err.Error(), hint)
-		return nil
+		return nil, nil
 	}
-	return normalise
+	return normalise, refusal
 }
 
 func (c *compiler) namespaceBlocked(d *document, n *yaml.Node) []identity.Option {
