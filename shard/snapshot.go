@@ -22,7 +22,7 @@ import (
 )
 
 // Version 12 has shorter pointers. Those before it are not read: Kafka has the events.
-const snapshotVersion = 12
+const snapshotVersion = 13
 
 var snapshotMagic = []byte("DASHISHARD")
 

@@ -26,7 +26,7 @@ func (e *Elements) Next() bool {
 		return e.sequence.nextKey(e)
 	}
 	if e.window.next() {
-		e.Value, e.Number = e.window.t.str(e.window.row), e.window.number.over(micro)
+		e.Value, e.Number = e.window.g.keys.str(e.window.row), e.window.number.over(micro)
 		return true
 	}
 	for e.i < e.t.n {

@@ -83,9 +83,6 @@ func join(x, y *table, scratch []byte, combine func(row, other []byte)) builder 
 
 // keepGreatest drops all rows but the limit of greatest rank. Of equal ranks the later rows are kept, or the
 // earlier ones when lower is set. The ranks stand in the spare bytes behind the heap, so nothing is allocated.
-//
-// The least rank that stays is found bit by bit: it is the greatest r such that at least limit ranks are r or
-// more. That is 64 passes over n numbers, some 20 us for 500 rows, and only for a merge that overflows.
 func (b *builder) keepGreatest(limit int, lower bool, rank func(t table, i int) uint64) {
 	t := b.table()
 	used := len(b.out)
@@ -93,19 +90,9 @@ func (b *builder) keepGreatest(limit int, lower bool, rank func(t table, i int) 
 		b.out = binary.LittleEndian.AppendUint64(b.out, rank(t, i))
 	}
 	ranks := b.out[used:]
-	var least uint64
-	for bit := uint64(1) << 63; bit != 0; bit >>= 1 {
-		if atLeast(ranks, least|bit) >= limit {
-			least |= bit
-		}
-	}
-	greater := 0
-	if least != 1<<64-1 {
-		greater = atLeast(ranks, least+1)
-	}
-	equal := limit - greater // so many of those that are equal stay
+	least, equal := leastKept(ranks, limit)
 	if !lower {
-		equal = atLeast(ranks, least) - greater - equal // so many of them go first
+		equal = atLeast(ranks, least) - limit // so many of them go first
 	}
 	t = table{b.out[:used], b.n, b.width, b.heap}
 	kept, end := 0, 0
@@ -130,6 +117,22 @@ func (b *builder) keepGreatest(limit int, lower bool, rank func(t table, i int) 
 	}
 	b.n = kept
 	b.out = b.out[:b.heap+end]
+}
+
+// leastKept is the least rank of those that stay when all but the limit greatest go, and how many of that rank stay.
+//
+// It is found bit by bit: it is the greatest r such that at least limit ranks are r or more. That is 64 passes over n numbers, some
+// 20 us for 500 of them, and only for a merge that overflows.
+func leastKept(ranks []byte, limit int) (least uint64, kept int) {
+	for bit := uint64(1) << 63; bit != 0; bit >>= 1 {
+		if atLeast(ranks, least|bit) >= limit {
+			least |= bit
+		}
+	}
+	if kept = limit; least != 1<<64-1 {
+		kept -= atLeast(ranks, least+1)
+	}
+	return least, kept
 }
 
 // atLeast counts the ranks that are r or more.

@@ -1,11 +1,6 @@
 package attribute
 
-import (
-	"bytes"
-	"encoding/binary"
-
-	"dashi/pipeline/event"
-)
+import "dashi/pipeline/event"
 
 // sequence is steps that follow one another: A, then B within an hour, then no C within a day; for every value of a key,
 // or once for the profile.
@@ -33,7 +28,12 @@ import (
 // that the limit may have forgotten something.
 //
 //	fixed    what is shown from the newest occurrence on, until it changes by itself; see summary
-//	segment  a table of cells; a row is the time (uint48), a bit for each step that occurred (uint16) and the end of the key
+//	segment  groups; a cell is an instant (uint48) and a bit for each step that occurred then (uint16)
+//
+// # The cost
+//
+// What is shown is known up to the newest occurrence, so an input pays for what it changes: its own key, the key that loses an occurrence to
+// the limit, and those for which time has passed, which are among the keys of the last while (wait).
 type sequence struct {
 	stages []stage
 	steps  int // bits of a mask that mean something
@@ -44,6 +44,8 @@ type sequence struct {
 	lastWithin int64
 	within     int64 // 0: no bound
 	keep       int64
+	wait       int64 // the longest that a key waits for time to change it, since its last occurrence
+	reach      int64 // the longest that an occurrence matters to those after it
 	limit      int
 	keyed      bool
 	show       string
@@ -58,7 +60,7 @@ type stage struct {
 }
 
 const (
-	sequenceRow = 12
+	occurrence = 8 // bytes
 	// MaxSequenceKey is the length of the longest key; an occurrence with a longer one changes nothing.
 	MaxSequenceKey = 256
 )
@@ -87,87 +89,82 @@ func (k *sequence) accepts(in *Input) bool {
 	return ok
 }
 
-func (k *sequence) open(seg []byte) table { return open(seg, sequenceRow, k.limit) }
+func (k *sequence) open(seg []byte) groups { return openGroups(seg, occurrence, k.limit) }
 
 func (k *sequence) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 	if !k.accepts(in) {
 		return seg
 	}
 	key, _ := k.key(in)
-	t := k.open(seg)
-	i, found := k.cell(&t, key, in.Time)
-	if found {
-		row := t.row(i)
-		if mask := maskOf(row) | 1<<in.Step; mask != maskOf(row) {
-			before := k.runOf(&t, key, get(fixed))
-			putMask(row, mask)
-			after := k.runOf(&t, key, get(fixed))
-			s := stored(fixed)
-			if !s.replace(&before, &after) {
-				s = k.read(&t, lateTime(get(fixed)))
-			}
-			s.store(fixed, lateTime(get(fixed)))
-		}
-		return seg
-	}
-	// The oldest occurrence matters where something may be forgotten; the newest is in the fixed part.
-	oldest, newest, first := in.Time, int64(-1), -1
-	if t.n >= k.limit || k.keep > 0 {
-		oldest, newest, first = t.extent()
-	} else if v := get(fixed); v != 0 {
-		newest = lateTime(v)
-	}
-	drop := -1
-	switch {
-	case k.keep > 0 && in.Time <= newest-k.keep:
-		return seg
-	case t.n >= k.limit:
-		if drop = first; in.Time < oldest || in.Time == oldest && i <= drop {
+	var g groups
+	g.open(seg, occurrence, k.limit)
+	p := k.search(&g, key, in.Time)
+	bit, known := uint64(1)<<in.Step, uint64(0)
+	if p.found {
+		if known = maskOf(g.cell(p.cell)); known&bit != 0 {
 			return seg
 		}
 	}
+	sum, newest := stored(fixed)
 	now := max(newest, in.Time)
-	sum := stored(fixed)
-	// The other keys show at now what they showed before, if nothing has changed by time since; then it is enough to look at this
-	// one, and at the one that loses an occurrence to the limit.
-	same := get(fixed) != 0 && now < sum.next
-	var before, after, lost, left run
-	other := false                                                                      // the limit takes an occurrence from another key: its first
-	latest := now == in.Time && (drop < 0 || k.keyed && !bytes.Equal(t.str(drop), key)) // of its key too: the others come before it
-	if same {
-		if latest {
-			before, after = k.append(&t, i, key, lateTime(get(fixed)), now, 1<<in.Step)
-		} else {
-			before = k.runOf(&t, key, get(fixed))
-		}
-		if other = drop >= 0 && !bytes.Equal(t.str(drop), key); other {
-			lost = k.runFrom(&t, drop, t.str(drop), lateTime(get(fixed)))
-			left = k.runFrom(&t, drop+1, t.str(drop), now)
+	oldest, drop, last := int64(never), -1, 0
+	if !p.found && (g.n >= k.limit || k.keep > 0) {
+		var first int
+		oldest, last, first = g.oldest()
+		switch {
+		case k.keep > 0 && in.Time <= newest-k.keep:
+			return seg
+		case g.n < k.limit:
+		case in.Time < oldest || in.Time == oldest && p.cell <= first:
+			return seg
+		default:
+			drop = first
 		}
 	}
-	out, row := t.splice(scratch, drop, i, key)
-	putHeader(out, int(binary.LittleEndian.Uint16(out)), false, 0)
-	put48(out[header+row*sequenceRow:], in.Time)
-	putMask(out[header+row*sequenceRow:], 1<<in.Step)
-	if horizon := now - k.keep + 1; k.keep > 0 && min(oldest, in.Time) < horizon {
-		u := k.open(out)
-		out, same = u.without(horizon, out[len(out):]), false
+	k.advance(&g, &sum, newest, now)
+	cells, at := []byte(nil), 0 // of the key, and where the occurrence is or belongs
+	if p.known {
+		from, _ := g.of(p.row)
+		cells, at = g.cellsOf(p.row), p.cell-from
 	}
-	u := k.open(out)
-	if same {
-		if !latest {
-			after = k.runOf(&u, key, lateKey(now))
+	if drop >= 0 {
+		k.forget(g.cellsOf(last), 1, now, &sum)
+		if p.known && last == p.row {
+			cells, at = cells[occurrence:], at-1
 		}
-		same = sum.replace(&before, &after)
 	}
-	if same && other {
-		same = sum.replace(&lost, &left)
+	k.note(cells, at, in.Time, known, known|bit, now, &sum)
+	out, cell := seg, []byte(nil)
+	if p.found {
+		cell = g.cell(p.cell)
+	} else {
+		out, cell = g.splice(scratch, p, key, drop, last)
 	}
-	if !same {
-		sum = k.read(&u, now)
+	put(cell, uint64(in.Time)|(known|bit)<<48)
+	if horizon := now - k.keep + 1; k.keep > 0 && oldest < horizon {
+		g.open(out, occurrence, k.limit)
+		out = k.without(&g, horizon, now, &sum, out[len(out):])
+	}
+	if sum.lastLost || sum.nextLost {
+		g.open(out, occurrence, k.limit)
+		k.settle(&g, &sum, now)
 	}
 	sum.store(fixed, now)
 	return out
+}
+
+// without forgets what was before a horizon.
+func (k *sequence) without(g *groups, horizon, now int64, sum *summary, scratch []byte) []byte {
+	for row := range g.keys.n {
+		cells, n := g.cellsOf(row), 0
+		for n*occurrence < len(cells) && timeOf(cells[n*occurrence:]) < horizon {
+			n++
+		}
+		if n > 0 {
+			k.forget(cells, n, now, sum)
+		}
+	}
+	return g.from(scratch, horizon, 0)
 }
 
 func (k *sequence) Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byte {
@@ -179,20 +176,24 @@ func (k *sequence) Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byt
 	if k.keep > 0 {
 		horizon = max(x.newest(), y.newest()) - k.keep + 1
 	}
-	b := joinCells(&x, &y, scratch, horizon, func(row, other []byte) { putMask(row, maskOf(row)|maskOf(other)) })
-	if b.n > k.limit {
-		b.keepGreatest(k.limit, false, cellRank)
-	}
-	out := b.finish(false, 0)
-	t := k.open(out)
-	now := t.newest()
-	sum := k.read(&t, now)
+	out := joinGroups(&x, &y, scratch, horizon, k.limit, func(cell, other []byte) { put(cell, get(cell)|get(other)) })
+	g := k.open(out)
+	now := g.newest()
+	sum := k.read(&g, now)
 	sum.store(fixed, now)
 	return out
 }
 
-func maskOf(row []byte) uint64     { return uint64(binary.LittleEndian.Uint16(row[6:])) }
-func putMask(row []byte, m uint64) { binary.LittleEndian.PutUint16(row[6:], uint16(m)) }
+// search is groups.search; without keys there is one group, of the empty one.
+func (k *sequence) search(g *groups, key []byte, ms int64) place {
+	if k.keyed {
+		return g.search(key, ms)
+	}
+	return g.locate(0, g.keys.n > 0, ms)
+}
+
+func timeOf(cell []byte) int64  { return int64(get(cell) & mask48) }
+func maskOf(cell []byte) uint64 { return get(cell) >> 48 }
 
 // key is what an occurrence is about.
 func (k *sequence) key(in *Input) (key []byte, ok bool) {

@@ -1,8 +1,9 @@
 package attribute
 
-import "bytes"
-
 func (k *sequence) Num(fixed, seg []byte, now int64) (float64, bool) {
+	if k.Type() == Number && good(fixed, now) {
+		return float64(get(fixed[16:]) >> 32), true
+	}
 	s, seen := k.shownAt(fixed, seg, now)
 	switch k.show {
 	case "count":
@@ -27,6 +28,12 @@ func (k *sequence) Truth(fixed, seg []byte, now int64) (v, ok bool) {
 func (*sequence) Str(fixed, seg []byte, now int64) ([]byte, bool) { return nil, false }
 
 func (k *sequence) NextChange(fixed, seg []byte, now int64) int64 {
+	if good(fixed, now) {
+		if next := get(fixed[8:]); next != ^uint64(0) {
+			return lateTime(next)
+		}
+		return never
+	}
 	s, _ := k.shownAt(fixed, seg, now)
 	return s.next
 }
@@ -35,18 +42,17 @@ func (k *sequence) Elements(fixed, seg []byte, now int64) Elements {
 	if k.Type() != Set {
 		return Elements{}
 	}
-	return Elements{t: k.open(seg), kind: Set, sequence: k, now: now}
+	return Elements{window: shown{g: k.open(seg)}, kind: Set, sequence: k, now: now}
 }
 
 // nextKey goes to the next key that is complete, or open.
 func (k *sequence) nextKey(e *Elements) bool {
 	var m matcher
-	for e.i < e.t.n {
-		first := e.i
-		var one run
-		one, e.i = k.run(&e.t, first, e.now, &m)
-		if k.shows(&one) {
-			e.Value = e.t.str(first)
+	for g := &e.window.g; e.i < g.keys.n; {
+		row := e.i
+		e.i++
+		if one := k.run(g.cellsOf(row), e.now, &m); k.shows(&one) {
+			e.Value = g.keys.str(row)
 			e.Time = max(one.lastAt, 0)
 			return true
 		}
@@ -58,18 +64,26 @@ func (k *sequence) shows(r *run) bool {
 	return k.show == "complete_keys" && r.complete || k.show == "open_keys" && r.open
 }
 
-func (k *sequence) Len(fixed, seg []byte, now int64) (n int) {
-	for e := k.Elements(fixed, seg, now); e.Next(); {
-		n++
+func (k *sequence) Len(fixed, seg []byte, now int64) int {
+	s, _ := k.shownAt(fixed, seg, now)
+	switch k.show {
+	case "complete_keys":
+		return int(s.complete)
+	case "open_keys":
+		return int(s.open)
 	}
-	return n
+	return 0
 }
 
 func (k *sequence) Find(fixed, seg, key []byte, now int64) (float64, bool) {
-	for e := k.Elements(fixed, seg, now); e.Next(); {
-		if bytes.Equal(e.Value, key) {
-			return 1, true
-		}
+	g := k.open(seg)
+	row, known := g.keys.search(key)
+	if !known {
+		return 0, false
+	}
+	var m matcher
+	if one := k.run(g.cellsOf(row), now, &m); k.shows(&one) {
+		return 1, true
 	}
 	return 0, false
 }
@@ -91,7 +105,7 @@ func (k *sequence) AppendJSON(dst, fixed, seg []byte, now int64) []byte {
 		}
 		return appendBool(dst, v)
 	}
-	if t := k.open(seg); t.n == 0 {
+	if g := k.open(seg); g.n == 0 {
 		return appendNull(dst)
 	}
 	dst = append(dst, '[')
@@ -105,6 +119,6 @@ func (k *sequence) AppendJSON(dst, fixed, seg []byte, now int64) []byte {
 }
 
 func (k *sequence) truncated(fixed, seg []byte, now int64) bool {
-	t := k.open(seg)
-	return t.n >= k.limit
+	g := k.open(seg)
+	return g.n >= k.limit
 }

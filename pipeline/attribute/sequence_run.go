@@ -1,7 +1,5 @@
 package attribute
 
-import "bytes"
-
 // MaxStages bounds a sequence: its steps, one with times as often as it says.
 const MaxStages = 24
 
@@ -63,30 +61,58 @@ func (k *sequence) pass(m *matcher, now int64) {
 	}
 }
 
-// shown is how the key stands at an instant; more may be fed afterwards.
+// shown is how the key stands at an instant; more may be fed afterwards, of that instant or before.
 func (k *sequence) shown(m *matcher, now int64) run {
-	k.pass(m, now)
 	out := m.out
+	if m.deadline <= now {
+		out.finish(m.deadline) // nothing that has begun is left
+		return out
+	}
 	k.outlook(m.at[:len(k.stages)], m.deadline, now, &out)
 	return out
 }
 
-// run goes through the occurrences of the key of row i, up to now, and returns the row behind them.
-func (k *sequence) run(t *table, i int, now int64, m *matcher) (out run, behind int) {
+// run goes through the occurrences of a key, up to now.
+func (k *sequence) run(cells []byte, now int64, m *matcher) run {
 	k.begin(m)
-	key := t.str(i)
 	ahead := int64(never)
-	for first := i; i < t.n && (!k.keyed || i == first || bytes.Equal(t.str(i), key)); i++ {
-		row := t.row(i)
-		if ms := get48(row); ms <= now {
-			k.feed(m, ms, maskOf(row))
-		} else { // ahead of the clock
-			ahead = min(ahead, ms)
+	for ; len(cells) >= occurrence; cells = cells[occurrence:] {
+		ms := timeOf(cells)
+		if ms > now { // ahead of the clock
+			ahead = ms
+			break
+		}
+		k.feed(m, ms, maskOf(cells))
+	}
+	out := k.shown(m, now)
+	out.next = min(out.next, ahead)
+	return out
+}
+
+// part goes through what follows with two matchers that have seen different things, until they cannot be told apart any more: behind that both do the same. It
+// returns how the key stands at an instant by either, as far as that differs.
+func (k *sequence) part(a, b *matcher, cells []byte, now int64) (one, other run) {
+	for ; len(cells) >= occurrence; cells = cells[occurrence:] {
+		if k.same(a, b) {
+			return a.out, b.out
+		}
+		k.feed(a, timeOf(cells), maskOf(cells))
+		k.feed(b, timeOf(cells), maskOf(cells))
+	}
+	return k.shown(a, now), k.shown(b, now)
+}
+
+// same says whether two matchers do the same with whatever follows.
+func (k *sequence) same(a, b *matcher) bool {
+	if a.deadline != b.deadline || a.out.complete != b.out.complete {
+		return false
+	}
+	for s := range k.stages {
+		if a.at[s].time != b.at[s].time || a.at[s].time >= 0 && a.at[s].start != b.at[s].start {
+			return false
 		}
 	}
-	out = k.shown(m, now)
-	out.next = min(out.next, ahead)
-	return out, i
+	return true
 }
 
 func (r *run) finish(at int64) {

@@ -54,10 +54,7 @@ func newSequence(s *SequenceSpec, limit int) (*sequence, error) {
 			return nil, fmt.Errorf("step %d %w", i+1, err)
 		}
 	}
-	k.kills = k.until | k.last
-	for _, s := range k.stages {
-		k.kills |= s.not
-	}
+	k.bound()
 	switch n := len(k.stages); {
 	case n > MaxStages:
 		return nil, fmt.Errorf("its steps are %d with their times; at most %d", n, MaxStages)
@@ -67,6 +64,25 @@ func newSequence(s *SequenceSpec, limit int) (*sequence, error) {
 		return nil, errors.New("its last step is optional, so it would be complete without it; remove the step or optional")
 	}
 	return k, nil
+}
+
+// bound says what must be known of the steps together.
+func (k *sequence) bound() {
+	k.kills, k.wait = k.until|k.last, max(k.lastWithin, k.within)
+	bounded := true
+	for i, s := range k.stages {
+		k.kills |= s.not
+		k.wait = max(k.wait, s.within)
+		k.reach += s.within
+		bounded = bounded && (i == 0 || s.within > 0)
+	}
+	switch {
+	case k.within > 0 && (!bounded || k.within < k.reach):
+		k.reach = k.within
+	case !bounded:
+		k.reach = maxTime
+	}
+	k.reach += k.lastWithin
 }
 
 // add adds a step.

@@ -1,6 +1,6 @@
 package attribute
 
-import "bytes"
+import "encoding/binary"
 
 // summary is what is shown at an instant, over all keys.
 type summary struct {
@@ -8,6 +8,8 @@ type summary struct {
 	lastAt         int64 // of the latest completion; -1: none
 	complete, open int64 // keys of which it is true
 	next           int64 // when it changes by itself
+	// What is not known any more, since the key that it came from has changed: lastAt, next.
+	lastLost, nextLost bool
 }
 
 // store writes the fixed part: 32 bytes, all zero when nothing was seen.
@@ -27,79 +29,132 @@ func (s *summary) store(fixed []byte, newest int64) {
 	}
 }
 
-// stored is the fixed part.
-func stored(fixed []byte) summary {
+// stored is the fixed part, and the time of the newest occurrence, -1 when nothing was seen.
+func stored(fixed []byte) (s summary, newest int64) {
+	s, newest = summary{lastAt: -1, next: never}, -1
+	if get(fixed) == 0 {
+		return s, newest
+	}
 	v := get(fixed[16:])
-	s := summary{count: int64(v >> 32), complete: int64(v >> 16 & 0xffff), open: int64(v & 0xffff), lastAt: -1, next: never}
+	s.count, s.complete, s.open = int64(v>>32), int64(v>>16&0xffff), int64(v&0xffff)
 	if next := get(fixed[8:]); next != ^uint64(0) {
 		s.next = lateTime(next)
 	}
 	if at := get(fixed[24:]); at != 0 {
 		s.lastAt = lateTime(at)
 	}
-	return s
+	return s, lateTime(get(fixed))
 }
 
-// runOf is how a key stands at the newest occurrence, given by its late key.
-func (k *sequence) runOf(t *table, key []byte, newest uint64) (r run) {
-	i, _ := k.cell(t, key, 0)
-	if newest == 0 {
-		i = t.n
+// advance makes s, which is what is shown at the newest occurrence, what is shown at now. Whoever changes by then has had an occurrence
+// not so long before.
+func (k *sequence) advance(g *groups, s *summary, newest, now int64) {
+	if now < s.next {
+		return
 	}
-	return k.runFrom(t, i, key, lateTime(newest))
-}
-
-// runFrom is how a key stands whose occurrences begin with row i; none of it there is none.
-func (k *sequence) runFrom(t *table, i int, key []byte, now int64) (r run) {
-	r.lastAt, r.next = -1, never
-	if i < t.n && bytes.Equal(t.str(i), key) {
-		var m matcher
-		r, _ = k.run(t, i, now, &m)
+	s.next, s.nextLost = never, false
+	if k.wait == 0 {
+		return
 	}
-	return r
-}
-
-// cell is table.cell; without keys only times have to be compared, and most occurrences come last.
-func (k *sequence) cell(t *table, key []byte, ms int64) (row int, found bool) {
-	if k.keyed {
-		return t.cell(key, ms)
-	}
-	row = t.n
-	for row > 0 && get48(t.row(row-1)) >= ms {
-		row--
-	}
-	return row, row < t.n && get48(t.row(row)) == ms
-}
-
-// append is how a key stands at the newest occurrence, and with one more, at now, that is later than its others; these end in front of row i.
-func (k *sequence) append(t *table, i int, key []byte, newest, now int64, mask uint64) (before, after run) {
-	first := 0
-	if k.keyed {
-		for first = i; first > 0 && bytes.Equal(t.str(first-1), key); first-- {
+	var m matcher // once: clearing it costs as much as a key
+	from, rows := 0, g.keys.seg[min(header, g.keys.heap):g.keys.heap]
+	for ; len(rows) >= groupRow; rows = rows[groupRow:] {
+		first := from
+		from = occurrence * int(binary.LittleEndian.Uint16(rows))
+		if from <= first || from > len(g.cells) || timeOf(g.cells[from-occurrence:])+k.wait <= newest {
+			continue
 		}
+		before := k.run(g.cells[first:from], newest, &m)
+		after := k.shown(&m, now)
+		s.replace(&before, &after)
+		s.next = min(s.next, after.next)
 	}
+	s.nextLost = false
+}
+
+// note takes one occurrence of a key in: cells are the others, before it and from at on after it. If it is known, as another mask, it is at at.
+func (k *sequence) note(cells []byte, at int, ms int64, known, mask uint64, now int64, s *summary) {
+	at *= occurrence
 	var m matcher
 	k.begin(&m)
-	for ; first < i; first++ {
-		row := t.row(first)
-		k.feed(&m, get48(row), maskOf(row))
+	first := 0
+	if !k.keyed && at == len(cells) && !s.lastLost {
+		first = k.resume(cells, ms, &m, s)
 	}
-	before = k.shown(&m, newest)
-	k.feed(&m, now, mask)
-	return before, k.shown(&m, now)
+	for ; first < at; first += occurrence {
+		k.feed(&m, timeOf(cells[first:]), maskOf(cells[first:]))
+	}
+	if at == len(cells) { // the latest
+		before := k.shown(&m, now)
+		k.feed(&m, ms, mask)
+		after := k.shown(&m, now)
+		s.replace(&before, &after)
+		return
+	}
+	with := m
+	k.feed(&with, ms, mask)
+	if known != 0 {
+		k.feed(&m, ms, known)
+		at += occurrence
+	}
+	before, after := k.part(&m, &with, cells[at:], now)
+	s.replace(&before, &after)
 }
 
-// replace takes what one key did out and puts what it does now in. It reports false where that cannot be told without the others.
-func (s *summary) replace(before, after *run) bool {
-	if after.lastAt < before.lastAt && before.lastAt == s.lastAt || after.next > before.next && before.next == s.next {
-		return false
+// resume finds where the occurrences begin that matter to one at an instant behind them all, and what was shown there, for a sequence without
+// keys: what its latest completion used up, and what is too long ago, does not.
+func (k *sequence) resume(cells []byte, ms int64, m *matcher, s *summary) (first int) {
+	from := ms - k.reach
+	if s.lastAt >= 0 {
+		from = max(from, s.lastAt)
+		if k.last == 0 {
+			from = max(from, s.lastAt+1)
+		}
 	}
+	first = len(cells)
+	for first > 0 && timeOf(cells[first-occurrence:]) >= from {
+		first -= occurrence
+	}
+	m.out.count, m.out.lastAt, m.out.complete = s.count, s.lastAt, s.complete > 0
+	return first
+}
+
+// forget takes the first n occurrences of a key out.
+func (k *sequence) forget(cells []byte, n int, now int64, s *summary) {
+	n *= occurrence
+	if n == occurrence && maskOf(cells)&k.stages[0].bit == 0 {
+		return // a first one that begins nothing
+	}
+	var m, without matcher
+	k.begin(&m)
+	k.begin(&without)
+	for first := 0; first < n; first += occurrence {
+		k.feed(&m, timeOf(cells[first:]), maskOf(cells[first:]))
+	}
+	before, after := k.part(&m, &without, cells[n:], now)
+	s.replace(&before, &after)
+}
+
+// replace takes what one key did out and puts what it does now in. What cannot be told without the others is marked lost.
+func (s *summary) replace(before, after *run) {
+	s.lastLost = s.lastLost || after.lastAt < before.lastAt && before.lastAt == s.lastAt
+	s.nextLost = s.nextLost || after.next > before.next && before.next == s.next
 	s.count += after.count - before.count
 	s.lastAt = max(s.lastAt, after.lastAt)
 	s.complete += after.keys(after.complete) - before.keys(before.complete)
 	s.open += after.keys(after.open) - before.keys(before.open)
 	s.next = min(s.next, after.next)
-	return true
+}
+
+// settle finds out what replace has lost.
+func (k *sequence) settle(g *groups, s *summary, now int64) {
+	switch {
+	case s.lastLost:
+		*s = k.read(g, now)
+	case s.nextLost:
+		s.next = now
+		k.advance(g, s, now, now)
+	}
 }
 
 // keys is how many keys that is: one or none.
@@ -112,24 +167,33 @@ func (*run) keys(is bool) int64 {
 
 // shownAt is what is shown at an instant: what the fixed part says as long as that is good, else computed.
 func (k *sequence) shownAt(fixed, seg []byte, now int64) (s summary, seen bool) {
-	newest := get(fixed)
-	if newest == 0 {
-		return summary{next: never, lastAt: -1}, false
-	}
-	if s = stored(fixed); now >= lateTime(newest) && now < s.next {
+	s, newest := stored(fixed)
+	switch {
+	case newest < 0:
+		return s, false
+	case now >= newest && now < s.next:
 		return s, true
 	}
-	t := k.open(seg)
-	return k.read(&t, now), true
+	g := k.open(seg)
+	if now < newest {
+		return k.read(&g, now), true
+	}
+	k.advance(&g, &s, newest, now)
+	return s, true
+}
+
+// good says whether the fixed part says what is shown at an instant.
+func good(fixed []byte, now int64) bool {
+	key := lateKey(min(max(now, minTime), maxTime))
+	return get(fixed)-1 < key && key < get(fixed[8:])
 }
 
 // read goes through all keys.
-func (k *sequence) read(t *table, now int64) summary {
+func (k *sequence) read(g *groups, now int64) summary {
 	all := summary{lastAt: -1, next: never}
-	var m matcher // once: clearing it costs as much as a key
-	for i := 0; i < t.n; {
-		var one run
-		one, i = k.run(t, i, now, &m)
+	var m matcher
+	for row := range g.keys.n {
+		one := k.run(g.cellsOf(row), now, &m)
 		all.count += one.count
 		all.lastAt = max(all.lastAt, one.lastAt)
 		all.complete += one.keys(one.complete)

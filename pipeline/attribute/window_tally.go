@@ -1,22 +1,17 @@
 package attribute
 
-import (
-	"bytes"
-	"encoding/binary"
-)
-
-// shelf is tally in a window: a row, a cell, for every key and bucket in which it came. The limit keeps the cells of the
+// shelf is tally in a window: a cell for every key and bucket in which it came. The limit keeps the cells of the
 // latest buckets, of the same bucket those of the greatest keys. That is exact, as in tally.go: cells only ever come, so
 // one that is kept was never dropped before. With fewer cells than the limit the tally is complete; see Truncated.
 //
-//	fixed      uint64 the newest bucket + 1, uint64 the oldest + 1; 0 when there is none
-//	table row  bucket (6 bytes), number in micro-units (int96), end of the key; in the order of keys, then of buckets
+//	fixed    uint64 the newest bucket + 1, uint64 the oldest + 1; 0 when there is none
+//	segment  groups; a cell is the bucket (uint48) and the number in micro-units (int96)
 type shelf struct {
 	*span
 	limit, top int
 }
 
-const shelfRow = 22
+const shelfCell = 18
 
 func (*shelf) Name() string     { return "tally" }
 func (*shelf) Type() Type       { return Tally }
@@ -28,7 +23,7 @@ func (k *shelf) accepts(in *Input) bool {
 	return ok && (&tally{}).accepts(in)
 }
 
-func (k *shelf) open(seg []byte) table { return open(seg, shelfRow, k.limit) }
+func (k *shelf) open(seg []byte) groups { return openGroups(seg, shelfCell, k.limit) }
 
 func (k *shelf) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 	if !k.accepts(in) {
@@ -36,62 +31,50 @@ func (k *shelf) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 	}
 	b, _ := k.bucket(in.Time)
 	by := extend(toMicro(in.By))
-	t := k.open(seg)
-	at, found := t.cell(in.Value.Str, b)
-	if found {
-		row := t.row(at)
-		put96(row[6:], get96(row[6:]).add(by))
+	g := k.open(seg)
+	p := g.search(in.Value.Str, b)
+	if p.found {
+		cell := g.cell(p.cell)
+		put96(cell[6:], get96(cell[6:]).add(by))
 		return seg
 	}
-	newest, least, drop := int64(get(fixed))-1, int64(get(fixed[8:]))-1, -1
+	newest, least, drop, last := int64(get(fixed))-1, int64(get(fixed[8:]))-1, -1, 0
+	if g.n > 0 && b < k.horizon(newest) {
+		return seg
+	}
+	left := g.n > 0 && b > newest && least < k.horizon(b)
 	switch {
-	case t.n > 0 && b < k.horizon(newest):
-		return seg
-	case t.n > 0 && b > newest:
-		if h := k.horizon(b); least < h {
-			kept := t.without(h, scratch)
-			rest := k.open(kept)
-			at, _ = rest.cell(in.Value.Str, b)
-			// What is left has room for one more: the new table is written behind it.
-			out, row := rest.splice(kept[len(kept):], -1, at, in.Value.Str)
-			k.fill(out, row, b, by)
-			k.note(fixed, out)
-			return out
+	case left: // what is left has room for one more: that is written behind it
+		kept := g.from(scratch, k.horizon(b), 0)
+		g, scratch = k.open(kept), kept[len(kept):]
+		p = g.search(in.Value.Str, b)
+	case g.n >= k.limit:
+		var first int
+		if _, last, first = g.oldest(); b < least || b == least && p.cell <= first {
+			return seg
 		}
-		fallthrough
-	case t.n >= k.limit:
-		if t.n >= k.limit {
-			if _, _, drop = t.extent(); b < least || b == least && at <= drop {
-				return seg
-			}
-		}
+		drop = first
 	}
-	out, row := t.splice(scratch, drop, at, in.Value.Str)
-	k.fill(out, row, b, by)
-	if drop >= 0 {
+	out, cell := g.splice(scratch, p, in.Value.Str, drop, last)
+	put48(cell, b)
+	put96(cell[6:], by)
+	if left || drop >= 0 {
 		k.note(fixed, out)
 		return out
 	}
 	put(fixed, uint64(max(newest, b)+1))
-	if t.n == 0 || b < least {
+	if g.n == 0 || b < least {
 		put(fixed[8:], uint64(b+1))
 	}
 	return out
 }
 
-// note writes the fixed part of a table.
+// note writes the fixed part.
 func (k *shelf) note(fixed, seg []byte) {
-	t := k.open(seg)
-	least, newest, _ := t.extent()
-	put(fixed, uint64(newest+1))
+	g := k.open(seg)
+	least, _, _ := g.oldest()
+	put(fixed, uint64(g.newest()+1))
 	put(fixed[8:], uint64(least+1))
-}
-
-func (k *shelf) fill(out []byte, row int, b int64, by int128) {
-	r := out[header+row*shelfRow:]
-	put48(r, b)
-	put96(r[6:], by)
-	putHeader(out, int(binary.LittleEndian.Uint16(out)), false, 0)
 }
 
 func (k *shelf) Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byte {
@@ -99,48 +82,46 @@ func (k *shelf) Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byte {
 	if y.n == 0 {
 		return seg
 	}
-	out := joinCells(&x, &y, scratch, k.horizon(int64(max(get(fixed), get(otherFixed)))-1), func(row, other []byte) {
-		put96(row[6:], get96(row[6:]).add(get96(other[6:])))
+	horizon := k.horizon(int64(max(get(fixed), get(otherFixed))) - 1)
+	merged := joinGroups(&x, &y, scratch, horizon, k.limit, func(cell, other []byte) {
+		put96(cell[6:], get96(cell[6:]).add(get96(other[6:])))
 	})
-	if out.n > k.limit {
-		out.keepGreatest(k.limit, false, cellRank)
-	}
-	merged := out.finish(false, 0)
 	k.note(fixed, merged)
 	return merged
 }
 
 // shown goes through the keys that have a cell in the window.
 type shown struct {
-	t           table
+	g           groups
 	first, last int64
-	i           int // the next row
-	row         int // one of the key's
+	row         int // of the key
 	number      int128
 }
 
 func (k *shelf) shown(seg []byte, now int64) shown {
 	first, last := k.bounds(now)
-	return shown{t: k.open(seg), first: first, last: last}
+	return shown{g: k.open(seg), first: first, last: last, row: -1}
 }
 
 func (s *shown) next() bool {
-	for s.i < s.t.n {
-		s.row, s.number = s.i, int128{}
-		key, any := s.t.str(s.i), false
-		for s.i < s.t.n && (s.i == s.row || bytes.Equal(s.t.str(s.i), key)) {
-			row := s.t.row(s.i)
-			if b := get48(row); b >= s.first && b <= s.last {
-				any = true
-				s.number = s.number.add(get96(row[6:]))
-			}
-			s.i++
-		}
-		if any {
+	for s.row++; s.row < s.g.keys.n; s.row++ {
+		if s.sum() {
 			return true
 		}
 	}
 	return false
+}
+
+// sum adds what the key has in the window, and says whether it has anything.
+func (s *shown) sum() (any bool) {
+	s.number = int128{}
+	for from, to := s.g.of(s.row); from < to; from++ {
+		if b := s.g.at(from); b >= s.first && b <= s.last {
+			any = true
+			s.number = s.number.add(get96(s.g.cell(from)[6:]))
+		}
+	}
+	return any
 }
 
 func (*shelf) Num(fixed, seg []byte, now int64) (float64, bool) { return 0, false }
@@ -158,7 +139,7 @@ func (k *shelf) Str(fixed, seg []byte, now int64) ([]byte, bool) {
 	if best < 0 {
 		return nil, false
 	}
-	return s.t.str(best), true
+	return s.g.keys.str(best), true
 }
 
 func (k *shelf) Len(fixed, seg []byte, now int64) int {
@@ -170,9 +151,8 @@ func (k *shelf) Len(fixed, seg []byte, now int64) int {
 }
 
 func (k *shelf) Find(fixed, seg, key []byte, now int64) (float64, bool) {
-	s := k.shown(seg, now)
-	s.i, _ = s.t.cell(key, 0)
-	if s.i == s.t.n || !bytes.Equal(s.t.str(s.i), key) || !s.next() || !bytes.Equal(s.t.str(s.row), key) {
+	s, known := k.shown(seg, now), false
+	if s.row, known = s.g.keys.search(key); !known || !s.sum() {
 		return 0, false
 	}
 	return s.number.over(micro), true
@@ -183,13 +163,13 @@ func (k *shelf) Elements(fixed, seg []byte, now int64) Elements {
 }
 
 func (k *shelf) AppendJSON(dst, fixed, seg []byte, now int64) []byte {
-	if t := k.open(seg); t.n == 0 {
+	if g := k.open(seg); g.n == 0 {
 		return appendNull(dst)
 	}
 	dst = append(dst, '{')
 	if k.top == 0 {
 		for s := k.shown(seg, now); s.next(); {
-			dst = appendEntry(dst, s.t.str(s.row), s.number)
+			dst = appendEntry(dst, s.g.keys.str(s.row), s.number)
 		}
 		return append(dst, '}')
 	}
@@ -210,8 +190,8 @@ func (k *shelf) AppendJSON(dst, fixed, seg []byte, now int64) []byte {
 			break
 		}
 		rank, row, number = rank+1, best, most
-		t := k.open(seg)
-		dst = appendEntry(dst, t.str(best), most)
+		g := k.open(seg)
+		dst = appendEntry(dst, g.keys.str(best), most)
 	}
 	return append(dst, '}')
 }
@@ -221,10 +201,13 @@ func (k *shelf) NextChange(fixed, seg []byte, now int64) int64 {
 	if least := int64(get(fixed[8:])) - 1; least >= first { // nothing has left yet
 		return k.next(least, now)
 	}
-	least, t := int64(never), k.open(seg)
-	for i := range t.n {
-		if b := get48(t.row(i)); b >= first {
-			least = min(least, b)
+	least, g := int64(never), k.open(seg)
+	for row := range g.keys.n {
+		for from, to := g.of(row); from < to; from++ {
+			if b := g.at(from); b >= first {
+				least = min(least, b)
+				break
+			}
 		}
 	}
 	if least == never {
@@ -234,7 +217,7 @@ func (k *shelf) NextChange(fixed, seg []byte, now int64) int64 {
 }
 
 func (k *shelf) truncated(fixed, seg []byte, now int64) bool {
-	t := k.open(seg)
+	g := k.open(seg)
 	first, _ := k.bounds(now)
-	return t.n >= k.limit && int64(get(fixed[8:]))-1 >= first
+	return g.n >= k.limit && int64(get(fixed[8:]))-1 >= first
 }
