@@ -73,6 +73,7 @@ var help = []struct {
 	{"dashi_webhook_failing", "1 while a webhook has taken nothing for some seconds, for all that was tried.", []string{"webhook"}},
 	{"dashi_webhook_lost_total", "Records that Kafka deleted before they were read for a webhook.", []string{"webhook"}},
 	{"dashi_http_events_total", "Events taken over HTTP and acknowledged by Kafka.", nil},
+	{"dashi_http_lookups_total", "Profiles asked for over HTTP.", nil},
 	{"dashi_http_refused_total", "HTTP bodies of events that were refused.", nil},
 	{"dashi_http_pushed_back_total", "HTTP bodies of events answered with 429.", nil},
 	{"dashi_http_slow_streams_total", "Activation streams that were ended because their reader was too slow.", nil},
@@ -151,6 +152,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 func (c *collector) collectDoors(counter func(string, uint64, ...string), gauge func(string, float64, ...string)) {
 	h := &c.n.metrics.http
 	counter("dashi_http_events_total", h.get(httpapi.EventsIn))
+	counter("dashi_http_lookups_total", h.get(httpapi.Lookups))
 	counter("dashi_http_refused_total", h.get(httpapi.Refused))
 	counter("dashi_http_pushed_back_total", h.get(httpapi.PushedBack))
 	counter("dashi_http_slow_streams_total", h.get(httpapi.SlowStreams))

@@ -33,15 +33,16 @@ type questionKind byte
 
 // The kinds of question. A number is never reused.
 const (
-	askLook    questionKind = 1 // a profile: look.go
-	askPage    questionKind = 2 // profiles of an audience, or for which a condition is true: pages.go
-	askCount   questionKind = 3 // how many there are: query.go
-	askSizes   questionKind = 4 // of audiences: sizes.go
-	askReport  questionKind = 5 // what there is to know about a shard: report.go
-	askMarks   questionKind = 6 // how far it is with a stream: report.go
-	askLevels  questionKind = 7 // which thresholds of audiences it knows: levels.go
-	askNumbers questionKind = 8 // what they are found out from: levels.go
-	askFlows   questionKind = 9 // what has been counted of an audience: stats.go
+	askLook    questionKind = 1  // a profile: look.go
+	askPage    questionKind = 2  // profiles of an audience, or for which a condition is true: pages.go
+	askCount   questionKind = 3  // how many there are: query.go
+	askSizes   questionKind = 4  // of audiences: sizes.go
+	askReport  questionKind = 5  // what there is to know about a shard: report.go
+	askMarks   questionKind = 6  // how far it is with a stream: report.go
+	askLevels  questionKind = 7  // which thresholds of audiences it knows: levels.go
+	askNumbers questionKind = 8  // what they are found out from: levels.go
+	askFlows   questionKind = 9  // what has been counted of an audience: stats.go
+	askMoved   questionKind = 10 // how many came into each audience, and left it: moved.go
 )
 
 // answerOne answers a question about a shard that the replica here may answer.
@@ -61,6 +62,8 @@ func (n *Node) answerOne(ctx context.Context, level readLevel, m *member, q *que
 		return m.answerMarks(q.body)
 	case askFlows:
 		return m.answerFlows(q.body)
+	case askMoved:
+		return m.answerMoved(q.body)
 	case askLevels:
 		return n.answerLevels(m)
 	case askNumbers:

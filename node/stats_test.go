@@ -44,6 +44,9 @@ func TestAudienceStats(t *testing.T) {
 	if before.Audience != "regulars" || before.Size != people || entered != people || left != 0 || before.Hours[len(before.Hours)-1].Size != people {
 		t.Errorf("%+v", before)
 	}
+	if moved, err := (httpBackend{n}).Moved(testContext(t)); err != nil || len(moved) != 1 || moved[0] != (httpapi.Moved{Entered: people}) {
+		t.Errorf("moved %+v, %v", moved, err)
+	}
 	if _, status := ask(n, "nobody"); status != http.StatusNotFound {
 		t.Errorf("an unknown audience: %d", status)
 	}

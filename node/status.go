@@ -35,6 +35,7 @@ type Status struct {
 	Erased      uint64           `json:"erased"`  // profiles that were erased
 	Memory      MemoryStatus     `json:"memory"`
 	Latency     LatencyStatus    `json:"latency"`
+	Lookups     LookupStatus     `json:"lookups"`
 	Activations ActivationStatus `json:"activations"`
 	Webhooks    []WebhookStatus  `json:"webhooks"`
 	Kafka       KafkaStatus      `json:"kafka"`
@@ -86,6 +87,12 @@ type MemoryStatus struct {
 type LatencyStatus struct {
 	P50 float64 `json:"p50_ms"`
 	P99 float64 `json:"p99_ms"`
+}
+
+// LookupStatus counts profiles that this node was asked for since its start, whether they were there or not.
+type LookupStatus struct {
+	HTTP uint64 `json:"http"`
+	RESP uint64 `json:"resp"`
 }
 
 // ActivationStatus counts activations.
@@ -188,6 +195,11 @@ func (n *Node) Status(hashes bool) *Status {
 	n.logStatus(st)
 	n.webhookStatus(st)
 	st.Latency, st.Events.PerSecond = n.metrics.lastMinute()
+	st.Lookups.HTTP = n.metrics.http.get(httpapi.Lookups)
+	if n.resp != nil {
+		s := n.resp.Stats()
+		st.Lookups.RESP = s.Hits + s.Misses
+	}
 	if why := n.intake.counts.holding.Load(); why != nil {
 		st.Events.HeldBack = *why
 		st.Trouble = append(st.Trouble, "no events are consumed: "+*why)

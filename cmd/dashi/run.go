@@ -186,6 +186,7 @@ func greet(out io.Writer, n *node.Node, demo float64) {
     dashi get user_id:u7     one person
     dashi tail               activations as they leave
     dashi status             how the node is
+    dashi top                what it is doing, live
 
   Ctrl-C stops it.
 `)

@@ -33,6 +33,8 @@ type Backend interface {
 	Erase(ctx context.Context, id string) (at time.Time, err error)
 	// Audiences is all audiences of the present program, in its order.
 	Audiences(ctx context.Context) ([]Audience, error)
+	// Moved is how many came into each of Audiences, and left it.
+	Moved(ctx context.Context) ([]Moved, error)
 	// AudienceStats is what is known of an audience over time.
 	AudienceStats(ctx context.Context, index int) (AudienceStats, error)
 	// AudienceIndex is the index of an audience in the present program.
@@ -97,6 +99,13 @@ type Audience struct {
 	Description string `json:"description"`
 	Size        int64  `json:"size"`
 	Of          string `json:"of,omitempty"` // "accounts" when no people are in it
+	Moved       *Moved `json:"moved,omitempty"`
+}
+
+// Moved is how many have come and gone in the hours that are kept: the difference of two is what happened between them.
+type Moved struct {
+	Entered int64 `json:"entered"`
+	Left    int64 `json:"left"`
 }
 
 // Cursor is a place in a walk over all profiles of all shards. The zero Cursor is the beginning.

@@ -24,7 +24,7 @@
 //	GET  /v1/profiles/{ns}:{value}/export     all that is kept about a person, as a file
 //	DELETE /v1/profiles/{ns}:{value}          erases a person: {"erased","profile","identifiers":[..],"at"}; what is older than at does not come back
 //	POST /v1/profiles:batchGet {"ids":[..]}   {"profiles":[.., null, ..]} in the order of the ids
-//	GET  /v1/audiences                        {"audiences":[{"name","description","size"}]}
+//	GET  /v1/audiences                        {"audiences":[{"name","description","size"}]}; ?moved=true adds "moved":{"entered","left"}: of 14 days
 //	GET  /v1/audiences/{name}/members         NDJSON {"id","since"}; all of them, or ?limit= of them from ?cursor= on: when there may be
 //	                                          more, the last line is {"cursor":".."}
 //	GET  /v1/audiences/{name}/stats           {"audience","size","hours":[{"at","entered","left","size"}],"overlap":[{"audience","size","both"}],

@@ -139,6 +139,8 @@ func (f *fake) Lookup(_ context.Context, namespace, value []byte, fn func(*shard
 	return ok, nil
 }
 
+func (f *fake) Moved(context.Context) ([]Moved, error) { return []Moved{{5, 2}}, nil }
+
 func (f *fake) AudienceStats(_ context.Context, i int) (AudienceStats, error) {
 	return AudienceStats{Audience: f.program.Audiences[i].Name, Size: 3, Hours: []AudienceHour{{At: time.UnixMilli(0).UTC(), Entered: 4, Left: 1, Size: 3}}}, nil
 }

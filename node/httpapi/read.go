@@ -117,6 +117,7 @@ func (a *API) profile(w http.ResponseWriter, r *http.Request) {
 
 // lookup is Backend.Lookup; when it is false, the client has been told why.
 func (a *API) lookup(w http.ResponseWriter, r *http.Request, id string, namespace, value []byte, fn func(*shard.View)) bool {
+	a.count(Lookups, 1)
 	found, err := a.backend.Lookup(r.Context(), namespace, value, fn)
 	switch {
 	case errors.Is(err, ErrNobody):
@@ -165,6 +166,7 @@ func (a *API) batchGet(w http.ResponseWriter, r *http.Request) {
 		}
 		ids[i] = Identifier{namespace, value}
 	}
+	a.count(Lookups, int64(len(ids)))
 	err := a.backend.LookupAll(r.Context(), ids, func(v *shard.View) {
 		if v != nil {
 			p.appendView(v)
@@ -280,6 +282,16 @@ func (a *API) audiences(w http.ResponseWriter, r *http.Request) {
 	}
 	if list == nil {
 		list = []Audience{}
+	}
+	if r.URL.Query().Get("moved") == "true" {
+		moved, err := a.backend.Moved(r.Context())
+		if err != nil {
+			failRead(w, err)
+			return
+		}
+		for i := range min(len(list), len(moved)) { // another cookbook in between has others: the next answer is right
+			list[i].Moved = &moved[i]
+		}
 	}
 	answer(w, r, map[string]any{"audiences": list})
 }

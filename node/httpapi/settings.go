@@ -59,6 +59,7 @@ const (
 	PushedBack    Count = "bodies_pushed_back"
 	SlowStreams   Count = "streams_too_slow"
 	Pushed        Count = "activations_streamed"
+	Lookups       Count = "lookups" // profiles that were asked for, whether there or not
 )
 
 func (l Limits) withDefaults() Limits {

@@ -1,0 +1,71 @@
+package node
+
+import (
+	"context"
+	"encoding/binary"
+
+	"dashi/node/httpapi"
+	"dashi/shard"
+)
+
+// Moved adds up what the shards have counted of all audiences of the present program, in its order.
+func (b httpBackend) Moved(ctx context.Context) ([]httpapi.Moved, error) {
+	program := b.cookbook.Load()
+	all := make([]httpapi.Moved, len(program.AllAudiences()))
+	body := binary.LittleEndian.AppendUint64(nil, program.Hash)
+	questions := make([]*question, len(b.members))
+	for k := range questions {
+		questions[k] = &question{kind: askMoved, shard: k, body: body}
+	}
+	ctx, cancel := context.WithTimeout(ctx, freshTimeout)
+	defer cancel()
+	r := readingOf(ctx)
+	if err := b.inquire(ctx, r.level, questions); err != nil {
+		return nil, err
+	}
+	for _, q := range questions {
+		r.note(q.by, q.behind)
+		src := q.answer
+		for i := range all {
+			for _, n := range []*int64{&all[i].Entered, &all[i].Left} {
+				v, rest, err := readUvarint(src)
+				if err != nil {
+					return nil, err
+				}
+				*n, src = *n+int64(v), rest
+			}
+		}
+	}
+	return all, nil
+}
+
+// answerMoved answers askMoved: hash of the cookbook; for each of its audiences how many entered and left.
+func (m *member) answerMoved(body []byte) (answer []byte, err error) {
+	if len(body) != 8 {
+		return nil, errAnswer
+	}
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if p := m.shard.Program(); p == nil || p.Hash != binary.LittleEndian.Uint64(body) {
+		return nil, httpapi.ErrSwitching
+	}
+	all := make([]httpapi.Moved, len(m.shard.Program().AllAudiences()))
+	rest := all
+	for _, s := range []*shard.Shard{m.shard, m.shard.Accounts()} {
+		if s == nil || s.Program() == nil {
+			continue
+		}
+		sum := rest[:len(s.Program().Audiences)]
+		s.EachHour(func(_ int64, audiences []shard.Flow, _ []uint32) {
+			for i := range sum {
+				sum[i].Entered += int64(audiences[i].Entered)
+				sum[i].Left += int64(audiences[i].Left)
+			}
+		})
+		rest = rest[len(sum):]
+	}
+	for _, moved := range all {
+		answer = binary.AppendUvarint(binary.AppendUvarint(answer, uint64(moved.Entered)), uint64(moved.Left))
+	}
+	return answer, nil
+}
