@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -14,6 +15,7 @@ import (
 	"sync"
 	"testing"
 
+	"dashi/node/httpapi"
 	"dashi/pipeline/kafka"
 	"dashi/ring/gossip"
 	"dashi/ring/meta"
@@ -394,6 +396,83 @@ func TestDrain(t *testing.T) {
 	if out := activations(t, c.nodes[1]); len(out) != 4*people {
 		t.Errorf("%d activations, want %d", len(out), 4*people)
 	}
+}
+
+// A replica that was here before, as a founder of its shard, and comes back, is told by the log from its beginning that it has a vote. It answers nobody before it
+// has what the others have.
+func TestReplicaThatComesBack(t *testing.T) {
+	const people, rounds = 20, 15
+	c := openCluster(t, 3)
+	for round := range rounds {
+		visit(t, c.nodes[round%3], fmt.Sprint("a", round, "-"), people, "one")
+		waitIdle(t, c.nodes[0])
+	}
+	c.add()
+	until(t, "the fourth has some", func() bool { return c.nodes[0].directory.State().Holding("n4") })
+	c.placed(3)
+	c.idle()
+	events := make([]uint64, len(c.nodes[0].members))
+	for i, r := range c.nodes[0].Status(false).Shards {
+		events[i] = r.Events
+	}
+	gone := make(chan struct{})
+	var watching sync.WaitGroup
+	for _, n := range c.nodes[:3] {
+		watching.Go(func() {
+			for {
+				select {
+				case <-gone:
+					return
+				default:
+				}
+				for i, m := range n.members {
+					m.mu.RLock()
+					answers, has := m.answers, m.shard.Stats().Events
+					m.mu.RUnlock()
+					if answers && has < events[i] {
+						t.Errorf("node %s answers for shard %d with %d of its %d events", n.identity.Node, i, has, events[i])
+						return
+					}
+				}
+			}
+		})
+	}
+	watching.Go(func() { // what concerns all shards has each of them once
+		for ctx := context.Background(); ; {
+			select {
+			case <-gone:
+				return
+			default:
+			}
+			n := c.nodes[1]
+			found, err := n.Query(ctx, httpapi.Query{Where: "visits > 0"}, func(*shard.View) {})
+			if err != nil || found.Count != people {
+				t.Errorf("a query finds %d of %d: %v", found.Count, people, err)
+				return
+			}
+			if all, err := (httpBackend{n}).Audiences(ctx); err != nil || all[0].Size != people {
+				t.Errorf("%v %v", all, err)
+				return
+			}
+		}
+	})
+	if err := c.nodes[0].drain(testContext(t), "n4", true); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the fourth is empty", func() bool { return !c.nodes[0].directory.State().Holding("n4") })
+	c.placed(3)
+	close(gone)
+	watching.Wait()
+	until(t, "all of them answer again", func() bool {
+		for _, n := range c.nodes[:3] {
+			for _, m := range n.members {
+				if !n.canAnswer(m, readLocal) {
+					return false
+				}
+			}
+		}
+		return true
+	})
 }
 
 // What one node answers to another is read as it was meant.

@@ -286,6 +286,9 @@ func (n *Node) answerAll(ctx context.Context, level readLevel, questions []*ques
 		var answer []byte
 		if err == nil {
 			answer, err = n.answerOne(ctx, level, m, q)
+			if !n.canAnswer(m, level) { // the replica may have gone while it was read: an empty one has no answer
+				err = errNotHere
+			}
 		}
 		var refused *refusal
 		switch {

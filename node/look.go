@@ -175,7 +175,11 @@ func (n *Node) answerLook(ctx context.Context, level readLevel, body []byte) (an
 		if !first && (!n.canAnswer(m, level) || level == readLinearizable && n.confirm(ctx, m) != nil) {
 			return appendIdentifier([]byte{lookNext}, l.at.Namespace, l.at.Value, l.at.Hash), nil
 		}
-		if answer, done := m.lookTravelling(l, namespace, value, hash); done {
+		answer, done := m.lookTravelling(l, namespace, value, hash)
+		if !first && !n.canAnswer(m, level) { // it may have gone meanwhile; that of the first, answerAll asks
+			return appendIdentifier([]byte{lookNext}, l.at.Namespace, l.at.Value, l.at.Hash), nil
+		}
+		if done {
 			return answer, nil
 		}
 		l.at, l.view.Next = l.view.Next, l.at

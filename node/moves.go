@@ -218,17 +218,18 @@ func joinGroup(ctx context.Context, g *group.Group, id string) error {
 	return g.AddLearner(ctx, id, index)
 }
 
-// promote gives a learner a vote, when it has caught up.
+// promote gives a learner a vote, when it has caught up. It is ready when it has applied everything up to that: then it is told to be one of the replicas, which
+// answer look-ups (judge). One that is gone is not waited for here.
 func (n *Node) promote(ctx context.Context, g *group.Group, id string) (ready bool, err error) {
 	members, index := g.Members()
-	if slices.Contains(members, group.Member{ID: id, Voter: true}) {
-		return true, nil
-	}
 	p, err := n.host.ProgressOf(ctx, id, g.ID())
+	if slices.Contains(members, group.Member{ID: id, Voter: true}) {
+		return err != nil || p.Applied >= index, nil
+	}
 	if err != nil || p.Applied+catchUpLag < g.Applied() {
 		return false, err
 	}
-	return true, g.Promote(ctx, id, index)
+	return false, g.Promote(ctx, id, index)
 }
 
 // giveUp hands a group to another voter, which goes on with what takes this replica out.

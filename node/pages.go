@@ -83,10 +83,13 @@ func (n *Node) walk(ctx context.Context, p *selection, c Cursor, fn func(*shard.
 		var next uint32
 		var more, stopped bool
 		var err error
-		if r.level == readLocal && n.canAnswer(m, readLocal) {
-			m.mu.RLock()
+		m.mu.RLock()
+		here := r.level == readLocal && m.answers
+		if here {
 			next, more, stopped, err = p.page(ctx, m.shard, c.Ordinal, &l.view, fn)
-			m.mu.RUnlock()
+		}
+		m.mu.RUnlock()
+		if here {
 			n.noteHere(r, m)
 		} else {
 			next, more, stopped, err = n.farPage(ctx, r, m, p, c.Ordinal, l, fn)

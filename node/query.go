@@ -27,27 +27,36 @@ func (n *Node) Query(ctx context.Context, q httpapi.Query, fn func(*shard.View))
 	}
 	var found httpapi.Found
 	r := readingOf(ctx)
-	var far []*question
-	for i, m := range n.members {
-		if r.level != readLocal || !n.canAnswer(m, readLocal) {
-			far = append(far, &question{kind: askCount, shard: i, body: append([]byte{bit(q.Accounts)}, q.Where...)})
+	var here []*member
+	var far, moved []*question // moved: the replica here went while it was read
+	question := func(m *member) *question {
+		return &question{kind: askCount, shard: int(m.id), body: append([]byte{bit(q.Accounts)}, q.Where...)}
+	}
+	for _, m := range n.members {
+		if r.level == readLocal && n.canAnswer(m, readLocal) {
+			here = append(here, m)
+		} else {
+			far = append(far, question(m))
 		}
 	}
 	asked := make(chan error, 1)
 	go func() { asked <- n.inquire(ctx, r.level, far) }()
-	for _, m := range n.members {
-		if r.level == readLocal && n.canAnswer(m, readLocal) {
-			count, err := n.count(ctx, m, program, q.Accounts, x)
-			if err != nil {
-				return found, err
-			}
-			found.Count += count
-			n.noteHere(r, m)
+	for _, m := range here {
+		count, err := n.count(ctx, m, program, q.Accounts, x)
+		if !n.canAnswer(m, readLocal) {
+			moved = append(moved, question(m))
+			continue
 		}
+		if err != nil {
+			return found, err
+		}
+		found.Count += count
+		n.noteHere(r, m)
 	}
-	if err := errors.Join(<-asked, ctx.Err()); err != nil {
+	if err := errors.Join(<-asked, n.inquire(ctx, r.level, moved), ctx.Err()); err != nil {
 		return found, err
 	}
+	far = append(far, moved...)
 	for _, q := range far {
 		count, _, err := readUvarint(q.answer)
 		if err != nil {

@@ -63,10 +63,12 @@ func founds(s *meta.State, n *Node, shard int) bool {
 	return slices.Contains(sh.Replicas, n.self()) && (n.gossip == nil || !sh.Formed)
 }
 
-// judge finds out whether look-ups may be answered from the replica here: a voter has what it needs, one that only learns is being brought it.
+// judge finds out whether look-ups may be answered from the replica here: one of the replicas by the word of the directory has what it needs, one that only learns is
+// being brought it. That it is a voter by the word of its log is not enough: one that founded the shard, and comes back after it was moved away, reads there, from
+// the beginning on, that it is.
 func (n *Node) judge(m *member) {
 	answers := false
-	if g := m.group.Load(); g != nil {
+	if g := m.group.Load(); g != nil && slices.Contains(n.directory.State().Shards[m.id].Replicas, n.self()) {
 		members, _ := g.Members()
 		answers = slices.Contains(members, group.Member{ID: n.identity.member(), Voter: true})
 	}

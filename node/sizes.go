@@ -21,16 +21,19 @@ func (n *Node) AudienceSizes(ctx context.Context, audiences []int) ([]int64, err
 	r := readingOf(ctx)
 	var far []*question
 	for i, m := range n.members {
-		if r.level != readLocal || !n.canAnswer(m, readLocal) {
-			far = append(far, &question{kind: askSizes, shard: i, body: names})
-			continue
-		}
-		n.noteHere(r, m)
 		m.mu.RLock()
+		here := r.level == readLocal && m.answers
 		for k, index := range audiences {
-			sizes[k] += int64(m.shard.AudienceSize(index))
+			if here {
+				sizes[k] += int64(m.shard.AudienceSize(index))
+			}
 		}
 		m.mu.RUnlock()
+		if here {
+			n.noteHere(r, m)
+		} else {
+			far = append(far, &question{kind: askSizes, shard: i, body: names})
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, freshTimeout)
 	defer cancel()
