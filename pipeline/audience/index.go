@@ -22,8 +22,8 @@ type Index struct {
 // test is what evaluating an audience needs of its definition, which is five times as large.
 type test struct {
 	condition  expr.Bool
-	next       func(*expr.Env) int64 // nil: time changes nothing
-	dependents Bits                  // those that read the audience; nil when none
+	watch      func(*expr.Env) (expr.Truth, int64) // the outcome, and when it may change; nil: time changes nothing
+	dependents Bits                                // those that read the audience; nil when none
 }
 
 // readers are the audiences that read one attribute.
@@ -54,7 +54,7 @@ func NewIndex(definitions []Definition, attributes, purposes int) *Index {
 			x.timed.Set(i)
 			x.times = true
 		}
-		x.tests[i] = test{condition: definitions[i].Condition, next: definitions[i].Next}
+		x.tests[i] = test{condition: definitions[i].Condition, watch: watch(&definitions[i])}
 	}
 	for i, d := range definitions {
 		for _, a := range d.Atoms {
@@ -94,6 +94,15 @@ func NewIndex(definitions []Definition, attributes, purposes int) *Index {
 	}
 	x.begin(definitions)
 	return x
+}
+
+// watch is the condition and its next change; nil when time changes nothing.
+func watch(d *Definition) func(*expr.Env) (expr.Truth, int64) {
+	if d.Watch != nil || d.Next == nil {
+		return d.Watch
+	}
+	condition, next := d.Condition, d.Next
+	return func(env *expr.Env) (expr.Truth, int64) { return condition(env), next(env) }
 }
 
 // begin finds out which audiences have to be evaluated for a new profile whatever its first event changes: those that a
@@ -237,10 +246,15 @@ func (x *Index) Evaluate(env *expr.Env, dirty Bits, flips []int) (flipped []int,
 			i := w<<6 + bits.TrailingZeros64(dirty[w])
 			dirty[w] &= dirty[w] - 1
 			t := &x.tests[i]
-			in := t.condition(env) == expr.True
-			if t.next != nil {
-				next = min(next, t.next(env))
+			var outcome expr.Truth
+			if t.watch == nil {
+				outcome = t.condition(env)
+			} else {
+				var until int64
+				outcome, until = t.watch(env)
+				next = min(next, until)
 			}
+			in := outcome == expr.True
 			if in == member.Has(i) {
 				continue
 			}

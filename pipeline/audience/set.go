@@ -64,6 +64,8 @@ type Definition struct {
 	// Next is the first instant after Env.Now at which the condition may change although nothing else does; see
 	// expr.Expr. nil: time changes nothing.
 	Next func(*expr.Env) int64
+	// Watch is both at once, where that is cheaper; nil where nothing is.
+	Watch func(*expr.Env) (expr.Truth, int64)
 	// Personal says that the outcome for a profile without any state may differ from one to another.
 	Personal bool
 	// Atoms are the thresholds of the condition. An attribute that is read in any other way is in Keys or Reads.

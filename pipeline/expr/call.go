@@ -58,7 +58,7 @@ func (c *compiler) function(e ast.Expr, name string, x []*node) (*node, *stop) {
 	n := &node{timing: c.follow(e, x...)}
 	switch overload {
 	case "logical_not":
-		n.kind, n.b = BoolType, not(x[0].b)
+		n.kind, n.b, n.watch = BoolType, not(x[0].b), watchNot(x[0])
 	case "add_double", "subtract_double", "multiply_double", "divide_double", "modulo_double", "min_double", "max_double":
 		n.kind, n.n = NumberType, twoNumbers(overload, x[0].n, x[1].n)
 		n.steps = stepping(overload, x[0], x[1])

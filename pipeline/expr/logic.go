@@ -113,7 +113,7 @@ func (c *compiler) logical(e ast.Expr, operator string) (*node, *stop) {
 		settles = True
 	}
 	n.timing = c.follow(e, nodes...)
-	n.next = nextLogical(nodes, settles)
+	n.next, n.watch = nextLogical(nodes, settles), watchLogical(nodes, settles)
 	return foldConstant(n, nodes...), nil
 }
 

@@ -105,10 +105,103 @@ func (t *timing) schedule() func(*Env) int64 {
 	next := t.next
 	return func(env *Env) int64 {
 		until, _ := next(env)
-		if until > env.Now+horizon {
-			return Never
+		return scheduleAt(env, until)
+	}
+}
+
+// scheduleAt is an instant of change as those who schedule it want it: after now, and Never beyond the horizon.
+func scheduleAt(env *Env, until int64) int64 {
+	if until > env.Now+horizon {
+		return Never
+	}
+	return max(until, env.Now+1)
+}
+
+// watch is the outcome of a condition, and its next change.
+type watch func(env *Env) (outcome Truth, until int64)
+
+// watched is watch of any condition that depends on time.
+func (n *node) watched() watch {
+	if n.watch != nil {
+		return n.watch
+	}
+	b, next := n.b, n.next
+	return func(env *Env) (Truth, int64) {
+		until, _ := next(env)
+		return b(env), until
+	}
+}
+
+// scheduled is what the caller of Compile gets: the outcome, and what schedule gives; nil when time changes nothing.
+func (n *node) scheduled() func(*Env) (Truth, int64) {
+	if n.kind != BoolType || n.next == nil {
+		return nil
+	}
+	watch := n.watched()
+	return func(env *Env) (Truth, int64) {
+		outcome, until := watch(env)
+		return outcome, scheduleAt(env, until)
+	}
+}
+
+// watchLogical is and (settles is False) or or (True) with its nextLogical: each term is looked at once, and first those that time does not
+// change, of which one most often settles it.
+func watchLogical(nodes []*node, settles Truth) watch {
+	var steady []Bool
+	var timed []watch
+	for _, n := range nodes {
+		if n.next == nil {
+			steady = append(steady, n.b)
+		} else {
+			timed = append(timed, n.watched())
 		}
-		return max(until, env.Now+1)
+	}
+	if len(timed) == 0 {
+		return nil
+	}
+	return func(env *Env) (Truth, int64) {
+		out := True - settles
+		for _, b := range steady {
+			switch b(env) {
+			case settles:
+				return settles, Never
+			case Absent:
+				out = Absent
+			}
+		}
+		first, settled := Never, int64(math.MinInt64)
+		for _, w := range timed {
+			t, until := w(env)
+			switch t {
+			case settles:
+				if until == Never {
+					return settles, Never
+				}
+				settled = max(settled, until)
+			case Absent:
+				out = Absent
+			}
+			first = min(first, until)
+		}
+		if settled > math.MinInt64 {
+			return settles, settled
+		}
+		return out, first
+	}
+}
+
+// watchNot is not with the next change of its operand; nil when time does not change that.
+func watchNot(n *node) watch {
+	if n.next == nil {
+		return nil
+	}
+	w := n.watched()
+	return func(env *Env) (Truth, int64) {
+		t, until := w(env)
+		if t != Absent {
+			t = True - t
+		}
+		return t, until
 	}
 }
 

@@ -145,6 +145,14 @@ func TestNothingChangesBeforeNext(t *testing.T) {
 		if x.Next != nil {
 			next = x.Next(env)
 		}
+		if (x.Watch == nil) != (x.Next == nil) {
+			t.Fatalf("%s: of Watch and Next there is one", src)
+		}
+		if x.Watch != nil {
+			if outcome, until := x.Watch(env); outcome != was || until != next {
+				t.Fatalf("%s with %v: at %d Watch says %v until %d, and Bool and Next say %v until %d", src, v.attrs, now, outcome, until, was, next)
+			}
+		}
 		if next <= now {
 			t.Fatalf("%s: at %d the next change is %d", src, now, next)
 		}
@@ -237,7 +245,7 @@ func TestNextDoesNotAllocate(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n := testing.AllocsPerRun(100, func() { x.Next(env) }); n != 0 {
+		if n := testing.AllocsPerRun(100, func() { x.Next(env); x.Watch(env) }); n != 0 {
 			t.Errorf("%s: %v allocations", src, n)
 		}
 	}

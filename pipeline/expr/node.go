@@ -40,6 +40,8 @@ type node struct {
 	elements *elements
 
 	timing
+	// watch is set for conditions on time of which it takes less to find outcome and next change together.
+	watch watch
 	// steps and calendar are set for numbers that are whole units of a moving duration, or a part of a moving time: a
 	// comparison with a constant then changes less often than the number.
 	steps    *steps

@@ -91,5 +91,6 @@ type AttributeRef struct {
 	Audiences []int
 	Purposes  []int
 	UsesNow   bool
+	Personal  bool  // see Expr.Personal
 	Clock     Clock // of the expression that computes it
 }

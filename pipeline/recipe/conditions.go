@@ -236,13 +236,13 @@ func (c *compiler) conditions(e *entry, d *audience.Definition) bool {
 		}
 		all = append(all, x)
 		read(d, x)
-		constant = constant && len(x.Attributes)+len(x.Audiences)+len(x.Purposes) == 0 && !x.UsesNow
+		constant = constant && len(x.Attributes)+len(x.Audiences)+len(x.Purposes) == 0 && !x.UsesNow && !x.Personal
 	}
 	if constant {
 		c.warn(e.doc, nodes[0], "audience "+quote(e.name)+" reads nothing: everyone is in, or nobody", "")
 	}
 	if len(all) == 1 {
-		d.Source, d.Condition, d.Next = nodes[0].Value, all[0].Bool, all[0].Next
+		d.Source, d.Condition, d.Next, d.Watch = nodes[0].Value, all[0].Bool, all[0].Next, all[0].Watch
 		return true
 	}
 	d.Source = "(" + strings.TrimSpace(nodes[0].Value) + ") || " + e.name + " && !coalesce(" + strings.TrimSpace(nodes[1].Value) + ", false)"
@@ -252,7 +252,7 @@ func (c *compiler) conditions(e *entry, d *audience.Definition) bool {
 
 // read adds what a condition reads to a definition.
 func read(d *audience.Definition, x *expr.Expr) {
-	d.Personal = d.Personal || x.Derives || x.UsesNow
+	d.Personal = d.Personal || x.Personal
 	for _, a := range x.Atoms {
 		d.Atoms = append(d.Atoms, audience.Atom{Attribute: a.Attribute, Constant: a.Constant})
 	}

@@ -52,7 +52,7 @@ func (c *compiler) bucket(i int, e *entry) {
 		h.WriteString(strconv.Quote(w.Name) + strconv.FormatFloat(w.Weight, 'g', -1, 64))
 	}
 	a.Definition = h.Sum64()
-	c.scope.Attributes[a.Name] = expr.AttributeRef{Index: i, Type: a.Type, Str: a.Str}
+	c.scope.Attributes[a.Name] = expr.AttributeRef{Index: i, Type: a.Type, Str: a.Str, Personal: true}
 }
 
 // chosen reads the bucket of a profile, without a copy of its name.
@@ -155,7 +155,7 @@ func (c *compiler) derived(i int) {
 	}
 	a.Definition = h.Sum64()
 	c.scope.Attributes[a.Name] = expr.AttributeRef{Index: i, Type: a.Type, Num: a.Num, Str: a.Str, Truth: a.Truth,
-		Reads: x.Attributes, Audiences: x.Audiences, Purposes: x.Purposes, UsesNow: x.UsesNow, Clock: x.Clock}
+		Reads: x.Attributes, Audiences: x.Audiences, Purposes: x.Purposes, UsesNow: x.UsesNow, Personal: x.Personal, Clock: x.Clock}
 }
 
 func durationHint(t expr.Type) string {

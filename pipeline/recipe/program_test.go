@@ -201,6 +201,31 @@ audiences: {free: offer == "free"}
 	}
 }
 
+// Only of an A/B bucket, and of what is derived from one, does the outcome differ among people of whom nothing is known.
+func TestPersonal(t *testing.T) {
+	p := compileText(t, `
+recipe: personal
+attributes:
+  visits: {kind: count, on: page}
+  lately: {kind: count, on: page, window: 7d}
+  last_visit: {kind: last_at, on: page}
+  warm: {kind: derived, value: 'coalesce(lately, 0) + coalesce(visits, 0)'}
+  offer: {kind: bucket, salt: s, weights: {control: 50, free: 50}}
+  gift: {kind: derived, value: offer == "free" && warm > 3}
+audiences:
+  given: gift
+  late: now - last_visit > duration("30d")
+  offered: offer == "free"
+  present: gift || warm > 9
+  warm_ones: warm > 5
+`)
+	for _, d := range p.Audiences {
+		if want := slices.Contains([]string{"given", "offered", "present"}, d.Name); d.Personal != want {
+			t.Errorf("%s: %v", d.Name, d.Personal)
+		}
+	}
+}
+
 func TestReadsDoNotAllocate(t *testing.T) {
 	p, _ := Compile([]Source{readRecipe(t, "testdata/shop.yml")})
 	x := story(t, p, `{"type":"track","event":"Order Completed","userId":"u1","properties":{"total":1,"products":[{"product_id":"P1"}]}}`)

@@ -98,7 +98,7 @@ func (c *compiler) score(i int, e *entry, m *score.Model, text []byte, inputs []
 		}
 		all = append(all, in.x)
 		ref.Reads = union(ref.Reads, in.x.Attributes)
-		ref.UsesNow = ref.UsesNow || in.x.UsesNow
+		ref.UsesNow, ref.Personal = ref.UsesNow || in.x.UsesNow, ref.Personal || in.x.Personal
 		h.WriteString(strconv.Quote(strings.TrimSpace(in.text)))
 		for _, name := range c.reads(in.text) {
 			h.WriteString(strconv.FormatUint(c.program.Attributes[indexOf(c.attributes, name)].Definition, 16) + ";")
