@@ -55,12 +55,13 @@ const (
 	Keyless   // its key is absent, or there was no session
 	Crowded   // MaxPending wait already
 	Forgotten // it is in the cookbook no more
-	Reasons   = int(Forgotten)
+	Control   // the person is held back: see goal.go
+	Reasons   = int(Control)
 )
 
 // String is the word of status and metrics.
 func (r Reason) String() string {
-	return [...]string{"leaves", "replaced", "recheck", "held", "again", "cap", "cooldown", "quiet", "no_key", "too_many", "removed"}[r]
+	return [...]string{"leaves", "replaced", "recheck", "held", "again", "cap", "cooldown", "quiet", "no_key", "too_many", "removed", "held_back"}[r]
 }
 
 // End is the instant at which the quiet hours around an instant end, in zone z; ok is false outside of them.
@@ -94,15 +95,16 @@ const Passed = -1 << 62
 // mark is one thing that is remembered of what has left.
 type mark struct {
 	kind  byte
-	id    uint64 // of the activation or group
+	id    uint64 // of the activation, group or goal
 	at    int64  // when, and of a group until when
-	value uint64 // the key; of a group the priority, as int64
+	value uint64 // the key; of a group the priority, as int64; of an exposure how long after it the goal was reached, and below that the side
 }
 
 const (
 	markSent = iota + 1
 	markKey
 	markGroup
+	markExposed // see goal.go
 )
 
 // Schedule is what one profile has pending and remembers. It is reused.
@@ -114,6 +116,7 @@ type Schedule struct {
 const (
 	scheduleVersion = 1
 	holds           = 0x80 // in the version's byte: something is held
+	exposes         = 0x40 // in the version's byte: there is an exposure
 )
 
 // Holds says whether something is held, so that an event may let it go.
@@ -122,7 +125,7 @@ func Holds(segment []byte) bool { return len(segment) > 0 && segment[0]&holds !=
 // Read reads a segment; the empty one is the empty schedule. What is damaged is left out.
 func (s *Schedule) Read(segment []byte) {
 	s.Pending, s.marks = s.Pending[:0], s.marks[:0]
-	if len(segment) == 0 || segment[0]&^holds != scheduleVersion {
+	if len(segment) == 0 || segment[0]&^(holds|exposes) != scheduleVersion {
 		return
 	}
 	r := reader{segment[1:]}
@@ -154,6 +157,9 @@ func (s *Schedule) Append(dst []byte) []byte {
 		if h := s.Pending[i].Held; h != 0 && h != Passed {
 			head |= holds
 		}
+	}
+	if slices.ContainsFunc(s.marks, func(m mark) bool { return m.kind == markExposed }) {
+		head |= exposes
 	}
 	dst = binary.AppendUvarint(append(dst, head), uint64(len(s.Pending)))
 	for i := range s.Pending {
@@ -214,6 +220,12 @@ func (s *Schedule) Merge(o *Schedule) {
 			}
 			keys[m.id]++
 		}
+		if m.kind == markExposed {
+			if i := slices.IndexFunc(kept, func(o mark) bool { return o.kind == markExposed && o.id == m.id }); i >= 0 {
+				kept[i] = joinExposures(kept[i], m)
+				continue
+			}
+		}
 		kept = append(kept, m)
 	}
 	s.marks = kept
@@ -230,7 +242,7 @@ func (s *Schedule) Take(i int) Pending {
 	return p
 }
 
-// Keep drops everything of activations and groups that known does not know, and says how many pending ones that were.
+// Keep drops everything of activations, groups and goals that known does not know, and says how many pending ones that were.
 func (s *Schedule) Keep(known func(id uint64) bool) (dropped int) {
 	before := len(s.Pending)
 	s.Pending = slices.DeleteFunc(s.Pending, func(p Pending) bool { return !known(p.ID) })

@@ -347,7 +347,7 @@ func (c *compiler) finishAccounts() {
 	p.Accounts.Events = make([]bool, len(a.program.Rules))
 	for t, rules := range a.program.Rules {
 		tells := len(rules) > 0 || slices.ContainsFunc(a.program.Activations, func(act Activation) bool {
-			return act.Trigger == OnEvent && (act.Type == t || act.Type < 0)
+			return act.Trigger == OnEvent && (act.Type == t || act.Type < 0) || act.Goal() != nil && act.Goal().Of(t)
 		})
 		if p.Accounts.Events[t] = tells; !tells {
 			continue

@@ -348,8 +348,12 @@ func (p *Program) reads(t int) event.Reads {
 		}
 	}
 	for i := range p.Activations {
-		if a := &p.Activations[i]; a.Trigger == OnEvent && (a.Type == t || a.Type < 0) {
+		a := &p.Activations[i]
+		if a.Trigger == OnEvent && (a.Type == t || a.Type < 0) {
 			r.Fields = append(r.Fields, a.Fields...)
+		}
+		if g := a.Goal(); g != nil && g.Of(t) {
+			r.Fields = append(r.Fields, g.Fields...)
 		}
 	}
 	for i := range p.Schema.Locations {

@@ -287,7 +287,7 @@ var identityShape = &shape{is: object, doc: "Who an event is about.", keys: []ke
 
 // The steps of a test are for whoever runs it: see node/recipetest.
 var stepsShape = &shape{is: listOf, doc: "Events, advance and expect, in their order.", of: &shape{is: mapOf, names: anyName,
-	doc: "An event such as `Order Completed: {total: 5}` with at, who, id, repeat, context, consent or rejected beside it; row; message; advance: 30d; at; unlink: [user_id:42, anonymous_id:9f31]; or expect: {attributes, audiences, consent, activations, sizes, profile, who}.",
+	doc: "An event such as `Order Completed: {total: 5}` with at, who, id, repeat, context, consent or rejected beside it; row; message; advance: 30d; at; unlink: [user_id:42, anonymous_id:9f31]; or expect: {attributes, audiences, consent, activations, sizes, goals, profile, who}.",
 	of:  &shape{is: anything}}}
 
 var testShape = &shape{is: object, def: "test", doc: "A test: what happens, and what must hold then.", keys: []key{

@@ -13,7 +13,7 @@ import (
 	"dashi/pipeline/zone"
 )
 
-// Pace is when an activation leaves after its trigger, and how often.
+// Pace is when an activation leaves after its trigger, how often, and what for.
 type Pace struct {
 	activation.Pace
 	Key expr.Str // for every value of it once; nil: no key, or with Keyed once for ever
@@ -26,6 +26,7 @@ type Pace struct {
 	Send      bool
 	// QuietZone is the zone of the person's quiet hours, by name; nil or absent: that of Quiet.
 	QuietZone expr.Str
+	Goal      *Goal // nil: it is for nothing that is counted
 }
 
 var paceKeys = []key{
@@ -58,6 +59,7 @@ var paceKeys = []key{
 		{name: "zone_from", doc: "The attribute that holds the name of a person's zone.", shape: textShape("An attribute.")},
 		{name: "then", doc: "What becomes of it: wait for the end of the quiet hours, as without it, or drop.", shape: &shape{is: text, words: []string{"wait", "drop"}}},
 	}}},
+	goalKey,
 }
 
 const maxCap = 100 // each is 25 bytes a profile
@@ -76,6 +78,10 @@ func (c *compiler) pace(e *entry, a *Activation) (p *Pace, good bool) {
 	good = c.paceHold(e, p) && good
 	good = c.paceKey(e, a, p) && good
 	good = c.paceCap(e, p) && good
+	if n := value(e.node, "goal"); n != nil {
+		p.Goal = c.goal(e, a, n)
+		good = good && p.Goal != nil
+	}
 	return p, c.paceQuiet(e, p) && good
 }
 
@@ -216,10 +222,10 @@ func (c *compiler) timeOfDay(e *entry, n *yaml.Node, ms *int64) bool {
 	return true
 }
 
-// Known says whether the program has an activation or a group with this id, for activation.Schedule.Keep.
+// Known says whether the program has an activation, a group or a goal with this id, for activation.Schedule.Keep.
 func (p *Program) Known(id uint64) bool {
 	for i := range p.Activations {
-		if a := p.Activations[i].Pace; a != nil && (a.ID == id || a.Group == id) {
+		if a := p.Activations[i].Pace; a != nil && (a.ID == id || a.Group == id || a.Goal != nil && a.Goal.ID == id) {
 			return true
 		}
 	}

@@ -146,20 +146,29 @@ const (
 
 // Activation is an activation that a recipe names, besides the transitions that audiences emit.
 type Activation struct {
-	Name      string
-	Trigger   Trigger
-	Audience  int       // for OnEnter and OnExit
-	Attribute int       // for OnChange
-	Session   string    // for OnSessionStart and OnSessionEnd
-	Sessions  int       // for these, and with Pace.PerSession: the attribute whose kind is attribute.Sessions
-	Type      int       // for OnEvent: Event.Type; -1 for every event
-	Where     expr.Bool // nil: always
-	Fields    []int     // fields of the event that Where reads
-	Requires  []int     // purposes that must be granted
-	Include   []int     // attributes in the payload, under "attributes"
-	Pace      *Pace     // nil: it leaves at once, always
+	Name        string
+	Description string
+	Trigger     Trigger
+	Audience    int       // for OnEnter and OnExit
+	Attribute   int       // for OnChange
+	Session     string    // for OnSessionStart and OnSessionEnd
+	Sessions    int       // for these, and with Pace.PerSession: the attribute whose kind is attribute.Sessions
+	Type        int       // for OnEvent: Event.Type; -1 for every event
+	Where       expr.Bool // nil: always
+	Fields      []int     // fields of the event that Where reads
+	Requires    []int     // purposes that must be granted
+	Include     []int     // attributes in the payload, under "attributes"
+	Pace        *Pace     // nil: it leaves at once, always
 
 	whereReadsEvent bool
+}
+
+// Goal is what the activation is for; nil: nothing that is counted.
+func (a *Activation) Goal() *Goal {
+	if a.Pace == nil {
+		return nil
+	}
+	return a.Pace.Goal
 }
 
 // Diagnostic is one finding of check.
