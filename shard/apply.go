@@ -235,6 +235,9 @@ func (a *applier) applyTo(e *event.Event, ref profile.Ref, fresh bool) {
 			a.trigger(i, e.Name, e.Time)
 		}
 	}
+	if p.goalOn != nil {
+		a.reach(p.goalOn[e.Type], e)
+	}
 	a.paceEvent()
 	if p.told >= 0 {
 		a.contribute(e.Time)

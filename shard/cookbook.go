@@ -117,6 +117,9 @@ func (s *Shard) derive(p *recipe.Program) *program {
 		if act.Pace != nil {
 			d.paced[act.Pace.ID] = i
 		}
+		if g := act.Goal(); g != nil {
+			d.onGoal(i, g)
+		}
 		switch act.Trigger {
 		case recipe.OnEnter:
 			d.onEnter[act.Audience] = append(d.onEnter[act.Audience], i)
@@ -255,6 +258,7 @@ func (s *Shard) migrate(next *program) {
 	s.timers, s.expiries, s.first = timer.At(s.now), timer.At(s.now), expr.Never
 	s.apply.use(next)
 	s.migrateAccounts(last, next)
+	s.carryGoals(last, next)
 	if last == nil {
 		return
 	}

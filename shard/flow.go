@@ -130,7 +130,7 @@ func (s *Shard) appendFlows(dst []byte) []byte {
 			dst = binary.AppendUvarint(dst, uint64(n))
 		}
 	}
-	return dst
+	return s.appendGoals(dst)
 }
 
 func (s *Shard) restoreFlows(src []byte) ([]byte, error) {
@@ -162,5 +162,5 @@ func (s *Shard) restoreFlows(src []byte) ([]byte, error) {
 	if damaged {
 		return nil, errShort
 	}
-	return src, nil
+	return s.restoreGoals(src)
 }

@@ -206,6 +206,10 @@ func (a *applier) release(x activation.Pending) {
 		s.counters.Withheld++
 		return
 	}
+	if g := act.Pace.Goal; g != nil && a.expose(j, g) {
+		s.counters.suppress(activation.Control)
+		return
+	}
 	a.act = activation.Activation{Subject: p.subjects[j], Type: x.Type}
 	if a.emit(act.Requires, act.Include, x.At) {
 		s.left(j, a.env.Now)
@@ -302,7 +306,9 @@ func (a *applier) inheritSchedule(n, took int, have []byte) []byte {
 			own.Merge(&a.pace.other)
 		}
 	}
+	a.part(own, n, have)
 	a.pace.read = false
 	a.pace.segment = own.Append(a.pace.segment[:0])
+	a.countExposures(a.pace.segment, 1)
 	return a.pace.segment
 }

@@ -237,6 +237,7 @@ func (a *applier) remember(o int) (f *former, ref profile.Ref) {
 	f.id, f.sequence = o, rec.Sequence()
 	if p.pacing >= 0 {
 		f.schedule = append(f.schedule, rec.Segment(p.pacing)...)
+		a.countExposures(f.schedule, -1)
 	}
 	if p.told >= 0 {
 		f.told = append(f.told, rec.Segment(p.told)...)

@@ -126,6 +126,7 @@ type Shard struct {
 	version  uint64       // of the cookbook in force
 	held     *hold        // nil: none is on its way
 	flows    []hourFlows  // of the last hours, oldest first
+	goals    []GoalCounts // by activation
 	levelsAt int64        // as of when the levels are; minNow: not found out yet
 
 	program    *program
@@ -171,6 +172,8 @@ type program struct {
 	of          *recipe.Accounts // of accounts: what is said of them
 	word        []int            // of accounts: by item, which word of a contribution it is; 0: a bit alone
 	paced       map[uint64]int   // activations by Pace.ID
+	goals       map[uint64]int   // activations by Goal.ID
+	goalOn      [][]int          // by event type: activations whose goal it may be; nil when there is no goal
 	expire      []int64          // by number of the namespace: see expireFrom
 	onEnter     [][]int
 	onExit      [][]int

@@ -21,8 +21,8 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// Version 12 has shorter pointers. Those before it are not read: Kafka has the events.
-const snapshotVersion = 13
+// Version 14 counts what activations are for. Those before it are not read: Kafka has the events.
+const snapshotVersion = 14
 
 var snapshotMagic = []byte("DASHISHARD")
 
