@@ -43,6 +43,7 @@ const (
 	askNumbers questionKind = 8  // what they are found out from: levels.go
 	askFlows   questionKind = 9  // what has been counted of an audience: stats.go
 	askMoved   questionKind = 10 // how many came into each audience, and left it: moved.go
+	askSent    questionKind = 11 // and of activations: activations.go
 )
 
 // answerOne answers a question about a shard that the replica here may answer.
@@ -64,6 +65,8 @@ func (n *Node) answerOne(ctx context.Context, level readLevel, m *member, q *que
 		return m.answerFlows(q.body)
 	case askMoved:
 		return m.answerMoved(q.body)
+	case askSent:
+		return m.answerSent(q.body)
 	case askLevels:
 		return n.answerLevels(m)
 	case askNumbers:

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
-	"maps"
 	"math"
 	"slices"
 	"time"
@@ -52,15 +51,13 @@ func (b httpBackend) AudienceStats(ctx context.Context, i int) (st httpapi.Audie
 	slices.SortStableFunc(st.Overlap, func(a, b httpapi.AudienceOverlap) int { return cmp.Compare(b.Both, a.Both) })
 	for j := range program.Activations {
 		if act := &program.Activations[j]; act.Audience == i && (act.Trigger == recipe.OnEnter || act.Trigger == recipe.OnExit) {
-			sent := map[int64]int64{}
-			for k := range parts {
-				if j < len(parts[k].Sent) {
-					for at, n := range parts[k].Sent[j] {
-						sent[at] += n
-					}
-				}
+			lines, now, err := b.sent(ctx, program, base > 0, j, j+1, true)
+			if err != nil {
+				return st, err
 			}
-			st.Activations = append(st.Activations, activationStats(act, sent))
+			sent := describeActivation(program, j, base > 0)
+			fillActivation(&sent, lines[0], now)
+			st.Activations = append(st.Activations, sent)
 		}
 	}
 	return st, nil
@@ -123,46 +120,23 @@ func (m *member) answerFlows(body []byte) ([]byte, error) {
 // fill reads what a shard has counted of audience i.
 func (l *flowLine) fill(s *shard.Shard, i int) {
 	l.Both = make([]int64, len(s.Program().Audiences))
-	l.Sent = make([]map[int64]int64, len(s.Program().Activations))
 	l.Now = int64(s.AudienceSize(i))
 	s.Overlaps(i, l.Both)
-	s.EachHour(func(at int64, audiences []shard.Flow, left []uint32) {
+	s.EachHour(func(at int64, audiences []shard.Flow, _ []uint32) {
 		if f := audiences[i]; f.Entered+f.Left > 0 {
 			l.At, l.Flows = append(l.At, at), append(l.Flows, f)
-		}
-		for j, n := range left {
-			if n > 0 {
-				if l.Sent[j] == nil {
-					l.Sent[j] = map[int64]int64{}
-				}
-				l.Sent[j][at] += int64(n)
-			}
 		}
 	})
 }
 
 const hour = int64(time.Hour / time.Millisecond)
 
-func activationStats(act *recipe.Activation, sent map[int64]int64) httpapi.ActivationStats {
-	a := httpapi.ActivationStats{Activation: act.Name, On: "enter", Hours: []httpapi.ActivationIn{}}
-	if act.Trigger == recipe.OnExit {
-		a.On = "exit"
-	}
-	for _, at := range slices.Sorted(maps.Keys(sent)) {
-		a.Hours = append(a.Hours, httpapi.ActivationIn{At: time.UnixMilli(at).UTC(), Sent: sent[at]})
-		a.Sent += sent[at]
-	}
-	return a
-}
-
-// flowLine is what one shard knows of an audience: the hours in which anybody came or went, and its size now; by audience how many are in both; by activation and
-// hour how many have left.
+// flowLine is what one shard knows of an audience: the hours in which anybody came or went, and its size now; by audience how many are in both.
 type flowLine struct {
 	At       []int64
 	Flows    []shard.Flow
 	Now      int64
 	Both     []int64
-	Sent     []map[int64]int64
 	ByEvents bool
 	Clock    int64 // of the shard
 }

@@ -41,7 +41,7 @@ func audienceStats(ctx context.Context, cl *client) error {
 			o := a.Overlap[0]
 			shares = fmt.Sprintf("%s (%d, %.0f %%)", o.Audience, o.Both, 100*float64(o.Both)/float64(max(a.Size, 1)))
 		}
-		fmt.Fprintf(w, "%s\t%d\t%s\t%d\t%d\t%d\t%d\t%d\t%s\n", a.Audience, a.Size, sparkline(day), entered, left, enteredAll, leftAll, sent, shares)
+		fmt.Fprintf(w, "%s\t%d\t%s\t%d\t%d\t%d\t%d\t%d\t%s\n", a.Audience, a.Size, sparkline(sizesOf(day)), entered, left, enteredAll, leftAll, sent, shares)
 	}
 	return w.Flush()
 }
@@ -53,16 +53,23 @@ func flowOf(hours []httpapi.AudienceHour) (entered, left int64) {
 	return entered, left
 }
 
-// sparkline draws sizes, the largest as high as a character.
-func sparkline(hours []httpapi.AudienceHour) string {
+func sizesOf(hours []httpapi.AudienceHour) (sizes []int64) {
+	for _, h := range hours {
+		sizes = append(sizes, h.Size)
+	}
+	return sizes
+}
+
+// sparkline draws numbers, the largest as high as a character.
+func sparkline(numbers []int64) string {
 	marks := []rune("▁▂▃▄▅▆▇█")
 	most := int64(1)
-	for _, h := range hours {
-		most = max(most, h.Size)
+	for _, n := range numbers {
+		most = max(most, n)
 	}
-	line := make([]rune, len(hours))
-	for i, h := range hours {
-		line[i] = marks[h.Size*int64(len(marks)-1)/most]
+	line := make([]rune, len(numbers))
+	for i, n := range numbers {
+		line[i] = marks[n*int64(len(marks)-1)/most]
 	}
 	return string(line)
 }

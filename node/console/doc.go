@@ -2,7 +2,7 @@
 // audiences and activations move.
 //
 // It is files and a little Go. The page is written by hand, has no build step, and gets everything from the node that served it:
-// /v1/status, /v1/audiences, /v1/profiles and the stream of activations like any other client, and the samples of its plots from here.
+// /v1/status, /v1/audiences, /v1/activations, /v1/profiles and the stream of activations like any other client, and the samples of its plots from here.
 // It changes nothing: there is no button that writes.
 //
 //	GET /                   the page

@@ -61,6 +61,21 @@ func (f *fakeNode) handler() http.Handler {
 			"overlap":     []object{{"audience": "cart_abandoners", "size": 30_000, "both": 21_000}, {"audience": hostile, "size": 9, "both": 3}},
 			"activations": []object{{"activation": "welcome_back", "on": "enter", "sent": 812, "hours": []object{}}}})
 	})
+	mux.HandleFunc("GET /v1/activations", func(w http.ResponseWriter, r *http.Request) {
+		json.NewEncoder(w).Encode(object{"activations": f.activations()})
+	})
+	mux.HandleFunc("GET /v1/activations/{name}/stats", func(w http.ResponseWriter, r *http.Request) {
+		for _, a := range f.activations() {
+			if a["activation"] == r.PathValue("name") {
+				hours := []object{}
+				for i := range 30 {
+					hours = append(hours, object{"at": f.start.Add(time.Duration(i-30) * time.Hour).UTC().Format(time.RFC3339), "sent": 20 + i*i%17})
+				}
+				a["hours"] = hours
+				json.NewEncoder(w).Encode(a)
+			}
+		}
+	})
 	mux.HandleFunc("GET /v1/profiles/{id...}", f.profile)
 	mux.HandleFunc("GET /v1/activations/stream", f.stream)
 	return mux
@@ -110,6 +125,23 @@ func (f *fakeNode) audiences() (list []object) {
 		list = append(list, object{"name": a[0], "description": a[1], "size": size})
 	}
 	return list
+}
+
+// activations: one that pays, one of which that cannot be said yet, and some without a goal.
+func (f *fakeNode) activations() []object {
+	rate := func(value, low, high float64) object { return object{"value": value, "low": low, "high": high} }
+	goal := func(treated, control, difference object, n, m, heldBack, bought int) object {
+		return object{"on": []string{"Order Completed", "Store Purchase"}, "within": "7d", "hold_back": 10, "confidence": 0.95,
+			"treated": object{"exposed": n, "converted": m, "rate": treated}, "control": object{"exposed": heldBack, "converted": bought, "rate": control}, "difference": difference}
+	}
+	return []object{
+		{"activation": "remind_cart", "description": "An hour after the last product.", "on": "enter", "about": "cart_abandoners", "sent": 9712, "sent_24h": 731 + int(f.seconds()),
+			"entered": 10_811, "left": 9903, "goal": goal(rate(0.1402, 0.1334, 0.1473), rate(0.1011, 0.0834, 0.1221), rate(0.0391, 0.0168, 0.0583), 9712, 1362, 1099, 111)},
+		{"activation": "win_back", "description": "", "on": "exit", "about": "active_today", "sent": 540, "sent_24h": 41,
+			"goal": goal(rate(0.05, 0.0346, 0.0717), rate(0.0667, 0.0262, 0.1594), rate(-0.0167, -0.1101, 0.0277), 540, 27, 60, 4)},
+		{"activation": "update_crm", "description": hostile, "on": "change", "about": "lifetime_value", "sent": 41_203, "sent_24h": 3120},
+		{"activation": "call_company", "description": "A person calls.", "on": "enter", "about": "company_stuck", "of": "accounts", "sent": 12, "sent_24h": 0},
+	}
 }
 
 // explanation: three identifiers are one person, and a tablet that was hers has gone over to somebody else.

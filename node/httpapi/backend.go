@@ -37,6 +37,9 @@ type Backend interface {
 	Moved(ctx context.Context) ([]Moved, error)
 	// AudienceStats is what is known of an audience over time.
 	AudienceStats(ctx context.Context, index int) (AudienceStats, error)
+	// Activations is what is known of the activations of the present program: of the one of that name, by the hour, none when there is no such; or, with an
+	// empty name, of all, without hours.
+	Activations(ctx context.Context, name string) ([]ActivationStats, error)
 	// AudienceIndex is the index of an audience in the present program.
 	AudienceIndex(name []byte) (index int, ok bool)
 	// Sends says whether an activation of the present program has that name, as Subscribe tells it: an audience whose transitions

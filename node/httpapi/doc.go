@@ -28,8 +28,12 @@
 //	GET  /v1/audiences/{name}/members         NDJSON {"id","since"}; all of them, or ?limit= of them from ?cursor= on: when there may be
 //	                                          more, the last line is {"cursor":".."}
 //	GET  /v1/audiences/{name}/stats           {"audience","size","hours":[{"at","entered","left","size"}],"overlap":[{"audience","size","both"}],
-//	                                          "activations":[{"activation","on","sent","hours":[{"at","sent"}]}]}: 14 days, by hour
+//	                                          "activations":[..]}: 14 days, by hour; activations as below
 //	POST /v1/query {"where","limit","cursor"} {"count","sample":[profiles],"cursor"}
+//	GET  /v1/activations                      {"activations":[{"activation","description","on","about","sent","sent_24h","entered","left","goal"}]}: of
+//	                                          14 days; goal, if it has one, is {"on","within","hold_back","treated":{"exposed","converted","rate":{"value",
+//	                                          "low","high"}},"control":{..},"difference":{"value","low","high"},"confidence"}: since the goal is in force
+//	GET  /v1/activations/{name}/stats         the same of one, with "hours":[{"at","sent","entered","left"}]
 //	GET  /v1/activations/stream               server-sent events; ?audience=NAME; Last-Event-ID goes on after that one, if remembered
 //	GET  /v1/cookbook                         {"version","at","hash","switching","refused","sources":[{"name","text"}]}
 //	PUT  /v1/cookbook {"sources":[..]}        commits another: {"version","same","changes","losses"}; ?dry_run=true only tells; ?forget=true when

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -143,6 +144,14 @@ func (f *fake) Moved(context.Context) ([]Moved, error) { return []Moved{{5, 2}},
 
 func (f *fake) AudienceStats(_ context.Context, i int) (AudienceStats, error) {
 	return AudienceStats{Audience: f.program.Audiences[i].Name, Size: 3, Hours: []AudienceHour{{At: time.UnixMilli(0).UTC(), Entered: 4, Left: 1, Size: 3}}}, nil
+}
+
+func (f *fake) Activations(_ context.Context, name string) ([]ActivationStats, error) {
+	letter := ActivationStats{Activation: "letter", On: "event", About: "Visit", Sent: 12, Sent24h: 7, Goal: &GoalStats{On: []string{"Order"}, Within: "14d",
+		Treated: GoalSide{Exposed: 12, Converted: 3, Rate: &Interval{0.25, 0.09, 0.53}}, Confidence: 0.95}}
+	all := []ActivationStats{letter, {Activation: "odd/one %", On: "change", About: "orders"}}
+	all = slices.DeleteFunc(all, func(a ActivationStats) bool { return name != "" && a.Activation != name })
+	return all, nil
 }
 
 func (f *fake) LookupAll(ctx context.Context, ids []Identifier, fn func(*shard.View)) error {

@@ -22,6 +22,8 @@ func (a *API) routeReads(mux *http.ServeMux) {
 	mux.HandleFunc("GET /v1/audiences/{name}/members", a.members)
 	mux.HandleFunc("GET /v1/audiences/{name}/stats", a.audienceStats)
 	mux.HandleFunc("POST /v1/query", a.query)
+	mux.HandleFunc("GET /v1/activations", a.activations)
+	mux.HandleFunc("GET /v1/activations/{name}/stats", a.activationStats)
 	mux.HandleFunc("GET /v1/activations/stream", a.stream)
 	mux.HandleFunc("GET /v1/cookbook", func(w http.ResponseWriter, r *http.Request) { answer(w, r, a.backend.Cookbook()) })
 	mux.HandleFunc("PUT /v1/cookbook", a.putCookbook)

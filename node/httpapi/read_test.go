@@ -470,3 +470,25 @@ func TestCursor(t *testing.T) {
 		}
 	}
 }
+
+func TestActivations(t *testing.T) {
+	f := newFake()
+	a := New(Settings{}, f, nil, nil)
+	get := func(path string) (int, string) {
+		w := httptest.NewRecorder()
+		a.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		return w.Code, w.Body.String()
+	}
+	for path, want := range map[string]string{
+		"/v1/activations":                       `"rate":{"value":0.25,"low":0.09,"high":0.53}},"control":{"exposed":0,"converted":0},"confidence":0.95}}`,
+		"/v1/activations/letter/stats":          `{"activation":"letter","description":"","on":"event","about":"Visit","sent":12,"sent_24h":7,"goal":`,
+		"/v1/activations/odd%2Fone%20%25/stats": `{"activation":"odd/one %"`,
+	} {
+		if code, body := get(path); code != 200 || !strings.Contains(body, want) {
+			t.Errorf("%s: %d %s, want %s", path, code, body, want)
+		}
+	}
+	if code, body := get("/v1/activations/none/stats"); code != 404 || !strings.Contains(body, "GET /v1/activations lists them") {
+		t.Errorf("an unknown one: %d %s", code, body)
+	}
+}

@@ -33,18 +33,79 @@ type AudienceOverlap struct {
 	Both     int64  `json:"both"`
 }
 
-// ActivationStats is how often an activation has left, by hour.
+// ActivationStats is how often an activation has left within the last 14 days, and what came of it. It is a line of GET /v1/activations, without hours, and
+// what GET /v1/activations/{name}/stats answers.
 type ActivationStats struct {
-	Activation string         `json:"activation"`
-	On         string         `json:"on"` // enter or exit
-	Sent       int64          `json:"sent"`
-	Hours      []ActivationIn `json:"hours"` // those in which any left
+	Activation  string `json:"activation"`
+	Description string `json:"description"`
+	On          string `json:"on"`           // enter, exit, change, event, session_start or session_end
+	About       string `json:"about"`        // the audience, attribute, event ("*" for every one) or session
+	Of          string `json:"of,omitempty"` // "accounts" when it is not about people
+	Sent        int64  `json:"sent"`
+	Sent24h     int64  `json:"sent_24h"`
+	// Entered and Left are those of the audience, with enter and exit.
+	Entered int64 `json:"entered,omitempty"`
+	Left    int64 `json:"left,omitempty"`
+	// Hours are those from the first on in which anything happened, without gaps.
+	Hours []ActivationHour `json:"hours,omitempty"`
+	Goal  *GoalStats       `json:"goal,omitempty"`
 }
 
-// ActivationIn is how often an activation has left in an hour.
-type ActivationIn struct {
-	At   time.Time `json:"at"`
-	Sent int64     `json:"sent"`
+// ActivationHour is how often an activation has left in an hour, and who came and went.
+type ActivationHour struct {
+	At      time.Time `json:"at"`
+	Sent    int64     `json:"sent"`
+	Entered int64     `json:"entered,omitempty"`
+	Left    int64     `json:"left,omitempty"`
+}
+
+// GoalStats is how many people have come to the goal of an activation within the time, of those who got it and of those who were held back.
+type GoalStats struct {
+	On         []string  `json:"on"` // the events
+	Within     string    `json:"within"`
+	HoldBack   float64   `json:"hold_back"` // percent
+	Treated    GoalSide  `json:"treated"`
+	Control    GoalSide  `json:"control"`
+	Difference *Interval `json:"difference,omitempty"` // of the rates, treated less control, when there are people on both sides
+	Confidence float64   `json:"confidence"`           // of the intervals
+}
+
+// GoalSide is one side of the comparison.
+type GoalSide struct {
+	Exposed   int64     `json:"exposed"`
+	Converted int64     `json:"converted"`
+	Rate      *Interval `json:"rate,omitempty"`
+}
+
+// Interval is an estimate and what it lies between.
+type Interval struct {
+	Value float64 `json:"value"`
+	Low   float64 `json:"low"`
+	High  float64 `json:"high"`
+}
+
+// activations answers GET /v1/activations.
+func (a *API) activations(w http.ResponseWriter, r *http.Request) {
+	all, err := a.backend.Activations(r.Context(), "")
+	if err != nil {
+		failRead(w, err)
+		return
+	}
+	answer(w, r, map[string]any{"activations": all})
+}
+
+// activationStats answers GET /v1/activations/{name}/stats.
+func (a *API) activationStats(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("name")
+	all, err := a.backend.Activations(r.Context(), name)
+	switch {
+	case err != nil:
+		failRead(w, err)
+	case len(all) == 0:
+		fail(w, http.StatusNotFound, "not_found", "there is no activation "+strconv.Quote(name), "GET /v1/activations lists them")
+	default:
+		answer(w, r, all[0])
+	}
 }
 
 // audienceStats answers GET /v1/audiences/{name}/stats.

@@ -57,6 +57,7 @@ type expectStep struct {
 	exactlyLine int
 	consent     []stated
 	sizes       []stated
+	goals       []wantedGoal
 	activations *expectedActivations
 }
 

@@ -59,6 +59,9 @@ func (x *expectStep) run(g *rig, s *step) {
 			g.fail(z.line, "size of "+z.name, text(z.want), got)
 		}
 	}
+	for i := range x.goals {
+		x.goals[i].compare(g)
+	}
 	if x.activations != nil {
 		x.activations.compare(g)
 		g.left = g.left[:0]

@@ -328,7 +328,7 @@ func merge(a, b map[string]any) map[string]any {
 }
 
 // expectKeys are what an expectation may state.
-var expectKeys = []string{"who", "profile", "attributes", "audiences", "consent", "sizes", "activations"}
+var expectKeys = []string{"who", "profile", "attributes", "audiences", "consent", "sizes", "goals", "activations"}
 
 func (p *parser) expect(v *yaml.Node) *expectStep {
 	x := &expectStep{}
@@ -357,6 +357,8 @@ func (p *parser) expect(v *yaml.Node) *expectStep {
 			x.consent = p.stated(v)
 		case "sizes":
 			x.sizes = p.stated(v)
+		case "goals":
+			x.goals = p.goals(v)
 		case "activations":
 			x.activations = p.activations(v)
 		default:

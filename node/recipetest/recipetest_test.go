@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -224,6 +225,7 @@ func TestFailuresSayWhere(t *testing.T) {
 	f("expect: {consent: {ads: true}}", at+"consent ads of user_id:somebody: want true, got there is no such purpose; there are ")
 	f("expect: {profile: false}", at+"profile of user_id:somebody: want false, got true")
 	f("expect: {sizes: {rich: 1}}", at+"size of rich: want 1, got 0")
+	f("expect: {goals: {thanks: {treated: {exposed: 1}}}}", at+"goal of thanks: want a goal, got there is no activation with a goal of that name")
 	f("expect: {activations: []}", at+"activations: want exactly, in this order: none, got + thanks event of user_id:somebody at 2026-01-01T09:00:00Z orders=1 total=60")
 	f("expect: {activations: [thanks, thanks]}", at+"activations: want exactly, in this order: thanks; thanks, got   thanks event of user_id:somebody at 2026-01-01T09:00:00Z orders=1 total=60\nmissing or elsewhere: thanks")
 	f("expect: {activations: {include: [rich]}}", at+"activations: want at least rich, got   thanks event of user_id:somebody at 2026-01-01T09:00:00Z orders=1 total=60\nmissing or elsewhere: rich")
@@ -257,11 +259,54 @@ func TestTestsThatCannotBeRead(t *testing.T) {
 	f(step+"{page: {}, repeat: 0}", "3:26: error: repeat is a number from 1 to 100,000")
 	f(step+"row: {a: 1}", "3:7: error: a row needs a mapping (write `map: NAME` beside it, or once for the whole test)")
 	f(step+"page: 5", "3:13: error: a mapping is needed here")
-	f(step+"expect:", "3:14: error: expect states nothing (it is a mapping of who, profile, attributes, audiences, consent, sizes, activations)")
-	f(step+"expect: {attribute: {a: 1}}", "3:16: error: `attribute` is not known here (it is one of who, profile, attributes, audiences, consent, sizes, activations)")
+	f(step+"expect:", "3:14: error: expect states nothing (it is a mapping of who, profile, attributes, audiences, consent, sizes, goals, activations)")
+	f(step+"expect: {attribute: {a: 1}}", "3:16: error: `attribute` is not known here (it is one of who, profile, attributes, audiences, consent, sizes, goals, activations)")
+	f(step+"expect: {goals: {thanks: {tried: {}}}}", "3:33: error: `tried` is not known here (it is one of treated, control)")
+	f(step+"expect: {goals: {thanks: {treated: {shown: 1}}}}", "3:43: error: `shown` is not known here (it is one of exposed, converted)")
+	f(step+"expect: {goals: {thanks: {treated: {exposed: few}}}}", "3:52: error: `exposed` is a number of people (as in `goals: {welcome: {treated: {exposed: 2, converted: 1}, control: {exposed: 1, converted: 0}}}`)")
 	f(step+"expect: {activations: vip}", "3:29: error: activations is a list: all that left since the last such list, in order (`{include: [...]}` names only some of them)")
 	f(step+"expect: {activations: [{}]}", "3:30: error: an activation has a name (write `vip enter`, `welcome`, or {name: vip, transition: enter, at: +1d})")
 	f("tests: {a: [}", "1:1: error: did not find expected node content")
+}
+
+// What activations are for is counted, of people and of accounts, and what a test states wrongly is told.
+func TestGoals(t *testing.T) {
+	program, found := recipe.Compile([]recipe.Source{{Name: "goals.yml", Text: []byte(`
+recipe: goals
+attributes: {works_at: {kind: set, add: {on: group, value: groupId}}}
+activations:
+  letter: {on: {event: Visit}, goal: {on: Order, within: 1d, hold_back: 99%}}
+accounts:
+  member_of: works_at
+  activations:
+    call: {on: {event: group}, goal: {on: Order, where: properties.total > 5, within: 1d}}
+`)}})
+	if program == nil {
+		t.Fatal(found)
+	}
+	cases, broken := Parse([]recipe.Source{{Name: "goals.test.yml", Text: []byte(`tests:
+  one:
+    - group: {}
+      who: [user_id:ada, account:acme]
+    - Visit: {}
+    - Order: {total: 9}
+      who: [user_id:somebody, account:acme]
+      at: +1d
+    - expect:
+        goals: {letter: {treated: {exposed: 0}, control: {exposed: 1, converted: 1}}, call: {treated: {exposed: 1, converted: 1}, control: {exposed: 0}}}
+    - expect:
+        goals: {letter: {treated: {exposed: 1}}, call: {control: {converted: 2}}}
+`)}})
+	if len(broken) > 0 {
+		t.Fatal(broken)
+	}
+	var got []string
+	for _, f := range New(program).Run(&cases[0]).Failures {
+		got = append(got, fmt.Sprintf("%d %s: %s, %s", f.Line, f.What, f.Want, f.Got))
+	}
+	if want := []string{"12 exposed of goal of letter, treated: 1, 0", "12 converted of goal of call, control: 2, 0"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
 }
 
 // I3: what no test touched is named, a rule for each event.

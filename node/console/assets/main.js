@@ -3,6 +3,7 @@ import { $, el, say, rows, count, compact, rate, signed, millis, bytes, ask, pol
 import { Plot } from './plot.js';
 import * as audiences from './audiences.js';
 import * as profile from './profile.js';
+import * as sent from './sent.js';
 import * as tail from './tail.js';
 
 const KEEP = 600e3; // ms of history
@@ -96,4 +97,5 @@ async function status() {
 poll(1000, status);
 poll(1000, history);
 profile.start(audiences.start());
+sent.start();
 tail.start();

@@ -10,12 +10,11 @@ function svg(tag, attributes, ...children) {
   return e;
 }
 
-// sparkline draws the sizes; one hour alone is a level line.
-function sparkline(hours) {
-  const most = Math.max(1, ...hours.map(h => h.size)), last = Math.max(1, hours.length - 1);
-  const points = hours.map((h, i) => `${(i / last * WIDTH).toFixed(1)} ${(HEIGHT - 2 - h.size / most * (HEIGHT - 4)).toFixed(1)}`);
+// sparkline draws a number for each hour; one alone is a level line. text says what it shows.
+export function sparkline(numbers, text) {
+  const most = Math.max(1, ...numbers), last = Math.max(1, numbers.length - 1);
+  const points = numbers.map((n, i) => `${(i / last * WIDTH).toFixed(1)} ${(HEIGHT - 2 - n / most * (HEIGHT - 4)).toFixed(1)}`);
   if (points.length === 1) points.push(points[0].replace(/^\S+/, WIDTH));
-  const text = `${hours.length} hours, at most ${count(most)} people`;
   return svg('svg', { class: 'spark', viewBox: `0 0 ${WIDTH} ${HEIGHT}`, width: WIDTH, height: HEIGHT, role: 'img', 'aria-label': text },
     svg('title', {}, text), svg('path', { d: 'M' + points.join('L') }));
 }
@@ -29,7 +28,8 @@ function parts(st) {
   const shared = st.overlap.slice(0, SHARED).map(o => el('div', {}, el('span', { className: 'note' }, 'also in '), o.audience, ' ',
     el('span', { className: 'note' }, `${count(o.both)}, ${(100 * o.both / Math.max(1, st.size)).toFixed(0)} %`)));
   const sent = st.activations.filter(a => a.sent).map(a => el('div', {}, el('span', { className: 'note' }, 'sent '), a.activation, ' ', el('span', { className: 'note' }, count(a.sent))));
-  return [sparkline(st.hours), el('div', {}, flow('24 h', st.hours.slice(-24)), flow('14 days', st.hours)), el('div', {}, ...shared), el('div', {}, ...sent)];
+  const sizes = st.hours.map(h => h.size);
+  return [sparkline(sizes, `${sizes.length} hours, at most ${count(Math.max(...sizes))} people`), el('div', {}, flow('24 h', st.hours.slice(-24)), flow('14 days', st.hours)), el('div', {}, ...shared), el('div', {}, ...sent)];
 }
 
 // show asks once, when an audience is opened.
