@@ -227,18 +227,37 @@ func (t *table) cut(scratch []byte, drop int) []byte {
 func (g *groups) from(scratch []byte, b int64, but int) []byte {
 	out := newGroupBuilder(scratch, g.width, g.keys.n, len(g.keys.seg)-g.keys.heap, g.n)
 	for row := range g.keys.n {
-		out.begin(g.keys.row(row), g.keys.str(row))
-		for from, to := g.of(row); from < to; from++ {
-			at := g.at(from)
-			if at == b {
-				but--
-			}
-			if at > b || at == b && but < 0 {
-				out.add(g.cell(from))
-			}
+		first, to := g.of(row)
+		for first < to && g.at(first) < b {
+			first++
+		}
+		if first < to && but > 0 && g.at(first) == b {
+			but--
+			first++
+		}
+		if first < to {
+			out.begin(g.keys.row(row), g.keys.str(row))
+			out.add(g.cells[first*g.width : to*g.width])
 		}
 	}
 	return out.finish()
+}
+
+// firstFrom is the least instant of a cell that is b or more; never when there is none.
+func (g *groups) firstFrom(b int64) int64 {
+	least := uint64(never)
+	w, from, rows := g.width, 0, g.keys.seg[min(header, g.keys.heap):g.keys.heap]
+	for ; len(rows) >= groupRow && least > uint64(b); rows = rows[groupRow:] {
+		end := w * int(binary.LittleEndian.Uint16(rows))
+		for at := from; at < end && at+8 <= len(g.cells); at += w {
+			if c := get(g.cells[at:]) & mask48; c >= uint64(b) {
+				least = min(least, c)
+				break
+			}
+		}
+		from = end
+	}
+	return int64(least)
 }
 
 // joinGroups writes the union of two from an instant on, the limit latest of it, of the same instant those of the greatest keys; combine
@@ -304,8 +323,8 @@ func newGroupBuilder(scratch []byte, width, keys, heapBytes, cells int) groupBui
 // begin says of which key the next cells are.
 func (b *groupBuilder) begin(row, key []byte) { b.fresh, b.row, b.key = true, row, key }
 
-// add appends a cell, and returns it.
-func (b *groupBuilder) add(cell []byte) []byte {
+// add appends one cell or several, and returns the last.
+func (b *groupBuilder) add(cells []byte) []byte {
 	if b.fresh {
 		row := b.out[header+b.keys*groupRow:][:groupRow]
 		copy(row, b.row)
@@ -314,9 +333,9 @@ func (b *groupBuilder) add(cell []byte) []byte {
 		b.fresh = false
 		b.keys++
 	}
-	b.n++
+	b.n += len(cells) / b.width
 	binary.LittleEndian.PutUint16(b.out[header+(b.keys-1)*groupRow:], uint16(b.n))
-	b.out = append(b.out, cell...)
+	b.out = append(b.out, cells...)
 	return b.out[len(b.out)-b.width:]
 }
 

@@ -38,7 +38,8 @@ type sequence struct {
 	stages []stage
 	steps  int // bits of a mask that mean something
 	until  uint64
-	kills  uint64 // until, last and what must not occur between two stages
+	nots   uint64 // what must not occur between two stages
+	kills  uint64 // until, last and nots
 	// last is set when the sequence ends with a negated step: its bit and within.
 	last       uint64
 	lastWithin int64

@@ -33,10 +33,19 @@ func (k *sequence) feed(m *matcher, ms int64, mask uint64) {
 	k.pass(m, ms)
 	kills := mask&k.kills != 0
 	if kills {
-		k.kill(m.at[:], mask, &m.deadline, &m.out)
+		k.kill(m, mask)
 	}
-	for s := len(k.stages) - 1; s >= 0; s-- {
-		if mask&k.stages[s].bit == 0 || !k.step(m.at[:], s, ms) || s < len(k.stages)-1 {
+	last := len(k.stages) - 1
+	for s := last; s >= 0; s-- {
+		if mask&k.stages[s].bit == 0 {
+			continue
+		}
+		if s == 0 {
+			m.at[0] = reach{ms, ms}
+		} else if !k.step(m, s, ms) {
+			continue
+		}
+		if s < last {
 			continue
 		}
 		if k.last == 0 {
@@ -48,7 +57,7 @@ func (k *sequence) feed(m *matcher, ms int64, mask uint64) {
 		}
 	}
 	if kills {
-		k.kill(m.at[:], mask, &m.deadline, &m.out)
+		k.kill(m, mask)
 	}
 }
 
@@ -129,32 +138,31 @@ func reset(at []reach) {
 
 // kill undoes what an occurrence of a negated step, or of until, undoes. It is called before and after the steps of the same
 // instant are taken, so that neither side of it escapes.
-func (k *sequence) kill(at []reach, mask uint64, deadline *int64, out *run) {
+func (k *sequence) kill(m *matcher, mask uint64) {
 	if mask&k.until != 0 {
-		reset(at[:len(k.stages)])
-		*deadline, out.complete = never, false
+		reset(m.at[:len(k.stages)])
+		m.deadline, m.out.complete = never, false
 		return
 	}
-	if mask&k.last != 0 && *deadline != never {
-		*deadline = never
-		at[len(k.stages)-1].time = -1
+	if mask&k.last != 0 && m.deadline != never {
+		m.deadline = never
+		m.at[len(k.stages)-1].time = -1
+	}
+	if mask&k.nots == 0 {
+		return
 	}
 	for s := range k.stages {
 		if mask&k.stages[s].not != 0 {
-			at[s].time = -1
+			m.at[s].time = -1
 		}
 	}
 }
 
-// step tries to come to stage s at an instant. Stages are taken from the last to the first, so what they follow is older.
-func (k *sequence) step(at []reach, s int, ms int64) bool {
-	if s == 0 {
-		at[0] = reach{ms, ms}
-		return true
-	}
-	best := int64(-1)
+// step tries to come to stage s, not the first, at an instant. Stages are taken from the last to the first, so what they follow is older.
+func (k *sequence) step(m *matcher, s int, ms int64) bool {
+	best, within := int64(-1), k.stages[s].within
 	for p := s - 1; p >= 0; p-- {
-		if r := at[p]; r.time >= 0 && r.time < ms && (k.stages[s].within == 0 || ms-r.time < k.stages[s].within) && (k.within == 0 || ms-r.start < k.within) {
+		if r := &m.at[p]; r.time >= 0 && r.time < ms && (within == 0 || ms-r.time < within) && (k.within == 0 || ms-r.start < k.within) {
 			best = max(best, r.start)
 		}
 		if !k.stages[p].optional {
@@ -164,7 +172,7 @@ func (k *sequence) step(at []reach, s int, ms int64) bool {
 	if best < 0 {
 		return false
 	}
-	at[s] = reach{ms, best}
+	m.at[s] = reach{ms, best}
 	return true
 }
 

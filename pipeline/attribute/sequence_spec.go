@@ -68,14 +68,15 @@ func newSequence(s *SequenceSpec, limit int) (*sequence, error) {
 
 // bound says what must be known of the steps together.
 func (k *sequence) bound() {
-	k.kills, k.wait = k.until|k.last, max(k.lastWithin, k.within)
+	k.wait = max(k.lastWithin, k.within)
 	bounded := true
 	for i, s := range k.stages {
-		k.kills |= s.not
+		k.nots |= s.not
 		k.wait = max(k.wait, s.within)
 		k.reach += s.within
 		bounded = bounded && (i == 0 || s.within > 0)
 	}
+	k.kills = k.until | k.last | k.nots
 	switch {
 	case k.within > 0 && (!bounded || k.within < k.reach):
 		k.reach = k.within

@@ -77,14 +77,22 @@ func (k *sequence) note(cells []byte, at int, ms int64, known, mask uint64, now 
 	at *= occurrence
 	var m matcher
 	k.begin(&m)
-	first := 0
-	if !k.keyed && at == len(cells) && !s.lastLost {
-		first = k.resume(cells, ms, &m, s)
+	if !k.keyed && at == len(cells) { // all that there is
+		first := 0
+		if !s.lastLost {
+			first = k.resume(cells, ms, &m, s)
+		}
+		for ; first < at; first += occurrence {
+			k.feed(&m, timeOf(cells[first:]), maskOf(cells[first:]))
+		}
+		k.feed(&m, ms, mask)
+		s.only(k.shown(&m, now))
+		return
 	}
-	for ; first < at; first += occurrence {
+	for first := 0; first < at; first += occurrence {
 		k.feed(&m, timeOf(cells[first:]), maskOf(cells[first:]))
 	}
-	if at == len(cells) { // the latest
+	if at == len(cells) { // the latest of its key
 		before := k.shown(&m, now)
 		k.feed(&m, ms, mask)
 		after := k.shown(&m, now)
@@ -144,6 +152,11 @@ func (s *summary) replace(before, after *run) {
 	s.complete += after.keys(after.complete) - before.keys(before.complete)
 	s.open += after.keys(after.open) - before.keys(before.open)
 	s.next = min(s.next, after.next)
+}
+
+// only makes s what the only key shows.
+func (s *summary) only(r run) {
+	*s = summary{count: r.count, lastAt: r.lastAt, complete: r.keys(r.complete), open: r.keys(r.open), next: r.next}
 }
 
 // settle finds out what replace has lost.

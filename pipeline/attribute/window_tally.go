@@ -201,19 +201,11 @@ func (k *shelf) NextChange(fixed, seg []byte, now int64) int64 {
 	if least := int64(get(fixed[8:])) - 1; least >= first { // nothing has left yet
 		return k.next(least, now)
 	}
-	least, g := int64(never), k.open(seg)
-	for row := range g.keys.n {
-		for from, to := g.of(row); from < to; from++ {
-			if b := g.at(from); b >= first {
-				least = min(least, b)
-				break
-			}
-		}
+	g := k.open(seg)
+	if least := g.firstFrom(max(first, 0)); least != never {
+		return k.next(least, now)
 	}
-	if least == never {
-		return never
-	}
-	return k.next(least, now)
+	return never
 }
 
 func (k *shelf) truncated(fixed, seg []byte, now int64) bool {
