@@ -93,7 +93,10 @@ func (k *sequence) note(cells []byte, at int, ms int64, known, mask uint64, now 
 		k.feed(&m, timeOf(cells[first:]), maskOf(cells[first:]))
 	}
 	if at == len(cells) { // the latest of its key
-		before := k.shown(&m, now)
+		before := nothing
+		if at > 0 {
+			before = k.shown(&m, now)
+		}
 		k.feed(&m, ms, mask)
 		after := k.shown(&m, now)
 		s.replace(&before, &after)
@@ -133,15 +136,24 @@ func (k *sequence) forget(cells []byte, n int, now int64, s *summary) {
 	if n == occurrence && maskOf(cells)&k.stages[0].bit == 0 {
 		return // a first one that begins nothing
 	}
-	var m, without matcher
+	var m matcher
 	k.begin(&m)
-	k.begin(&without)
 	for first := 0; first < n; first += occurrence {
 		k.feed(&m, timeOf(cells[first:]), maskOf(cells[first:]))
 	}
+	if n == len(cells) {
+		before := k.shown(&m, now)
+		s.replace(&before, &nothing)
+		return
+	}
+	var without matcher
+	k.begin(&without)
 	before, after := k.part(&m, &without, cells[n:], now)
 	s.replace(&before, &after)
 }
+
+// nothing is how a key stands without occurrences.
+var nothing = run{lastAt: -1, next: never}
 
 // replace takes what one key did out and puts what it does now in. What cannot be told without the others is marked lost.
 func (s *summary) replace(before, after *run) {
