@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	"dashi/pipeline/audience"
@@ -122,27 +123,51 @@ func (a *applier) mergeInto(from profile.Record) {
 			continue
 		}
 		fixed, theirs := state.Fixed[f.offset:], other[f.offset:]
-		if f.segment < 0 {
-			if f.flip == flipNumber {
-				before, had := f.kind.Num(fixed, nil, now)
-				f.kind.Merge(fixed, nil, theirs, nil, nil)
-				after, has := f.kind.Num(fixed, nil, now)
-				p.index.Changed(i, before, had, after, has, a.dirty)
-				continue
-			}
-			f.kind.Merge(fixed, nil, theirs, nil, nil)
-		} else {
-			segment := state.Segment(f.segment)
-			merged := f.kind.Merge(fixed, segment, theirs, from.Segment(f.segment), a.segment[:0])
-			if !same(merged, segment) {
-				if cap(merged) > cap(a.segment) {
-					a.segment = merged[:0]
-				}
-				a.draft.set(state, f.segment, merged)
-			}
+		var segment, more []byte
+		if f.segment >= 0 {
+			segment, more = state.Segment(f.segment), from.Segment(f.segment)
 		}
-		if f.flip != flipNothing {
+		switch f.flip {
+		case flipNothing:
+			a.mergeFold(f, fixed, segment, theirs, more)
+		case flipNumber, flipGauge:
+			before, had := f.kind.Num(fixed, segment, now)
+			segment = a.mergeFold(f, fixed, segment, theirs, more)
+			after, has := f.kind.Num(fixed, segment, now)
+			p.index.Changed(i, before, had, after, has, a.dirty)
+		case flipTruth:
+			before, had := f.kind.Truth(fixed, segment, now)
+			segment = a.mergeFold(f, fixed, segment, theirs, more)
+			if after, has := f.kind.Truth(fixed, segment, now); after != before || has != had {
+				p.index.Touched(i, a.dirty)
+			}
+		case flipText:
+			before, had := f.kind.Str(fixed, segment, now)
+			a.text = append(a.text[:0], before...)
+			segment = a.mergeFold(f, fixed, segment, theirs, more)
+			if after, has := f.kind.Str(fixed, segment, now); has != had || !bytes.Equal(after, a.text) {
+				p.index.Touched(i, a.dirty)
+			}
+		default:
+			a.mergeFold(f, fixed, segment, theirs, more)
 			p.index.Touched(i, a.dirty)
 		}
 	}
+}
+
+// mergeFold merges the state of one attribute into the record that a.env shows, and returns the segment as it is now.
+func (a *applier) mergeFold(f *fold, fixed, segment, theirs, more []byte) []byte {
+	if f.segment < 0 {
+		f.kind.Merge(fixed, nil, theirs, nil, nil)
+		return nil
+	}
+	merged := f.kind.Merge(fixed, segment, theirs, more, a.segment[:0])
+	if same(merged, segment) {
+		return segment
+	}
+	if cap(merged) > cap(a.segment) {
+		a.segment = merged[:0]
+	}
+	a.draft.set(&a.env.State, f.segment, merged)
+	return a.env.State.Segment(f.segment)
 }
