@@ -49,12 +49,15 @@ type applier struct {
 	comp      component
 	incoming  component
 	arrivals  []arrival
+	came      []came
 	resolver  identity.Resolver
 	profile   int         // index in comp of the identifier that names the profile in ref; -1 for one that is linked with nobody
 	fragment  profile.Ref // that the event goes to besides; 0 for none
 	entered   bool        // comp is to be stored: an identifier has its first fragment
 	passed    event.Event
-	local     [][]byte // messages of this shard for itself
+	local     [][]byte // messages of this shard for itself, from next on
+	next      int
+	spare     [][]byte // buffers for them
 	moved     bool     // a component came or went
 	sent      int      // messages for others that the entry made
 	out       []byte
@@ -125,7 +128,7 @@ func (a *applier) events(body []byte, prev, last, mark int64, r *Result) {
 			a.hashes[n] = a.group[n].Hash
 			n++
 		}
-		a.sum += a.s.table.Touch(a.hashes[:n])
+		a.touch(a.hashes[:n])
 		for i := range n {
 			a.sum += a.s.recent.touch(a.group[i].ID)
 		}
@@ -134,6 +137,16 @@ func (a *applier) events(body []byte, prev, last, mark int64, r *Result) {
 			a.drain()
 		}
 	}
+}
+
+// touch reads the lines of the tables that lead to what is known of these identifiers.
+func (a *applier) touch(hashes []uint64) {
+	s := a.s
+	a.sum += s.table.Touch(hashes)
+	if s.fragments.Len() > 0 {
+		a.sum += s.fragments.Touch(hashes)
+	}
+	a.sum += s.pointers.touch(hashes)
 }
 
 // event applies one event, unless its message id was seen before. The same message always has the same strongest identifier, so it comes

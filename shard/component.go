@@ -18,6 +18,11 @@ type component struct {
 	hashed bool           // whether the hashes of idents are filled in
 	buf    []byte         // where values lie that came from a record
 	text   []byte         // and those that it has packed
+
+	// Scratch space of unite.
+	spareIdents  []ident
+	spareLinks   []identity.Link
+	mine, theirs []int
 }
 
 // ident is one identifier of a component.
@@ -79,8 +84,9 @@ func (d *ident) seen(first, last int64) (changed bool) {
 
 // unite takes the identifiers and links of o in. The order of ids is less.
 func (c *component) unite(o *component, compare func(a, b key) int) {
-	merged := make([]ident, 0, len(c.idents)+len(o.idents))
-	mine, theirs := make([]int, len(c.idents)), make([]int, len(o.idents))
+	merged := c.spareIdents[:0]
+	mine, theirs := slices.Grow(c.mine[:0], len(c.idents))[:len(c.idents)], slices.Grow(c.theirs[:0], len(o.idents))[:len(o.idents)]
+	c.mine, c.theirs = mine, theirs
 	for i, j := 0, 0; i < len(c.idents) || j < len(o.idents); {
 		order := 1
 		switch {
@@ -119,13 +125,14 @@ func (c *component) unite(o *component, compare func(a, b key) int) {
 			d.profile = theirs[d.profile-len(mine)]
 		}
 	}
-	links := make([]identity.Link, 0, len(c.facts.Links)+len(o.facts.Links))
+	links := c.spareLinks[:0]
 	for _, l := range c.facts.Links {
 		l.A, l.B = mine[l.A], mine[l.B]
 		links = append(links, l)
 	}
 	slices.SortFunc(links, orderLinks)
-	c.idents, c.facts.Links = merged, links
+	c.idents, c.spareIdents = merged, c.idents
+	c.facts.Links, c.spareLinks = links, c.facts.Links
 	for _, l := range o.facts.Links {
 		l.A, l.B = theirs[l.A], theirs[l.B]
 		c.add(l)

@@ -93,13 +93,21 @@ type arrival struct {
 	segments []byte
 }
 
+// came is what arrives of one identifier.
+type came struct {
+	record, fragment bool
+	states           int // fragments of its profile
+}
+
 // readArrivals reads the records that come with a.incoming, and says whether they are what its identifiers call for: a record for each profile
 // with an event, and a fragment for each identifier with an event that shares its profile with another one.
 func (a *applier) readArrivals(src []byte) error {
 	p, o := a.s.program, &a.incoming
 	size := arrivalHead + p.layout().Fixed
 	a.arrivals = a.arrivals[:0]
-	records, fragments, states := map[int]bool{}, map[int]bool{}, map[int]int{}
+	n := len(o.idents)
+	a.came = slices.Grow(a.came[:0], n)[:n]
+	clear(a.came)
 	for len(src) > 0 {
 		kind := src[0]
 		i, rest, err := uvarint(src[1:])
@@ -117,19 +125,19 @@ func (a *applier) readArrivals(src []byte) error {
 				return errMessage
 			}
 		}
-		have := records
+		have := &a.came[ar.ident].record
 		if ar.fragment {
-			have = fragments
+			have = &a.came[ar.ident].fragment
 		}
-		if have[ar.ident] {
+		if *have {
 			return errMessage
 		}
-		have[ar.ident] = true
+		*have = true
 		a.arrivals = append(a.arrivals, ar)
 	}
 	for i := range o.idents {
 		if d := &o.idents[i]; d.state {
-			states[d.profile]++
+			a.came[d.profile].states++
 		}
 		if i > 0 && a.s.compare(o.idents[i-1].key, o.idents[i].key) >= 0 || o.idents[o.idents[i].profile].profile != o.idents[i].profile {
 			return errMessage
@@ -137,7 +145,7 @@ func (a *applier) readArrivals(src []byte) error {
 	}
 	for i := range o.idents {
 		d := &o.idents[i]
-		if records[i] != (states[i] > 0) || fragments[i] != (d.state && states[d.profile] > 1) {
+		if c := &a.came[i]; c.record != (c.states > 0) || c.fragment != (d.state && a.came[d.profile].states > 1) {
 			return errMessage
 		}
 	}

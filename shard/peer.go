@@ -3,6 +3,8 @@ package shard
 import (
 	"encoding/binary"
 	"slices"
+
+	"dashi/pipeline/identity"
 )
 
 // peer is what a shard knows of another one: which of its messages have been applied here, and which of ours it has not acknowledged.
@@ -29,7 +31,11 @@ const MaxShards = 1 << 14
 // send puts a message for another shard into its outbox, or handles it soon if it is for this one.
 func (a *applier) send(to int, message []byte) {
 	if to == a.s.settings.Self {
-		a.local = append(a.local, slices.Clone(message))
+		var b []byte
+		if n := len(a.spare); n > 0 {
+			b, a.spare = a.spare[n-1][:0], a.spare[:n-1]
+		}
+		a.local = append(a.local, append(b, message...))
 		return
 	}
 	out := &a.s.peer(to).out
@@ -49,15 +55,25 @@ func (a *applier) drain() {
 		}
 		if a.moved {
 			a.moved = false
-			a.local = append(a.local, a.s.parked...)
+			for _, m := range a.s.parked {
+				a.local = append(a.local, slices.Clone(m)) // a snapshot may hold the other
+			}
 			a.s.parked = nil
 			continue
 		}
-		m := a.local[0]
-		a.local = a.local[1:]
+		m := a.local[a.next]
+		if a.next++; a.next == len(a.local) {
+			a.local, a.next = a.local[:0], 0
+		}
 		a.message(m, a.s.settings.Self)
+		if len(a.spare) < spareMessages && cap(m) <= peerChunkBytes {
+			a.spare = append(a.spare, m)
+		}
 	}
 }
+
+// spareMessages is how many buffers of messages are kept.
+const spareMessages = 64
 
 // Messages builds the entry that says: here are all messages of shard from for this one in [first, ...). The zero value is ready for Begin.
 type Messages struct {
@@ -138,6 +154,9 @@ func (s *Shard) applyMessages(body []byte, r *Result) {
 		return
 	}
 	for at := first; at < next; at++ {
+		if (at-first)%lookAhead == 0 {
+			s.apply.touchMessages(body)
+		}
 		message, rest, err := readBytes(body)
 		if err != nil {
 			s.counters.Corrupt++
@@ -154,6 +173,28 @@ func (s *Shard) applyMessages(body []byte, r *Result) {
 	}
 	s.peer(from).mark = next
 	r.Mark = int64(next)
+}
+
+// touchMessages reads ahead what the next messages are about: as for events, the cache misses of a group overlap.
+func (a *applier) touchMessages(body []byte) {
+	s, n := a.s, 0
+	for n < lookAhead && len(body) > 0 {
+		m, rest, err := readBytes(body)
+		if err != nil {
+			break
+		}
+		body = rest
+		if len(m) < 2 || m[0] == messagePeople || m[0] == messageAccount || int(m[1]) >= len(s.program.namespace) {
+			continue
+		}
+		value, _, err := readBytes(m[2:])
+		if err != nil {
+			continue
+		}
+		a.hashes[n] = identity.Hash(s.namespaces[s.program.namespace[m[1]]], value)
+		n++
+	}
+	a.touch(a.hashes[:n])
 }
 
 func (s *Shard) applyPeerAcks(body []byte, r *Result) {

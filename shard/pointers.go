@@ -115,6 +115,37 @@ func (p *pointers) slot(ns uint8, hash uint64, check uint16) (t *pointerTable, i
 	return t, i, false
 }
 
+// touch reads the lines that lead to the pointers of all these identifiers, at most lookAhead, so that the cache misses overlap.
+//
+//go:noinline
+func (p *pointers) touch(hashes []uint64) (sum uint64) {
+	if p.used == 0 {
+		return 0
+	}
+	for _, hash := range hashes {
+		x := spread(hash)
+		if t := &p.tables[x%pointerTables]; len(t.at) > 0 {
+			i := t.start(x)
+			sum += uint64(t.tags[i]) + uint64(t.at[i])
+		}
+	}
+	for _, hash := range hashes {
+		x := spread(hash)
+		t := &p.tables[x%pointerTables]
+		if len(t.at) == 0 {
+			continue
+		}
+		for i := t.start(x); t.at[i] != 0; i = t.next(i) {
+			if t.tags[i] == uint8(x>>8) {
+				at := t.at[i] - 1
+				sum += uint64(p.chunks[at>>chunkBits][at&(1<<chunkBits-1)])
+				break
+			}
+		}
+	}
+	return sum
+}
+
 func (t *pointerTable) start(x uint64) int { return int(x >> 32 * uint64(len(t.at)) >> 32) }
 
 func (t *pointerTable) next(i int) int {
