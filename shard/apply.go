@@ -50,6 +50,8 @@ type applier struct {
 	incoming  component
 	arrivals  []arrival
 	came      []came
+	guest     int  // index in comp of the profile that a.arrivals has, for which there is no record yet; -1 for none
+	packed    bool // the record of the root has a.comp already
 	resolver  identity.Resolver
 	profile   int         // index in comp of the identifier that names the profile in ref; -1 for one that is linked with nobody
 	fragment  profile.Ref // that the event goes to besides; 0 for none
@@ -87,6 +89,7 @@ type applier struct {
 
 func (a *applier) init(s *Shard) {
 	a.s = s
+	a.guest = -1
 	a.attrs = a.appendIncluded
 }
 

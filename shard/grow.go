@@ -25,7 +25,7 @@ func (a *applier) gainer() int {
 			n = i
 		}
 	}
-	if n < 0 || !a.oldMarked[n] || a.s.foldAnew {
+	if n < 0 || n == a.guest || !a.oldMarked[n] || a.s.foldAnew {
 		return -1
 	}
 	return n
@@ -35,7 +35,10 @@ func (a *applier) gainer() int {
 func (a *applier) grow(n int, at int64) {
 	s, p, c := a.s, a.s.program, &a.comp
 	for o, is := range a.oldMarked {
-		if is {
+		switch {
+		case is && o == a.guest:
+			a.former(o, s.fragments.Record(a.take(&a.arrivals[0], true)))
+		case is:
 			a.remember(o)
 		}
 	}
@@ -48,14 +51,21 @@ func (a *applier) grow(n int, at int64) {
 	a.draft.begin()
 	p.index.Timed(a.dirty)
 	for o, is := range a.oldMarked {
-		if is && o != n {
-			d := &c.idents[o]
-			other, _ := s.table.Find(d.hash, d.ns, d.value)
-			rec := s.table.Record(other)
-			a.mergeInto(rec)
-			s.vanish(rec.Ordinal(), s.bits(rec))
-			s.drop(other)
+		if !is || o == n {
+			continue
 		}
+		d := &c.idents[o]
+		if o == a.guest { // its fragment is all that there is of it
+			fragment, _ := s.fragments.Find(d.hash, d.ns, d.value)
+			a.mergeInto(s.fragments.Record(fragment))
+			a.guest = -1
+			continue
+		}
+		other, _ := s.table.Find(d.hash, d.ns, d.value)
+		rec := s.table.Record(other)
+		a.mergeInto(rec)
+		s.vanish(rec.Ordinal(), s.bits(rec))
+		s.drop(other)
 	}
 	a.rec.SetSequence(was.sequence)
 	if p.pacing >= 0 {
@@ -99,6 +109,11 @@ func (a *applier) grow(n int, at int64) {
 	}
 	a.tellGone(at)
 	a.contribute(at)
+	if n == 0 { // the record is the root's: with all that has changed it moves once at most
+		a.pack()
+		a.draft.set(&a.env.State, p.links, a.blob)
+		a.packed = true
+	}
 	a.keep()
 }
 

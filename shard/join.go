@@ -113,13 +113,20 @@ func (a *applier) hash(c *component) {
 // store writes a.comp to the record of its root, which is there.
 func (a *applier) store() {
 	s, root := a.s, a.comp.idents[0].key
+	if a.packed {
+		a.packed = false
+		return
+	}
 	ref, found := s.table.Find(root.hash, root.ns, root.value)
 	if !found {
 		panic("BUG: a component without the record of its root")
 	}
-	a.blob = a.comp.append(append(a.blob[:0], segmentComponent), nil)
+	a.pack()
 	s.table.SetSegmentTight(ref, s.program.links, a.blob)
 }
+
+// pack writes a.comp to a.blob.
+func (a *applier) pack() { a.blob = a.comp.append(append(a.blob[:0], segmentComponent), nil) }
 
 // deliver brings an event to the profile of its strongest identifier, or on its way there.
 func (a *applier) deliver(e *event.Event) {

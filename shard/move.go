@@ -160,11 +160,11 @@ func countBits(b []byte) int {
 	return n
 }
 
-// take makes a record of an arrival.
-func (a *applier) take(ar *arrival) {
+// take makes a record of an arrival, that of a fragment or of a profile. It returns where it is.
+func (a *applier) take(ar *arrival, fragment bool) profile.Ref {
 	s, d := a.s, &a.incoming.idents[ar.ident]
 	t := s.table
-	if ar.fragment {
+	if fragment {
 		t = s.fragments
 	}
 	ref := t.Insert(d.hash, d.ns, d.value)
@@ -182,15 +182,16 @@ func (a *applier) take(ar *arrival) {
 		a.data = append(a.data, b...)
 		a.dir = binary.LittleEndian.AppendUint32(a.dir, uint32(len(a.data)))
 	}
-	if ar.fragment {
-		t.SetSegments(ref, a.dir, a.data)
-		return
+	if fragment {
+		return t.SetSegments(ref, a.dir, a.data)
 	}
 	a.data = a.appendPart(a.data)
 	a.dir = binary.LittleEndian.AppendUint32(a.dir, uint32(len(a.data)))
-	rec = t.Edit(t.SetSegments(ref, a.dir, a.data))
+	ref = t.SetSegments(ref, a.dir, a.data)
+	rec = t.Edit(ref)
 	s.everyone.Add(rec.Ordinal())
 	s.bits(rec).Each(func(i int) { s.members[i].Add(rec.Ordinal()) })
+	return ref
 }
 
 // strange says whether an identifier of a.incoming lies here already, which cannot be.
@@ -253,20 +254,50 @@ func (a *applier) absorb(to key, body []byte, from int) error {
 		return errMessage
 	}
 	a.moved = true
-	for i := range a.arrivals {
-		a.take(&a.arrivals[i])
-	}
-	a.takeOver(f.first)
-	c.unite(o, s.compare)
-	for i := range a.arrivals {
-		a.welcome(o.idents[a.arrivals[i].ident].key, a.arrivals[i].due)
+	if a.isGuest(f.first) {
+		c.unite(o, s.compare)
+		a.guest = c.theirs[0]
+	} else {
+		for i := range a.arrivals {
+			a.take(&a.arrivals[i], a.arrivals[i].fragment)
+		}
+		a.takeOver(f.first)
+		c.unite(o, s.compare)
+		for i := range a.arrivals {
+			a.welcome(o.idents[a.arrivals[i].ident].key, a.arrivals[i].due)
+		}
 	}
 	if a.learn(&f) {
 		a.settle(f.first)
 	}
+	a.seat()
 	a.store()
 	a.leave(o, from, passed, to)
 	return nil
+}
+
+// isGuest says whether what arrives is one profile of one identifier that waits for nothing at an instant. Nearly always it is, and another one takes it in
+// at once: to make a record of it first, with its timer and its place in the bitmaps of its audiences, would be most of what a merge costs.
+func (a *applier) isGuest(at int64) bool {
+	s := a.s
+	if len(a.incoming.idents) != 1 || len(a.arrivals) != 1 || a.arrivals[0].fragment || s.program.told >= 0 || s.foldAnew {
+		return false
+	}
+	now := s.now
+	if s.byEvents {
+		now = max(now, at)
+	}
+	return a.arrivals[0].due > now
+}
+
+// seat makes the record of a guest that no other profile takes in.
+func (a *applier) seat() {
+	if a.guest < 0 {
+		return
+	}
+	a.guest = -1
+	a.take(&a.arrivals[0], false)
+	a.welcome(a.incoming.idents[0].key, a.arrivals[0].due)
 }
 
 // makePart notes in the record of a profile that its component's root is that of a.comp.

@@ -152,6 +152,7 @@ func (a *applier) refold(at int64) {
 		a.grow(n, at)
 		return
 	}
+	a.seat()
 	for o := range c.idents {
 		if a.oldMarked[o] {
 			a.dismantle(o)
@@ -220,20 +221,43 @@ func (a *applier) mark() {
 
 // remember makes a former of an old profile, and keeps its fragments. It returns where its record is.
 func (a *applier) remember(o int) (f *former, ref profile.Ref) {
-	s, p, c := a.s, a.s.program, &a.comp
+	s, c := a.s, &a.comp
 	name := &c.idents[o]
 	ref, found := s.table.Find(name.hash, name.ns, name.value)
 	if !found || s.table.Record(ref).Version() == 0 {
 		panic("BUG: a profile without a record")
 	}
+	rec := s.table.Record(ref)
+	f = a.former(o, rec)
+	states, first := 0, -1
+	for i := range c.idents {
+		if d := &c.idents[i]; d.state && a.was[i] == o {
+			states++
+			if first < 0 {
+				first = i
+			}
+			f.loses = f.loses || d.profile != name.profile
+		}
+	}
+	switch {
+	case states == 1:
+		a.split(ref, &c.idents[first])
+	case !f.loses: // it goes into another one whole: the first of its fragments remembers it, for when they are taken apart again
+		a.freeze(&c.idents[first], rec)
+	}
+	return f, ref
+}
+
+// former makes a former of the old profile o, of which rec says what it was.
+func (a *applier) former(o int, rec profile.Record) *former {
+	s, p := a.s, a.s.program
 	if len(a.formers) == cap(a.formers) {
 		a.formers = append(a.formers, former{})
 	} else {
 		a.formers = a.formers[:len(a.formers)+1] // with the slices that it had
 	}
-	f = &a.formers[len(a.formers)-1]
+	f := &a.formers[len(a.formers)-1]
 	f.clear(p)
-	rec := s.table.Record(ref)
 	f.id, f.sequence = o, rec.Sequence()
 	if p.pacing >= 0 {
 		f.schedule = append(f.schedule, rec.Segment(p.pacing)...)
@@ -246,24 +270,8 @@ func (a *applier) remember(o int) (f *former, ref profile.Ref) {
 		a.see(rec)
 		f.values, f.ends = a.appendWatched(f.values, f.ends, p.changes)
 	}
-	states, first := 0, -1
-	for i := range c.idents {
-		if d := &c.idents[i]; d.state && a.was[i] == o {
-			states++
-			if first < 0 {
-				first = i
-			}
-			f.loses = f.loses || d.profile != name.profile
-		}
-	}
 	s.memberships(rec, f.bits, f.since)
-	switch {
-	case states == 1:
-		a.split(ref, &c.idents[first])
-	case !f.loses: // it goes into another one whole: the first of its fragments remembers it, for when they are taken apart again
-		a.freeze(&c.idents[first], rec)
-	}
-	return f, ref
+	return f
 }
 
 // dismantle keeps the fragments of an old profile and what is to be remembered of it, and empties its record.
