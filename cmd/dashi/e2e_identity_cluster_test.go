@@ -160,6 +160,9 @@ func TestClusterIdentity(t *testing.T) {
 						t.Errorf("%s: %v in %s", who, err, body)
 					}
 					got := p.set()
+					if !got[who] {
+						t.Errorf("%s is %s with %s: not one of these", who, p.ID, sorted(got))
+					}
 					for id := range want {
 						if !got[id] {
 							t.Errorf("%s is %s with %s; before that it was one with %s", who, p.ID, sorted(got), sorted(want))
