@@ -117,7 +117,7 @@ func (c *courier) round(ctx context.Context) (more bool, err error) {
 			err = fmt.Errorf("cannot deliver to shard %d: %w", p.to, p.err)
 		case p.r.Outcome == shard.Accepted:
 			c.acks = append(c.acks, shard.PeerAck{Peer: p.to, Position: uint64(p.r.Mark)})
-		case p.r.Outcome == shard.Stale: // one of the two has another cookbook already
+		case p.r.Outcome == shard.Stale || p.r.Outcome == shard.Held: // one of the two has another cookbook already, or waits to go on after a recovery
 			err = errSwitching
 		default:
 			err = fmt.Errorf("shard %d does not take them: %s %s", p.to, p.r.Outcome, p.r.Detail)
@@ -136,13 +136,12 @@ func (c *courier) collect() {
 	c.parcels = c.parcels[:0]
 	c.m.mu.RLock()
 	defer c.m.mu.RUnlock()
-	program := c.m.shard.Program()
-	if program == nil {
+	if c.m.shard.Program() == nil || c.m.shard.Settling() {
 		return
 	}
 	c.m.shard.Outgoing(func(to int, first, _ uint64) {
 		var b shard.Messages
-		b.Begin(int(c.m.id), program.Hash, first)
+		b.Begin(int(c.m.id), c.m.shard.Dialect(), first)
 		c.m.shard.EachMessage(to, first, func(_ uint64, message []byte) bool {
 			b.Add(message)
 			return b.Len() < courierBytes

@@ -244,6 +244,9 @@ func (n *Node) govern(ctx context.Context) error {
 			return putCookbook(n.recipes), nil
 		})
 	}
+	if err := n.change(ctx, beginRecovery); err != nil || n.outdated() {
+		return err
+	}
 	if err := n.form(ctx, s); err != nil {
 		return err
 	}

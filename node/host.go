@@ -18,7 +18,7 @@ func (n *Node) hostSettings() group.Settings {
 	if n.nodeListener != nil {
 		peers = n.transport
 	}
-	return group.Settings{ID: n.identity.member(), Dir: filepath.Join(n.settings.Data, "shards"), Mode: mode, Transport: peers, Log: n.log}
+	return group.Settings{ID: n.identity.member(), Dir: filepath.Join(n.settings.Data, "shards"), Mode: mode, Synced: []uint32{directoryGroup}, Transport: peers, Log: n.log}
 }
 
 // logStatus says how the log is.
@@ -34,8 +34,5 @@ func (n *Node) logStatus(st *Status) {
 	}
 	if s.Log.Stalls > 0 {
 		st.Trouble = append(st.Trouble, "the disk has stalled for more than 2 s")
-	}
-	if clean, why := n.host.Cleanness(); clean != wal.Clean {
-		st.Recovery = "the log may have lost its last 100 ms (" + why + "): what is missing is read from Kafka again"
 	}
 }

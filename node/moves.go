@@ -180,7 +180,7 @@ func (n *Node) step(ctx context.Context, m *member, mv meta.Move) error {
 	add, remove := groupMember(mv.Add.Member, mv.Add.Incarnation), groupMember(mv.Remove.Member, mv.Remove.Incarnation)
 	switch mv.Step {
 	case meta.Planned:
-		if _, err := n.host.ProgressOf(ctx, add, m.id); err != nil { // it has not opened its replica yet
+		if _, err := n.host.ProgressOf(ctx, add, g.ID()); err != nil { // it has not opened its replica yet
 			return err
 		}
 		if err := joinGroup(ctx, g, add); err != nil {

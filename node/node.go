@@ -48,11 +48,16 @@ type Node struct {
 	limits    versionLimits
 	switchLag atomic.Pointer[string] // why a switch waits, as the leader of the directory knows; nil: it does not
 	host      *group.Host
-	members   []*member     // by shard
-	sooner    chan struct{} // see member
-	turn      atomic.Int64  // of keepTime: the member that is looked at first
-	hub       *hub
-	metrics   *measures
+	// generation of the shards here: see recover.go. stopped: none of them is open yet. traces are for the others who look for the cut.
+	generation uint64
+	stopped    atomic.Bool
+	traces     traces
+	abort      context.CancelCauseFunc // of Open
+	members    []*member               // by shard
+	sooner     chan struct{}           // see member
+	turn       atomic.Int64            // of keepTime: the member that is looked at first
+	hub        *hub
+	metrics    *measures
 
 	broker     *kafka.Broker // nil with a real Kafka
 	kafka      kafka.Settings
@@ -69,6 +74,8 @@ type Node struct {
 	resp         *resp.Server
 	respAddr     net.Addr
 	http         *http.Server
+	front        atomic.Pointer[http.Handler]
+	noted        atomic.Pointer[string] // what the node waits for
 	httpListener net.Listener
 	httpAddr     net.Addr
 
@@ -108,12 +115,17 @@ const tickInterval = 500 * time.Millisecond
 // Open builds a node from the bottom to the top: log, cluster, shards, cookbook, Kafka, front doors. When a step fails, what was
 // built before is closed again. A node that may have lost what it has acknowledged is opened as a new one.
 func Open(ctx context.Context, settings Settings, o Options) (*Node, error) {
-	n, err := open(ctx, settings, o)
-	if err == nil || !errors.Is(err, group.ErrDirty) || settings.Gossip.Listen == "" {
-		return n, err
+	for {
+		n, err := open(ctx, settings, o)
+		o.renounce = nil
+		switch {
+		case errors.Is(err, ErrReopen):
+		case errors.Is(err, group.ErrDirty) && settings.Gossip.Listen != "":
+			o.renounce = err
+		default:
+			return n, err
+		}
 	}
-	o.renounce = err
-	return open(ctx, settings, o)
 }
 
 func open(ctx context.Context, settings Settings, o Options) (n *Node, err error) {
@@ -136,8 +148,12 @@ func open(ctx context.Context, settings Settings, o Options) (n *Node, err error
 		n.log = slog.New(slog.DiscardHandler)
 	}
 	n.running, n.stop = context.WithCancel(context.Background())
+	ctx, n.abort = context.WithCancelCause(ctx)
 	defer func() {
 		if err != nil {
+			if context.Cause(ctx) == ErrReopen {
+				err = ErrReopen
+			}
 			err = errors.Join(err, n.Close())
 			n = nil
 		}
@@ -171,6 +187,13 @@ func open(ctx context.Context, settings Settings, o Options) (n *Node, err error
 		return n, err
 	}
 	if err := n.openDirectory(ctx); err != nil {
+		return n, err
+	}
+	// After a power loss it may be that not all is left.
+	if err := n.prepareShards(); err != nil {
+		return n, err
+	}
+	if err := n.recoverShards(ctx); err != nil {
 		return n, err
 	}
 	// The shards that are here: newest snapshot, then the log.
@@ -237,6 +260,7 @@ func (n *Node) listen() (err error) {
 		}
 		return nil
 	})
+	n.openFront()
 	return n.listenForPeers()
 }
 
@@ -345,13 +369,9 @@ func (n *Node) openDoors() error {
 		n.onClose(n.resp.Close)
 	}
 	api := httpapi.New(n.httpSettings(), httpBackend{n}, n.metricsHandler(), console.Handler(consoleBackend{n}))
-	n.http = httpapi.NewServer(n.debug(n.admin(n.consistent(api))))
 	n.http.RegisterOnShutdown(api.Close)
-	n.serving.Go(func() {
-		if err := n.http.Serve(n.httpListener); !errors.Is(err, http.ErrServerClosed) {
-			n.fail(fmt.Errorf("cannot serve HTTP on %s: %w", n.settings.HTTP.Listen, err))
-		}
-	})
+	open := n.debug(n.admin(n.consistent(api)))
+	n.front.Store(&open)
 	n.onClose(func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
@@ -410,6 +430,7 @@ func (n *Node) start(ctx context.Context) {
 	n.movers.Go(func() { n.keepLevels(ctx) })
 	n.movers.Go(func() { n.metrics.run(ctx, n) })
 	n.movers.Go(func() { n.lead(ctx) })
+	n.movers.Go(func() { n.keepSettled(ctx) })
 }
 
 // fail reports an error that the node cannot live with.

@@ -27,6 +27,8 @@ const (
 	callChange   = 20 // a command for the directory
 	callEpoch    = 21 // which epoch has the directory that you lead?
 	callAsk      = 22 // questions about shards that you have: see question
+	callSurvey   = 23 // what is left of your replicas?
+	callWithin   = 24 // how far can your replica of a shard go back?
 )
 
 // openPeers listens for the other nodes and can call them. It comes after found: connections are within one cluster.
@@ -52,6 +54,8 @@ func (n *Node) openPeers() (err error) {
 	n.transport.Handle(callAsk, calls{open, n.answerAsk})
 	n.transport.Handle(callJoin, calls{open, func(ctx context.Context, c *transport.Call) ([]byte, error) { return n.answerJoin(ctx, c.Body) }})
 	n.transport.Handle(callChange, calls{&n.directed, func(_ context.Context, c *transport.Call) ([]byte, error) { return n.answerChange(c.Body) }})
+	n.transport.Handle(callSurvey, calls{&n.directed, n.answerSurvey})
+	n.transport.Handle(callWithin, calls{&n.directed, n.answerWithin})
 	n.transport.Handle(callAnnounce, calls{open, func(_ context.Context, c *transport.Call) ([]byte, error) { return nil, n.hub.receive(c.Body) }})
 	return nil
 }
@@ -225,15 +229,18 @@ func (n *Node) poll(ctx context.Context) {
 }
 
 // durable is up to which index nothing of a shard is lost in a power cut of its leader.
-func (n *Node) durable(m *member) uint64 {
+func (n *Node) durable(m *member) uint64 { return n.ahead(m).durable }
+
+// ahead is how far the leader of a shard is by its last word; zero when none is known.
+func (n *Node) ahead(m *member) level {
 	if l := m.level(); l.leads {
-		return l.durable
+		return l
 	}
 	leader := n.leaderOf(m)
 	n.heard.mu.Lock()
 	defer n.heard.mu.Unlock()
 	if p := n.heard.by[leader]; p != nil && p.shards[m.id].leads {
-		return p.shards[m.id].durable
+		return p.shards[m.id]
 	}
-	return 0
+	return level{}
 }

@@ -29,6 +29,7 @@ type publisher struct {
 	m       *member
 	outlet  *kafka.Outlet
 	entries []kafka.Message
+	scratch []byte
 	trouble atomic.Pointer[string]
 	waiting atomic.Int64 // since when Kafka has not answered, in Unix nanoseconds; 0 when nobody waits for it
 }
@@ -104,7 +105,7 @@ func (p *publisher) run(ctx context.Context) {
 func (p *publisher) publish(ctx context.Context) error {
 	for {
 		first, next := p.bounds()
-		if first == next {
+		if first == next || p.m.settling() {
 			return nil
 		}
 		if p.outlet == nil {
@@ -129,7 +130,7 @@ func (p *publisher) publish(ctx context.Context) error {
 			}
 			continue
 		}
-		to := p.collect(from)
+		to := p.collect(from, next)
 		at, err := p.send(ctx, from, to, p.entries)
 		if err == nil {
 			p.announce()
@@ -177,9 +178,10 @@ func (p *publisher) open(ctx context.Context) error {
 }
 
 // collect copies the next entries of the outbox.
-func (p *publisher) collect(from uint64) (to uint64) {
+func (p *publisher) collect(from, next uint64) (to uint64) {
 	p.entries = p.entries[:0]
 	bytes := 0
+	headers := make([]kafka.Header, 0, min(publishEntries, next-from))
 	var block []byte // many entries share one: the hub keeps what it is given
 	keep := func(b []byte) []byte {
 		if cap(block)-len(block) < len(b) {
@@ -194,7 +196,9 @@ func (p *publisher) collect(from uint64) (to uint64) {
 	to = from
 	p.m.shard.Outbox(from, func(position uint64, key, payload []byte) bool {
 		to = position + 1
-		p.entries = append(p.entries, kafka.Message{Key: keep(key), Value: keep(payload)})
+		p.scratch = appendOutboxHeader(p.scratch[:0], p.m.id, position)
+		headers = append(headers, kafka.Header{Key: headerOutbox, Value: keep(p.scratch)})
+		p.entries = append(p.entries, kafka.Message{Key: keep(key), Value: keep(payload), Headers: headers[len(headers)-1:]})
 		bytes += len(key) + len(payload)
 		return len(p.entries) < publishEntries && bytes < publishBytes
 	})

@@ -14,14 +14,20 @@ import (
 	"dashi/shard/transport"
 )
 
-// openShards makes the members of all shards, and opens a replica of those that the directory has placed here.
-func (n *Node) openShards(ctx context.Context) error {
+// prepareShards makes the members of all shards.
+func (n *Node) prepareShards() error {
 	s := n.directory.State()
 	if len(s.Shards) != n.settings.Shards {
 		return fmt.Errorf("cluster %s has %d shards, the settings of this node say %d: change shards to that", n.settings.Cluster, len(s.Shards), n.settings.Shards)
 	}
 	n.adoptLimits(&s.Settings)
 	n.makeMembers(len(s.Shards))
+	return nil
+}
+
+// openShards opens a replica of the shards that the directory has placed here.
+func (n *Node) openShards(ctx context.Context) error {
+	s := n.directory.State()
 	for i, m := range n.members {
 		if s.Holds(n.self(), i) {
 			if err := n.openShard(ctx, m); err != nil {
@@ -48,7 +54,7 @@ func (n *Node) openShard(ctx context.Context, m *member) error {
 			members = append(members, groupMember(r.Member, r.Incarnation))
 		}
 	}
-	g, err := n.openGroup(m.id, m, members)
+	g, err := n.openGroup(groupOf(int(m.id), n.generation), m, members)
 	if err != nil {
 		return fmt.Errorf("cannot open shard %d: %w", m.id, err)
 	}
@@ -88,6 +94,11 @@ func (n *Node) tendReplicas(ctx context.Context) {
 	defer tick.Stop()
 	for ctx.Err() == nil {
 		changed := n.directory.Changed()
+		if n.outdated() {
+			n.abort(ErrReopen)
+			n.fail(ErrReopen)
+			return
+		}
 		s := n.directory.State()
 		for i, m := range n.members {
 			here := m.group.Load() != nil
@@ -126,7 +137,7 @@ func (n *Node) dropShard(ctx context.Context, m *member) error {
 	if err := g.Close(); err != nil {
 		return err
 	}
-	if err := n.host.Drop(m.id); err != nil {
+	if err := n.host.Drop(g.ID()); err != nil {
 		return err
 	}
 	m.empty()

@@ -23,8 +23,10 @@ type Status struct {
 	Started  time.Time `json:"started"`
 	Uptime   string    `json:"uptime"`
 	Ready    bool      `json:"ready"`
-	Trouble  []string  `json:"trouble"` // what a person should look at; empty when all is well
-	Recovery string    `json:"recovery,omitempty"`
+	Trouble  []string  `json:"trouble"`            // what a person should look at; empty when all is well
+	Recovery string    `json:"recovery,omitempty"` // what was or is being recovered, in words
+	// PowerLoss is the last time that shards had to go back; nil: there was none.
+	PowerLoss *RecoveryStatus `json:"power_loss,omitempty"`
 
 	Cookbook    CookbookStatus   `json:"cookbook"`
 	Clock       ClockStatus      `json:"clock"`
@@ -194,6 +196,7 @@ func (n *Node) Status(hashes bool) *Status {
 	n.streamStatus(st)
 	n.logStatus(st)
 	n.webhookStatus(st)
+	n.recoveryStatus(st, all)
 	st.Latency, st.Events.PerSecond = n.metrics.lastMinute()
 	st.Lookups.HTTP = n.metrics.http.get(httpapi.Lookups)
 	if n.resp != nil {

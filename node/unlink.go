@@ -34,7 +34,10 @@ func (n *Node) Unlink(ctx context.Context, a, b string) error {
 	if r.Outcome != shard.Accepted {
 		return fmt.Errorf("shard %d: %s %s", m.id, r.Outcome, r.Detail)
 	}
-	return n.delivered(ctx)
+	if err := n.delivered(ctx); err != nil {
+		return err
+	}
+	return n.survives(ctx)
 }
 
 // Erase takes a person out.
@@ -55,7 +58,10 @@ func (n *Node) Erase(ctx context.Context, id string) (at time.Time, err error) {
 	if r.Outcome != shard.Accepted {
 		return at, fmt.Errorf("shard %d: %s %s", m.id, r.Outcome, r.Detail)
 	}
-	return time.UnixMilli(now).UTC(), n.delivered(ctx)
+	if err := n.delivered(ctx); err != nil {
+		return at, err
+	}
+	return time.UnixMilli(now).UTC(), n.survives(ctx)
 }
 
 // delivered waits for the shards to have told each other, for a while.
@@ -68,6 +74,29 @@ func (n *Node) delivered(ctx context.Context) error {
 		return nil
 	})
 }
+
+// survives returns when everything that the shards have applied by now survives a power cut of their leaders: what clients are told of, and Kafka does not have.
+func (n *Node) survives(ctx context.Context) error {
+	n.poll(ctx)
+	applied := make([]uint64, len(n.members))
+	for i, m := range n.members {
+		applied[i] = n.ahead(m).applied
+	}
+	for i, m := range n.members {
+		for n.ahead(m).durable < applied[i] {
+			if pause(ctx, survivePause); ctx.Err() != nil {
+				return fmt.Errorf("it is done, and not yet on the disk: %w", ctx.Err())
+			}
+			if !m.leads() {
+				n.poll(ctx)
+			}
+		}
+	}
+	return nil
+}
+
+// survivePause is between two looks at what the disks have.
+const survivePause = 10 * time.Millisecond
 
 // normal is an identifier in the form in which it is kept.
 func (n *Node) normal(id string) (namespace string, value []byte, err error) {

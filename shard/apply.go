@@ -434,6 +434,10 @@ func (a *applier) emit(requires, include []int, at int64) bool {
 	if a.include = include; len(include) > 0 {
 		a.act.Attributes = a.attrs
 	}
+	if s.hasLeft(&a.act) {
+		s.counters.Activations++
+		return true
+	}
 	a.key = a.act.AppendProfile(a.key[:0])
 	entry := s.outbox.open(a.key)
 	head := len(entry)

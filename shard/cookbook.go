@@ -56,6 +56,9 @@ func (s *Shard) applyCookbook(body []byte, r *Result) {
 		r.refuse("%s", why)
 		return
 	case try:
+		if s.held != nil {
+			s.held.tried = true
+		}
 		return
 	case s.peerBytes > 0 && !same:
 		r.Outcome, r.Detail = Full, "messages for other shards are on their way"

@@ -22,6 +22,7 @@ const (
 	kindHold     = 9
 	kindLevels   = 10
 	kindErase    = 11
+	kindDeparted = 12
 )
 
 const (

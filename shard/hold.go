@@ -25,6 +25,7 @@ import (
 type hold struct {
 	version uint64
 	limits  []Limit
+	tried   bool // the cookbook has been: so all shards were at rest then
 }
 
 // Limit is an offset of a stream: up to which a held shard takes its events, or up to which one has come.
@@ -199,7 +200,11 @@ func (s *Shard) appendHold(dst []byte) []byte {
 		return append(dst, 0)
 	}
 	dst = binary.LittleEndian.AppendUint64(append(dst, 1), s.held.version)
-	return appendLimits(dst, s.held.limits)
+	tried := byte(0)
+	if s.held.tried {
+		tried = 1
+	}
+	return appendLimits(append(dst, tried), s.held.limits)
 }
 
 func (s *Shard) restoreHold(src []byte) (rest []byte, err error) {
@@ -211,11 +216,11 @@ func (s *Shard) restoreHold(src []byte) (rest []byte, err error) {
 	if !held {
 		return src, nil
 	}
-	if len(src) < 8 {
+	if len(src) < 9 || src[8] > 1 {
 		return nil, errShort
 	}
-	s.held = &hold{version: le64(src)}
-	s.held.limits, src, err = readLimits(src[8:])
+	s.held = &hold{version: le64(src), tried: src[8] == 1}
+	s.held.limits, src, err = readLimits(src[9:])
 	return src, err
 }
 

@@ -84,6 +84,11 @@ func TestHold(t *testing.T) {
 		t.Errorf("restored: held %d, limit %d", restored.Held(), restored.Limit(f.stream))
 	}
 
+	hash := s.Hash()
+	is(s.Apply(AppendSwitch(nil, start, 2, true, more)), Accepted)
+	if s.Hash() != hash || s.Version() != 1 || s.ready() != 2 {
+		t.Error("a try changed more than that it was tried")
+	}
 	before := s.Fingerprint()
 	is(s.Apply(AppendSwitch(nil, start, 2, true, more)), Accepted)
 	is(s.Apply(AppendSwitch(nil, start, 2, true, readInline("held.yml", "recipe: held\naudiences: {a: nothing}\n"))), Refused)

@@ -92,6 +92,13 @@ func (o *outbox) ack(position uint64) {
 	}
 }
 
+// skip forgets everything, and goes on at position, unless that is behind what there is.
+func (o *outbox) skip(position uint64) {
+	if position > o.next {
+		o.chunks, o.first, o.next, o.bytes = nil, position, position, 0
+	}
+}
+
 // freeze returns what a snapshot keeps: the chunks as they are now. Later appends lie beyond these lengths.
 func (o *outbox) freeze() outbox {
 	f := *o

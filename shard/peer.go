@@ -81,14 +81,14 @@ type Messages struct {
 	first, next uint64
 }
 
-const messagesHead = entryHead + 4 + 8 + 8 + 8 // from, program hash, first, next
+const messagesHead = entryHead + 4 + 8 + 8 + 8 // from, dialect, first, next
 
-// Begin starts an entry of messages of shard from that were written under the program of that hash, from position first on.
-func (m *Messages) Begin(from int, program, first uint64) {
+// Begin starts an entry of messages of shard from in its Dialect, from position first on.
+func (m *Messages) Begin(from int, dialect, first uint64) {
 	m.buf = append(m.buf[:0], kindMessages)
 	m.buf = binary.LittleEndian.AppendUint64(m.buf, 0) // now: Seal
 	m.buf = binary.LittleEndian.AppendUint32(m.buf, uint32(from))
-	m.buf = binary.LittleEndian.AppendUint64(m.buf, program)
+	m.buf = binary.LittleEndian.AppendUint64(m.buf, dialect)
 	m.buf = binary.LittleEndian.AppendUint64(m.buf, first)
 	m.buf = binary.LittleEndian.AppendUint64(m.buf, first) // next: Seal
 	m.first, m.next = first, first
@@ -149,7 +149,7 @@ func (s *Shard) applyMessages(body []byte, r *Result) {
 		return
 	case next <= mark:
 		return
-	case s.program == nil || s.program.Hash != hash:
+	case s.program == nil || s.Dialect() != hash:
 		r.Outcome = Stale
 		return
 	}

@@ -277,6 +277,7 @@ type Stats struct {
 	Timers        int    // profiles that will wake
 	TimerBytes    int64
 	Late          int64 // by how many milliseconds the first timer that is due is late
+	Settling      bool  // the shard has gone back, and waits to be told what has left
 }
 
 // Stats returns the figures of this moment.
@@ -297,6 +298,7 @@ func (s *Shard) Stats() Stats {
 		Timers:        s.timers.Len(),
 		TimerBytes:    s.timers.Bytes(),
 		Late:          s.now - min(s.first, s.now),
+		Settling:      s.settling,
 	}
 	st.RecentIDs, st.RecentBytes = s.recent.held()
 	if s.table != nil {

@@ -104,6 +104,9 @@ type Counters struct {
 	Erased        uint64 // profiles that were erased
 	Buried        uint64 // events and links not taken in because they are older than an erasure
 
+	Departed uint64 // activations that had left when the shard went back to a state before them
+	Remade   uint64 // of these, those that were made again, and did not leave a second time
+
 	AccountEvents uint64 // events told to accounts
 	People        uint64 // times that an account was told something of a person
 	PeopleOver    uint64 // people that an account does not count because it has its fill
@@ -128,6 +131,10 @@ type Shard struct {
 	flows    []hourFlows  // of the last hours, oldest first
 	goals    []GoalCounts // by activation
 	levelsAt int64        // as of when the levels are; minNow: not found out yet
+
+	generation uint64   // see recovered.go
+	settling   bool     // the shard has gone back to a cut, and takes nothing but what departed
+	departed   departed // and has not been made again
 
 	program    *program
 	namespaces []string // the names behind profile.Record.Namespace, in order of first use
@@ -226,10 +233,10 @@ func (s *Shard) Close() {
 // Apply applies one entry. It never fails: what is wrong with an entry is in the result.
 // The entry is not kept.
 func (s *Shard) Apply(entry []byte) *Result {
-	r, before := &Result{}, s.outbox.next
+	r, before := &Result{}, s.counters.Activations
 	s.apply.sent = 0
 	s.applyEntry(entry, r)
-	r.Activations, r.Messages = int(s.outbox.next-before), s.apply.sent
+	r.Activations, r.Messages = int(s.counters.Activations-before), s.apply.sent
 	return r
 }
 
@@ -239,6 +246,14 @@ func (s *Shard) applyEntry(entry []byte, r *Result) {
 		return
 	}
 	now, body := int64(binary.LittleEndian.Uint64(entry[1:])), entry[entryHead:]
+	if entry[0] == kindDeparted {
+		s.applyDeparted(body, r)
+		return
+	}
+	if s.settling {
+		r.Outcome = Held
+		return
+	}
 	if !s.byEvents && s.held == nil {
 		s.now = max(s.now, min(now, maxNow))
 	}

@@ -21,8 +21,8 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// Version 14 counts what activations are for. Those before it are not read: Kafka has the events.
-const snapshotVersion = 14
+// Version 15 has the generation, and what departed. Those before it are not read: Kafka has the events.
+const snapshotVersion = 15
 
 var snapshotMagic = []byte("DASHISHARD")
 
@@ -81,7 +81,7 @@ func (s *Shard) appendHead(dst []byte) []byte {
 	for _, c := range s.counters.all() {
 		dst = binary.LittleEndian.AppendUint64(dst, *c)
 	}
-	dst = s.erased.append(dst)
+	dst = s.erased.append(s.appendRecovery(dst))
 	dst = binary.AppendUvarint(dst, uint64(len(s.namespaces)))
 	for _, ns := range s.namespaces {
 		dst = appendBytes(dst, []byte(ns))
@@ -101,7 +101,7 @@ func (c *Counters) all() []*uint64 {
 	for i := range c.Suppressed {
 		all = append(all, &c.Suppressed[i])
 	}
-	all = append(all, &c.Expired, &c.AccountEvents, &c.People, &c.PeopleOver, &c.AccountsOver, &c.Erased, &c.Buried)
+	all = append(all, &c.Expired, &c.AccountEvents, &c.People, &c.PeopleOver, &c.AccountsOver, &c.Erased, &c.Buried, &c.Departed, &c.Remade)
 	return all
 }
 
@@ -280,6 +280,9 @@ func (s *Shard) restoreBody(src []byte) (hasTable bool, timers []byte, err error
 		}
 		*c = le64(src)
 		src = src[8:]
+	}
+	if src, err = s.restoreRecovery(src); err != nil {
+		return false, nil, err
 	}
 	if src, err = s.restoreErasures(src); err != nil {
 		return false, nil, err

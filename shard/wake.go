@@ -267,7 +267,7 @@ func (s *Shard) Wake() int64 {
 		first = min(first, s.accounts.first)
 	}
 	switch {
-	case s.held != nil || s.outbox.full() || first > s.now && s.byEvents:
+	case s.settling || s.held != nil || s.outbox.full() || first > s.now && s.byEvents:
 		return expr.Never
 	case first <= s.now:
 		return math.MinInt64

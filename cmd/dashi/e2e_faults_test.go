@@ -30,8 +30,9 @@ type trial struct {
 	sent    atomic.Int64  // events
 	stop    context.CancelFunc
 	sending sync.WaitGroup
-	version int   // of the recipe
-	small   *node // whose disk is small; nil: nobody's
+	version int                       // of the recipe
+	small   *node                     // whose disk is small; nil: nobody's
+	about   func(round, i int) string // JSON of whom an event is about; nil: "userId"
 }
 
 // recipeText is clusterRecipe with an attribute more, named by a version.
@@ -45,12 +46,16 @@ func (tr *trial) begin() {
 	ctx, stop := context.WithCancel(tr.t.Context())
 	tr.stop = stop
 	producer := tr.nodes[0].producer()
+	who := tr.about
+	if who == nil {
+		who = func(_, i int) string { return fmt.Sprintf(`"userId":"u%d"`, i) }
+	}
 	tr.sending.Go(func() {
 		for round := 0; ctx.Err() == nil; round++ {
 			var messages []kafka.Message
 			for i := range tr.people {
 				messages = append(messages, kafka.Message{Key: fmt.Appendf(nil, "u%d", i), Value: fmt.Appendf(nil,
-					`{"type":"track","event":"Visit","messageId":"%d-%d","userId":"u%d","timestamp":"2026-03-01T10:00:00Z","properties":{"n":%d}}`, round, i, i, round%7)})
+					`{"type":"track","event":"Visit","messageId":"%d-%d",%s,"timestamp":"2026-03-01T10:00:00Z","properties":{"n":%d}}`, round, i, who(round, i), round%7)})
 			}
 			if err := producer.Produce(context.Background(), "", messages); err != nil {
 				tr.t.Error(err)

@@ -127,6 +127,16 @@ func newLog(w io.Writer, level string) (*slog.Logger, error) {
 
 // run opens a node and waits until it is told to stop. side runs next to it, if there is one.
 func run(ctx context.Context, s node.Settings, o node.Options, opened func(*node.Node), side func(context.Context, *node.Node) error) error {
+	for {
+		err := runOnce(ctx, s, o, opened, side)
+		if !errors.Is(err, node.ErrReopen) {
+			return err
+		}
+		o.Log.Warn("opening again", "why", err)
+	}
+}
+
+func runOnce(ctx context.Context, s node.Settings, o node.Options, opened func(*node.Node), side func(context.Context, *node.Node) error) error {
 	n, err := node.Open(ctx, s, o)
 	if err != nil {
 		return err

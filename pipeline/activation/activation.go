@@ -3,7 +3,9 @@ package activation
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/json"
 	"strconv"
+	"time"
 
 	"dashi/pipeline/attribute"
 
@@ -93,6 +95,34 @@ func (a *Activation) AppendID(dst []byte) []byte {
 	high := xxhash.Sum64(b)
 	low := xxhash.Sum64(binary.LittleEndian.AppendUint64(b, high))
 	return appendHex(appendHex(dst, high), low)
+}
+
+// Key is what stays the same of an activation when a history is lived through once more in another order: 128 bits over the profile, the
+// name, the transition and the event time. The sequence, and so the id, may be another.
+func (a *Activation) Key() [2]uint64 {
+	var scratch [256]byte
+	return key(attribute.AppendQuotedID(scratch[:0], a.Identifiers[0].Namespace, a.Identifiers[0].Value), a.Name, string(a.Transition), a.EventTime)
+}
+
+// KeyOf reads the Key out of what AppendJSON wrote.
+func KeyOf(payload []byte) (k [2]uint64, err error) {
+	var p struct {
+		Profile    json.RawMessage
+		Activation string
+		Transition string
+		EventTime  time.Time `json:"event_time"`
+	}
+	if err := json.Unmarshal(payload, &p); err != nil {
+		return k, err
+	}
+	return key(p.Profile, p.Activation, p.Transition, p.EventTime.UnixMilli()), nil
+}
+
+// key appends to profile, which is a JSON string and so ends by itself.
+func key(profile []byte, name, transition string, eventTime int64) [2]uint64 {
+	b := append(append(append(append(profile, name...), 0), transition...), 0)
+	high := xxhash.Sum64(binary.LittleEndian.AppendUint64(b, uint64(eventTime)))
+	return [2]uint64{high, xxhash.Sum64(binary.LittleEndian.AppendUint64(b, high^uint64(eventTime)))}
 }
 
 func appendHex(dst []byte, v uint64) []byte {

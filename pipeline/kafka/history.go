@@ -13,9 +13,18 @@ import (
 // it has seen all of them or fn returns an error. It commits nothing, and reads only what was committed by its writer. The
 // record aliases the fetch like those of a Source.
 func History(ctx context.Context, settings Settings, topic string, fn func(partition int32, r *Record) error) error {
+	return HistorySince(ctx, settings, topic, TailFrom{Start: true}, fn)
+}
+
+// HistorySince is History from an instant on, or from the start.
+func HistorySince(ctx context.Context, settings Settings, topic string, from TailFrom, fn func(partition int32, r *Record) error) error {
+	start := kgo.NewOffset().AtStart()
+	if !from.Start {
+		start = kgo.NewOffset().AfterMilli(from.After.UnixMilli())
+	}
 	client, err := settings.client(
 		kgo.ConsumeTopics(topic),
-		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
+		kgo.ConsumeStartOffset(start),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.KeepControlRecords(), // the last of a partition may be one
@@ -24,7 +33,7 @@ func History(ctx context.Context, settings Settings, topic string, fn func(parti
 		return err
 	}
 	defer client.Close()
-	left, err := settings.unread(ctx, client, topic)
+	left, err := settings.unread(ctx, client, topic, from)
 	if err != nil {
 		return err
 	}
@@ -59,10 +68,13 @@ func History(ctx context.Context, settings Settings, topic string, fn func(parti
 	return nil
 }
 
-// unread is where each partition of the topic ends, of those that hold anything.
-func (s *Settings) unread(ctx context.Context, client *kgo.Client, topic string) (map[int32]int64, error) {
+// unread is where each partition of the topic ends, of those that hold anything from there on.
+func (s *Settings) unread(ctx context.Context, client *kgo.Client, topic string, from TailFrom) (map[int32]int64, error) {
 	admin := kadm.NewClient(client)
 	starts, err := admin.ListStartOffsets(ctx, topic)
+	if !from.Start {
+		starts, err = admin.ListOffsetsAfterMilli(ctx, from.After.UnixMilli(), topic)
+	}
 	if err == nil {
 		err = starts.Error()
 	}

@@ -109,7 +109,7 @@ func (s *State) fit(replicas []Replica) *Rejection {
 	return nil
 }
 
-func (c *Formed) apply(s *State, _ int64) *Rejection {
+func (c *Formed) apply(s *State, now int64) *Rejection {
 	if len(c.Shards) == 0 {
 		return reject(Invalid, "no shard is named")
 	}
@@ -120,6 +120,7 @@ func (c *Formed) apply(s *State, _ int64) *Rejection {
 		}
 		s.Shards[i].Formed = true
 	}
+	s.recovered(now)
 	return nil
 }
 

@@ -17,6 +17,9 @@ const (
 	kindCookbook = 11
 	kindReplicas = 12
 	kindSwitched = 13
+	kindSuspect  = 14
+	kindRecover  = 15
+	kindReform   = 16
 )
 
 // Command is one change of the directory.

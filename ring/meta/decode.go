@@ -135,6 +135,12 @@ func readCommand(kind byte, r *reader) Command {
 		return &PutCookbook{Sources: readAll(r, MaxRecipes, readSource), Above: r.uint(1 << 61), Refused: r.text()}
 	case kindSwitched:
 		return &CookbookSwitched{r.uint(1 << 62)}
+	case kindSuspect:
+		return &Suspect{readReplica(r)}
+	case kindRecover:
+		return &Recover{}
+	case kindReform:
+		return &Reform{Switched: r.uint(1 << 62), Cuts: readAll(r, MaxShards, readCut)}
 	case kindReplicas:
 		return &SetReplicas{int(r.uint(MaxReplicas))}
 	}

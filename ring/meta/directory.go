@@ -53,7 +53,7 @@ func (d *Directory) Apply(entry []byte) Result {
 
 const (
 	magic   = "DASHIMETA"
-	version = 2
+	version = 3
 )
 
 // Snapshot is the state as bytes.
@@ -69,6 +69,7 @@ func (d *Directory) Snapshot() []byte {
 	body = appendAll(body, s.Cookbooks, appendCookbook)
 	body = appendUint(body, s.Switched)
 	body = appendText(appendUint(body, s.Refused.Version), s.Refused.Reason)
+	body = s.appendRecovery(body)
 	dst := append([]byte(magic), version)
 	dst = appendU64(dst, xxhash.Sum64(body))
 	return append(dst, body...)
@@ -80,7 +81,8 @@ func (d *Directory) Restore(src []byte) error {
 	if len(src) < head || string(src[:len(magic)]) != magic {
 		return errors.New("cannot restore the directory: this is no snapshot of one")
 	}
-	if v := src[len(magic)]; v != version {
+	v := src[len(magic)]
+	if v != version && v != 2 { // 2 knew no recovery
 		return fmt.Errorf("cannot restore the directory: the snapshot has version %d, this program knows %d", v, version)
 	}
 	r := &reader{src: src[len(magic)+1:]}
@@ -95,6 +97,9 @@ func (d *Directory) Restore(src []byte) error {
 		Cookbooks: readAll(r, KeepCookbooks, readCookbook),
 		Switched:  r.uint(1 << 62),
 		Refused:   Refusal{Version: r.uint(1 << 62), Reason: r.text()},
+	}
+	if v >= 3 {
+		s.readRecovery(r)
 	}
 	if r.bad || len(r.src) > 0 {
 		return errors.New("cannot restore the directory: the snapshot does not end where it should")

@@ -42,6 +42,11 @@ func life() []Command {
 		&Join{member(4)},
 		&Forget{"n4"},
 		&SetReplicas{1},
+		&Suspect{replica(2)},
+		&Suspect{replica(3)},
+		&Recover{},
+		&Reform{1, []Cut{{replica(1), 4, 70, 2, 11, 1700000000000}, {replica(2), 5, 80, 0, 12, 1700000000001}}},
+		&Formed{[]uint32{0}},
 	}
 }
 
@@ -387,3 +392,72 @@ func FuzzApply(f *testing.F) {
 		}
 	})
 }
+
+// When a majority of a shard suspects its logs, all shards go back; else a member may be replaced.
+func TestRecovery(t *testing.T) {
+	var d Directory
+	apply(t, &d, &Found{Cluster: "c", Settings: settings, Members: []Member{member(1), member(2), member(3)}})
+	apply(t, &d, &Place{[]Placement{{0, []Replica{replica(1), replica(2), replica(3)}}, {1, []Replica{replica(1)}}}})
+	apply(t, &d, &Formed{[]uint32{0, 1}})
+	apply(t, &d, &Begin{1, replica(2), Replica{}})
+	lost := func(want ...uint32) {
+		t.Helper()
+		if got := d.State().Lost(); !slices.Equal(got, want) {
+			t.Errorf("lost %v, want %v", got, want)
+		}
+	}
+	rejected := func(want Reason, c Command) {
+		t.Helper()
+		if r := d.Apply(Append(nil, d.State().Epoch, 7, c)); r.Rejected == nil || r.Rejected.Reason != want {
+			t.Errorf("%T: %v, want %s", c, r.Rejected, want)
+		}
+	}
+	cuts := []Cut{{Source: replica(3), Index: 7}, {Source: replica(1), Index: 9}}
+	rejected(Unknown, &Suspect{Replica{"n1", 9}})
+	rejected(Invalid, &Recover{})
+	apply(t, &d, &Suspect{replica(2)})
+	apply(t, &d, &Suspect{replica(2)})
+	lost()
+	rejected(Invalid, &Recover{})
+	rejected(Invalid, &Reform{1, cuts})
+	again := member(3)
+	again.Incarnation = 33
+	apply(t, &d, &Join{again}) // the replica of before is nobody's
+	lost(0)
+	apply(t, &d, &Suspect{replica(1)})
+	lost(0, 1)
+	apply(t, &d, &Recover{})
+	rejected(Busy, &Recover{})
+	rejected(Busy, &Begin{0, replica(2), replica(1)})
+	rejected(Invalid, &Reform{1, cuts[:1]})
+	rejected(Unknown, &Reform{1, cuts}) // n3 is another
+	cuts[0].Source = replica(2)
+	apply(t, &d, &Reform{1, cuts})
+	rejected(Invalid, &Reform{1, cuts})
+	if s := d.State(); !s.Recovering() || s.Generation != 1 || len(s.Moves) > 0 || len(s.Suspects) > 0 || s.Switched != 1 || s.Shards[0].Formed || !slices.Equal(s.Shards[0].Replicas, []Replica{replica(2)}) {
+		t.Errorf("%+v", *s)
+	}
+	apply(t, &d, &Formed{[]uint32{1}})
+	if !d.State().Recovering() {
+		t.Error("it is over too early")
+	}
+	apply(t, &d, &Formed{[]uint32{0}})
+	if s := d.State(); s.Recovering() || s.Recovery.Until == 0 || len(s.Recovery.Cuts) != 2 {
+		t.Errorf("%+v", *s.Recovery)
+	}
+	lost()
+}
+
+// A snapshot of a version that knew no recovery is read.
+func TestBeforeRecoveries(t *testing.T) {
+	old, err := hex.DecodeString(beforeRecoveries)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d Directory
+	if err := d.Restore(old); err != nil || len(d.State().Members) != 3 || d.State().Generation != 0 || d.State().Recovery != nil {
+		t.Errorf("%v: %+v", err, d.State())
+	}
+}
+
+const beforeRecoveries = "44415348494d455441025f0a1e60e3693e1f12000000000000000e000000000000000663306666656502010a7265706c6963617465640477616c6c8080800880dddb01e80703026e3101000000000000000d31302e302e302e313a373037310d31302e302e302e313a3730373001610100026e3202000000000000000d31302e302e302e323a373037310d31302e302e302e323a3730373001610101026e3303000000000000000d31302e302e302e333a373037310d31302e302e302e333a3730373001610100020103026e310100000000000000026e320200000000000000026e3303000000000000000102026e310100000000000000026e3202000000000000000200030068e5cf8b010000026e330300000000000000026e32020000000000000001010068e5cf8b010000026e330300000000000000026e32020000000000000001010068e5cf8b010000010873686f702e796d6c0e61756469656e6365733a205b5d0a010000"

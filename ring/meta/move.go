@@ -9,6 +9,9 @@ func (c *Begin) apply(s *State, now int64) *Rejection {
 	if int(c.Shard) >= len(s.Shards) || !s.Shards[c.Shard].Formed {
 		return reject(Unknown, "shard %d has not been formed", c.Shard)
 	}
+	if s.Recovering() {
+		return reject(Busy, "the shards are going back to a cut")
+	}
 	if _, ok := s.Move(int(c.Shard)); ok {
 		return reject(Busy, "shard %d is being moved", c.Shard)
 	}

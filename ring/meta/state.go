@@ -29,6 +29,10 @@ type State struct {
 	Cookbooks []Cookbook // oldest first; the last is the one that shards have, or are to have
 	Switched  uint64     // version that all shards have; 0: none yet
 	Refused   Refusal    // the last cookbook that was given up
+
+	Generation uint64    // how often all shards went back to a cut
+	Suspects   []Replica // members whose logs may have lost their end, since then
+	Recovery   *Recovery // the one that is under way, or the last one; nil: there was none
 }
 
 // Settings of the whole cluster, given when it is founded. Replicas may change later.

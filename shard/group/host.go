@@ -39,6 +39,8 @@ type Settings struct {
 	Dir  string
 	FS   vfs.FS   // default: the operating system's
 	Mode wal.Mode // default: wal.Replicated
+	// Synced are groups whose entries are synced before they count, whatever the mode: small ones, that must survive what the others may not.
+	Synced []uint32
 	// SnapshotBytes is how much a group logs before it takes a snapshot, at least: it waits for twice the size of the last
 	// snapshot if that is more, so that large states are not written over and over. Default 16 MiB.
 	SnapshotBytes int64

@@ -19,6 +19,8 @@ type logStore struct {
 	id  uint32
 	log *wal.Log
 	own *snapshotStore // says what the log must keep
+	// synced: entries are on the disk before they are acknowledged, whatever the mode.
+	synced bool
 
 	mu      sync.Mutex // Raft stores from its main goroutine only; it stages and votes there too. For readers of the window.
 	staged  uint64     // the commit index to be written with the next entries
@@ -107,6 +109,9 @@ func (s *logStore) StoreLogs(logs []*raft.Log) error {
 	}
 	err := s.log.Append(s.id, s.records)
 	clear(s.records)
+	if err == nil && s.synced {
+		err = s.log.Sync()
+	}
 	if err != nil {
 		return fmt.Errorf("cannot log entries of group %d: %w", s.id, err)
 	}

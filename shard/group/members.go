@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -35,6 +36,12 @@ func (g *Group) Members() (members []Member, index uint64) {
 		members = append(members, Member{ID: string(s.ID), Voter: s.Suffrage == raft.Voter})
 	}
 	return members, now.at
+}
+
+// votes says whether this replica is one of the members that do.
+func (g *Group) votes() bool {
+	members, _ := g.Members()
+	return slices.Contains(members, Member{ID: g.host.settings.ID, Voter: true})
 }
 
 // membersAre notes the members that an entry names; they are in force as soon as it is in the log.

@@ -386,9 +386,9 @@ func faults(n int) int {
 	return n
 }
 
-// TestReform: the power goes on all nodes at once, and each has lost another part of its log. The group is formed anew from the longest, all others follow it,
-// and entries that only others had are gone everywhere.
-func TestReform(t *testing.T) {
+// TestSeed: the power goes on all nodes at once, and each has lost another part of its log. A group begins anew with what the longest has, all others follow it,
+// and entries that only others had are gone everywhere. A replica of the old group that comes back later does no harm.
+func TestSeed(t *testing.T) {
 	r := newRing(t, 3, 1)
 	boot := "boot"
 	r.adjust = func(_ int, s *Settings) { s.bootID, s.SnapshotBytes, s.segmentSize = boot, 2<<10, 64<<10 }
@@ -405,15 +405,13 @@ func TestReform(t *testing.T) {
 	}
 	boot = "another boot"
 	r.mu.Lock()
-	r.hashes = nil // indexes are given out anew
-	r.hashes = map[uint32]map[uint64]uint64{}
+	r.hashes = map[uint32]map[uint64]uint64{} // indexes are given out anew
 	r.mu.Unlock()
 	var best *node
 	var longest Survey
-	term := uint64(0)
 	for _, n := range r.nodes {
 		must(t, r.boot(n))
-		if err := r.open(n, nil); !errors.Is(err, ErrDirty) {
+		if err := r.open(n, nil); !errors.Is(err, ErrDirty) || !n.host.Dirty(0) {
 			t.Fatal(err)
 		}
 		s, err := n.host.Survey(0)
@@ -422,43 +420,82 @@ func TestReform(t *testing.T) {
 		if best == nil || s.Longer(longest) {
 			best, longest = n, s
 		}
-		term = max(term, s.Term)
-		r.stop(n)
 	}
-	for _, n := range r.nodes {
-		n.incarnation++
+	m := &registers{ring: r, group: 0}
+	var seen []uint64
+	must(t, best.host.Replay(0, m, longest.LastIndex-1, func(index uint64) { seen = append(seen, index) }))
+	for i, index := range seen {
+		if index != seen[0]+uint64(i) {
+			t.Fatalf("seen %v", seen)
+		}
 	}
-	must(t, r.boot(best))
-	must(t, best.host.Reform(0, term))
-	must(t, r.open(best, nil))
-	eventually(t, "it goes on alone", func() bool {
-		best.groups[0].view.Campaign()
-		return r.tryWrite(0, put(1, 1))
-	})
-	value := best.machines[0].values[0]
+	value := m.values[0]
 	// Index 1 names the members, every term has some entries of its own, and the first value is 0.
-	if most := max(longest.LastIndex, 4) - 4; value > most || value+20 < most {
-		t.Fatalf("value is %d with %+v", value, longest)
+	if most := max(longest.LastIndex, 4) - 4; seen[len(seen)-1] != longest.LastIndex-1 || value > most || value+20 < most {
+		t.Fatalf("value is %d with %+v, seen up to %d", value, longest, seen[len(seen)-1])
 	}
+	for range 2 { // again does nothing
+		state, err := m.Snapshot()
+		must(t, err)
+		must(t, best.host.Seed(1, longest.Term+1, longest.LastIndex-1, state))
+	}
+	open := func(n *node) {
+		m := &registers{ring: r, group: 1}
+		g, err := n.host.OpenReplica(1, m, Replica{})
+		must(t, err)
+		n.groups, n.machines = []*Group{nil, g}, []*registers{nil, m}
+	}
+	open(best)
+	eventually(t, "it goes on alone", func() bool { return r.tryWrite(1, put(1, 1)) })
 	for _, n := range r.nodes {
 		if n == best {
 			continue
 		}
-		r.start(n, nil)
-		r.step(0, func(m []Member) bool { return has(m, Member{n.id(), false}) || has(m, Member{n.id(), true}) },
+		must(t, n.host.Drop(0))
+		open(n)
+		r.step(1, func(m []Member) bool { return has(m, Member{n.id(), false}) || has(m, Member{n.id(), true}) },
 			func(ctx context.Context, g *Group, index uint64) error { return g.AddLearner(ctx, n.id(), index) })
-		r.step(0, func(m []Member) bool { return has(m, Member{n.id(), true}) },
+		r.step(1, func(m []Member) bool { return has(m, Member{n.id(), true}) },
 			func(ctx context.Context, g *Group, index uint64) error { return g.Promote(ctx, n.id(), index) })
-		r.propose(0, put(2, uint64(n.i)))
-		r.converge(0)
+		r.propose(1, put(2, uint64(n.i)))
+		r.converge(1)
 	}
-	r.propose(0, put(3, 3))
+	r.propose(1, put(3, 3))
+	r.converge(1)
+	members, _ := best.groups[1].Members()
+	if len(members) != 3 || best.machines[1].values[0] != value {
+		t.Fatalf("%v, %v", members, best.machines[1].values)
+	}
+}
+
+// TestSynced: a group whose entries are always synced loses nothing in a power cut, and counts after it, beside another that does not.
+func TestSynced(t *testing.T) {
+	r := newRing(t, 3, 2)
+	boot := "boot"
+	r.adjust = func(_ int, s *Settings) { s.bootID, s.Synced = boot, []uint32{0} }
+	for _, n := range r.nodes {
+		r.start(n, r.members(3))
+	}
+	for v := range uint64(20) {
+		r.propose(0, put(0, v))
+	}
+	for i, n := range r.nodes {
+		mem := n.mem.Crash(rand.New(rand.NewPCG(uint64(i), 3)))
+		r.kill(n)
+		n.mem = mem
+	}
+	boot = "another boot"
+	r.groups = 1
+	for _, n := range r.nodes {
+		must(t, r.boot(n))
+		if n.host.Dirty(0) || !n.host.Dirty(1) {
+			t.Errorf("dirty: %v, %v", n.host.Dirty(0), n.host.Dirty(1))
+		}
+		must(t, r.open(n, nil))
+	}
+	r.propose(0, put(1, 1))
 	r.converge(0)
-	members, _ := best.groups[0].Members()
-	if len(members) != 3 || best.machines[0].values[0] != value {
-		t.Fatalf("%v, %v", members, best.machines[0].values)
-	}
-	if err := best.host.Reform(0, term); err == nil {
-		t.Fatal("an open group was formed anew")
+	if got := r.nodes[0].machines[0].values[0]; got != 19 {
+		t.Errorf("the value is %d", got)
 	}
 }

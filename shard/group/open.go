@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"dashi/shard/snapshot"
@@ -55,12 +56,11 @@ func (h *Host) OpenReplica(id uint32, fsm FSM, r Replica) (*Group, error) {
 	}
 	h.groups[id] = g
 	h.watchPeers()
-	if r.Prefer {
-		if g.alone.Load() {
-			g.view.Campaign()
-		} else {
-			g.ask(g.form)
-		}
+	switch {
+	case g.alone.Load() && g.votes(): // nobody else can
+		g.view.Campaign()
+	case r.Prefer:
+		g.ask(g.form)
 	}
 	return g, nil
 }
@@ -85,7 +85,7 @@ func (h *Host) open(id uint32, fsm FSM, r Replica) (*Group, error) {
 		started: make(chan struct{}), first: make(chan struct{}), changed: make(chan struct{}, 1), closing: make(chan struct{}), watched: make(chan struct{})}
 	g.room.L, g.turn.L = &g.mu, &g.mu
 	g.snapshots = &snapshotStore{g: g, store: h.snapshots}
-	g.logs = &logStore{id: id, log: h.log, own: g.snapshots}
+	g.logs = &logStore{id: id, log: h.log, own: g.snapshots, synced: slices.Contains(h.settings.Synced, id)}
 	g.setThreshold(0)
 	if err := g.recover(configuration(r.Members)); err != nil {
 		return nil, err

@@ -3,8 +3,9 @@ package group
 import (
 	"errors"
 	"fmt"
+	"slices"
 
-	"dashi/shard/wal"
+	"dashi/shard/snapshot"
 
 	"github.com/hashicorp/raft"
 )
@@ -48,46 +49,107 @@ func (h *Host) Survey(id uint32) (s Survey, err error) {
 	return s, nil
 }
 
-// Reform makes what this node has of a group the whole group, with this node as its only member: for when a majority of the replicas may have lost the end of
-// their logs at once, so that nobody can say what was acknowledged. It is a decision, and must be taken for one replica only: the one with the
-// longest log of all that can be asked (Survey). Entries that were acknowledged and are on no replica asked are lost; so the decision is logged, and what
-// feeds the group must find out from the state what to send again.
-//
-// term is the greatest Term of all surveys: the new group begins with the next one, so that no entry of the old group is mistaken for one of the new.
-// The group is opened afterwards (Open); other replicas come back under new ids, keep what they have or not, and are added as learners.
-func (h *Host) Reform(id uint32, term uint64) error {
-	survey, err := h.Survey(id)
-	if err != nil {
-		return err
-	}
-	if survey.LastIndex == 0 {
-		return fmt.Errorf("cannot form group %d anew from nothing", id)
-	}
+// Replay brings an empty state machine to where a replica that is not open ends, or to the entry to if that comes before: from the oldest snapshot that
+// can be read and has the log behind it, so that there is much to look back on. at is called with the state of the snapshot, at 0 if there is none, and after every
+// entry. What is at the end of the log may not have been committed.
+func (h *Host) Replay(id uint32, fsm FSM, to uint64, at func(index uint64)) error {
 	if err := h.reserve(id); err != nil {
 		return err
 	}
 	defer h.unreserve(id)
-	term = max(term, survey.Term) + 1
-	index := survey.LastIndex + 1
-	if _, last := h.log.Bounds(id); last+1 != index { // the snapshot is ahead
-		if err := h.log.Reset(id, index); err != nil {
-			return err
-		}
+	index, err := h.restoreOldest(id, fsm, to)
+	if err != nil {
+		return fmt.Errorf("cannot replay group %d: %w", id, err)
 	}
-	members := configuration([]Member{{ID: h.settings.ID, Voter: true}})
-	err = h.log.Append(id, []wal.Record{{Index: index, Term: term, Commit: index, Type: uint8(raft.LogConfiguration), Data: raft.EncodeConfiguration(members)}})
-	if err == nil { // durable with all before it
-		err = (&logStore{id: id, log: h.log}).SetUint64([]byte(keyTerm), term)
+	at(index)
+	_, last := h.log.Bounds(id)
+	var buf []byte
+	for index < min(last, to) {
+		index++
+		r, b, err := h.log.Read(id, index, buf)
+		if err != nil {
+			return fmt.Errorf("cannot replay group %d: %w", id, err)
+		}
+		if buf = b; raft.LogType(r.Type) == raft.LogCommand {
+			fsm.Apply(index, r.Data)
+		}
+		at(index)
+	}
+	return nil
+}
+
+// restoreOldest restores the snapshot that Replay begins with.
+func (h *Host) restoreOldest(id uint32, fsm FSM, to uint64) (index uint64, err error) {
+	list, err := h.snapshots.List(id)
+	if err != nil {
+		return 0, err
+	}
+	first, last := h.log.Bounds(id)
+	whole := len(list) == 0 || last >= list[0].Index // else a power cut took what the newest snapshot has
+	if whole && first == 1 {                         // the log has everything
+		return 0, nil
+	}
+	store := &snapshotStore{g: &Group{id: id, host: h}, store: h.snapshots}
+	for _, info := range slices.Backward(list) {
+		if whole && first > info.Index+1 || !whole && info != list[0] || info.Index > to {
+			continue
+		}
+		_, r, openErr := store.open(info)
+		if openErr == nil {
+			openErr = errors.Join(fsm.Restore(r), r.Drain(), r.Close())
+		}
+		if openErr == nil {
+			return info.Index, nil
+		}
+		err = errors.Join(err, openErr)
+	}
+	return 0, errors.Join(fmt.Errorf("it has no snapshot before entry %d that can be read", to), err)
+}
+
+// Seed begins a group anew with a state, with this node as its only member: for when a majority of the replicas of another group may have lost the end of their
+// logs at once, so that nobody can say what was acknowledged. It is a decision, and must be taken on one node only: the one with the longest log of all
+// that can be asked (Survey). The group has another number than that one, so that what is left of the other replicas can do no harm. Seed of a group that is
+// there already does nothing. The group is opened afterwards (Open); others are added as learners.
+func (h *Host) Seed(id uint32, term, index uint64, state Snapshot) error {
+	defer state.Release()
+	if err := h.reserve(id); err != nil {
+		return err
+	}
+	defer h.unreserve(id)
+	if list, err := h.snapshots.List(id); err != nil || len(list) > 0 {
+		return err
+	}
+	err := (&logStore{id: id, log: h.log}).SetUint64([]byte(keyTerm), term)
+	if err == nil {
+		err = h.seed(snapshot.Info{Group: id, Term: term, Index: index}, state)
 	}
 	if err == nil {
 		err = h.log.Err()
 	}
 	if err != nil {
-		return fmt.Errorf("cannot form group %d anew: %w", id, err)
+		return fmt.Errorf("cannot begin group %d with a state: %w", id, err)
 	}
-	h.settings.Log.Warn("group is formed anew from what this node has", "group", id, "member", h.settings.ID, "last", survey.LastIndex, "term", term)
+	h.settings.Log.Warn("group begins anew with the state that this node has", "group", id, "member", h.settings.ID, "index", index, "term", term)
 	return nil
 }
+
+func (h *Host) seed(info snapshot.Info, state Snapshot) error {
+	w, err := h.snapshots.Create(info)
+	if err != nil {
+		return err
+	}
+	if _, err = w.Write(appendPrelude(nil, configuration([]Member{{ID: h.settings.ID, Voter: true}}), info.Index)); err == nil {
+		err = state.Persist(w)
+	}
+	if err != nil {
+		w.Abort()
+		return err
+	}
+	return w.Commit()
+}
+
+// Groups are the numbers of all groups of which there is anything on this node.
+func (h *Host) Groups() []uint32 { return h.log.Groups() }
 
 func (h *Host) unreserve(id uint32) {
 	h.mu.Lock()

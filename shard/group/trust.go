@@ -2,6 +2,7 @@ package group
 
 import (
 	"fmt"
+	"slices"
 
 	"dashi/shard/wal"
 
@@ -12,7 +13,7 @@ import (
 //
 // A voter that has lost the end of its log has acknowledged entries that it does not know of, and would vote for a leader that does not have them either. So what
 // may have lost something never counts again as who it was. In mode replicated that is every replica on a machine that restarted without the
-// host being closed; in mode fsync only one whose directory is damaged or was replaced.
+// host being closed, but for groups that are always synced; in mode fsync only one whose directory is damaged or was replaced.
 const keyDirty = "Dirty"
 
 // distrust notes for every group what the mark says of the directory.
@@ -22,6 +23,9 @@ func (h *Host) distrust() error {
 	}
 	if !h.mark.Restarted || h.settings.Mode == wal.Replicated {
 		for _, id := range h.log.Groups() {
+			if h.mark.Restarted && slices.Contains(h.settings.Synced, id) {
+				continue
+			}
 			if err := h.log.Set(id, keyDirty, []byte(h.settings.ID)); err != nil {
 				return err
 			}
@@ -30,10 +34,15 @@ func (h *Host) distrust() error {
 	return h.mark.Acted()
 }
 
+// Dirty says whether the replica of a group here may have lost what it has acknowledged.
+func (h *Host) Dirty(id uint32) bool {
+	under, ok := h.log.Get(id, keyDirty)
+	return ok && string(under) == h.settings.ID
+}
+
 // trusted fails if this replica must not take part under its ID. A group without other voters has nobody who knows better.
 func (g *Group) trusted() error {
-	id, ok := g.host.log.Get(g.id, keyDirty)
-	if !ok || string(id) != g.host.settings.ID {
+	if !g.host.Dirty(g.id) {
 		return nil
 	}
 	others, member := 0, false

@@ -22,7 +22,9 @@ type Settings struct {
 	Next       *recipe.Program // that comes into force at some time; nil: none does
 	// Of a hundred steps so many lose a delivery, repeat one, delay one, crash a shard or take a snapshot of one.
 	Lose, Repeat, Delay, Crash, Snapshot int
-	Memory                               profile.Memory // of all shards
+	// Of a thousand steps so many take the power from all shards at once. With any, activations leave as well.
+	Power  int
+	Memory profile.Memory // of all shards
 }
 
 // World is shards and what is under way between them.
@@ -36,6 +38,8 @@ type World struct {
 	network    []delivery
 	steps      int
 	failure    error
+	generation uint64 // power cuts
+	lost       int    // entries that they took
 }
 
 // fed is one event, as both programs read it.
@@ -48,6 +52,10 @@ type process struct {
 	snapshot []byte
 	log      [][]byte // since the snapshot
 	cut      []uint64 // by peer: up to where messages have been handed to the network
+
+	synced    int         // entries of the log that a power cut leaves
+	published uint64      // position behind the last activation that has left
+	topic     []published // all that have
 }
 
 // delivery is an entry on its way: messages of from, or a batch when from is -1.
@@ -73,6 +81,7 @@ func New(s Settings) *World {
 		w.shards = append(w.shards, p)
 		w.apply(i, shard.AppendCookbook(nil, 1, s.Program.Sources))
 	}
+	w.sync()
 	w.partitions = make([][]fed, s.Partitions)
 	for range s.Partitions {
 		fed := make([]int64, s.Shards)
@@ -100,12 +109,14 @@ func (w *World) Feed(partition int, now, next event.Event) {
 func (w *World) Unlink(namespaceA, valueA, namespaceB, valueB string) {
 	home := w.shards[0].settings.Home(identity.Hash(namespaceA, []byte(valueA)))
 	w.apply(home, shard.AppendUnlink(nil, int64(w.steps)+1, namespaceA, []byte(valueA), namespaceB, []byte(valueB)))
+	w.sync() // it is answered when it is durable: Kafka does not have it
 }
 
 // Erase takes the person of an identifier out, at an instant of the shard's clock.
 func (w *World) Erase(now int64, namespace, value string) {
 	home := w.shards[0].settings.Home(identity.Hash(namespace, []byte(value)))
 	w.apply(home, shard.AppendErase(nil, now, namespace, []byte(value)))
+	w.sync()
 }
 
 func (w *World) fail(format string, args ...any) {
@@ -181,6 +192,18 @@ func (w *World) busy() bool {
 
 // step lets a few things happen.
 func (w *World) step() {
+	if w.settings.Power > 0 {
+		if w.percent(10) {
+			w.publish(w.random.IntN(len(w.shards)))
+		}
+		if w.percent(2) {
+			w.sync()
+		}
+		if w.random.IntN(1000) < w.settings.Power {
+			w.powerCut()
+			return
+		}
+	}
 	if i := w.random.IntN(len(w.shards)); w.percent(w.settings.Crash) {
 		w.crash(i)
 	} else if w.percent(w.settings.Snapshot) {
@@ -259,7 +282,7 @@ func (w *World) send(i int) {
 			return
 		}
 		var m shard.Messages
-		m.Begin(i, p.shard.Program().Hash, from)
+		m.Begin(i, p.shard.Dialect(), from)
 		left := 1 + w.random.IntN(5)
 		p.shard.EachMessage(to, from, func(_ uint64, message []byte) bool {
 			m.Add(message)
@@ -320,6 +343,7 @@ func (w *World) takeSnapshot(i int) {
 		w.fail("cannot write a snapshot: %v", err)
 	}
 	p.snapshot, p.log = b.Bytes(), nil
+	w.sync() // a snapshot is durable when all that it may depend on is
 }
 
 // crash kills a shard and starts it again.
@@ -327,16 +351,7 @@ func (w *World) crash(i int) {
 	p := w.shards[i]
 	want := p.shard.Fingerprint()
 	p.shard.Close()
-	if p.snapshot == nil {
-		p.shard = shard.New(p.settings)
-	} else {
-		var err error
-		if p.shard, err = shard.Restore(bytes.NewReader(p.snapshot), p.settings); err != nil {
-			w.fail("cannot restore shard %d: %v", i, err)
-			p.shard = shard.New(p.settings)
-			return
-		}
-	}
+	p.shard = w.restore(i)
 	for _, entry := range p.log {
 		p.shard.Apply(entry)
 	}
@@ -344,6 +359,20 @@ func (w *World) crash(i int) {
 		w.fail("shard %d is another after a crash: %x, was %x", i, got, want)
 	}
 	clear(p.cut)
+}
+
+// restore makes the state of a shard's snapshot.
+func (w *World) restore(i int) *shard.Shard {
+	p := w.shards[i]
+	if p.snapshot == nil {
+		return shard.New(p.settings)
+	}
+	s, err := shard.Restore(bytes.NewReader(p.snapshot), p.settings)
+	if err != nil {
+		w.fail("cannot restore shard %d: %v", i, err)
+		return shard.New(p.settings)
+	}
+	return s
 }
 
 // Profile calls fn with the profile of an identifier and says whether there is one. hops is how many shards were asked besides its home.

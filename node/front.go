@@ -1,0 +1,47 @@
+package node
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"dashi/node/httpapi"
+)
+
+// note says what the node waits for while it is being opened; empty: nothing that is worth a word.
+func (n *Node) note(text string) { n.noted.Store(&text) }
+
+// openFront answers HTTP from the start on: until the node is open, GET /v1/status says what it waits for, and everything else that it is not ready.
+func (n *Node) openFront() {
+	n.note("")
+	var opening http.Handler = http.HandlerFunc(n.opening)
+	n.front.Store(&opening)
+	n.http = httpapi.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*n.front.Load()).ServeHTTP(w, r) }))
+	n.serving.Go(func() {
+		if err := n.http.Serve(n.httpListener); err != nil && err != http.ErrServerClosed {
+			n.fail(fmt.Errorf("cannot serve HTTP on %s: %w", n.settings.HTTP.Listen, err))
+		}
+	})
+	n.onClose(n.http.Close)
+}
+
+// opening answers while the node is being opened.
+func (n *Node) opening(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case r.URL.Path == "/healthz":
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write([]byte("{\"ok\":true}\n"))
+		return
+	case r.URL.Path != "/v1/status" || r.Method != http.MethodGet || r.URL.Query().Get("wait") != "":
+		refuse(w, http.StatusServiceUnavailable, "unavailable", "the node is starting: ask again in a moment, or see GET /v1/status")
+		return
+	}
+	st := &Status{Cluster: n.settings.Cluster, Node: n.identity.Node, Version: n.version, Started: n.started.UTC(), Uptime: time.Since(n.started).Round(time.Second).String(), Trouble: []string{"the node is starting"}}
+	st.Log.Durability, st.Memory.Limit = n.settings.Log.Durability, n.settings.Limits.MemoryBytes
+	if text := *n.noted.Load(); text != "" {
+		st.Trouble, st.Recovery = append(st.Trouble, text), text
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(st)
+}

@@ -1,0 +1,287 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"dashi/ring/meta"
+	"dashi/shard"
+	"dashi/shard/group"
+)
+
+// What a node does whose log may have lost its end, because the machine has restarted without the node being closed, before it opens its shards. The
+// directory is always synced, so it is as it was, and every node says in it that it suspects its log. If each shard here is led by somebody else, the others have
+// all that was acknowledged: this node comes back as a new one, and is brought everything (renounce). If a shard has lost its majority, all shards go back
+// to a cut (shard/cut.go), from the longest logs that are left: meta.Recovery says in which steps. What Kafka still has is read again from the marks.
+
+// ErrReopen is what Wait returns, and Open begins again with, when the shards of the cluster go back to a cut: whatever the node knows of them is void.
+var ErrReopen = errors.New("the shards go back to a state before a power loss: the node has to be opened again")
+
+// recoverPause is between two attempts of whoever leads the directory to find the cut.
+const recoverPause = 200 * time.Millisecond
+
+// groupOf is the number of a shard's group: every generation has its own, so that a replica of an earlier one that comes back finds nobody who votes with it.
+func groupOf(shard int, generation uint64) uint32 {
+	return uint32(shard) + uint32(generation)*meta.MaxShards
+}
+
+// recoverShards returns when the shards may be opened.
+func (n *Node) recoverShards(ctx context.Context) error {
+	n.stopped.Store(true)
+	defer n.stopped.Store(false)
+	defer n.note("")
+	tick := time.NewTicker(governInterval)
+	defer tick.Stop()
+	for {
+		changed := n.directory.Changed()
+		done, err := n.recoverStep(ctx, n.directory.State())
+		if done || err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("not open: %s: %w", *n.noted.Load(), ctx.Err())
+		case <-changed:
+		case <-tick.C:
+		}
+	}
+}
+
+// recoverStep does what is next, and says whether nothing is.
+func (n *Node) recoverStep(ctx context.Context, s *meta.State) (done bool, err error) {
+	_, leads := n.directory.group.Leader()
+	self := n.self()
+	n.generation = s.Generation
+	switch {
+	case s.Recovering() && len(s.Recovery.Cuts) > 0:
+		n.note("recovering from power loss: the shards begin anew with what was left")
+		return false, n.seed(ctx, s)
+	case s.Recovering():
+		if text := *n.noted.Load(); !leads || text == "" {
+			n.note("recovering from power loss: looking for what is left of the shards")
+		}
+		if leads {
+			err := n.reform(ctx, s)
+			if err != nil && ctx.Err() == nil {
+				if text := "recovering from power loss: " + err.Error(); text != *n.noted.Load() {
+					n.note(text)
+					n.log.Warn("the shards cannot go back yet", "why", err)
+				}
+				pause(ctx, recoverPause)
+			}
+		}
+		return false, nil
+	case !n.suspects(s):
+		return true, n.dropOld()
+	case !slices.Contains(s.Suspects, self):
+		n.note("the log may have lost its end: waiting for the directory")
+		return false, n.try(ctx, func(s *meta.State) (meta.Command, error) {
+			if slices.Contains(s.Suspects, self) || !s.Present(self) {
+				return nil, errNoCommand
+			}
+			return &meta.Suspect{Member: self}, nil
+		})
+	case len(s.Lost()) > 0:
+		if leads {
+			return false, n.try(ctx, beginRecovery)
+		}
+		return false, nil
+	}
+	n.poll(ctx)
+	waits := n.unled(s)
+	if waits == "" {
+		return false, fmt.Errorf("%s: %w", n.suspicion(), group.ErrDirty)
+	}
+	n.note("the log may have lost its end: waiting for " + waits)
+	return false, nil
+}
+
+// try commits a change, and leaves it for later when that cannot be done at the moment.
+func (n *Node) try(ctx context.Context, next func(*meta.State) (meta.Command, error)) error {
+	limited, cancel := context.WithTimeout(ctx, moveTimeout)
+	defer cancel()
+	if err := n.change(limited, next); err != nil && limited.Err() == nil {
+		return err
+	}
+	return nil
+}
+
+// beginRecovery is the command that begins a recovery, if one is needed.
+func beginRecovery(s *meta.State) (meta.Command, error) {
+	if s.Recovering() || len(s.Lost()) == 0 {
+		return nil, errNoCommand
+	}
+	return &meta.Recover{}, nil
+}
+
+// suspects says whether a replica that this node should have may have lost what it acknowledged.
+func (n *Node) suspects(s *meta.State) bool {
+	for i := range s.Shards {
+		if s.Holds(n.self(), i) && n.host.Dirty(groupOf(i, s.Generation)) {
+			return true
+		}
+	}
+	return false
+}
+
+func (n *Node) suspicion() string {
+	_, why := n.host.Cleanness()
+	return why
+}
+
+// unled says which shards of this node nobody else leads; empty: somebody does each.
+func (n *Node) unled(s *meta.State) string {
+	var waits []string
+	levels := n.heard.all()
+	for i := range s.Shards {
+		if !s.Holds(n.self(), i) {
+			continue
+		}
+		led := false
+		for _, p := range levels {
+			led = led || p.shards[i].leads && time.Since(p.at) < peerSilence
+		}
+		if !led {
+			waits = append(waits, fmt.Sprint(i))
+		}
+	}
+	if len(waits) == 0 {
+		return ""
+	}
+	return "a leader of shard " + strings.Join(waits, ", ")
+}
+
+// reform finds the cut, and commits it. It is done by whoever leads the directory.
+func (n *Node) reform(ctx context.Context, s *meta.State) error {
+	surveys, err := n.surveyAll(ctx, s)
+	if err != nil {
+		return err
+	}
+	term := uint64(0)
+	for _, of := range surveys {
+		for _, x := range of {
+			term = max(term, x.Term, x.LastTerm)
+		}
+	}
+	sources := make([]meta.Replica, len(s.Shards))
+	choose := func(i int) bool {
+		var best *replicaSurvey
+		for k := range surveys[i] {
+			if x := &surveys[i][k]; best == nil || x.Longer(best.Survey) {
+				best = x
+			}
+		}
+		if best != nil {
+			sources[i] = best.by
+		}
+		return best != nil
+	}
+	for i := range s.Shards {
+		choose(i)
+	}
+	var cut []shard.Standing
+	for {
+		short := -1
+		cut, err = shard.Cut(len(s.Shards), func(i int, b *shard.Bounds) (at shard.Standing, err error) {
+			at, err = n.askWithin(ctx, s, sources[i], i, b)
+			if errors.Is(err, errTooShort) {
+				short = i
+			}
+			return at, err
+		})
+		if err == nil {
+			break
+		}
+		if short < 0 {
+			return err
+		}
+		// The log behind its oldest snapshot is too short: another replica may have more to look back on.
+		surveys[short] = slices.DeleteFunc(surveys[short], func(x replicaSurvey) bool { return x.by == sources[short] })
+		if !choose(short) {
+			return fmt.Errorf("no replica of shard %d can go back to a state that the other shards agree with: see shard/DESIGN.md, power loss", short)
+		}
+	}
+	c := &meta.Reform{Switched: ^uint64(0)}
+	for i := range cut {
+		at := &cut[i]
+		c.Switched = min(c.Switched, at.Version)
+		gone := uint64(0)
+		for _, x := range surveys[i] {
+			if x.by == sources[i] {
+				gone = x.LastIndex - min(at.Index, x.LastIndex)
+			}
+		}
+		c.Cuts = append(c.Cuts, meta.Cut{Source: sources[i], Term: term + 1, Index: at.Index, Gone: gone, Made: at.Made, Now: at.Now})
+	}
+	return n.change(ctx, func(now *meta.State) (meta.Command, error) {
+		if !now.Recovering() || len(now.Recovery.Cuts) > 0 {
+			return nil, errNoCommand
+		}
+		return c, nil
+	})
+}
+
+// seed begins the groups of which this node is the source, and says so.
+func (n *Node) seed(ctx context.Context, s *meta.State) error {
+	var formed []uint32
+	for i := range s.Shards {
+		cut := &s.Recovery.Cuts[i]
+		if cut.Source != n.self() || s.Shards[i].Formed {
+			continue
+		}
+		if err := n.seedShard(i, s.Generation, cut); err != nil {
+			return err
+		}
+		formed = append(formed, uint32(i))
+	}
+	if len(formed) == 0 {
+		return nil
+	}
+	return n.try(ctx, func(now *meta.State) (meta.Command, error) {
+		if now.Generation != s.Generation || !now.Recovering() || now.Shards[formed[0]].Formed {
+			return nil, errNoCommand
+		}
+		return &meta.Formed{Shards: formed}, nil
+	})
+}
+
+func (n *Node) seedShard(i int, generation uint64, cut *meta.Cut) error {
+	m := n.detached(i)
+	defer func() { m.shard.Close() }()
+	if err := n.host.Replay(groupOf(i, generation-1), m, cut.Index, func(uint64) {}); err != nil {
+		return err
+	}
+	m.shard.Recover(generation)
+	state, err := m.Snapshot()
+	if err != nil {
+		return err
+	}
+	return n.host.Seed(groupOf(i, generation), cut.Term, max(cut.Index, 1), state)
+}
+
+// detached is a member that is not the node's own, for a look at what a replica was.
+func (n *Node) detached(i int) *member {
+	return newMember(uint32(i), n.members[i].settings, make(chan struct{}, 1), make(chan struct{}, 1))
+}
+
+// dropOld deletes what is left of earlier generations: nobody goes back to it any more.
+func (n *Node) dropOld() error {
+	for _, id := range n.host.Groups() {
+		if id < directoryGroup && uint64(id/meta.MaxShards) < n.generation {
+			if err := n.host.Drop(id); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// outdated says whether the shards have gone back, or are about to, since this node opened its own.
+func (n *Node) outdated() bool {
+	s := n.directory.State()
+	return s.Recovering() || s.Generation != n.generation
+}

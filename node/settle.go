@@ -1,0 +1,133 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"dashi/pipeline/activation"
+	"dashi/pipeline/kafka"
+	"dashi/ring/meta"
+	"dashi/shard"
+)
+
+// A shard that has gone back makes activations again that have left already. Before it takes anything it is told which: those that Kafka has from positions of its outbox
+// that it has not come to (shard/recovered.go). Each activation in the topic says in a header at which position it was.
+
+// headerOutbox is the header of an activation that says where in which outbox it was: the number of the shard, uint32, and the position, uint64, little-endian.
+const headerOutbox = "dashi-outbox"
+
+const outboxBytes = 4 + 8
+
+func appendOutboxHeader(dst []byte, shard uint32, position uint64) []byte {
+	return binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint32(dst, shard), position)
+}
+
+// settleMargin is how much earlier than the clocks of the shards the topic is read: the clocks of nodes differ.
+const settleMargin = 10 * time.Minute
+
+// settlePause is between two looks at whether a shard here has to be told what has left.
+const settlePause = 100 * time.Millisecond
+
+// keepSettled tells shards that have gone back, as long as this node leads some, what has left.
+func (n *Node) keepSettled(ctx context.Context) {
+	for ; ctx.Err() == nil; pause(ctx, settlePause) {
+		var waiting []*member
+		for _, m := range n.members {
+			if m.settling() && m.leads() {
+				waiting = append(waiting, m)
+			}
+		}
+		if len(waiting) == 0 {
+			if n.settlingOver() {
+				return
+			}
+			continue
+		}
+		err := n.settle(ctx, waiting)
+		if err != nil && ctx.Err() == nil {
+			n.log.Warn("cannot find out which activations have left", "error", err)
+			pause(ctx, publishRetry)
+		}
+		text := ""
+		if err != nil {
+			text = "after a power loss events wait until it is known which activations have left: " + err.Error()
+		}
+		n.note(text)
+	}
+}
+
+// settlingOver says whether no shard has to be told any more: there never was a recovery. Otherwise this node may yet come to lead one.
+func (n *Node) settlingOver() bool { return n.generation == 0 }
+
+func (m *member) settling() bool {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.shard.Settling()
+}
+
+// settle fences whoever published for these shards, reads what they have published, and tells the shards.
+func (n *Node) settle(ctx context.Context, waiting []*member) error {
+	r := n.directory.State().Recovery
+	if r == nil || len(r.Cuts) != len(n.members) {
+		return nil
+	}
+	positions, keys := map[uint32]uint64{}, map[uint32][][2]uint64{}
+	from, behind := int64(0), false
+	for _, m := range waiting {
+		_, position, err := n.outlets.Open(ctx, int(m.id))
+		if err != nil {
+			return err
+		}
+		cut := &r.Cuts[m.id]
+		positions[m.id] = position
+		if position > cut.Made {
+			if !behind || cut.Now < from {
+				from = cut.Now
+			}
+			behind = true
+		}
+	}
+	if behind {
+		if err := n.departed(ctx, r, from, positions, keys); err != nil {
+			return err
+		}
+	}
+	for _, m := range waiting {
+		entry := shard.AppendDeparted(nil, n.now(), n.generation, positions[m.id], keys[m.id])
+		if _, err := m.propose(entry); err != nil {
+			return err
+		}
+		n.log.Warn("a shard goes on with what was left of it", "shard", m.id, "entry", r.Cuts[m.id].Index, "entries_gone", r.Cuts[m.id].Gone, "activations_left", len(keys[m.id]))
+		wake(m.grew)
+		wake(m.talks)
+	}
+	return nil
+}
+
+// departed collects from the topic, read since an instant, what shards have published from the positions on to which they have gone back.
+func (n *Node) departed(ctx context.Context, r *meta.Recovery, from int64, positions map[uint32]uint64, keys map[uint32][][2]uint64) error {
+	since := kafka.TailFrom{After: time.UnixMilli(from).Add(-settleMargin)}
+	if n.settings.Clock == "event" || from <= 0 {
+		since = kafka.TailFrom{Start: true} // the shards' clock is not that of Kafka
+	}
+	return kafka.HistorySince(ctx, n.kafka, n.settings.Kafka.Activations, since, func(_ int32, record *kafka.Record) error {
+		for _, h := range record.Headers {
+			if h.Key != headerOutbox || len(h.Value) != outboxBytes {
+				continue
+			}
+			id, position := binary.LittleEndian.Uint32(h.Value), binary.LittleEndian.Uint64(h.Value[4:])
+			if end, asked := positions[id]; !asked || position < r.Cuts[id].Made || position >= end {
+				continue
+			}
+			k, err := activation.KeyOf(bytes.Clone(record.Value))
+			if err != nil {
+				return fmt.Errorf("activation of shard %d at %d: %w", id, position, err)
+			}
+			keys[id] = append(keys[id], k)
+		}
+		return nil
+	})
+}
