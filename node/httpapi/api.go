@@ -26,6 +26,7 @@ type API struct {
 
 	inFlight  atomic.Int64 // bytes of events that wait for Kafka
 	streams   atomic.Int64
+	scans     chan struct{} // has a token for each request that reads topics
 	closing   chan struct{}
 	closeOnce sync.Once
 }
@@ -41,6 +42,7 @@ func New(settings Settings, backend Backend, metrics, console http.Handler) *API
 		now:       settings.Now,
 		newID:     settings.NewID,
 		count:     settings.Count,
+		scans:     make(chan struct{}, eventsScans),
 		closing:   make(chan struct{}),
 	}
 	for _, k := range settings.WriteKeys {

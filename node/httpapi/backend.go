@@ -33,6 +33,9 @@ type Backend interface {
 	Erase(ctx context.Context, id string) (at time.Time, err error)
 	// Audiences is all audiences of the present program, in its order.
 	Audiences(ctx context.Context) ([]Audience, error)
+	// Events are the last events of the profile that has an identifier; nil when there is none. The error is ErrAccount for an account, and wraps
+	// ErrNobody when there can be none, ErrUnavailable when Kafka does not answer.
+	Events(ctx context.Context, q EventsQuery) (*Events, error)
 	// Moved is how many came into each of Audiences, and left it.
 	Moved(ctx context.Context) ([]Moved, error)
 	// AudienceStats is what is known of an audience over time.

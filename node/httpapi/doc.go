@@ -21,6 +21,10 @@
 //	GET  /v1/profiles/{ns}:{value}            a profile, or 404
 //	GET  /v1/profiles/{ns}:{value}/scores     {"profile","scores":[{"score","value","model","unit","base","factors":[{"input","value","adds"}]}]}:
 //	                                          what each input adds to the sum behind each score, the largest first
+//	GET  /v1/profiles/{ns}:{value}/events     the last events of a person, as they lie in Kafka, the newest first: {"profile","identifiers","events":[{"topic",
+//	                                          "partition","offset","arrived","time","name","identifier","event"}],"complete","since","scanned","topics"}. Nothing else keeps events,
+//	                                          so the end of the input topics is read: at most ?scan= records (100000, up to 2000000) that arrived ?since= (24h), in at most 20 s, two
+//	                                          at a time on a node; the newest ?limit= (50, up to 1000). "since" is from when on nothing is left out, complete: it is what was asked for
 //	GET  /v1/profiles/{ns}:{value}/export     all that is kept about a person, as a file
 //	DELETE /v1/profiles/{ns}:{value}          erases a person: {"erased","profile","identifiers":[..],"at"}; what is older than at does not come back
 //	POST /v1/profiles:batchGet {"ids":[..]}   {"profiles":[.., null, ..]} in the order of the ids

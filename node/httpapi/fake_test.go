@@ -32,6 +32,7 @@ type fake struct {
 	profiles             map[string]*shard.View
 	order                []*shard.View
 
+	events   func(EventsQuery) (*Events, error) // nil: there is nobody
 	unlinked []string
 	erased   []string
 	down     atomic.Bool // a part of the profiles cannot be reached
@@ -138,6 +139,13 @@ func (f *fake) Lookup(_ context.Context, namespace, value []byte, fn func(*shard
 		fn(v)
 	}
 	return ok, nil
+}
+
+func (f *fake) Events(_ context.Context, q EventsQuery) (*Events, error) {
+	if f.events == nil {
+		return nil, nil
+	}
+	return f.events(q)
 }
 
 func (f *fake) Moved(context.Context) ([]Moved, error) { return []Moved{{5, 2}}, nil }

@@ -99,6 +99,10 @@ func (a *API) profile(w http.ResponseWriter, r *http.Request) {
 		a.scores(w, r, of)
 		return
 	}
+	if of, ok := asksEvents(r); ok {
+		a.events(w, r, of)
+		return
+	}
 	if of, ok := exports(r); ok {
 		a.export(w, r, of)
 		return

@@ -1,0 +1,109 @@
+package node
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"dashi/node/httpapi"
+	"dashi/pipeline/event"
+	"dashi/pipeline/kafka"
+	"dashi/shard"
+)
+
+// Events looks for the last events of a person in the input topics; nil when there is no such person. An event is theirs when its strongest identifier is, as
+// for the shards; not by any of its identifiers, or one who used somebody's device would get what the other did. One from before its identifier was first seen is
+// of somebody who was erased, and is not shown.
+func (b httpBackend) Events(ctx context.Context, q httpapi.EventsQuery) (*httpapi.Events, error) {
+	var found *httpapi.Events
+	seen := map[string]int64{} // by identifier: since when, in event time
+	account := false
+	_, err := b.Lookup(ctx, q.Namespace, q.Value, func(v *shard.View) {
+		account = v.IsAccount()
+		found = &httpapi.Events{Profile: string(v.AppendID(nil)), Events: []httpapi.Event{}, Since: q.Since}
+		for i := range v.Identifiers {
+			if id := &v.Identifiers[i]; !id.Saturated {
+				name := id.Namespace + ":" + string(id.Value)
+				found.Identifiers, seen[name] = append(found.Identifiers, name), id.FirstSeen
+			}
+		}
+	})
+	switch {
+	case account:
+		return nil, httpapi.ErrAccount
+	case found == nil || err != nil:
+		return nil, err
+	}
+	program := b.cookbook.Load().Program
+	decoders := map[string]decoder{}
+	for _, in := range b.settings.Kafka.Inputs {
+		if err := checkFormat(in.Decoder, program); err != nil {
+			return nil, fmt.Errorf("%w: topic %q: %w", httpapi.ErrUnavailable, in.Topic, err)
+		}
+		found.Topics, decoders[in.Topic] = append(found.Topics, in.Topic), newDecoder(in.Decoder, program)
+	}
+	var e event.Event
+	var name []byte
+	latest := keeper{limit: q.Limit}
+	from, err := kafka.Recent(ctx, b.kafka, found.Topics, q.Since, int64(q.Scan), func(topic string, partition int32, r *kafka.Record) {
+		found.Scanned++
+		if decoders[topic].decode(r.Value, r.Millis, &e) != nil {
+			return
+		}
+		strongest := &e.Identifiers[0]
+		name = append(append(append(name[:0], program.Schema.Namespaces[strongest.Namespace].Name...), ':'), strongest.Value...)
+		if first, theirs := seen[string(name)]; !theirs || e.Time < first {
+			return
+		}
+		ev := httpapi.Event{Topic: topic, Partition: partition, Offset: r.Offset, Arrived: instant(r.Millis), Time: instant(e.Time), Name: string(e.Name), Identifier: string(name)}
+		if json.Valid(r.Value) {
+			ev.Event = bytes.Clone(r.Value)
+		} else {
+			ev.Base64 = bytes.Clone(r.Value)
+		}
+		latest.add(ev)
+	})
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, fmt.Errorf("%w: %w", httpapi.ErrUnavailable, err)
+	}
+	found.Events = append(found.Events, latest.newest()...)
+	if n := len(found.Events); latest.dropped && found.Events[n-1].Arrived.After(from) {
+		from = found.Events[n-1].Arrived
+	}
+	found.Complete, found.Since = !from.After(q.Since) && !latest.dropped, from.UTC()
+	return found, nil
+}
+
+func instant(millis int64) time.Time { return time.UnixMilli(millis).UTC() }
+
+// keeper keeps the newest events, of all partitions together, in no more than twice the memory of those.
+type keeper struct {
+	limit   int
+	events  []httpapi.Event
+	dropped bool
+}
+
+func (k *keeper) add(e httpapi.Event) {
+	if k.events = append(k.events, e); len(k.events) >= 2*k.limit {
+		k.newest()
+	}
+}
+
+// newest are those, the newest first.
+func (k *keeper) newest() []httpapi.Event {
+	slices.SortFunc(k.events, func(a, b httpapi.Event) int {
+		return cmp.Or(b.Arrived.Compare(a.Arrived), cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition), cmp.Compare(b.Offset, a.Offset))
+	})
+	if len(k.events) > k.limit {
+		clear(k.events[k.limit:])
+		k.events, k.dropped = k.events[:k.limit], true
+	}
+	return k.events
+}
