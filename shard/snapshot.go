@@ -21,8 +21,8 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// Version 15 has the generation, and what departed. Those before it are not read: Kafka has the events.
-const snapshotVersion = 15
+// Version 16 has the least instants of the rings of timers. Those before it are not read: Kafka has the events.
+const snapshotVersion = 16
 
 var snapshotMagic = []byte("DASHISHARD")
 

@@ -22,8 +22,9 @@ func (q *Queue) Freeze() *Frozen {
 	return f
 }
 
-// Append appends the queue: varint position; then for every ring, by level and slot: level and slot, a byte each, and for each of
-// its timers, in order, uvarint ordinal + 1 and uvarint instant - position, and a 0; at the end the byte 255.
+// Append appends the queue: varint position; then for every ring, by level and slot: level and slot, a byte each, uvarint
+// instant before which none of its timers is due - position, and for each of its timers, in order, uvarint ordinal + 1 and uvarint instant - position, and
+// a 0; at the end the byte 255.
 func (f *Frozen) Append(dst []byte) []byte {
 	q := &f.q
 	dst = binary.AppendVarint(dst, int64(q.position)+early)
@@ -34,6 +35,7 @@ func (f *Frozen) Append(dst []byte) []byte {
 				continue
 			}
 			dst = append(dst, byte(level), byte(slot))
+			dst = binary.AppendUvarint(dst, max(q.least[level][slot], q.position)-q.position)
 			for o := head; ; {
 				b := q.pages[(o-1)/pageSize][(o-1)%pageSize*timerSize:]
 				dst = binary.AppendUvarint(dst, uint64(o))
@@ -81,6 +83,12 @@ func Restore(src []byte, ordinals uint32) (q *Queue, rest []byte, err error) {
 
 // restore reads one ring.
 func (q *Queue) restore(src []byte, level, slot int, ordinals uint32) ([]byte, error) {
+	after, n := binary.Uvarint(src)
+	if n <= 0 || after > 1<<48 {
+		return nil, errDamaged
+	}
+	least := q.position + after
+	src = src[n:]
 	for {
 		o, n := binary.Uvarint(src)
 		if n <= 0 {
@@ -88,11 +96,12 @@ func (q *Queue) restore(src []byte, level, slot int, ordinals uint32) ([]byte, e
 		}
 		src = src[n:]
 		if o == 0 {
+			q.least[level][slot] = least
 			return src, nil
 		}
 		after, n := binary.Uvarint(src)
 		at := q.position + after
-		if n <= 0 || after > 1<<48 || at == 0 || at > late-early || o > uint64(ordinals) || levelOf(at, q.position) > level || slotOf(at, level) != slot {
+		if n <= 0 || after > 1<<48 || at < least || at == 0 || at > late-early || o > uint64(ordinals) || levelOf(at, q.position) > level || slotOf(at, level) != slot {
 			return nil, fmt.Errorf("%w: timer of profile %d", errDamaged, o)
 		}
 		src = src[n:]

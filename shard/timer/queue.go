@@ -42,7 +42,8 @@ type Queue struct {
 type wheel struct {
 	position uint64 // since early: no timer is before it
 	heads    [levels][slots]uint32
-	occupied [levels]uint64 // a bit per slot that has a ring
+	occupied [levels]uint64        // a bit per slot that has a ring
+	least    [levels][slots]uint64 // no timer in the ring is before it
 }
 
 // Len is the number of timers.
@@ -103,8 +104,8 @@ func (q *Queue) Clear(ordinal uint32) {
 	q.count--
 }
 
-// Next is an instant before which no timer is due, Never when there is none at all. It is that of the first timer when that is
-// near; before a far one there are up to seven instants at which Pop finds nothing but has to move timers down.
+// Next is an instant before which no timer is due, Never when there is none at all. It is that of the first timer, unless that one's ring
+// had an earlier one that was taken out.
 func (q *Queue) Next() int64 {
 	if q.count == 0 {
 		return Never
@@ -180,14 +181,17 @@ func (q *Queue) entered() int {
 	return -1
 }
 
-// first is the first slot with timers, and the instant at which it begins. There is one.
+// first is the first slot with timers, and an instant before which none of them is due. There is one. The instant at which the slot begins would do, but
+// when the position goes there, timers that are due together move down level by level; from the least of them on most go to the
+// last level at once.
 func (q *Queue) first() (level int, at uint64) {
 	for level := range levels {
 		here := slotOf(q.position, level)
 		if ahead := q.occupied[level] >> here << here; ahead != 0 {
 			shift := levelBits * level
 			round := q.position >> (shift + levelBits) << (shift + levelBits)
-			return level, round | uint64(bits.TrailingZeros64(ahead))<<shift
+			slot := bits.TrailingZeros64(ahead)
+			return level, max(round|uint64(slot)<<shift, q.least[level][slot])
 		}
 	}
 	panic("BUG: a queue with timers has none")
@@ -215,8 +219,10 @@ func (q *Queue) append(ordinal uint32, b []byte, at uint64, level, slot int) {
 		put(b, prevAt, ordinal+1)
 		q.heads[level][slot] = ordinal + 1
 		q.occupied[level] |= 1 << slot
+		q.least[level][slot] = at
 		return
 	}
+	q.least[level][slot] = min(q.least[level][slot], at)
 	first := q.edit(head - 1)
 	tail := binary.LittleEndian.Uint32(first[prevAt:])
 	put(first, prevAt, ordinal+1)

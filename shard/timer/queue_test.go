@@ -280,3 +280,25 @@ func TestAhead(t *testing.T) {
 		t.Errorf("%d timers", seen)
 	}
 }
+
+// Next is the first timer however far it is, and timers of one second that were far do not move down through all levels.
+func TestNextIsTheFirst(t *testing.T) {
+	var q Queue
+	const day = 86400_000
+	for o := range uint32(1000) {
+		q.Set(o, 40*day+int64(o*7919%1000))
+	}
+	const enough = 1_000_000
+	steps := enough
+	for want := int64(40 * day); want < 40*day+1000; want++ {
+		if q.Next() != want {
+			t.Fatalf("the first timer is at %d, not %d", q.Next(), want)
+		}
+		if _, due, ok := q.Pop(want, &steps); !ok || due != want {
+			t.Fatalf("popped %d %v, want %d", due, ok, want)
+		}
+	}
+	if moves := enough - 1000*FireSteps - steps; moves > 2500 {
+		t.Errorf("%d moves for 1,000 timers of one second", moves)
+	}
+}
