@@ -20,14 +20,12 @@ type want struct {
 	value     []byte // normalised
 	hash      uint64
 	via       shard.Place // an identifier in whose component it lies; not Known at first
-	moved     int         // how often it was between two shards
-
-	view    []byte // shard.AppendView; nil: there is none
-	junk    bool   // nobody's: see shard.View.Junk
-	program uint64
-	by      string
-	behind  uint64
-	err     error
+	view      []byte      // shard.AppendView; nil: there is none
+	junk      bool        // nobody's: see shard.View.Junk
+	program   uint64
+	by        string
+	behind    uint64
+	err       error
 }
 
 // shard is where to ask next.
@@ -59,10 +57,12 @@ func (n *Node) wanted(namespace, value []byte) (*want, bool) {
 	return nil, false
 }
 
-// fetch looks profiles up wherever they are. It returns when each want has a view, or none, or an error.
+// fetch looks profiles up wherever they are. It returns when each want has a view, or none, or an error. Who is between two shards is waited for: not to be
+// found there is no answer, and while a leader is being replaced it takes longer than a moment.
 func (n *Node) fetch(ctx context.Context, level readLevel, wants []*want) {
 	ctx, cancel := context.WithTimeout(ctx, freshTimeout)
 	defer cancel()
+	pause := followPause
 	for len(wants) > 0 {
 		questions := make([]*question, len(wants))
 		for i, w := range wants {
@@ -80,16 +80,18 @@ func (n *Node) fetch(ctx context.Context, level readLevel, wants []*want) {
 			switch {
 			case err != nil:
 				w.err = err
-			case more == lookMoving && w.moved < followTries:
-				w.moved++
-				moving = true
+			case more == lookMoving && ctx.Err() != nil:
+				w.err = fmt.Errorf("%w: the identifier is on its way from one shard to another", httpapi.ErrUnavailable)
+			case more == lookMoving: // by way of its home again: what led there may be no more
+				moving, w.via.Known = true, false
 				again = append(again, w)
 			case more == lookNext:
 				again = append(again, w)
 			}
 		}
 		if wants = again; moving {
-			time.Sleep(followPause)
+			time.Sleep(pause)
+			pause = min(2*pause, followPauseMost)
 		}
 	}
 }

@@ -118,10 +118,12 @@ func (n *Node) lookupNow(namespace, value []byte, at int64, bare bool, fn func(*
 	return nil, missing
 }
 
-// Limits of following an identifier that is on its way between two shards, which takes about a millisecond.
+// Limits of following an identifier that is on its way between two shards, which takes about a millisecond. After so many tries here all nodes are asked,
+// until freshTimeout.
 const (
-	followTries = 20
-	followPause = time.Millisecond
+	followTries     = 20
+	followPause     = time.Millisecond
+	followPauseMost = 20 * time.Millisecond
 )
 
 // follow looks an identifier up at its home, and where that says it lies: one other shard at most, once pointers are shortened. One

@@ -70,3 +70,20 @@ func TestLookupSaysWhyNobody(t *testing.T) {
 		t.Errorf("many: %v, %v", answers, err)
 	}
 }
+
+// Where an identifier was led by somebody who was erased meanwhile, nobody knows it: it is looked for from its home again.
+func TestLookupByWayOfSomebodyErased(t *testing.T) {
+	n := openNode(t, testSettings(t, t.TempDir()))
+	visit(t, n, "first", 1, "a note")
+	waitIdle(t, n)
+	w, ok := n.wanted([]byte("user_id"), []byte("u0"))
+	if !ok {
+		t.Fatal("user_id:u0 cannot be looked for")
+	}
+	gone := []byte("gone")
+	w.via = shard.Place{Known: true, Namespace: "user_id", Value: gone, Hash: identity.Hash("user_id", gone)}
+	n.fetch(testContext(t), readLinearizable, []*want{w})
+	if found, err := n.show(w, func(*shard.View) {}); !found || err != nil {
+		t.Errorf("found is %v, error %v", found, err)
+	}
+}

@@ -55,6 +55,10 @@ func (s *Shard) lookup(to, k key, v *View) bool {
 	root, ref, where := s.place(to, &v.place)
 	switch where {
 	case unknown:
+		v.Moving = !to.is(k) // who led here was erased
+		return false
+	case between:
+		v.Moving = true
 		return false
 	case elsewhere:
 		v.Next = Place{Known: true, Namespace: s.namespaces[root.ns], Value: append(v.Next.Value[:0], root.value...), Hash: root.hash}
