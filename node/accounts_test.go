@@ -149,6 +149,85 @@ func TestAccounts(t *testing.T) {
 	}
 }
 
+// An account is erased: it is not known, its people and other accounts are, nothing old brings it back, and whoever joins it later is alone in it.
+func TestEraseAccount(t *testing.T) {
+	s := testSettings(t, t.TempDir())
+	n := companyNode(t, s, companyRecipe)
+	companyMessages(t, n)
+	waitIdle(t, n)
+	known := func(id string) (people []string) {
+		t.Helper()
+		var a struct{ People struct{ First []string } }
+		if _, err := n.Lookup(t.Context(), []byte("account"), []byte(id), func(v *shard.View) {
+			if err := json.Unmarshal(v.AppendJSON(nil), &a); err != nil {
+				t.Fatal(err)
+			}
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return a.People.First
+	}
+	others := known("c3")
+	r, err := http.NewRequest("DELETE", "http://"+n.HTTPAddr()+"/v1/profiles/account:c2", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	var receipt httpapi.Receipt
+	if err := json.NewDecoder(answer.Body).Decode(&receipt); err != nil || answer.StatusCode != 200 ||
+		!receipt.Erased || receipt.Profile != "account:c2" || !slices.Equal(receipt.Identifiers, []string{"account:c2"}) || receipt.At.IsZero() {
+		t.Fatalf("%s %v %+v", answer.Status, err, receipt)
+	}
+	waitIdle(t, n)
+	if left := consumed(t, n); strings.Count(left, "account:c2 later erased erased") != 1 {
+		t.Errorf("no activation says so: %s", left)
+	}
+	tell := func(id, who, kind string, at time.Time) {
+		t.Helper()
+		text := fmt.Sprintf(`{"type":"track","event":%q,"messageId":%q,"userId":%q,"groupId":"c2","timestamp":%q,"properties":{"total":5}}`, kind, id, who, at.UTC().Format(time.RFC3339Nano))
+		if kind == "group" {
+			text = strings.Replace(text, `"track","event":"group"`, `"group"`, 1)
+		}
+		if err := (httpBackend{n}).Produce(testContext(t), []httpapi.Message{{Key: []byte(who), Value: []byte(text)}}); err != nil {
+			t.Fatal(err)
+		}
+		waitIdle(t, n)
+	}
+	tell("late", "u5", "group", receipt.At.Add(-time.Hour))
+	tell("goes on", "u2", "Order Completed", receipt.At.Add(time.Millisecond))
+	check := func(want []string) {
+		t.Helper()
+		if got := known("c2"); !slices.Equal(got, want) {
+			t.Errorf("c2 has %v, want %v", got, want)
+		}
+		if got := known("c3"); !slices.Equal(got, others) {
+			t.Errorf("c3 has %v, had %v", got, others)
+		}
+		for _, m := range n.members {
+			m.mu.RLock()
+			if err := m.shard.Check(); err != nil {
+				t.Error(err)
+			}
+			m.mu.RUnlock()
+		}
+	}
+	check(nil)
+	closeNode(t, n)
+	n = companyNode(t, s, companyRecipe)
+	waitIdle(t, n)
+	check(nil)
+	tell("anew", "u9", "group", receipt.At.Add(2*time.Millisecond))
+	check([]string{"user_id:u9"})
+	if found, err := n.Lookup(t.Context(), []byte("user_id"), []byte("u2"), func(*shard.View) {}); !found || err != nil {
+		t.Errorf("its people stay: %v %v", found, err)
+	}
+	closeNode(t, n)
+}
+
 func audienceOf(t *testing.T, n *Node, name string) int {
 	i, ok := n.AudienceIndex([]byte(name))
 	if !ok {

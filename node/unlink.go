@@ -2,11 +2,15 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"dashi/node/httpapi"
+	"dashi/pipeline/event"
 	"dashi/pipeline/identity"
+	"dashi/pipeline/recipe"
 	"dashi/shard"
 )
 
@@ -40,28 +44,46 @@ func (n *Node) Unlink(ctx context.Context, a, b string) error {
 	return n.survives(ctx)
 }
 
-// Erase takes a person out.
+// Erase takes a person out, or an account.
 func (n *Node) Erase(ctx context.Context, id string) (at time.Time, err error) {
-	ns, value, err := n.normal(id)
+	ns, value, err := normalIn(n.cookbook.Load().LookUp, id)
 	if err != nil {
 		return at, err
 	}
-	m := n.members[n.home(identity.Hash(ns, value))]
-	var now int64
-	r, err := m.patient(ctx, func() []byte {
-		now = n.now()
-		return shard.AppendErase(nil, now, ns, value)
-	})
+	home := n.members[n.home(identity.Hash(ns, value))]
+	now, err := n.eraseIn(ctx, home, ns, value)
 	if err != nil {
 		return at, err
 	}
-	if r.Outcome != shard.Accepted {
-		return at, fmt.Errorf("shard %d: %s %s", m.id, r.Outcome, r.Detail)
+	if ns == recipe.AccountNamespace { // whose people are everywhere
+		errs := make([]error, len(n.members))
+		var wait sync.WaitGroup
+		for i, m := range n.members {
+			if m != home {
+				wait.Go(func() { _, errs[i] = n.eraseIn(ctx, m, ns, value) })
+			}
+		}
+		wait.Wait()
+		if err := errors.Join(errs...); err != nil {
+			return at, err
+		}
 	}
 	if err := n.delivered(ctx); err != nil {
 		return at, err
 	}
 	return time.UnixMilli(now).UTC(), n.survives(ctx)
+}
+
+// eraseIn has one shard take out whom, or what, an identifier names, and returns the instant.
+func (n *Node) eraseIn(ctx context.Context, m *member, ns string, value []byte) (now int64, err error) {
+	r, err := m.patient(ctx, func() []byte {
+		now = n.now()
+		return shard.AppendErase(nil, now, ns, value)
+	})
+	if err == nil && r.Outcome != shard.Accepted {
+		err = fmt.Errorf("shard %d: %s %s", m.id, r.Outcome, r.Detail)
+	}
+	return now, err
 }
 
 // delivered waits for the shards to have told each other, for a while.
@@ -98,13 +120,18 @@ func (n *Node) survives(ctx context.Context) error {
 // survivePause is between two looks at what the disks have.
 const survivePause = 10 * time.Millisecond
 
-// normal is an identifier in the form in which it is kept.
+// normal is an identifier of a person in the form in which it is kept.
 func (n *Node) normal(id string) (namespace string, value []byte, err error) {
+	return normalIn(n.cookbook.Load().Schema.Namespaces, id)
+}
+
+// normalIn is an identifier in the form in which it is kept, by one of the namespaces.
+func normalIn(namespaces []event.Namespace, id string) (namespace string, value []byte, err error) {
 	namespace, text, err := identity.ParseIdentifier(id)
 	if err != nil {
 		return "", nil, fmt.Errorf("%w: %w", httpapi.ErrIdentifier, err)
 	}
-	for _, ns := range n.cookbook.Load().Schema.Namespaces {
+	for _, ns := range namespaces {
 		if ns.Name != namespace {
 			continue
 		}

@@ -117,6 +117,9 @@ func (a *applier) account(kind byte, src []byte, from int) error {
 	if err != nil || len(rest) > 0 {
 		return errMessage
 	}
+	if a.s.refuses(key{hash: identity.Hash(recipe.AccountNamespace, name)}, a.passed.Time) {
+		return nil
+	}
 	in.counters.AccountEvents++
 	ref := in.apply.openAccount(name, a.passed.Time)
 	in.apply.applyTo(&a.passed, ref, false)
@@ -146,6 +149,9 @@ func (a *applier) openAccount(name []byte, at int64) profile.Ref {
 // hear takes in what a shard tells an account of people.
 func (a *applier) hear(name []byte, at int64, src []byte, from int) error {
 	in, p := a.s, a.s.program
+	if _, found := in.table.Find(identity.Hash(recipe.AccountNamespace, name), accountNamespace, name); !found && takesBack(src) {
+		return nil // of an account that was erased
+	}
 	ref := a.openAccount(name, at)
 	now := max(in.now, min(at, in.people.now))
 	if in.byEvents {

@@ -126,7 +126,7 @@ func (a *applier) accountsOf() [][]byte {
 	of := &p.Attributes[p.Accounts.MemberOf]
 	if of.Type == attribute.String {
 		if name, ok := of.Str(&a.env); ok {
-			a.addAccount(name)
+			a.addAccount(name, a.saidAt(of))
 		}
 		return t.names
 	}
@@ -139,17 +139,18 @@ func (a *applier) accountsOf() [][]byte {
 			a.s.counters.AccountsOver++
 			break
 		}
-		a.addAccount(e.Value)
+		a.addAccount(e.Value, e.Time)
 	}
 	slices.SortFunc(t.names, bytes.Compare)
 	t.names = slices.CompactFunc(t.names, bytes.Equal)
 	return t.names
 }
 
-func (a *applier) addAccount(name []byte) {
+// addAccount adds an account to which the person has said to belong at an instant.
+func (a *applier) addAccount(name []byte, at int64) {
 	t, start := &a.accounts, len(a.accounts.text)
 	text, ok := a.s.program.Accounts.Normalise(t.text, name)
-	if !ok || len(text)-start > maxIdentifier {
+	if !ok || len(text)-start > maxIdentifier || !a.s.joined(text[start:], at) {
 		return
 	}
 	t.text = text

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"dashi/pipeline/activation"
+	"dashi/pipeline/recipe"
 	"dashi/shard/profile"
 )
 
@@ -109,7 +110,7 @@ func (s *Shard) refuses(k key, at int64) bool {
 	return false
 }
 
-// AppendErase appends the entry that takes a person out, who has that identifier, normalised. It belongs to its home.
+// AppendErase appends the entry that takes a person out, who has that identifier, normalised. It belongs to its home; that of an account to all shards.
 func AppendErase(dst []byte, now int64, namespace string, value []byte) []byte {
 	dst = append(dst, kindErase)
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(now))
@@ -119,6 +120,16 @@ func AppendErase(dst []byte, now int64, namespace string, value []byte) []byte {
 func (s *Shard) applyErase(body []byte, r *Result) {
 	if s.program == nil {
 		r.Outcome = Stale
+		return
+	}
+	if space, rest, err := readBytes(body); err == nil && string(space) == recipe.AccountNamespace && s.program.Accounts != nil {
+		name, rest, err := readBytes(rest)
+		if err != nil || len(rest) > 0 || len(name) == 0 || len(name) > maxIdentifier {
+			r.refuse("erasure of an account of %d bytes: %v", len(body), err)
+			return
+		}
+		s.apply.eraseAccount(name, s.Now())
+		s.apply.drain()
 		return
 	}
 	k, rest, err := s.readNamed(body)

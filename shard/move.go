@@ -273,6 +273,7 @@ func (a *applier) absorb(to key, body []byte, from int) error {
 	a.seat()
 	a.store()
 	a.leave(o, from, passed, to)
+	a.tellArrived(f.first)
 	return nil
 }
 

@@ -18,14 +18,16 @@ func eraseCommand() *cobra.Command {
 	var yes bool
 	c := &cobra.Command{
 		Use:   "erase NS:VALUE",
-		Short: "Erase a person: profile, identifiers, links",
+		Short: "Erase a person: profile, identifiers, links; or an account",
 		Long: `Erase the person who has an identifier: the profile with all its identifiers and links is taken out of every shard, an activation
 "erased" with the identifiers tells every destination, and the hash of each identifier stays, so that events from before the erasure
 that come later do not bring anything back. Events from after it make a new person. It cannot be undone; the receipt is what -o json
 prints.
 
+An account (account:acme) is erased likewise, with what is known of itself. Its people stay; those belong to it who join it after that.
+
 Kafka keeps the events until the retention of its topics is over, and logs and snapshots of the nodes until newer ones replace them.`,
-		Example: "  dashi erase user_id:42\n  dashi erase email:ada@example.com --yes -o json > receipt.json",
+		Example: "  dashi erase user_id:42\n  dashi erase email:ada@example.com --yes -o json > receipt.json\n  dashi erase account:acme",
 		Args:    cobra.ExactArgs(1),
 	}
 	c.Flags().BoolVar(&yes, "yes", false, "do not ask")

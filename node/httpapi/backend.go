@@ -28,7 +28,7 @@ type Backend interface {
 	// Unlink says that two identifiers, namespace:value, are never one person. It returns when that has taken effect, or is sure to.
 	// The error wraps ErrIdentifier when one of them is none, and is ErrSame when they are one.
 	Unlink(ctx context.Context, a, b string) error
-	// Erase takes the person of an identifier, namespace:value, out, and returns the instant up to which nothing of them is taken in any
+	// Erase takes the person of an identifier, namespace:value, or the account out, and returns the instant up to which nothing of them is taken in any
 	// more. It returns when that has taken effect, or is sure to. The error wraps ErrIdentifier when the identifier is none.
 	Erase(ctx context.Context, id string) (at time.Time, err error)
 	// Audiences is all audiences of the present program, in its order.

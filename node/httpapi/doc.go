@@ -26,7 +26,7 @@
 //	                                          so the end of the input topics is read: at most ?scan= records (100000, up to 2000000) that arrived ?since= (24h), in at most 20 s, two
 //	                                          at a time on a node; the newest ?limit= (50, up to 1000). "since" is from when on nothing is left out, complete: it is what was asked for
 //	GET  /v1/profiles/{ns}:{value}/export     all that is kept about a person, as a file
-//	DELETE /v1/profiles/{ns}:{value}          erases a person: {"erased","profile","identifiers":[..],"at"}; what is older than at does not come back
+//	DELETE /v1/profiles/{ns}:{value}          erases a person, or an account: {"erased","profile","identifiers":[..],"at"}; what is older than at does not come back
 //	POST /v1/profiles:batchGet {"ids":[..]}   {"profiles":[.., null, ..]} in the order of the ids
 //	GET  /v1/audiences                        {"audiences":[{"name","description","size"}]}; ?moved=true adds "moved":{"entered","left"}: of 14 days
 //	GET  /v1/audiences/{name}/members         NDJSON {"id","since"}; all of them, or ?limit= of them from ?cursor= on: when there may be

@@ -94,6 +94,11 @@ type Timed interface {
 	NextChange(fixed, seg []byte, now int64) int64
 }
 
+// Dated is a kind that knows the event time of its value.
+type Dated interface {
+	Since(fixed []byte) (at int64, ok bool)
+}
+
 // Gauge is a kind without a segment whose Num changes by inputs alone.
 type Gauge interface {
 	Kind

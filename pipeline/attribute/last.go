@@ -135,6 +135,18 @@ func (*edgeString) Str(fixed, seg []byte, now int64) ([]byte, bool) {
 	return seg, true
 }
 
+// Since is the event time of the value; ok is false where there is none.
+func (k *edgeString) Since(fixed []byte) (at int64, ok bool) {
+	switch when := get(fixed); {
+	case when == 0:
+		return 0, false
+	case k.first:
+		return earlyTime(when), true
+	default:
+		return lateTime(when), true
+	}
+}
+
 func (*edgeString) AppendJSON(dst, fixed, seg []byte, now int64) []byte {
 	if get(fixed) == 0 {
 		return appendNull(dst)

@@ -119,6 +119,13 @@ func (w *World) Erase(now int64, namespace, value string) {
 	w.sync()
 }
 
+// EraseAccount takes an account out, at an instant of the clocks of shards.
+func (w *World) EraseAccount(now int64, name string) {
+	for i := range w.shards {
+		w.apply(i, shard.AppendErase(nil, now, recipe.AccountNamespace, []byte(name)))
+	}
+}
+
 func (w *World) fail(format string, args ...any) {
 	if w.failure == nil {
 		w.failure = fmt.Errorf("seed %d, step %d: %s", w.settings.Seed, w.steps, fmt.Sprintf(format, args...))
