@@ -107,8 +107,12 @@ func (a *applier) fold(i int, in *attribute.Input) {
 		}
 	case flipSet, flipTally:
 		before := f.kind.Len(fixed, segment, in.Now)
-		segment, longer := a.update(f, fixed, segment, in)
-		a.element(i, f, f.kind.Len(fixed, segment, in.Now)-before, longer, in.Value.Str)
+		segment, anew := a.update(f, fixed, segment, in)
+		if f.flip == flipTally && !anew { // a key that it has
+			p.index.TouchedKey(i, in.Value.Str, a.dirty)
+			return
+		}
+		a.element(i, f, f.kind.Len(fixed, segment, in.Now)-before, anew, in.Value.Str)
 	default:
 		a.update(f, fixed, segment, in)
 		p.index.Touched(i, a.dirty)
