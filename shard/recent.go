@@ -15,9 +15,10 @@ type recent struct {
 	base   uint64         // position of the first id of chunks[0]
 	next   uint64         // position of the next id
 	table  []uint64       // tag in the high half, low bits of the position in the low one; 0 is free
-	used   int
-	warmed uint64 // keeps the touching loads alive
-	since  int64  // shard time of the newest id forgotten; 0: none was
+	used   int            // ids held
+	filled int            // slots in use, those of forgotten ids too
+	swept  uint64         // the slot where sweep goes on
+	since  int64          // shard time of the newest id forgotten; 0: none was
 }
 
 const recentChunkIDs = 256
@@ -49,6 +50,9 @@ func (r *recent) position(slot uint64) uint64 {
 	return r.base + uint64(low-uint32(r.base))
 }
 
+// live says whether the id of a slot is held. Those that are not are swept long before their positions would come again.
+func (r *recent) live(slot uint64) bool { return uint32(slot)-uint32(r.base) < uint32(r.next-r.base) }
+
 // touch loads the line of the table that id would be in.
 func (r *recent) touch(id [2]uint64) uint64 { return r.table[r.home(tagOf(id))] }
 
@@ -57,7 +61,7 @@ func (r *recent) seen(id [2]uint64) bool {
 	mask := uint64(len(r.table) - 1)
 	tag := tagOf(id)
 	for i := r.home(tag); r.table[i] != 0; i = (i + 1) & mask {
-		if r.table[i]&^0xffffffff == tag && *r.at(r.position(r.table[i])) == id {
+		if r.table[i]&^0xffffffff == tag && r.live(r.table[i]) && *r.at(r.position(r.table[i])) == id {
 			return true
 		}
 	}
@@ -66,7 +70,7 @@ func (r *recent) seen(id [2]uint64) bool {
 
 // add remembers id, which is not there, at shard time now.
 func (r *recent) add(id [2]uint64, now int64) {
-	if 4*(r.used+1) > 3*len(r.table) {
+	if 4*(r.filled+1) > 3*len(r.table) {
 		r.grow()
 	}
 	if (r.next-r.base)%recentChunkIDs == 0 {
@@ -91,14 +95,15 @@ func (r *recent) insert(id [2]uint64, position uint64) {
 		i = (i + 1) & mask
 	}
 	r.table[i] = tag | uint64(uint32(position))
+	r.filled++
 }
 
 func (r *recent) grow() {
 	old := r.table
-	r.table = make([]uint64, 2*len(old))
+	r.table, r.filled, r.swept = make([]uint64, 2*len(old)), r.used, 0
 	mask := uint64(len(r.table) - 1)
 	for _, slot := range old {
-		if slot == 0 {
+		if slot == 0 || !r.live(slot) {
 			continue
 		}
 		i := r.home(slot)
@@ -116,39 +121,42 @@ func (r *recent) expire(now int64) {
 	}
 }
 
-// drop forgets the oldest chunk.
+// drop forgets the oldest chunk. Its slots stay in the table, for a while: see sweep.
 func (r *recent) drop() {
 	n := min(recentChunkIDs, int(r.next-r.base))
-	ids := r.chunks[0].ids[:n]
-	for i := range ids { // the lines of all first, so that the misses overlap
-		r.warmed += r.touch(ids[i])
-	}
-	for i := range ids {
-		r.remove(ids[i], r.base+uint64(i))
-	}
 	r.since = r.chunks[0].last
 	r.chunks[0] = nil
 	r.chunks = r.chunks[1:]
 	r.base += uint64(n)
 	r.used -= n
+	r.sweep(sweepSlots * n)
 }
 
-// remove takes one id out of the table and closes the gap (Knuth 6.4, algorithm R).
-func (r *recent) remove(id [2]uint64, position uint64) {
+// sweepSlots is how many slots are swept for each id that is forgotten: of those in the table an eighth at most is of forgotten ids.
+const sweepSlots = 8
+
+// sweep takes what is forgotten out of the next so many slots. To take each id out on its own, as it is forgotten, is a cache miss, and
+// was a twentieth of all that an event costs; to run through the table is none. In a run of slots in use each is taken out and put in again in turn: at
+// or behind its home, and never behind where it was, so that no gap is left before any. So it goes on to the end of a run.
+func (r *recent) sweep(slots int) {
 	mask := uint64(len(r.table) - 1)
-	want := tagOf(id) | uint64(uint32(position))
-	i := r.home(want)
-	for r.table[i] != want {
+	i := r.swept
+	for done := 0; done < slots || r.table[i] != 0; done++ {
+		if slot := r.table[i]; slot != 0 {
+			r.table[i] = 0
+			if r.live(slot) {
+				j := r.home(slot)
+				for r.table[j] != 0 {
+					j = (j + 1) & mask
+				}
+				r.table[j] = slot
+			} else {
+				r.filled--
+			}
+		}
 		i = (i + 1) & mask
 	}
-	for j := (i + 1) & mask; r.table[j] != 0; j = (j + 1) & mask {
-		home := r.home(r.table[j])
-		if (j-home)&mask >= (j-i)&mask {
-			r.table[i] = r.table[j]
-			i = j
-		}
-	}
-	r.table[i] = 0
+	r.swept = i
 }
 
 // held is the number of ids and the bytes they take.

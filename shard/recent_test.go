@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"runtime"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -43,6 +44,15 @@ func TestRecentAgainstNaive(t *testing.T) {
 			if held > limit && limit > recentChunkIDs {
 				t.Fatalf("%d ids held, the limit is %d", held, limit)
 			}
+			filled := 0
+			for _, slot := range r.table {
+				if slot != 0 {
+					filled++
+				}
+			}
+			if forgotten := filled - held; filled != r.filled || forgotten*sweepSlots > len(r.table)+sweepSlots*recentChunkIDs {
+				t.Fatalf("of %d slots %d are in use, it says %d, %d ids are held", len(r.table), filled, r.filled, held)
+			}
 			for i, s := range all {
 				if got, want := r.seen(s.id), i >= len(all)-held; got != want {
 					t.Fatalf("id %d of %d, %d held: seen %v", i, len(all), held, got)
@@ -56,4 +66,30 @@ func TestRecentAgainstNaive(t *testing.T) {
 			}
 		}
 	})
+}
+
+// BenchmarkRecent is what a new message id costs when the memory is full, so that an old one goes.
+func BenchmarkRecent(b *testing.B) {
+	r := newRecent(DefaultSettings.RecentMillis, DefaultSettings.RecentIDs)
+	id := func(n uint64) [2]uint64 { return [2]uint64{n, (n + 1) * 0x9e3779b97f4a7c15} }
+	n := uint64(0)
+	for ; n < uint64(r.limit)+4096; n++ {
+		r.add(id(n), 0)
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	start, touched := cpuTime(), uint64(0)
+	for i := 0; i < b.N; i += lookAhead { // as Apply does it
+		for k := range uint64(lookAhead) {
+			touched += r.touch(id(n + k))
+		}
+		for range lookAhead {
+			if !r.seen(id(n)) {
+				r.add(id(n), 0)
+			}
+			n++
+		}
+	}
+	b.ReportMetric(float64((cpuTime()-start).Nanoseconds())/float64(b.N), "cpu-ns/id")
+	runtime.KeepAlive(touched)
 }
