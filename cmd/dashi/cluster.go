@@ -26,6 +26,12 @@ import (
 // restartAfter is how long a node that died stays dead: long enough to see the others take over.
 const restartAfter = 5 * time.Second
 
+// mostNodes is as many as are worth a try on one machine, and mostFounders as many as can found a cluster: the others join it.
+const (
+	mostNodes    = 16
+	mostFounders = 5
+)
+
 // portStep lies between the ports of one node and the next.
 const portStep = 100
 
@@ -54,12 +60,12 @@ func clusterCommand() *cobra.Command {
 that nothing is lost: it is started again after some seconds. The settings files that it writes are a start for real ones.
 
 Ports: node 1 has those of dashi dev (HTTP 7070, RESP 6380, nodes 7071, gossip 7072), each further node has them 100 higher.`,
-		Example: "  dashi cluster\n  dashi cluster --brokers kafka-1:9092 --demo 2000",
+		Example: "  dashi cluster\n  dashi cluster --nodes 7\n  dashi cluster --brokers kafka-1:9092 --demo 2000",
 		GroupID: "run",
 		Args:    cobra.NoArgs,
 	}
 	f := c.Flags()
-	f.IntVar(&t.nodes, "nodes", 3, "how many nodes, 1 to 5")
+	f.IntVar(&t.nodes, "nodes", 3, fmt.Sprintf("how many nodes, 1 to %d; the first %d found the cluster, the others join it", mostNodes, mostFounders))
 	f.IntVar(&t.replicas, "replicas", 3, "copies of each shard, 1 to 5, fixed when the data directory is made")
 	f.StringVar(&t.data, "data", filepath.Join("data", "cluster"), "directory for everything that is kept")
 	f.StringVar(&t.listen, "kafka", "127.0.0.1:19092", "address of the embedded Kafka")
@@ -70,8 +76,8 @@ Ports: node 1 has those of dashi dev (HTTP 7070, RESP 6380, nodes 7071, gossip 7
 	f.IntVar(&t.shards, "shards", 16, "shards, fixed when the data directory is made")
 	f.StringVar(&t.level, "log", "info", "debug, info, warn or error")
 	c.RunE = func(c *cobra.Command, _ []string) (err error) {
-		if t.nodes < 1 || t.nodes > 5 {
-			return fmt.Errorf("%d nodes: 1 to 5", t.nodes)
+		if t.nodes < 1 || t.nodes > mostNodes {
+			return fmt.Errorf("%d nodes: 1 to %d", t.nodes, mostNodes)
 		}
 		if t.log, err = newLog(c.ErrOrStderr(), "warn"); err != nil {
 			return err
@@ -109,7 +115,11 @@ func (t *trial) run(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		running.Go(func() { failed <- t.keep(inner, i, s, path) })
+		running.Go(func() {
+			if i < mostFounders || t.awaitNode(inner) { // one that joins must find a cluster, or it would look for others to found one with
+				failed <- t.keep(inner, i, s, path)
+			}
+		})
 	}
 	t.greet()
 	running.Go(func() {
@@ -192,7 +202,7 @@ func (t *trial) settings(i int) node.Settings {
 	s.Kafka.Brokers = t.brokers
 	s.Node.ID = fmt.Sprintf("n%d", i+1)
 	s.Node.Listen, s.Gossip.Listen = at(7071), at(7072)
-	s.Gossip.Expect = t.nodes
+	s.Gossip.Expect = min(t.nodes, mostFounders)
 	for k := range t.nodes {
 		if k != i {
 			s.Gossip.Join = append(s.Gossip.Join, net.JoinHostPort("127.0.0.1", strconv.Itoa(7072+k*portStep)))
