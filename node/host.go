@@ -1,7 +1,9 @@
 package node
 
 import (
+	"fmt"
 	"path/filepath"
+	"time"
 
 	"dashi/shard/group"
 	"dashi/shard/transport"
@@ -32,7 +34,16 @@ func (n *Node) logStatus(st *Status) {
 	if s.SnapshotFailures > 0 {
 		st.Trouble = append(st.Trouble, "snapshots have failed: see the log of the process")
 	}
-	if s.Log.Stalls > 0 {
-		st.Trouble = append(st.Trouble, "the disk has stalled for more than 2 s")
+	st.Log.Stalls, st.Log.Full = s.Log.Stalls, s.Log.Full
+	if d := n.host.Stalled(); d > 0 {
+		st.Log.Stalled = d.Seconds()
+		what, then := "has not answered", "events wait for it"
+		if s.Log.Full {
+			what = "has been full"
+		}
+		if len(n.directory.State().Members) > 1 {
+			then = "other nodes lead the shards of this one until it does"
+		}
+		st.Trouble = append(st.Trouble, fmt.Sprintf("the disk %s for %s: %s", what, d.Round(time.Second), then))
 	}
 }

@@ -48,7 +48,7 @@ func (n *Node) openPeers() (err error) {
 	open := &n.open
 	n.transport.Handle(callPropose, calls{open, func(_ context.Context, c *transport.Call) ([]byte, error) { return n.answerPropose(c.Body) }})
 	n.transport.Handle(callLevels, calls{open, func(context.Context, *transport.Call) ([]byte, error) {
-		return appendLevels([]byte{bit(n.hub.listening())}, n.levels()), nil
+		return appendLevels([]byte{bit(n.hub.listening()) | bit(n.host.Stalled() > 0)<<1}, n.levels()), nil
 	}})
 	n.transport.Handle(callEpoch, calls{&n.directed, n.answerEpoch})
 	n.transport.Handle(callAsk, calls{open, n.answerAsk})
@@ -141,6 +141,7 @@ type level struct {
 type peerLevels struct {
 	at        time.Time
 	listening bool // somebody there wants activations
+	stalled   bool // its disk does not answer
 	shards    []level
 }
 
@@ -171,7 +172,8 @@ func (n *Node) levels() []level {
 // levelBytes are those of one level.
 const levelBytes = 1 + 4*8
 
-// appendLevels appends a byte and four numbers for every shard. An answer has a byte before them that says whether anybody listens to activations.
+// appendLevels appends a byte and four numbers for every shard. An answer has a byte before them that says whether anybody listens to activations, and whether the
+// disk does not answer.
 func appendLevels(dst []byte, levels []level) []byte {
 	for _, l := range levels {
 		dst = append(dst, bit(l.leads)|bit(l.answers)<<1)
@@ -193,7 +195,7 @@ func readLevels(src []byte, shards int) (*peerLevels, error) {
 	if len(src) != 1+levelBytes*shards {
 		return nil, errAnswer
 	}
-	p := &peerLevels{at: time.Now(), listening: src[0] == 1, shards: make([]level, shards)}
+	p := &peerLevels{at: time.Now(), listening: src[0]&1 != 0, stalled: src[0]&2 != 0, shards: make([]level, shards)}
 	for i := range p.shards {
 		b := src[1+levelBytes*i:]
 		u := binary.LittleEndian.Uint64

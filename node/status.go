@@ -154,6 +154,10 @@ type LogStatus struct {
 	Snapshots  uint64 `json:"snapshots"` // taken since the start
 	Replayed   uint64 `json:"replayed"`  // entries applied from the log at the start
 	Error      string `json:"error,omitempty"`
+	// Stalled is for how many seconds the disk has not answered, or has been full (Full), at the moment; Stalls how often that was since the start.
+	Stalled float64 `json:"stalled_seconds,omitempty"`
+	Full    bool    `json:"full,omitempty"`
+	Stalls  uint64  `json:"stalls"`
 }
 
 // Status gathers the state of the node. With hashes it also computes the state hash of every shard, which reads all profiles.

@@ -17,6 +17,7 @@ type NodeStatus struct {
 	HTTP     string `json:"http"`
 	Zone     string `json:"zone,omitempty"`
 	Draining bool   `json:"draining,omitempty"` // it is being emptied, or is empty
+	Stalled  bool   `json:"stalled,omitempty"`  // its disk does not answer, or is full: others lead its shards
 	Replicas int    `json:"replicas"`           // that the directory has placed there
 	Leads    int    `json:"leads"`              // shards, by its own last word
 	// Heard is when the node last told how far it is; the zero time: never.
@@ -78,7 +79,7 @@ func (n *Node) clusterStatus(st *Status) {
 		st.Directory.Moves = append(st.Directory.Moves, MoveStatus{int(m.Shard), m.Add.Member, m.Remove.Member, m.Step.String(), time.UnixMilli(m.Since).UTC()})
 	}
 	levels := n.heard.all()
-	levels[n.identity.member()] = &peerLevels{at: time.Now(), shards: n.levels()}
+	levels[n.identity.member()] = &peerLevels{at: time.Now(), stalled: n.host.Stalled() > 0, shards: n.levels()}
 	index := map[string]int{}
 	for i := range s.Members {
 		m := &s.Members[i]
@@ -88,8 +89,15 @@ func (n *Node) clusterStatus(st *Status) {
 		} else if !ns.Self {
 			ns.State = "unknown"
 		}
+		stalled := false
 		if p := levels[groupMember(m.ID, m.Incarnation)]; p != nil {
 			ns.Heard = p.at.UTC().Truncate(time.Millisecond)
+			if ns.Stalled = p.stalled; p.stalled && ns.State == string(gossip.Alive) {
+				stalled = true
+			}
+		}
+		if stalled && !ns.Self {
+			st.Trouble = append(st.Trouble, fmt.Sprintf("node %s: its disk does not answer", m.ID))
 		}
 		if gone := m.Draining; gone { // as somebody wants it
 			ns.State += ", draining"
@@ -97,6 +105,9 @@ func (n *Node) clusterStatus(st *Status) {
 			st.Trouble = append(st.Trouble, fmt.Sprintf("node %s does not answer", m.ID))
 		} else if ns.State != string(gossip.Alive) {
 			st.Trouble = append(st.Trouble, fmt.Sprintf("node %s: %s", m.ID, ns.State))
+		}
+		if stalled {
+			ns.State += ", disk stalled"
 		}
 		index[m.ID] = i
 		st.Nodes = append(st.Nodes, ns)

@@ -196,27 +196,42 @@ func membersCommand() *cobra.Command {
 			return err
 		}
 		defer rc.Close()
-		if cl.json() {
-			_, err := io.Copy(cl.out, rc)
-			return err
-		}
-		for d := json.NewDecoder(rc); ; {
+		return printMembers(cl, args[0], rc)
+	}
+	return c
+}
+
+// printMembers prints a stream of members. One that the node had to break off ends with a line that says why: what was printed before is not all.
+func printMembers(cl *client, name string, stream io.Reader) error {
+	lines := bufio.NewReaderSize(stream, 64<<10)
+	for {
+		text, err := lines.ReadBytes('\n')
+		if len(text) > 0 {
 			var line struct {
 				ID    string
 				Since time.Time
+				Error *struct{ Message string }
 			}
-			if err := d.Decode(&line); err == io.EOF {
-				return nil
-			} else if err != nil {
-				return fmt.Errorf("cannot read the members of %q: %w", args[0], err)
+			if err := json.Unmarshal(text, &line); err != nil {
+				return fmt.Errorf("cannot read the members of %q: %w", name, err)
 			}
-			if line.ID == "" { // the cursor to go on from
-				continue
+			if cl.json() {
+				if _, err := cl.out.Write(text); err != nil {
+					return err
+				}
+			} else if line.ID != "" { // else the cursor to go on from
+				fmt.Fprintf(cl.out, "%s\tsince %s\n", plain(line.ID), local(line.Since))
 			}
-			fmt.Fprintf(cl.out, "%s\tsince %s\n", plain(line.ID), local(line.Since))
+			if line.Error != nil {
+				return fmt.Errorf("these are not all members of %q: %s", name, line.Error.Message)
+			}
+		}
+		if err == io.EOF {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("cannot read the members of %q: %w", name, err)
 		}
 	}
-	return c
 }
 
 func queryCommand() *cobra.Command {

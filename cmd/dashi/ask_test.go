@@ -1,6 +1,9 @@
 package main
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // An identifier is whatever somebody sent: it must not drive the terminal.
 func TestPlain(t *testing.T) {
@@ -14,4 +17,25 @@ func TestPlain(t *testing.T) {
 	f("user_id:éè 東京", "user_id:éè 東京")
 	f("user_id:\x1b[2J", `"user_id:\x1b[2J"`)
 	f("a\nb", `"a\nb"`)
+}
+
+// A stream of members that was broken off is an error, in both forms, after what there was of it.
+func TestBrokenMembers(t *testing.T) {
+	const stream = `{"id":"user_id:a","since":"2026-01-01T00:00:00Z"}` + "\n" + `{"cursor":"x"}` + "\n"
+	for _, format := range []string{"text", "json"} {
+		for _, c := range []struct{ end, want string }{
+			{"", ""},
+			{`{"error":{"code":"unavailable","message":"nobody has shard 3"}}` + "\n", `these are not all members of "vip": nobody has shard 3`},
+			{`{"id":`, `cannot read the members of "vip"`},
+		} {
+			var out strings.Builder
+			err := printMembers(&client{out: &out, format: format}, "vip", strings.NewReader(stream+c.end))
+			if !strings.Contains(out.String(), "user_id:a") {
+				t.Errorf("%s: %q is printed", format, out.String())
+			}
+			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%s: %v, want %s", format, err, c.want)
+			}
+		}
+	}
 }

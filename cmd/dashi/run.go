@@ -21,16 +21,18 @@ import (
 
 func serveCommand() *cobra.Command {
 	var path, level string
+	var only bool
 	c := &cobra.Command{
 		Use:     "serve --config FILE",
 		Short:   "Run a node against a Kafka cluster",
 		Long:    "Run a node against a Kafka cluster. deploy/dashi.yml is a settings file with every setting, its default and what it is for.",
-		Example: "  dashi serve --config /etc/dashi/dashi.yml",
+		Example: "  dashi serve --config /etc/dashi/dashi.yml\n  dashi serve --config /etc/dashi/dashi.yml --check",
 		GroupID: "run",
 		Args:    cobra.NoArgs,
 	}
 	c.Flags().StringVar(&path, "config", "", "settings file (required)")
 	c.Flags().StringVar(&level, "log", "info", "debug, info, warn or error")
+	c.Flags().BoolVar(&only, "check", false, "read the settings, say what is wrong with them, and end")
 	_ = c.MarkFlagRequired("config")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		log, err := newLog(c.ErrOrStderr(), level)
@@ -38,8 +40,15 @@ func serveCommand() *cobra.Command {
 			return err
 		}
 		settings, err := node.ReadSettings(path)
+		if err == nil && only {
+			err = settings.Check()
+		}
 		if err != nil {
 			return err
+		}
+		if only {
+			fmt.Fprintf(c.OutOrStdout(), "%s: the settings can be used\n", path)
+			return nil
 		}
 		return run(c.Context(), settings, node.Options{Version: version, Log: log}, func(n *node.Node) {
 			log.Info("serving", "http", n.HTTPAddr(), "resp", n.RESPAddr(), "kafka", n.KafkaSettings().Brokers)

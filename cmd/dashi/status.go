@@ -99,7 +99,11 @@ func printStatus(out io.Writer, st *node.Status) {
 		fmt.Fprintf(w, "webhook\t%s to %s: %d behind; by this node %d taken, %d waiting, %d requests tried again, %d to the dead topic\n",
 			h.Name, h.URL, h.Lag, h.Sent, h.Waiting, h.Retries, h.Dead)
 	}
-	fmt.Fprintf(w, "log\t%s, %d MiB\n", st.Log.Durability, st.Log.Bytes>>20)
+	fmt.Fprintf(w, "log\t%s, %d MiB", st.Log.Durability, st.Log.Bytes>>20)
+	if st.Log.Stalls > 0 {
+		fmt.Fprintf(w, "; the disk took more than 2 s for an operation %d times since the start", st.Log.Stalls)
+	}
+	fmt.Fprintln(w)
 	fmt.Fprintln(w)
 	fmt.Fprintln(w, "TOPIC\tPARTITION\tREAD\tAPPLIED\tDURABLE")
 	for _, s := range st.Kafka.Streams {

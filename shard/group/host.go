@@ -195,6 +195,9 @@ func (h *Host) hurry() {
 	}
 }
 
+// Stalled is how long the disk has not answered, or has been full, for; 0 while it answers in time. Meanwhile the node is mute: others lead.
+func (h *Host) Stalled() time.Duration { return h.log.Stalled() }
+
 // Err is why the log takes nothing more; nil while it works.
 func (h *Host) Err() error { return h.log.Err() }
 
