@@ -45,7 +45,7 @@ type applier struct {
 
 	pace pacer
 
-	// What follows is for identifiers that are linked: see join.go, move.go and refold.go.
+	// What follows is for identifiers that are linked: see deliver.go, join.go, move.go and refold.go.
 	comp      component
 	incoming  component
 	arrivals  []arrival

@@ -1,0 +1,229 @@
+package shard
+
+import (
+	"slices"
+
+	"dashi/pipeline/event"
+	"dashi/pipeline/identity"
+	"dashi/shard/profile"
+)
+
+// MaxLinks is how many identifiers of one event are linked with its strongest one; weaker ones than these are passed over and counted.
+const MaxLinks = 16
+
+// deliver brings an event to the profile of its strongest identifier, or on its way there.
+func (a *applier) deliver(e *event.Event) {
+	s, p := a.s, a.s.program
+	k := a.keyOf(e, 0)
+	if s.refuses(k, e.Time) {
+		return
+	}
+	ref, found := s.table.Find(k.hash, k.ns, k.value)
+	switch {
+	case found && len(s.table.Record(ref).Segment(p.links)) > 0:
+		a.deliverLinked(e, k)
+		return
+	case found:
+		now := s.now
+		if s.byEvents {
+			now = max(now, e.Time)
+		}
+		if s.expiries.Next() <= now {
+			if a.expired(ref, now) {
+				found = false
+				ref = s.table.Insert(k.hash, k.ns, k.value)
+			} else {
+				ref, _ = s.table.Find(k.hash, k.ns, k.value)
+			}
+		}
+	default:
+		if s.pointers.has(k) {
+			a.deliverLinked(e, k)
+			return
+		}
+		ref = s.table.Insert(k.hash, k.ns, k.value)
+	}
+	a.profile, a.fragment = -1, 0
+	a.applyTo(e, ref, !found)
+	if len(e.Identifiers) > 1 {
+		for j := range a.linked(e) {
+			a.ask(k, e, j+1)
+		}
+	}
+}
+
+func (a *applier) keyOf(e *event.Event, i int) key {
+	id := &e.Identifiers[i]
+	ns := a.s.program.namespace[id.Namespace]
+	if i == 0 {
+		return key{ns, e.Hash, id.Value}
+	}
+	return a.s.key(ns, id.Value)
+}
+
+// linked is the number of identifiers that are linked with the strongest one.
+func (a *applier) linked(e *event.Event) int {
+	n := len(e.Identifiers) - 1
+	if n > MaxLinks {
+		a.s.counters.LinksOver += uint64(n - MaxLinks)
+		n = MaxLinks
+	}
+	return n
+}
+
+// ask sends the fact that identifier j of the event was seen with the strongest one, k, to its home.
+func (a *applier) ask(k key, e *event.Event, j int) {
+	weak := a.keyOf(e, j)
+	f := fact{weak: weak, strong: k, first: e.Time, last: e.Time, id: messageID(e)}
+	a.out = a.s.appendJoin(a.out[:0], messageLink, weak, k, &f)
+	a.send(a.s.home(weak), a.out)
+}
+
+// deliverLinked applies an event whose strongest identifier is linked with others.
+func (a *applier) deliverLinked(e *event.Event, k key) {
+	s := a.s
+	root, ref, where := s.place(k, &a.place)
+	if where == elsewhere {
+		a.out = event.AppendPacked(s.appendForward(a.out[:0], root), e)
+		a.send(s.home(root), a.out)
+		s.counters.Forwarded++
+		return
+	}
+	if where == between {
+		a.park(event.AppendPacked(s.appendForward(a.out[:0], k), e))
+		return
+	}
+	a.load(ref)
+	a.deliverAt(e, k)
+}
+
+// deliverAt applies an event to a.comp, which has its strongest identifier.
+func (a *applier) deliverAt(e *event.Event, k key) {
+	s, c := a.s, &a.comp
+	i := c.index(k)
+	if i < 0 {
+		a.lost(e, k)
+		return
+	}
+	if a.late(i, e.Time) {
+		return
+	}
+	dirty := c.idents[i].seen(e.Time, e.Time)
+	ref, fresh := a.enter(i)
+	a.applyTo(e, ref, fresh)
+	settle := false
+	for j := range a.linked(e) {
+		weak := a.keyOf(e, j+1)
+		w := c.index(weak)
+		if w < 0 {
+			if len(c.idents) >= MaxComponent {
+				s.counters.ComponentFull++
+				continue
+			}
+			a.ask(c.idents[i].key, e, j+1)
+			continue
+		}
+		if a.late(w, e.Time) {
+			continue
+		}
+		dirty = c.idents[w].seen(e.Time, e.Time) || dirty
+		l := identity.Link{A: min(i, w), B: max(i, w), First: e.Time, Last: e.Time, ID: messageID(e)}
+		_, known := c.link(l.A, l.B, false)
+		if c.add(l) {
+			dirty = true
+			settle = settle || !known || a.touchy()
+		}
+	}
+	if settle {
+		a.settle(e.Time)
+	}
+	if dirty || settle || a.entered {
+		a.store()
+	}
+}
+
+// lost is what becomes of an event whose strongest identifier is not in the component that it was sent to: it was erased, or is on its way.
+func (a *applier) lost(e *event.Event, k key) {
+	s := a.s
+	to := a.comp.idents[0].key
+	switch ever, after := a.missing(k, e.Time); {
+	case after:
+		s.counters.Buried++
+		return
+	case ever || a.astray(k):
+		to = k
+	}
+	out := event.AppendPacked(s.appendForward(a.out[:0], to), e)
+	if to.is(k) {
+		a.out = out
+		a.send(s.home(k), out)
+		return
+	}
+	a.park(out)
+}
+
+// park keeps a message about an identifier that is on its way to a component of this shard but not yet in it: a pointer that was
+// shortened let the message overtake the component. It is handled again when components have moved.
+func (a *applier) park(m []byte) {
+	a.out = m
+	a.s.parked = append(a.s.parked, slices.Clone(m))
+}
+
+// touchy says whether another time of a link may make another partition of the component: not while all its identifiers are
+// one profile, save for limits with a period.
+func (a *applier) touchy() bool {
+	if a.s.program.periods {
+		return true
+	}
+	return slices.ContainsFunc(a.comp.facts.Links, func(l identity.Link) bool { return l.Cut || l.Verdict != identity.Joined })
+}
+
+// forwarded applies an event that was passed on to where its strongest identifier lies.
+func (a *applier) forwarded(to key, packed []byte) error {
+	s := a.s
+	rest, err := event.Unpack(packed, s.program.Schema, &a.passed)
+	if err != nil || len(rest) > 0 || len(a.passed.Identifiers[0].Value) > profile.MaxKey {
+		return errMessage
+	}
+	root, ref, where := s.place(to, &a.place)
+	switch where {
+	case unknown:
+		return a.unplaced(to)
+	case between:
+		a.park(append(s.appendForward(a.out[:0], to), packed...))
+		return nil
+	case elsewhere:
+		k := a.keyOf(&a.passed, 0)
+		ever, after := s.buried(k, a.passed.Time)
+		if after {
+			s.counters.Buried++
+			return nil
+		}
+		if ever && !to.is(k) {
+			root = k // which was here, and begins anew
+		}
+		a.out = append(s.appendForward(a.out[:0], root), packed...)
+		a.send(s.home(root), a.out)
+		s.counters.Forwarded++
+		return nil
+	}
+	a.load(ref)
+	a.deliverAt(&a.passed, a.keyOf(&a.passed, 0))
+	return nil
+}
+
+// unplaced handles a.passed, which was passed on to an identifier that is nowhere: one that was erased meanwhile, or it has waited for that.
+func (a *applier) unplaced(to key) error {
+	s, e := a.s, &a.passed
+	k := a.keyOf(e, 0)
+	if ever, _ := s.buried(to, e.Time); !ever && !to.is(k) {
+		return errMessage
+	}
+	if s.home(k) == s.settings.Self {
+		a.deliver(e)
+		return nil
+	}
+	a.out = event.AppendPacked(s.appendForward(a.out[:0], k), e)
+	a.send(s.home(k), a.out)
+	return nil
+}

@@ -1,0 +1,208 @@
+package shard
+
+import (
+	"encoding/binary"
+	"slices"
+
+	"dashi/pipeline/activation"
+	"dashi/pipeline/audience"
+	"dashi/shard/profile"
+)
+
+// former is a profile as it was before its component was partitioned anew.
+type former struct {
+	id       int // the identifier that named it
+	bits     audience.Bits
+	since    []int64 // by audience
+	sequence uint32
+	schedule []byte
+	told     []byte // what accounts were told
+	values   []byte // of the attributes that program.changes wait for, and where each ends
+	ends     []int
+	loses    bool // one of its fragments goes to another profile
+}
+
+// clear makes it a former that was in nothing, with room for the audiences of p.
+func (f *former) clear(p *program) {
+	n := len(p.Audiences)
+	f.bits, f.since = slices.Grow(f.bits[:0], max(1, p.words))[:max(1, p.words)], slices.Grow(f.since[:0], n)[:n]
+	clear(f.bits)
+	clear(f.since)
+	f.id, f.sequence, f.schedule, f.loses = -1, 0, f.schedule[:0], false
+	f.told = f.told[:0]
+	f.values, f.ends = f.values[:0], f.ends[:0]
+}
+
+// remember makes a former of an old profile, and keeps its fragments. It returns where its record is.
+func (a *applier) remember(o int) (f *former, ref profile.Ref) {
+	s, c := a.s, &a.comp
+	name := &c.idents[o]
+	ref, found := s.table.Find(name.hash, name.ns, name.value)
+	if !found || s.table.Record(ref).Version() == 0 {
+		panic("BUG: a profile without a record")
+	}
+	rec := s.table.Record(ref)
+	f = a.former(o, rec)
+	states, first := 0, -1
+	for i := range c.idents {
+		if d := &c.idents[i]; d.state && a.was[i] == o {
+			states++
+			if first < 0 {
+				first = i
+			}
+			f.loses = f.loses || d.profile != name.profile
+		}
+	}
+	switch {
+	case states == 1:
+		a.split(ref, &c.idents[first])
+	case !f.loses: // it goes into another one whole: the first of its fragments remembers it, for when they are taken apart again
+		a.freeze(&c.idents[first], rec)
+	}
+	return f, ref
+}
+
+// former makes a former of the old profile o, of which rec says what it was.
+func (a *applier) former(o int, rec profile.Record) *former {
+	s, p := a.s, a.s.program
+	if len(a.formers) == cap(a.formers) {
+		a.formers = append(a.formers, former{})
+	} else {
+		a.formers = a.formers[:len(a.formers)+1] // with the slices that it had
+	}
+	f := &a.formers[len(a.formers)-1]
+	f.clear(p)
+	f.id, f.sequence = o, rec.Sequence()
+	if p.pacing >= 0 {
+		f.schedule = append(f.schedule, rec.Segment(p.pacing)...)
+		a.countExposures(f.schedule, -1)
+	}
+	if p.told >= 0 {
+		f.told = append(f.told, rec.Segment(p.told)...)
+	}
+	if len(p.changes) > 0 {
+		a.see(rec)
+		f.values, f.ends = a.appendWatched(f.values, f.ends, p.changes)
+	}
+	s.memberships(rec, f.bits, f.since)
+	return f
+}
+
+// memberships reads the bits and entry times of a record.
+func (s *Shard) memberships(rec profile.Record, bits audience.Bits, since []int64) {
+	p := s.program
+	fixed, times := rec.Fixed(), rec.Segment(p.since)
+	for w := range p.words {
+		bits[w] = le64(fixed[p.membersAt+8*w:])
+	}
+	bits.Each(func(i int) {
+		since[i] = int64(le64(times))
+		times = times[8:]
+	})
+}
+
+// enterTimes makes a.since for a profile that is in those audiences: who was in stays in since then; who is in again after having been
+// taken apart since what the fragments remember, if frozen is not nil; and who is new from at on.
+func (a *applier) enterTimes(is audience.Bits, was, frozen *former, at int64) {
+	a.since = a.since[:0]
+	is.Each(func(i int) {
+		since := at
+		if was.bits.Has(i) {
+			since = was.since[i]
+		} else if frozen != nil && frozen.bits.Has(i) {
+			since = frozen.since[i]
+		}
+		a.since = binary.LittleEndian.AppendUint64(a.since, uint64(since))
+	})
+}
+
+// changedByFold emits the activations whose attribute is another than it was under the name of the new profile; where that name was no
+// profile's, under the strongest name that it takes in; and where there is none of those, than nothing.
+func (a *applier) changedByFold(n int, at int64) {
+	p := a.s.program
+	if len(p.changes) == 0 {
+		return
+	}
+	a.before, a.ends = a.before[:0], a.ends[:0]
+	for k := range a.formers { // in the order of their names
+		f := &a.formers[k]
+		if f.id == n || len(a.ends) == 0 && a.comp.idents[f.id].profile == n {
+			a.before, a.ends = append(a.before[:0], f.values...), append(a.ends[:0], f.ends...)
+		}
+	}
+	if len(a.ends) == 0 {
+		for range p.changes {
+			a.before = append(a.before, "null"...)
+			a.ends = append(a.ends, len(a.before))
+		}
+	}
+	a.changed(p.changes, at)
+}
+
+// inherit says in what the profiles were that a new one takes in: those whose names are its own now. The earlier entry time counts,
+// but where one was taken apart, not earlier than what the fragments remember.
+func (a *applier) inherit(n int, frozen, was *former) (took int) {
+	c := &a.comp
+	was.clear(a.s.program)
+	for k := range a.formers {
+		f := &a.formers[k]
+		if c.idents[f.id].profile != n {
+			continue
+		}
+		took++
+		was.sequence = max(was.sequence, f.sequence)
+		f.bits.Each(func(m int) {
+			since := f.since[m]
+			if f.loses && frozen.bits.Has(m) {
+				since = max(since, frozen.since[m])
+			}
+			if !was.bits.Has(m) || since < was.since[m] {
+				was.since[m] = since
+			}
+			was.bits.Set(m)
+		})
+	}
+	return took
+}
+
+// loses says whether a profile that n takes in loses a fragment to another one.
+func (a *applier) loses(n int) bool {
+	return slices.ContainsFunc(a.formers, func(f former) bool { return f.loses && a.comp.idents[f.id].profile == n })
+}
+
+// announce tells of a merge, or that a profile has come apart.
+func (a *applier) announce(n, took int, at int64) {
+	s, p, c := a.s, a.s.program, &a.comp
+	a.others = a.others[:0]
+	subject := p.merged
+	switch {
+	case took > 1:
+		s.counters.Merges++
+		for k := range a.formers {
+			if id := a.formers[k].id; id != n && c.idents[id].profile == n {
+				a.others = append(a.others, a.identifier(id))
+			}
+		}
+	case took == 0: // it has a name of its own again, or for the first time
+		s.counters.Unmerges++
+		subject = p.unmerged
+		for k := range a.formers {
+			id := a.formers[k].id
+			for i := range c.idents {
+				if c.idents[i].state && a.was[i] == id && c.idents[i].profile == n {
+					a.others = append(a.others, a.identifier(id))
+					break
+				}
+			}
+		}
+	default:
+		return
+	}
+	a.act = activation.Activation{Subject: subject, Others: a.others}
+	a.emit(nil, nil, at)
+}
+
+func (a *applier) identifier(i int) activation.Identifier {
+	d := &a.comp.idents[i]
+	return activation.Identifier{Namespace: a.s.namespaces[d.ns], Value: d.value}
+}

@@ -1,0 +1,170 @@
+package shard
+
+import (
+	"encoding/binary"
+
+	"dashi/pipeline/consent"
+	"dashi/shard/profile"
+)
+
+// enter prepares a.comp for an event whose strongest identifier is i: a profile of one fragment is that fragment, one of several has the
+// fragments beside it. It returns the record of the profile, and whether that has no event yet.
+func (a *applier) enter(i int) (ref profile.Ref, fresh bool) {
+	s, c := a.s, &a.comp
+	d := &c.idents[i]
+	a.profile, a.fragment, a.entered = d.profile, 0, !d.state
+	others, other := 0, 0
+	for j := range c.idents {
+		if o := &c.idents[j]; j != i && o.state && o.profile == d.profile {
+			others, other = others+1, j
+		}
+	}
+	name := &c.idents[d.profile]
+	name.key = s.key(name.ns, name.value)
+	ref, found := s.table.Find(name.hash, name.ns, name.value)
+	if others > 0 {
+		d.key = s.key(d.ns, d.value)
+		fragment, has := s.fragments.Find(d.hash, d.ns, d.value)
+		if !has {
+			if others == 1 {
+				a.split(ref, &c.idents[other])
+			}
+			fragment = s.fragments.Insert(d.hash, d.ns, d.value)
+		}
+		a.fragment = fragment
+	}
+	d.state = true
+	switch {
+	case !found:
+		ref = s.table.Insert(name.hash, name.ns, name.value)
+		a.makePart(ref)
+		ref, _ = s.table.Find(name.hash, name.ns, name.value)
+		return ref, true
+	case s.table.Record(ref).Version() == 0:
+		s.holders--
+		return ref, true
+	}
+	return ref, false
+}
+
+// split makes the fragment of d out of its profile, of which it was the only one.
+func (a *applier) split(ref profile.Ref, d *ident) {
+	d.key = a.s.key(d.ns, d.value)
+	if _, found := a.s.fragments.Find(d.hash, d.ns, d.value); !found {
+		a.copyRecord(a.s.fragments, a.s.fragments.Insert(d.hash, d.ns, d.value), a.s.table.Record(ref))
+	}
+}
+
+// copyRecord makes the record at ref, of the other table, say what from says, but for links.
+func (a *applier) copyRecord(t *profile.Table, ref profile.Ref, from profile.Record) profile.Ref {
+	rec, n := t.Edit(ref), a.s.program.links
+	rec.SetFirst(from.First())
+	rec.SetLast(from.Last())
+	rec.SetVersion(from.Version())
+	rec.SetSequence(from.Sequence())
+	copy(rec.Fixed(), from.Fixed())
+	if told := a.s.program.told; told >= 0 {
+		n = told // the last but the links: a fragment has told nothing
+	}
+	dir := from.Dir()[:4*n]
+	a.dir, a.data = append(a.dir[:0], dir...), append(a.data[:0], from.Data()[:binary.LittleEndian.Uint32(dir[4*n-4:])]...)
+	for k := n; k < t.Layout().Segments; k++ {
+		if t == a.s.table {
+			a.data = append(a.data, rec.Segment(k)...)
+		}
+		a.dir = binary.LittleEndian.AppendUint32(a.dir, uint32(len(a.data)))
+	}
+	return t.SetSegments(ref, a.dir, a.data)
+}
+
+// freeze copies memberships and sequence of a profile to a fragment.
+func (a *applier) freeze(d *ident, from profile.Record) {
+	s, p := a.s, a.s.program
+	ref, found := s.fragments.Find(d.hash, d.ns, d.value)
+	if !found {
+		panic("BUG: a fragment is not there")
+	}
+	rec := s.fragments.Edit(ref)
+	rec.SetSequence(from.Sequence())
+	copy(rec.Fixed()[p.membersAt:], from.Fixed()[p.membersAt:])
+	ref = s.fragments.SetSegment(ref, p.since, from.Segment(p.since))
+	if p.pacing >= 0 {
+		s.fragments.SetSegment(ref, p.pacing, from.Segment(p.pacing))
+	}
+}
+
+// foldProfile makes the state of the record at ref of the fragments that profile n has. What they remember of memberships goes to frozen.
+func (a *applier) foldProfile(n int, ref profile.Ref, frozen *former) profile.Ref {
+	s, c := a.s, &a.comp
+	count := 0
+	var only *ident
+	for i := range c.idents {
+		d := &c.idents[i]
+		if !d.state || d.profile != n {
+			continue
+		}
+		from, found := s.fragments.Find(d.hash, d.ns, d.value)
+		if !found {
+			panic("BUG: a fragment is not there")
+		}
+		rec := s.fragments.Record(from)
+		a.recall(rec, frozen)
+		if count++; count == 1 {
+			only = d
+			ref = a.copyRecord(s.table, ref, rec)
+		} else {
+			ref = a.merge(ref, rec)
+		}
+	}
+	if count == 1 {
+		from, _ := s.fragments.Find(only.hash, only.ns, only.value)
+		s.fragments.Delete(from)
+	}
+	return ref
+}
+
+// recall adds what a fragment remembers of memberships and of its sequence to frozen.
+func (a *applier) recall(rec profile.Record, frozen *former) {
+	one := &a.one
+	one.clear(a.s.program)
+	a.s.memberships(rec, one.bits, one.since)
+	one.bits.Each(func(m int) {
+		if since := one.since[m]; !frozen.bits.Has(m) || since < frozen.since[m] {
+			frozen.bits.Set(m)
+			frozen.since[m] = since
+		}
+	})
+	frozen.sequence = max(frozen.sequence, rec.Sequence())
+}
+
+// merge merges a fragment into the record at ref.
+func (a *applier) merge(ref profile.Ref, from profile.Record) profile.Ref {
+	s, p := a.s, a.s.program
+	rec := s.table.Edit(ref)
+	rec.SetFirst(min(rec.First(), from.First()))
+	rec.SetLast(max(rec.Last(), from.Last()))
+	rec.SetVersion(rec.Version() + from.Version())
+	fixed, other := rec.Fixed(), from.Fixed()
+	for i := range p.Purposes {
+		at := p.consentAt + 8*i
+		binary.LittleEndian.PutUint64(fixed[at:], consent.Merge(le64(fixed[at:]), le64(other[at:])))
+	}
+	for i := range p.Attributes {
+		k := p.Attributes[i].Kind
+		if k == nil {
+			continue
+		}
+		slot := p.Attributes[i].Slot
+		if slot.Segment < 0 {
+			k.Merge(rec.Fixed()[slot.Offset:], nil, other[slot.Offset:], nil, nil)
+			continue
+		}
+		merged := k.Merge(rec.Fixed()[slot.Offset:], rec.Segment(slot.Segment), other[slot.Offset:], from.Segment(slot.Segment), a.segment[:0])
+		if cap(merged) > cap(a.segment) && !same(merged, rec.Segment(slot.Segment)) {
+			a.segment = merged[:0]
+		}
+		ref = s.table.SetSegment(ref, slot.Segment, merged)
+		rec = s.table.Edit(ref)
+	}
+	return ref
+}
