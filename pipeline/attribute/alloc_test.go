@@ -59,7 +59,9 @@ func TestNoAllocations(t *testing.T) {
 
 // The dense form of distinct, and merges that overflow.
 func TestNoAllocationsWhenLarge(t *testing.T) {
-	for _, spec := range []Spec{{Kind: "distinct"}, {Kind: "set", Limit: 200}, {Kind: "tally", Limit: 200}, {Kind: "list", Limit: 200}} {
+	for _, spec := range []Spec{{Kind: "distinct"}, {Kind: "set", Limit: 200}, {Kind: "tally", Limit: 200}, {Kind: "list", Limit: 200},
+		{Kind: "tally", Limit: 200, Window: "7d"}, {Kind: "sequence", Limit: 200, Sequence: &SequenceSpec{Steps: []StepSpec{{}, {Not: true, Within: 40}}, Keyed: true}},
+		{Kind: "sequence", Limit: 200, Sequence: &SequenceSpec{Steps: []StepSpec{{}, {Within: 40}}}}} {
 		k := mustNew(t, spec)
 		c := chance(9)
 		ins := crowd(&c, 2000, 1900)
