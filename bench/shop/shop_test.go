@@ -16,8 +16,8 @@ func TestTraffic(t *testing.T) {
 		now = now.Add(5 * time.Millisecond)
 		m := s.Next(now)
 		var e struct {
-			Type, Event, MessageID, UserID, AnonymousID string
-			Timestamp                                   time.Time
+			Type, Event, MessageID, UserID, AnonymousID, GroupID string
+			Timestamp                                            time.Time
 		}
 		if err := json.Unmarshal(m.Value, &e); err != nil {
 			t.Fatalf("%v in %s", err, m.Value)
@@ -31,7 +31,9 @@ func TestTraffic(t *testing.T) {
 		if now.Sub(e.Timestamp) > time.Hour {
 			late++
 		}
-		seen[e.Type+" "+e.Event]++
+		if seen[e.Type+" "+e.Event]++; e.Type == "group" && e.GroupID == "" {
+			t.Fatalf("no company in %s", m.Value)
+		}
 	}
 	for _, want := range []string{"page ", "identify ", "track Application Opened", "track Product Viewed", "track Products Searched",
 		"track Product Added", "track Cart Viewed", "track Checkout Started", "track Order Completed", "track Order Refunded",

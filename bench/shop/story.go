@@ -8,8 +8,8 @@ import (
 // scene is one event of somebody's story: how long ago it was, and what.
 type scene struct {
 	ago  time.Duration
-	kind string // "" is track
-	name string
+	kind string // "" is track, with the words of contexts more than that
+	name string // of the event; of the company, for group
 	body string // properties, or traits of identify and group
 }
 
@@ -21,6 +21,10 @@ var stories = [][]scene{
 	{ // bought once, and never seen again
 		{100 * day, "identify", "", `"favourite_store":"Ginza"`},
 		{100 * day, "", "Store Purchase", `"store":"Ginza","receipt":"r-1","total":35.5,"products":[{"product_id":"P12","category":"shoes","price":35.5,"quantity":1}]`},
+	},
+	{ // bought once, and gave it back
+		{3 * day, "", "Order Completed", `"order_id":"o-6","total":60,"products":[{"product_id":"P13","category":"shoes","price":60,"quantity":1}]`},
+		{time.Minute, "", "Order Refunded", `"order_id":"o-6","total":60,"products":[{"product_id":"P13","category":"shoes","price":60,"quantity":1}]`},
 	},
 	{ // an annual contract, and trouble
 		{300 * day, "identify", "", `"plan":"annual","contract_ends":"+40"`},
@@ -44,6 +48,45 @@ var stories = [][]scene{
 		{238 * time.Minute, "", "Product Viewed", `"product_id":"P45","category":"women's shoes","price":80`},
 		{237 * time.Minute, "", "Product Viewed", `"product_id":"P46","category":"women's shoes","price":90`},
 		{236 * time.Minute, "", "Product Viewed", `"product_id":"P45","category":"women's shoes","price":80`},
+	},
+	{ // the same, but buys what was left in a store, gives the first order back, and does not want to hear of us any more
+		{20 * day, "identify", "", `"loyalty_tier":"silver","favourite_store":"Umeda"`},
+		{20 * day, "", "Order Completed", `"order_id":"o-5","total":2100,"products":[{"product_id":"P1","category":"shoes","price":1050,"quantity":2}]`},
+		{2 * time.Hour, "", "Product Viewed", `"product_id":"P45","category":"women's shoes","price":80`},
+		{2 * time.Hour, "", "Product Added", `"product_id":"P45","category":"women's shoes","price":80,"quantity":1`},
+		{time.Minute, "", "Store Purchase", `"store":"Umeda","receipt":"r-4","total":80,"products":[{"product_id":"P45","category":"women's shoes","price":80,"quantity":1}]`},
+		{0, "withdraw", "Segment Consent Preference Updated", `"source":"account"`},
+		{0, "", "Order Refunded", `"order_id":"o-5","total":2100,"products":[{"product_id":"P1","category":"shoes","price":1050,"quantity":2}]`},
+	},
+	{ // trouble with an annual contract, and all is well again
+		{200 * day, "identify", "", `"plan":"annual","contract_ends":"+90"`},
+		{6 * day, "", "Ticket Opened", `"ticket_id":"T4"`},
+		{5 * day, "", "Signed In", ``},
+		{4 * day, "", "Signed In", ``},
+		{3 * day, "", "Signed In", ``},
+		{2 * day, "", "Signed In", ``},
+		{day, "", "Signed In", ``},
+		{0, "", "Signed In", ``},
+	},
+	{ // is about to buy, and in no loyalty programme
+		{30 * time.Hour, "", "Product Viewed", `"product_id":"P220","category":"bags","price":60`},
+		{29 * time.Hour, "", "Product Viewed", `"product_id":"P221","category":"bags","price":60`},
+		{28 * time.Hour, "", "Product Viewed", `"product_id":"P222","category":"bags","price":60`},
+		{27 * time.Hour, "", "Product Viewed", `"product_id":"P223","category":"bags","price":60`},
+		{26 * time.Hour, "", "Product Viewed", `"product_id":"P224","category":"bags","price":60`},
+		{25 * time.Hour, "", "Product Viewed", `"product_id":"P225","category":"bags","price":60`},
+		{24 * time.Hour, "", "Product Viewed", `"product_id":"P226","category":"bags","price":60`},
+		{23 * time.Hour, "", "Product Viewed", `"product_id":"P227","category":"bags","price":60`},
+		{90 * time.Minute, "", "Product Viewed", `"product_id":"P228","category":"bags","price":60`},
+		{80 * time.Minute, "", "Product Viewed", `"product_id":"P229","category":"bags","price":60`},
+		{time.Hour, "", "Product Viewed", `"product_id":"P1","category":"shoes","price":1050`},
+		{2 * time.Minute, "", "Product Added", `"product_id":"P221","category":"bags","price":60,"quantity":1`},
+		{time.Minute, "", "Product Added", `"product_id":"P223","category":"bags","price":60,"quantity":1`},
+	},
+	{ // the phone says that somebody has been in a store for a while
+		{40 * time.Minute, "in Leeds", "Application Opened", ``},
+		{20 * time.Minute, "in Leeds", "Application Opened", ``},
+		{0, "in Leeds", "Application Opened", ``},
 	},
 	{ // looked at a few things some weeks ago, and was not won
 		{30 * day, "", "Product Viewed", `"product_id":"P81","category":"shirts","price":20`},
@@ -90,13 +133,13 @@ var stories = [][]scene{
 		{4 * day, "", "Order Cancelled", `"order_id":"o-2"`},
 	},
 	{ // a trial that began four days ago, and is hardly used
-		{4 * day, "group", "", `"name":"Acme"`},
+		{4 * day, "group", "acme", `"name":"Acme"`},
 		{4 * day, "", "Trial Started", ``},
 		{4 * day, "", "Signed In", ``},
 		{4 * day, "", "Feature Used", `"feature":"import"`},
 	},
 	{ // a trial that began thirteen days ago, and is not used any more
-		{13*day + time.Hour, "group", "", `"name":"Umbrella"`},
+		{13*day + time.Hour, "group", "umbrella", `"name":"Umbrella"`},
 		{13*day + time.Hour, "", "Trial Started", ``},
 		{12 * day, "", "Signed In", ``},
 	},
@@ -108,6 +151,7 @@ var stories = [][]scene{
 		{0, "", "Live Chat Conversation Started", ``},
 	},
 	{ // a new business customer who is stuck, owns Product 1, and reads about what is new
+		{9 * day, "group", "initech", `"name":"Initech"`},
 		{9 * day, "", "Subscription Started", `"status":"customer"`},
 		{9 * day, "", "Order Completed", `"order_id":"o-3","total":900,"products":[{"product_id":"P1","category":"shoes","price":900,"quantity":1}]`},
 		{9 * day, "", "Signed In", ``},
@@ -115,18 +159,39 @@ var stories = [][]scene{
 		{2 * day, "", "Content Viewed", `"topic":"reports"`},
 		{day, "", "Content Viewed", `"topic":"reports"`},
 	},
+	{ // a colleague of theirs, who reads too
+		{9 * day, "group", "initech", `"name":"Initech"`},
+		{9 * day, "", "Subscription Started", `"status":"customer"`},
+		{8 * day, "", "Order Completed", `"order_id":"o-4","total":450,"products":[{"product_id":"P1","category":"shoes","price":450,"quantity":1}]`},
+		{2 * day, "", "Content Viewed", `"topic":"reports"`},
+		{day, "", "Content Viewed", `"topic":"reports"`},
+	},
 	{ // a new business customer who comes through
+		{3 * day, "group", "globex", `"name":"Globex"`},
 		{3 * day, "", "Subscription Started", `"status":"customer"`},
 		{3 * day, "", "Signed In", ``},
 		{2 * day, "", "Project Created", ``},
 		{0, "", "Invite Sent", ``},
 	},
+	{ // and the colleague who was invited does so too
+		{2 * day, "group", "globex", `"name":"Globex"`},
+		{2 * day, "", "Signed In", ``},
+		{day, "", "Project Created", ``},
+		{0, "", "Invite Sent", ``},
+	},
+}
+
+// contexts are what a track call of that kind says besides.
+var contexts = map[string]string{
+	"withdraw": `"consent":{"categoryPreferences":{"email":false,"ads":false,"push":false,"location":false,"personalisation":false}}`,
+	"in Leeds": `"location":{"latitude":53.7997,"longitude":-1.5492}`,
 }
 
 // telling is a story under way.
 type telling struct {
 	scenes []scene
 	person int
+	round  int // how often all stories have been told: each time of other companies
 	next   int
 }
 
@@ -134,7 +199,7 @@ type telling struct {
 func (s *Shop) tell() {
 	n := s.told
 	s.told++
-	s.telling = telling{scenes: stories[n%len(stories)], person: s.people + n%(1+s.people/4)}
+	s.telling = telling{scenes: stories[n%len(stories)], person: s.people + n%(1+s.people/4), round: n / len(stories)}
 }
 
 // scene is the next event of the story. Its first says who the person is, and that they agree to everything.
@@ -145,8 +210,8 @@ func (s *Shop) scene(now time.Time) Message {
 		x = t.scenes[t.next-1]
 	}
 	b := append(s.buf[:0], `{"type":`...)
-	kind := x.kind
-	if kind == "" {
+	kind, context := x.kind, contexts[x.kind]
+	if kind == "" || context != "" {
 		kind = "track"
 	}
 	b = quoted(b, kind)
@@ -164,9 +229,16 @@ func (s *Shop) scene(now time.Time) Message {
 	} else if kind == "track" {
 		b = append(b, `,"event":`...)
 		b = quoted(b, x.name)
+		if context != "" {
+			b = append(append(append(b, `,"context":{`...), context...), '}')
+		}
 		b = append(b, `,"properties":{`...)
 		b = s.appendBody(b, x.body, now)
 	} else {
+		if kind == "group" {
+			b = append(append(append(b, `,"groupId":"`...), x.name...), '-')
+			b = append(strconv.AppendInt(b, int64(t.round), 10), '"')
+		}
 		b = append(b, `,"traits":{`...)
 		b = s.appendBody(b, x.body, now)
 	}
