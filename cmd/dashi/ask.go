@@ -239,7 +239,7 @@ func queryCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "query EXPR",
 		Short:   "Count the profiles for which an expression is true, and show some",
-		Example: "  dashi query 'vip && !lapsed'\n  dashi query 'lifetime_value > 500 && \"shoes\" in categories' --limit 5",
+		Example: "  dashi query 'vip && !inactive_customers'\n  dashi query 'lifetime_value > 500 && \"P1\" in viewed' --limit 5",
 		Args:    cobra.ExactArgs(1),
 	}
 	c.Flags().IntVar(&limit, "limit", 10, "how many profiles to show")

@@ -1,9 +1,41 @@
 package main
 
 import (
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
+
+	"dashi/pipeline/audience"
+	"dashi/pipeline/recipe"
 )
+
+// Whoever copies an example from --help into a terminal while the demo runs gets an answer.
+func TestExamplesAreOfTheDemo(t *testing.T) {
+	sources, err := builtInRecipes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, found := recipe.Compile(sources)
+	if program == nil {
+		t.Fatal(found)
+	}
+	queries := regexp.MustCompile(`(?m)dashi query '(.*?)'`).FindAllStringSubmatch(queryCommand().Example, -1)
+	for _, q := range queries {
+		if _, err := program.Condition(q[1]); err != nil {
+			t.Errorf("%s: %v", q[1], err)
+		}
+	}
+	audiences := regexp.MustCompile(`(?m)dashi (?:explain user_id:u7|members) (\w+)`).FindAllStringSubmatch(explainCommand().Example+"\n"+membersCommand().Example, -1)
+	for _, a := range audiences {
+		if !slices.ContainsFunc(program.Audiences, func(d audience.Definition) bool { return d.Name == a[1] }) {
+			t.Errorf("%s: there is no such audience", strings.TrimSpace(a[0]))
+		}
+	}
+	if len(queries) < 2 || len(audiences) < 3 {
+		t.Errorf("%d queries, %d audiences", len(queries), len(audiences))
+	}
+}
 
 // An identifier is whatever somebody sent: it must not drive the terminal.
 func TestPlain(t *testing.T) {

@@ -30,7 +30,7 @@ func addClientFlags(c *cobra.Command) *client {
 		addr = "http://127.0.0.1:7070"
 	}
 	c.GroupID = "ask"
-	c.Flags().StringVar(&cl.addr, "addr", addr, "HTTP address of a node (default from DASHI_ADDR)")
+	c.Flags().StringVar(&cl.addr, "addr", addr, "HTTP address of a node; DASHI_ADDR names another")
 	c.Flags().StringVarP(&cl.format, "output", "o", "", "json for JSON, otherwise text for people")
 	c.PreRunE = func(c *cobra.Command, _ []string) error {
 		cl.out = c.OutOrStdout()

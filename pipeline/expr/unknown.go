@@ -37,13 +37,20 @@ func (r *resolver) unknownName(e ast.Expr, root, path string) *Error {
 	return r.unknown(e, word, path, known)
 }
 
+// NoPurposes is what to do about a purpose where no recipe names any: who writes one beside a base that does, and checks it alone, meets it first.
+const NoPurposes = "no recipe of this cookbook has `purposes`: check this file together with the one that has them (dashi check BASE FILE), or say where events hold the consent, as in `purposes: {email: context.consent.categoryPreferences.email}`"
+
 func (r *resolver) unknownPurpose(e ast.Expr, path string) *Error {
 	var known []string
 	for name := range r.scope.Purposes {
 		known = append(known, "consent."+name)
 	}
 	if path == "consent" {
-		return r.tree.fail(e, "`consent` needs a purpose: consent.NAME", list("purposes: ", known))
+		hint := NoPurposes
+		if len(known) > 0 {
+			hint = list("purposes: ", known)
+		}
+		return r.tree.fail(e, "`consent` needs a purpose: consent.NAME", hint)
 	}
 	return r.unknown(e, "purpose", path, known)
 }
@@ -57,7 +64,9 @@ func (r *resolver) unknown(e ast.Expr, word, path string, known []string) *Error
 	}
 	hint := ""
 	if word == "purpose" {
-		hint = list("purposes: ", known)
+		if hint = list("purposes: ", known); len(known) == 0 {
+			hint = NoPurposes
+		}
 	}
 	return r.tree.fail(e, message, hint)
 }

@@ -304,7 +304,7 @@ func (c *compiler) purposesAt(e *entry, n *yaml.Node) (list []int, good bool) {
 			case c.people != nil:
 				hint = "consent is given by people: an account has none; count those who have given it"
 			case len(c.program.Purposes) == 0:
-				hint = "no recipe of this cookbook has `purposes`"
+				hint = expr.NoPurposes
 			}
 			c.report(e.doc, p, "unknown purpose "+quote(p.Value), hint)
 			good = false
