@@ -105,6 +105,9 @@ func (f *fleet) shares() (map[string]int, error) {
 // A fourth node joins three while events come in and people are looked up at all of them, and is brought its share of the replicas; then one of the first three is
 // drained. No look-up fails, nothing is lost or counted twice.
 func TestClusterGrows(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: four processes under the race detector take minutes for it; make test runs it")
+	}
 	const shards, replicas = 16, 3
 	recipe := filepath.Join(t.TempDir(), "cluster.yml")
 	check(t, os.WriteFile(recipe, []byte(clusterRecipe), 0o600))
