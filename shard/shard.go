@@ -139,7 +139,7 @@ type Shard struct {
 	program    *program
 	namespaces []string // the names behind profile.Record.Namespace, in order of first use
 	table      *profile.Table
-	fragments  *profile.Table // of identifiers that share their profile with others: see refold.go
+	fragments  *profile.Table // of identifiers that share their profile with others: see fragment.go
 	pointers   pointers
 	erased     erasures
 	holders    int               // records of the table that are no profile: roots without an event
