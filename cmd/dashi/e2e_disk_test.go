@@ -24,7 +24,6 @@ func slowDisk(t *testing.T, dir string) bool {
 		}
 		if c[0] == "mount" {
 			t.Cleanup(func() {
-				_ = exec.Command("fsfreeze", "-u", dir).Run()
 				if out, err := exec.Command("umount", "-l", dir).CombinedOutput(); err != nil {
 					t.Errorf("cannot unmount: %v: %s", err, out)
 				}
@@ -47,6 +46,7 @@ func TestSlowDisk(t *testing.T) {
 			}
 		}
 	}, 3, recipe)
+	t.Cleanup(func() { _ = exec.Command("fsfreeze", "-u", slow.data).Run() }) // before the node is ended: a process does not end while its disk hangs
 	tr.begin()
 	tr.recovered("before")
 	freeze := func(how string) {
