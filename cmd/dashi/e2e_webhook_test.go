@@ -157,11 +157,14 @@ func TestWebhooks(t *testing.T) {
 		return nil
 	})
 	t.Logf("%d and %d activations came twice", good.repeat, late.repeat)
-	metrics := n.ask(http.StatusOK, "GET", "/metrics", "")
-	for _, line := range []string{`dashi_webhook_activations_total{result="taken",webhook="dev-2"} ` + fmt.Sprint(want), `dashi_webhook_lag_records{webhook="dev-1"} 0`} {
-		if !strings.Contains(metrics, line) {
-			t.Errorf("the metrics lack %s", line)
+	eventually(t, wait, "the metrics say so", func() error { // an answer is counted when it has come back
+		metrics := n.ask(http.StatusOK, "GET", "/metrics", "")
+		for _, line := range []string{`dashi_webhook_activations_total{result="taken",webhook="dev-2"} ` + fmt.Sprint(want), `dashi_webhook_lag_records{webhook="dev-1"} 0`} {
+			if !strings.Contains(metrics, line) {
+				return fmt.Errorf("they lack %s", line)
+			}
 		}
-	}
+		return nil
+	})
 	n.interrupt()
 }

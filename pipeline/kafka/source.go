@@ -66,6 +66,7 @@ type Source struct {
 	client  *kgo.Client
 	claims  map[Stream]*claim
 	wake    context.CancelFunc // ends the poll that is under way
+	first   chan struct{}      // has a token when a stream of which nothing is committed has something to commit
 	lastErr error
 
 	paused  map[string]map[int32]bool // what the client has been told not to fetch; read's alone
@@ -101,7 +102,7 @@ func NewSource(settings SourceSettings, handler Handler) (*Source, error) {
 	if _, err := settings.options(); err != nil {
 		return nil, err
 	}
-	return &Source{settings: settings, handler: handler, log: settings.logger(), claims: make(map[Stream]*claim)}, nil
+	return &Source{settings: settings, handler: handler, log: settings.logger(), claims: make(map[Stream]*claim), first: make(chan struct{}, 1)}, nil
 }
 
 // Run reads until ctx is done, then hands the streams back (Revoked), commits what was asked for, leaves the
@@ -317,6 +318,18 @@ func (s *Source) Status() (next map[Stream]int64, trouble error) {
 		next[stream] = c.next
 	}
 	return next, s.lastErr
+}
+
+// Committed is of how many streams that this member reads it has committed an offset since it reads them.
+func (s *Source) Committed() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.claims {
+		if c.committed >= 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // EndOffsets is, for every partition of the input topics, whoever reads it, the offset that the next readable record will have:

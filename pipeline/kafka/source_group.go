@@ -191,13 +191,20 @@ func (s *Source) forget(streams []Stream) {
 const commitTimeout = 5 * time.Second
 
 // Commit asks that the group continue at offset next of the stream: every shard has everything before it,
-// durably (I2). The commit goes out with others within the commit interval, and is tried again until it succeeds or the
+// durably (I2). The commit goes out with others within the commit interval, the first of a stream at once, and is tried again until it succeeds or the
 // stream is revoked. A smaller offset than one asked for before, or a stream that is not assigned, is ignored.
 func (s *Source) Commit(stream Stream, next int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c := s.claims[stream]; c != nil && next > c.commit {
-		c.commit = next
+	c := s.claims[stream]
+	if c == nil || next <= c.commit {
+		return
+	}
+	if c.commit = next; c.committed < 0 {
+		select {
+		case s.first <- struct{}{}:
+		default:
+		}
 	}
 }
 
@@ -209,6 +216,7 @@ func (s *Source) commitLoop(ctx context.Context, client *kgo.Client) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		case <-s.first:
 		}
 		try, cancel := context.WithTimeout(ctx, commitTimeout)
 		err := s.commitNow(try, client, nil)

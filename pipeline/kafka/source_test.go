@@ -135,6 +135,43 @@ func TestSourceSince(t *testing.T) {
 	stop()
 }
 
+// TestSourceFirstCommit: where a stream begins is committed at once when the handler asks for it, or a group that begins at an instant would decide anew.
+func TestSourceFirstCommit(t *testing.T) {
+	t.Parallel()
+	b := openBroker(t, "", Topic{Name: "a", Partitions: 3})
+	settings := sourceSettings(b, "a")
+	settings.CommitInterval = time.Hour
+	h := &beginner{recorder: newRecorder(t)}
+	var err error
+	if h.source, err = NewSource(SourceSettings{Settings: settings.Settings, Group: "dashi", Topics: settings.Topics, CommitInterval: settings.CommitInterval}, h); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(testContext(t))
+	done := make(chan error, 1)
+	go func() { done <- h.source.Run(ctx) }()
+	h.wait("all are committed", func() bool { return h.source.Committed() == 3 })
+	if n := len(committed(t, b.Settings(), "dashi", "a")); n != 3 {
+		t.Errorf("%d partitions committed", n)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+// beginner commits where its streams begin.
+type beginner struct {
+	*recorder
+	source *Source
+}
+
+func (b *beginner) Assigned(streams []Stream, next []int64) {
+	b.recorder.Assigned(streams, next)
+	for i, s := range streams {
+		b.source.Commit(s, next[i])
+	}
+}
+
 func TestSourceSeek(t *testing.T) {
 	t.Parallel()
 	b := openBroker(t, "", Topic{Name: "a", Partitions: 1})

@@ -19,6 +19,7 @@ type Source interface {
 	Pause(s kafka.Stream)
 	Resume(s kafka.Stream, offset int64)
 	Lag(ctx context.Context) (int64, error)
+	Committed() int
 }
 
 // Dead is where activations go that the endpoint does not take: a kafka.DeadLetters.
@@ -210,7 +211,7 @@ type Status struct {
 	URL      string  `json:"url"`        // without user and query
 	Group    string  `json:"group"`      // in Kafka
 	Lag      int64   `json:"lag"`        // records of the topic that the endpoint is behind, by what Kafka says of all nodes
-	Streams  int     `json:"partitions"` // that this node posts
+	Streams  int     `json:"partitions"` // that this node posts, and of which Kafka knows where the endpoint is
 	Waiting  int     `json:"waiting"`    // activations in the memory of this node
 	Sent     uint64  `json:"sent"`       // activations that were taken
 	Requests uint64  `json:"requests"`
@@ -232,7 +233,7 @@ func (s *Sink) Status() Status {
 	}
 	var worst *failure
 	s.mu.Lock()
-	st.Streams = len(s.queues)
+	st.Streams = min(len(s.queues), s.source.Committed())
 	for _, r := range s.queues {
 		r.mu.Lock()
 		st.Waiting += len(r.items)

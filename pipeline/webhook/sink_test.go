@@ -138,6 +138,7 @@ func newSource() *source {
 
 func (s *source) Run(ctx context.Context) error      { <-ctx.Done(); return nil }
 func (s *source) Lag(context.Context) (int64, error) { return 0, nil }
+func (s *source) Committed() (n int)                 { s.with(func() { n = len(s.commits) }); return n }
 func (s *source) with(f func())                      { s.mu.Lock(); defer s.mu.Unlock(); f() }
 func (s *source) Commit(p kafka.Stream, next int64) {
 	s.with(func() { s.commits[p] = max(s.commits[p], next) })
