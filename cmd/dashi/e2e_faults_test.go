@@ -67,10 +67,10 @@ func (tr *trial) begin() {
 	})
 }
 
-// recovered waits until every node that runs has applied what had been sent at the call.
+// recovered waits until every node that runs has applied what had been sent at the call, and something of everybody.
 func (tr *trial) recovered(what string) {
 	tr.t.Helper()
-	sent := uint64(tr.sent.Load())
+	sent := uint64(max(tr.sent.Load(), int64(tr.people)))
 	start := time.Now()
 	eventually(tr.t, 2*wait, what+": events are applied everywhere", func() error {
 		for i, n := range tr.nodes {
