@@ -13,11 +13,19 @@ import (
 // it has seen all of them or fn returns an error. It commits nothing, and reads only what was committed by its writer. The
 // record aliases the fetch like those of a Source.
 func History(ctx context.Context, settings Settings, topic string, fn func(partition int32, r *Record) error) error {
-	return HistorySince(ctx, settings, topic, TailFrom{Start: true}, fn)
+	return readHistory(ctx, settings, topic, TailFrom{Start: true}, (*kadm.Client).ListCommittedOffsets, fn)
 }
 
-// HistorySince is History from an instant on, or from the start.
+// HistorySince is History from an instant on, or from the start. It waits for transactions that are open at the call: what others have committed behind the
+// first record of one, brokers show only when it has ended.
 func HistorySince(ctx context.Context, settings Settings, topic string, from TailFrom, fn func(partition int32, r *Record) error) error {
+	return readHistory(ctx, settings, topic, from, (*kadm.Client).ListEndOffsets, fn)
+}
+
+// listOffsets is how the ends of topics are found.
+type listOffsets func(admin *kadm.Client, ctx context.Context, topics ...string) (kadm.ListedOffsets, error)
+
+func readHistory(ctx context.Context, settings Settings, topic string, from TailFrom, ends listOffsets, fn func(partition int32, r *Record) error) error {
 	start := kgo.NewOffset().AtStart()
 	if !from.Start {
 		start = kgo.NewOffset().AfterMilli(from.After.UnixMilli())
@@ -33,7 +41,7 @@ func HistorySince(ctx context.Context, settings Settings, topic string, from Tai
 		return err
 	}
 	defer client.Close()
-	left, err := settings.unread(ctx, client, topic, from)
+	left, err := settings.unread(ctx, client, topic, from, ends)
 	if err != nil {
 		return err
 	}
@@ -69,7 +77,7 @@ func HistorySince(ctx context.Context, settings Settings, topic string, from Tai
 }
 
 // unread is where each partition of the topic ends, of those that hold anything from there on.
-func (s *Settings) unread(ctx context.Context, client *kgo.Client, topic string, from TailFrom) (map[int32]int64, error) {
+func (s *Settings) unread(ctx context.Context, client *kgo.Client, topic string, from TailFrom, list listOffsets) (map[int32]int64, error) {
 	admin := kadm.NewClient(client)
 	starts, err := admin.ListStartOffsets(ctx, topic)
 	if !from.Start {
@@ -81,15 +89,18 @@ func (s *Settings) unread(ctx context.Context, client *kgo.Client, topic string,
 	if err != nil {
 		return nil, s.wrap(err, "list start offsets of %q", topic)
 	}
-	ends, err := s.endOffsets(ctx, client, topic)
+	ends, err := list(admin, ctx, topic)
+	if err == nil {
+		err = ends.Error()
+	}
 	if err != nil {
-		return nil, err
+		return nil, s.wrap(err, "list end offsets of %q", topic)
 	}
 	left := map[int32]int64{}
-	for stream, end := range ends {
-		if first, ok := starts.Lookup(topic, stream.Partition); ok && first.Offset < end {
-			left[stream.Partition] = end
+	ends.Each(func(end kadm.ListedOffset) {
+		if first, ok := starts.Lookup(topic, end.Partition); ok && first.Offset < end.Offset {
+			left[end.Partition] = end.Offset
 		}
-	}
+	})
 	return left, nil
 }
