@@ -50,23 +50,15 @@ func (n *Node) Erase(ctx context.Context, id string) (at time.Time, err error) {
 	if err != nil {
 		return at, err
 	}
-	home := n.members[n.home(identity.Hash(ns, value))]
-	now, err := n.eraseIn(ctx, home, ns, value)
+	var now int64
+	if ns == recipe.AccountNamespace { // whose people are everywhere
+		now = n.now()
+		err = n.eraseAccount(ctx, value, now)
+	} else {
+		now, err = n.erasePerson(ctx, ns, value)
+	}
 	if err != nil {
 		return at, err
-	}
-	if ns == recipe.AccountNamespace { // whose people are everywhere
-		errs := make([]error, len(n.members))
-		var wait sync.WaitGroup
-		for i, m := range n.members {
-			if m != home {
-				wait.Go(func() { _, errs[i] = n.eraseIn(ctx, m, ns, value) })
-			}
-		}
-		wait.Wait()
-		if err := errors.Join(errs...); err != nil {
-			return at, err
-		}
 	}
 	if err := n.delivered(ctx); err != nil {
 		return at, err
@@ -74,16 +66,40 @@ func (n *Node) Erase(ctx context.Context, id string) (at time.Time, err error) {
 	return time.UnixMilli(now).UTC(), n.survives(ctx)
 }
 
-// eraseIn has one shard take out whom, or what, an identifier names, and returns the instant.
-func (n *Node) eraseIn(ctx context.Context, m *member, ns string, value []byte) (now int64, err error) {
-	r, err := m.patient(ctx, func() []byte {
+// erasePerson has the home of an identifier take out whom it names, and returns the instant.
+func (n *Node) erasePerson(ctx context.Context, ns string, value []byte) (now int64, err error) {
+	m := n.members[n.home(identity.Hash(ns, value))]
+	err = eraseIn(ctx, m, func() []byte {
 		now = n.now()
 		return shard.AppendErase(nil, now, ns, value)
 	})
+	return now, err
+}
+
+// eraseAccount has all shards take an account out, its home first, as of one instant.
+func (n *Node) eraseAccount(ctx context.Context, name []byte, at int64) error {
+	entry := func() []byte { return shard.AppendEraseAccount(nil, max(n.now(), at), name, at) }
+	home := n.members[n.home(identity.Hash(recipe.AccountNamespace, name))]
+	if err := eraseIn(ctx, home, entry); err != nil {
+		return err
+	}
+	errs := make([]error, len(n.members))
+	var wait sync.WaitGroup
+	for i, m := range n.members {
+		if m != home {
+			wait.Go(func() { errs[i] = eraseIn(ctx, m, entry) })
+		}
+	}
+	wait.Wait()
+	return errors.Join(errs...)
+}
+
+func eraseIn(ctx context.Context, m *member, entry func() []byte) error {
+	r, err := m.patient(ctx, entry)
 	if err == nil && r.Outcome != shard.Accepted {
 		err = fmt.Errorf("shard %d: %s %s", m.id, r.Outcome, r.Detail)
 	}
-	return now, err
+	return err
 }
 
 // delivered waits for the shards to have told each other, for a while.

@@ -110,11 +110,17 @@ func (s *Shard) refuses(k key, at int64) bool {
 	return false
 }
 
-// AppendErase appends the entry that takes a person out, who has that identifier, normalised. It belongs to its home; that of an account to all shards.
+// AppendErase appends the entry that takes a person out, who has that identifier, normalised. It belongs to its home.
 func AppendErase(dst []byte, now int64, namespace string, value []byte) []byte {
 	dst = append(dst, kindErase)
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(now))
 	return appendBytes(appendBytes(dst, []byte(namespace)), value)
+}
+
+// AppendEraseAccount appends the entry that takes an account out at an instant, which is not after now. It belongs to all shards, whose clocks differ: what was said
+// up to that instant is over in all of them, what was said later in none.
+func AppendEraseAccount(dst []byte, now int64, name []byte, at int64) []byte {
+	return binary.LittleEndian.AppendUint64(AppendErase(dst, now, recipe.AccountNamespace, name), uint64(at))
 }
 
 func (s *Shard) applyErase(body []byte, r *Result) {
@@ -124,11 +130,11 @@ func (s *Shard) applyErase(body []byte, r *Result) {
 	}
 	if space, rest, err := readBytes(body); err == nil && string(space) == recipe.AccountNamespace && s.program.Accounts != nil {
 		name, rest, err := readBytes(rest)
-		if err != nil || len(rest) > 0 || len(name) == 0 || len(name) > maxIdentifier {
+		if err != nil || len(rest) != 8 || len(name) == 0 || len(name) > maxIdentifier {
 			r.refuse("erasure of an account of %d bytes: %v", len(body), err)
 			return
 		}
-		s.apply.eraseAccount(name, s.Now())
+		s.apply.eraseAccount(name, min(int64(le64(rest)), s.Now()), s.Now())
 		s.apply.drain()
 		return
 	}

@@ -14,11 +14,11 @@ import (
 // joined it; but from then on only those belong to it who have joined it since. Every shard gets the entry, since people are everywhere: each has the tombstone,
 // and takes back what it told the account of its people.
 
-// eraseAccount is what a shard does about the erasure of an account at an instant.
-func (a *applier) eraseAccount(name []byte, at int64) {
+// eraseAccount is what a shard does at an instant about the erasure of an account, of what was said until then.
+func (a *applier) eraseAccount(name []byte, until, at int64) {
 	s := a.s
 	k := key{accountNamespace, identity.Hash(recipe.AccountNamespace, name), name}
-	s.bury(k, at)
+	s.bury(k, until)
 	if s.accounts != nil {
 		s.accounts.apply.takeAccountOut(k, at)
 	}

@@ -119,10 +119,10 @@ func (w *World) Erase(now int64, namespace, value string) {
 	w.sync()
 }
 
-// EraseAccount takes an account out, at an instant of the clocks of shards.
+// EraseAccount takes an account out, as of an instant; the clocks of the shards are there or a little later.
 func (w *World) EraseAccount(now int64, name string) {
 	for i := range w.shards {
-		w.apply(i, shard.AppendErase(nil, now, recipe.AccountNamespace, []byte(name)))
+		w.apply(i, shard.AppendEraseAccount(nil, now+int64(i), []byte(name), now))
 	}
 }
 
