@@ -20,7 +20,7 @@ func fold(s string) string {
 	var b strings.Builder
 	n, blank := 0, false
 	for _, r := range s {
-		if n == longest {
+		if n >= longest { // a blank and a letter come together
 			break
 		}
 		switch {

@@ -2,6 +2,7 @@ package match
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"unicode/utf8"
 )
@@ -138,7 +139,7 @@ func TestDetect(t *testing.T) {
 
 // A form is a form of itself, never longer than what is compared, and valid where the value was.
 func FuzzForms(f *testing.F) {
-	for _, s := range []string{"Anne-Marie O’Neil", "24.12.1971", "+44 20", "ADA@example.com", "渡辺 謙", "\xff", "İ"} {
+	for _, s := range []string{"Anne-Marie O’Neil", "24.12.1971", "+44 20", "ADA@example.com", "渡辺 謙", "\xff", "İ", strings.Repeat("a", longest-1) + strings.Repeat(" b", 10*longest)} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
