@@ -145,11 +145,12 @@ func TestClusterIdentity(t *testing.T) {
 				asked := random.IntN(len(f.nodes))
 				status, body, err := f.nodes[asked].try("GET", "/v1/profiles/"+who+"?read=linearizable", "")
 				switch {
-				case err != nil && asked > 0: // it is being killed
-					time.Sleep(5 * time.Millisecond)
-					continue
-				case err == nil && status == http.StatusServiceUnavailable, err == nil && status == http.StatusGatewayTimeout:
-					time.Sleep(5 * time.Millisecond) // a leader is being replaced
+				case err != nil && asked > 0, // it is being killed
+					err == nil && status == http.StatusServiceUnavailable, err == nil && status == http.StatusGatewayTimeout: // a leader is being replaced
+					select {
+					case <-watching.Done():
+					case <-time.After(5 * time.Millisecond): // the step of the poll
+					}
 					continue
 				case err == nil && status == http.StatusNotFound && !seen:
 				case err != nil || status != http.StatusOK:

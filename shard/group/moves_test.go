@@ -386,6 +386,15 @@ func faults(n int) int {
 	return n
 }
 
+// powerCut ends all nodes at once; each loses another part of what it had not synced.
+func (r *ring) powerCut() {
+	for i, n := range r.nodes {
+		mem := n.mem.Crash(rand.New(rand.NewPCG(uint64(i), 3)))
+		r.kill(n)
+		n.mem = mem
+	}
+}
+
 // TestSeed: the power goes on all nodes at once, and each has lost another part of its log. A group begins anew with what the longest has, all others follow it,
 // and entries that only others had are gone everywhere. A replica of the old group that comes back later does no harm.
 func TestSeed(t *testing.T) {
@@ -398,11 +407,7 @@ func TestSeed(t *testing.T) {
 	for v := range uint64(200) {
 		r.propose(0, put(0, v))
 	}
-	for i, n := range r.nodes {
-		mem := n.mem.Crash(rand.New(rand.NewPCG(uint64(i), 3)))
-		r.kill(n)
-		n.mem = mem
-	}
+	r.powerCut()
 	boot = "another boot"
 	r.mu.Lock()
 	r.hashes = map[uint32]map[uint64]uint64{} // indexes are given out anew
@@ -479,11 +484,7 @@ func TestSynced(t *testing.T) {
 	for v := range uint64(20) {
 		r.propose(0, put(0, v))
 	}
-	for i, n := range r.nodes {
-		mem := n.mem.Crash(rand.New(rand.NewPCG(uint64(i), 3)))
-		r.kill(n)
-		n.mem = mem
-	}
+	r.powerCut()
 	boot = "another boot"
 	r.groups = 1
 	for _, n := range r.nodes {
