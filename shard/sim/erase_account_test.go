@@ -3,7 +3,6 @@ package sim
 import (
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"testing"
 
 	"dashi/pipeline/event"
@@ -37,15 +36,7 @@ func TestAccountErasure(t *testing.T) {
 		defer w.Close()
 		d := event.NewDecoder(program.Schema, event.DefaultLimits)
 		feed := func(facts []fact) {
-			for _, k := range r.Perm(len(facts)) {
-				if f := &facts[k]; f.cut {
-					a, av, _ := strings.Cut(f.ids[0], ":")
-					b, bv, _ := strings.Cut(f.ids[1], ":")
-					w.Unlink(a, av, b, bv)
-				} else {
-					w.Feed(r.IntN(s.Partitions), decode(t, d, f), decode(t, d, f))
-				}
-			}
+			feedShuffled(t, w, r, s.Partitions, d, facts)
 		}
 		settled := func() {
 			if err := w.Run(); err != nil {

@@ -53,15 +53,7 @@ func TestErasure(t *testing.T) {
 		w := New(s)
 		defer w.Close()
 		feed := func(facts []fact) {
-			for _, k := range r.Perm(len(facts)) {
-				if f := &facts[k]; f.cut {
-					a, av, _ := strings.Cut(f.ids[0], ":")
-					b, bv, _ := strings.Cut(f.ids[1], ":")
-					w.Unlink(a, av, b, bv)
-				} else {
-					w.Feed(r.IntN(s.Partitions), decode(t, d, f), decode(t, d, f))
-				}
-			}
+			feedShuffled(t, w, r, s.Partitions, d, facts)
 		}
 		settled := func() {
 			if err := w.Run(); err != nil {
@@ -171,4 +163,18 @@ func TestErasureUnderWay(t *testing.T) {
 			}
 		}
 	})
+}
+
+// feedShuffled tells a world facts in any order, over any partitions, each event twice.
+func feedShuffled(t *testing.T, w *World, r *rand.Rand, partitions int, d *event.Decoder, facts []fact) {
+	t.Helper()
+	for _, k := range r.Perm(len(facts)) {
+		if f := &facts[k]; f.cut {
+			a, av, _ := strings.Cut(f.ids[0], ":")
+			b, bv, _ := strings.Cut(f.ids[1], ":")
+			w.Unlink(a, av, b, bv)
+		} else {
+			w.Feed(r.IntN(partitions), decode(t, d, f), decode(t, d, f))
+		}
+	}
 }
