@@ -14,6 +14,7 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -245,5 +246,22 @@ func TestTLS(t *testing.T) {
 	defer x.Close()
 	if _, err := x.Call(t.Context(), id(1), typeHeard, nil); err == nil {
 		t.Fatal("was let in without a certificate")
+	}
+}
+
+// TestClosesWhileGreeting: a transport may be closed, or muted, while somebody introduces himself.
+func TestClosesWhileGreeting(t *testing.T) {
+	for i := range 40 {
+		c := newCluster(t, 1, nil)
+		nc, err := net.Dial("tcp", c.addrs[id(0)])
+		must(t, err)
+		defer nc.Close()
+		hello := newConn(c.nodes[0], nc, classRaft)
+		must(t, hello.w.send(header{kind: kindHello}, urgent, greeting{classRaft, "test", "x/1", id(0), 7}.append))
+		for range i * i {
+			runtime.Gosched()
+		}
+		c.nodes[0].Mute(true)
+		must(t, c.nodes[0].Close())
 	}
 }

@@ -58,8 +58,9 @@ func (t *Transport) admitted(c *conn) bool {
 func (t *Transport) gone(c *conn) {
 	t.mu.Lock()
 	delete(t.accepted, c)
+	greeted := c.peer != ""
 	t.mu.Unlock()
-	if c.peer != "" {
+	if greeted {
 		t.parted(c)
 	}
 }
