@@ -68,6 +68,9 @@ func (m *member) tick(now int64) {
 	}
 	m.ticking.Store(true)
 	err := g.Propose(shard.AppendTick(nil, now), func(uint64, any, error) {
+		// Whoever is woken goes on where this goroutine stops, and wakes the next in turn: together they would keep the processor for a whole time
+		// slice, and look-ups would queue behind them. Those go first.
+		runtime.Gosched()
 		m.ticking.Store(false)
 		m.call()
 	})

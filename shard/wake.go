@@ -19,11 +19,11 @@ import (
 // queue; so the timer stays where it is, finds nothing to do when it is due, and goes on to where it should be.
 //
 // The clock may move past many timers at once, and a million of them must not keep look-ups waiting. So an entry wakes
-// profiles for about a millisecond, and the next one goes on. Nothing overtakes: an event for a profile whose own timers are
+// profiles for about half a millisecond, and the next one goes on. Nothing overtakes: an event for a profile whose own timers are
 // due fires these first, each at its instant. Profiles do not read each other, so that is all the order there is to keep.
 
-// wakeSteps is how much of the queue one entry works off: about 1,000 profiles, of a microsecond each.
-const wakeSteps = 1000 * timer.FireSteps
+// wakeSteps is how much of the queue one entry works off: about 500 profiles, of a microsecond each.
+const wakeSteps = 500 * timer.FireSteps
 
 // maxNow is the end of the year 9999, where times end: a clock beyond is not believed. minNow is before the first of them.
 const (
