@@ -3,8 +3,10 @@ package node
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"reflect"
+	"strings"
 	"testing"
 
 	"dashi/node/httpapi"
@@ -128,6 +130,27 @@ func TestActivationStats(t *testing.T) {
 		return list.Activations
 	}
 	before := check()
+	r, err := http.Get("http://" + n.HTTPAddr() + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	metrics, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{
+		fmt.Sprintf(`dashi_goal_people{activation="offer",group="treated",of="people",result="exposed"} %d`, want.Treated.Exposed),
+		fmt.Sprintf(`dashi_goal_people{activation="offer",group="control",of="people",result="converted"} %d`, want.Control.Converted),
+		`dashi_goal_people{activation="note",group="treated",of="accounts",result="converted"} 1`,
+	} {
+		if !strings.Contains(string(metrics), line+"\n") {
+			t.Errorf("the metrics do not have %s", line)
+		}
+	}
+	if strings.Contains(string(metrics), "dashi_log_entries_total 0\n") {
+		t.Error("the metrics have no entries of the log")
+	}
 	var answer map[string]any
 	if status := get("/v1/activations/nothing/stats", &answer); status != http.StatusNotFound {
 		t.Errorf("an unknown one: %d %v", status, answer)

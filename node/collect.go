@@ -1,10 +1,13 @@
 package node
 
 import (
+	"cmp"
 	"net/http"
+	"slices"
 
 	"dashi/node/httpapi"
 	"dashi/pipeline/activation"
+	"dashi/pipeline/recipe"
 	"dashi/ring/gossip"
 	"dashi/shard"
 
@@ -83,6 +86,7 @@ var help = []struct {
 	{"dashi_resp_connections", "RESP connections open.", nil},
 	{"dashi_resp_refused_total", "RESP connections refused because there were too many.", nil},
 	{"dashi_audience_size", "Profiles in an audience.", []string{"audience"}},
+	{"dashi_goal_people", "People or accounts, in all shards, that an activation with a goal was shown to (exposed), and that came to the goal in time (converted): of those who got it, and of the control group.", []string{"of", "activation", "group", "result"}},
 	{"dashi_nodes", "Nodes of the cluster, by state as this node sees it.", []string{"state"}},
 	{"dashi_shard_leads", "1 when this node leads the shard.", []string{"shard"}},
 	{"dashi_shard_behind_entries", "Entries that the replica on this node is known to be behind its leader.", []string{"shard"}},
@@ -90,6 +94,19 @@ var help = []struct {
 	{"dashi_moves", "Replicas on their way to another node.", nil},
 	{"dashi_raft_campaigns_total", "Elections that this node stood in because a leader was found dead.", nil},
 	{"dashi_disk_stalls_total", "Times that this node went mute because its disk did not answer.", nil},
+	{"dashi_log_entries_total", "Entries written to the log of this node since its start.", nil},
+	{"dashi_log_entry_bytes_total", "Bytes of these entries.", nil},
+	{"dashi_log_writes_total", "Writes to the log since the start: one takes what has gathered.", nil},
+	{"dashi_log_write_seconds_total", "Time that these took, together.", nil},
+	{"dashi_log_syncs_total", "Times that the log was made durable since the start.", nil},
+	{"dashi_log_sync_seconds_total", "Time that these took, together.", nil},
+	{"dashi_log_disk_bytes", "Size of the log on disk.", nil},
+	{"dashi_snapshots_total", "Snapshots of shards written or received since the start.", nil},
+	{"dashi_snapshot_bytes_total", "Bytes of these snapshots.", nil},
+	{"dashi_snapshot_failures_total", "Snapshots that could not be written: until one can, the log grows.", nil},
+	{"dashi_peers_lost_total", "Times that this node found another one dead.", nil},
+	{"dashi_peer_refusals_total", "Requests of other nodes that found a queue full, or a shard that is not here.", nil},
+	{"dashi_starved_total", "Times that this node was not scheduled for so long that it could not judge others: the machine has too little processor.", nil},
 	{"dashi_stream_read_offset", "Next offset to read.", []string{"topic", "partition"}},
 	{"dashi_stream_applied_offset", "Every shard has everything below this offset.", []string{"topic", "partition"}},
 }
@@ -133,7 +150,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	count, sum, buckets := n.metrics.latency.Prometheus()
 	out <- prometheus.MustNewConstHistogram(c.desc["dashi_event_latency_seconds"], count, sum, buckets)
 	c.collectShards(counter, gauge)
-	c.collectCluster(counter, gauge)
+	c.collectCluster(put, counter, gauge)
 	c.collectDoors(counter, gauge)
 	c.collectWebhooks(put)
 	if all, err := (httpBackend{n}).Audiences(n.running); err == nil { // else there is no such number now
@@ -141,6 +158,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 			gauge("dashi_audience_size", float64(all[i].Size), all[i].Name)
 		}
 	}
+	c.collectGoals(gauge)
 	st := &Status{}
 	n.streamStatus(st)
 	for _, s := range st.Kafka.Streams {
@@ -250,8 +268,8 @@ func (c *collector) collectShards(counter func(string, uint64, ...string), gauge
 	counter("dashi_numbers_out_of_range_total", outOfRange)
 }
 
-// collectCluster gives what concerns the other nodes.
-func (c *collector) collectCluster(counter func(string, uint64, ...string), gauge func(string, float64, ...string)) {
+// collectCluster gives what concerns the other nodes, and the log that this one shares with them.
+func (c *collector) collectCluster(put func(prometheus.ValueType, string, float64, ...string), counter func(string, uint64, ...string), gauge func(string, float64, ...string)) {
 	n := c.n
 	states := map[string]int{}
 	for _, m := range n.directory.State().Members {
@@ -276,6 +294,42 @@ func (c *collector) collectCluster(counter func(string, uint64, ...string), gaug
 	s := n.host.Stats()
 	counter("dashi_raft_campaigns_total", s.Campaigns)
 	counter("dashi_disk_stalls_total", s.Stalls)
+	counter("dashi_snapshots_total", s.Snapshots)
+	counter("dashi_snapshot_bytes_total", s.SnapshotBytes)
+	counter("dashi_snapshot_failures_total", s.SnapshotFailures)
+	counter("dashi_log_entries_total", s.Log.Records)
+	counter("dashi_log_entry_bytes_total", s.Log.Bytes)
+	counter("dashi_log_writes_total", s.Log.Writes)
+	put(prometheus.CounterValue, "dashi_log_write_seconds_total", s.Log.WriteTotal.Seconds())
+	counter("dashi_log_syncs_total", s.Log.Syncs)
+	put(prometheus.CounterValue, "dashi_log_sync_seconds_total", s.Log.SyncTotal.Seconds())
+	gauge("dashi_log_disk_bytes", float64(s.Log.DiskBytes))
+	t := n.transport.Stats()
+	counter("dashi_peers_lost_total", t.Downs)
+	counter("dashi_peer_refusals_total", t.Rejected)
+	counter("dashi_starved_total", t.Starved)
+}
+
+// collectGoals gives what has become of activations with a goal.
+func (c *collector) collectGoals(gauge func(string, float64, ...string)) {
+	hasGoal := func(a recipe.Activation) bool { return a.Goal() != nil }
+	if p := c.n.cookbook.Load(); !slices.ContainsFunc(p.Activations, hasGoal) && (p.Accounts == nil || !slices.ContainsFunc(p.Accounts.Program.Activations, hasGoal)) {
+		return // no other node need be asked
+	}
+	all, err := (httpBackend{c.n}).Activations(c.n.running, "")
+	if err != nil { // there are no such numbers now
+		return
+	}
+	for i := range all {
+		a := &all[i]
+		if a.Goal == nil {
+			continue
+		}
+		for group, side := range map[string]httpapi.GoalSide{"treated": a.Goal.Treated, "control": a.Goal.Control} {
+			gauge("dashi_goal_people", float64(side.Exposed), cmp.Or(a.Of, "people"), a.Activation, group, "exposed")
+			gauge("dashi_goal_people", float64(side.Converted), cmp.Or(a.Of, "people"), a.Activation, group, "converted")
+		}
+	}
 }
 
 // metricsHandler serves /metrics: dashi's own and those of the Go runtime and the process.
