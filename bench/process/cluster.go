@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -190,11 +191,16 @@ func (c *Cluster) Whole(ctx context.Context, replicas int) error {
 	}
 }
 
+// nextPort counts through the ports of lowAddrs: none is given twice, be it free for a moment because its node is not up yet.
+var nextPort atomic.Uint32
+
+func init() { nextPort.Store(rand.Uint32N(12_000)) }
+
 // lowAddrs are n loopback addresses that nobody listened on just now, below the ports that systems give to outgoing connections: a node that was killed finds
 // its own free again.
 func lowAddrs(n int) (addrs []string, err error) {
 	for range 100 * n {
-		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(20_000+rand.IntN(12_000)))
+		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(20_000+int(nextPort.Add(1)%12_000)))
 		if l, err := net.Listen("tcp", addr); err == nil {
 			defer l.Close() // held until all are found, so that no two are equal
 			if addrs = append(addrs, addr); len(addrs) == n {

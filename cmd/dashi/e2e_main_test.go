@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -177,12 +178,17 @@ func (p *process) interrupt() int {
 	return p.code(stopWait)
 }
 
+// nextPort counts through the ports of freeAddr: none is picked twice, be it free for a moment because its node is down.
+var nextPort atomic.Uint32
+
+func init() { nextPort.Store(rand.Uint32N(12_000)) }
+
 // freeAddr picks a free address below the ports that the system gives to outgoing connections, so that it is still
 // free when a node that was killed comes back to it.
 func freeAddr(t testing.TB) string {
 	t.Helper()
 	for range 200 {
-		addr := "127.0.0.1:" + strconv.Itoa(20_000+rand.IntN(12_000))
+		addr := "127.0.0.1:" + strconv.Itoa(20_000+int(nextPort.Add(1)%12_000))
 		if l, err := net.Listen("tcp", addr); err == nil {
 			l.Close()
 			return addr
