@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -13,6 +14,7 @@ import (
 type fakeNode struct {
 	start   time.Time
 	trouble []string
+	lost    atomic.Bool // there was a power loss
 }
 
 // hostile is what a person may have typed into a form (I2).
@@ -91,9 +93,13 @@ func (f *fakeNode) status() object {
 		offset := 5_000_000 + 9001*i + int(1000*s)
 		streams = append(streams, object{"topic": "dashi.events", "partition": i, "read": offset, "applied": offset - 3*i, "durable": offset - 90 - 3*i})
 	}
+	recovery, loss := "read 8 snapshots and 61,204 entries in 1.4 s", object(nil)
+	if f.lost.Load() {
+		recovery, loss = "recovered from power loss at 2026-03-01T10:00:00Z: shard 3 had lost the majority; all shards went on from what was left", object{"lost": []int{3}}
+	}
 	return object{
 		"cluster": "corner-shop", "version": "0.1.0", "uptime": (3*time.Hour + 12*time.Minute + time.Duration(s)*time.Second).String(),
-		"ready": len(f.trouble) == 0, "trouble": f.trouble, "recovery": "read 8 snapshots and 61,204 entries in 1.4 s",
+		"ready": len(f.trouble) == 0, "trouble": f.trouble, "recovery": recovery, "power_loss": loss,
 		"cookbook":    object{"hash": "9c41e0b27d5583af", "recipes": []string{"shop"}, "attributes": 31, "audiences": 9},
 		"events":      object{"applied": 33_120_411 + int(8400*s), "repeated": 1204, "rejected": object{"malformed": 12, "no_identifier": 3, "too_deep": 0}, "per_second": 8400 + 1900*math.Sin(s/31)},
 		"profiles":    148_200 + int(12*s),

@@ -38,6 +38,9 @@ function head(st) {
   const trouble = [...(st.trouble || [])];
   if (st.log.error) trouble.push('log: ' + st.log.error);
   state(trouble.length ? 'trouble' : st.ready ? 'ready' : 'not ready', trouble, trouble.length || !st.ready);
+  const recovery = st.power_loss && st.recovery || ''; // of a start as usual the note of the shards tells
+  $('recovery').hidden = !recovery;
+  say($('recovery'), recovery);
 }
 
 function state(text, trouble, bad) {
