@@ -27,6 +27,9 @@ const (
 // throttleInterval is how often an intake that is held back looks again.
 const throttleInterval = 5 * time.Millisecond
 
+// holdInterval is how often an intake that is not held back looks: a look asks every shard, which would cost a small batch more than decoding it.
+const holdInterval = time.Millisecond
+
 // holdLogAfter is how long the intake is held back before the log says so: under load a full outbox holds it back for some
 // milliseconds now and then, which is how pushing back works.
 const holdLogAfter = time.Second
@@ -40,7 +43,8 @@ type intake struct {
 	calls  sync.Mutex // held while Records runs, and by whoever rewinds instead of it
 	mu     sync.Mutex // guards inputs, the map
 	inputs map[kafka.Stream]*input
-	pool   sync.Pool // of *proposal
+	pool   sync.Pool    // of *proposal
+	free   atomic.Int64 // when nothing held the intake back, in nanoseconds since 1970; 0 when a batch was not accepted since
 	counts counts
 }
 
@@ -335,6 +339,7 @@ func (p *proposal) applied(index uint64, result any, err error) {
 	switch {
 	case err != nil:
 		in.resend = true
+		k.free.Store(0)
 		switch {
 		case errors.Is(err, group.ErrNotLeader), errors.Is(err, group.ErrUnknown): // another replica takes over: the marks tell what it has
 			p.member.stalled.Store(time.Now().UnixNano())
@@ -351,6 +356,7 @@ func (p *proposal) applied(index uint64, result any, err error) {
 		in.resend = true
 	default:
 		in.resend = true
+		k.free.Store(0)
 		if r.Outcome == shard.Held || r.Outcome == shard.Stale { // this node is about to hear of another cookbook
 			p.member.stalled.Store(time.Now().UnixNano())
 		}
@@ -400,11 +406,16 @@ func (k *intake) skip(s kafka.Stream, next int64) {
 
 // hold waits while a limit says that no more events may come in. It is false when the node closes.
 func (k *intake) hold(ctx context.Context) bool {
+	start := time.Now()
+	if start.UnixNano()-k.free.Load() < int64(holdInterval) {
+		return ctx.Err() == nil
+	}
+	k.free.Store(start.UnixNano())
 	why := k.n.holdBack()
 	if why == "" {
 		return ctx.Err() == nil
 	}
-	start := time.Now()
+	k.free.Store(0)
 	said := false
 	tick := time.NewTicker(throttleInterval)
 	defer tick.Stop()
