@@ -83,7 +83,11 @@ func (b respBackend) Subscribe(after string, deliver func(id, name string, paylo
 // Info is what INFO prints.
 func (b respBackend) Info() resp.Info {
 	events, profiles := b.applications()
-	return resp.Info{Version: b.version, Uptime: time.Since(b.started), Profiles: int64(profiles), Events: events}
+	behind := uint64(0)
+	for _, m := range b.members {
+		behind = max(behind, b.behind(m))
+	}
+	return resp.Info{Version: b.version, Uptime: time.Since(b.started), Profiles: int64(profiles), Events: events, Behind: behind}
 }
 
 // httpBackend is the node as the HTTP interface sees it.

@@ -37,6 +37,7 @@ type Info struct {
 	Uptime   time.Duration
 	Profiles int64
 	Events   uint64 // applied since the start
+	Behind   uint64 // entries by which the replica here that lags most is known to be behind its leader
 }
 
 // Whereabouts is what a look-up says.

@@ -9,7 +9,8 @@
 //	activations[.NAME]  a channel: the activations that leave, as JSON           SUBSCRIBE UNSUBSCRIBE
 //
 // What another node has is fetched from there while others are served (fetch.go), so any node answers for all. DASHI READ LOCAL, the default, is content with any
-// replica; LEADER and LINEARIZABLE are as ?read= is over HTTP. READONLY is the first of them, READWRITE the second. TRYAGAIN means that nobody could be asked.
+// replica; LEADER and LINEARIZABLE are as ?read= is over HTTP. READONLY is the first of them, READWRITE the second. DASHI BEHIND
+// says by how many entries the replica here that lags most is behind what its leader last said. TRYAGAIN means that nobody could be asked.
 //
 // A profile that does not exist is an empty hash, an audience that does not exist an empty set, as in Redis. A key that
 // has none of these forms is an error that says so. Values are bulk strings in RESP3 too, as Redis answers a hash: no

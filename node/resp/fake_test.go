@@ -221,7 +221,7 @@ func (f *fake) Info() Info {
 	for _, of := range f.profiles {
 		n += int64(len(of))
 	}
-	return Info{Version: "0.1.0", Uptime: 90 * time.Second, Profiles: n, Events: 7}
+	return Info{Version: "0.1.0", Uptime: 90 * time.Second, Profiles: n, Events: 7, Behind: 7}
 }
 
 // shop is a fake with ada (all attributes, vip and new:comers), bob (two attributes) and a value with odd bytes.

@@ -129,10 +129,14 @@ func once(names []string, places map[string]int) (all []string) {
 // levels are the words of DASHI READ.
 var levels = [...]string{Local: "LOCAL", Leader: "LEADER", Linearizable: "LINEARIZABLE"}
 
-// dashi answers DASHI READ [level], which says how fresh the answers to this connection have to be.
+// dashi answers DASHI READ [level], which says how fresh the answers to this connection have to be, and DASHI BEHIND.
 func (s *Session) dashi() {
-	if !is(s.args[1], "READ") {
-		s.failShown("ERR unknown subcommand ", s.args[1], ": DASHI READ [LOCAL | LEADER | LINEARIZABLE]")
+	switch {
+	case is(s.args[1], "BEHIND") && len(s.args) == 2:
+		s.out = appendInt(s.out, int64(s.shared.backend.Info().Behind))
+		return
+	case !is(s.args[1], "READ"):
+		s.failShown("ERR unknown subcommand ", s.args[1], ": DASHI READ [LOCAL | LEADER | LINEARIZABLE], DASHI BEHIND")
 		return
 	}
 	if len(s.args) == 2 {

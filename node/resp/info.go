@@ -84,6 +84,7 @@ func (s *Session) info() {
 	section("Replication", func() {
 		text("role", "master")
 		number("connected_slaves", 0)
+		number("dashi_behind_entries", int64(i.Behind))
 	})
 	section("Cluster", func() { number("cluster_enabled", 0) })
 	section("Keyspace", func() {

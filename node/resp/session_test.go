@@ -301,7 +301,7 @@ func TestInfo(t *testing.T) {
 			t.Errorf("INFO has no %q:\n%s", want, all)
 		}
 	}
-	if got := say(t, s, "INFO|replication"); got != bulk("# Replication\r\nrole:master\r\nconnected_slaves:0\r\n") {
+	if got := say(t, s, "INFO|replication"); got != bulk("# Replication\r\nrole:master\r\nconnected_slaves:0\r\ndashi_behind_entries:7\r\n") {
 		t.Errorf("INFO replication: %q", got)
 	}
 }
