@@ -56,24 +56,19 @@ type parcel struct {
 
 // run delivers until ctx is done.
 func (c *courier) run(ctx context.Context) {
-	tick := time.NewTicker(governInterval)
-	defer tick.Stop()
 	for ctx.Err() == nil {
 		if !c.m.leads() {
 			c.trouble.Store(nil)
 			select {
 			case <-ctx.Done():
-			case <-tick.C:
+			case <-c.m.delivers:
 			}
 			continue
 		}
 		more, err := c.round(ctx)
 		switch {
 		case errors.Is(err, group.ErrNotLeader) || errors.Is(err, group.ErrUnknown): // somebody else leads in a moment, here or there
-			select {
-			case <-ctx.Done():
-			case <-tick.C:
-			}
+			pause(ctx, governInterval)
 		case errors.Is(err, errSwitching):
 			pause(ctx, switchPause)
 		case err != nil:

@@ -32,6 +32,8 @@ type member struct {
 	stalled atomic.Int64                // when a batch last found no leader, in Unix nanoseconds
 	grew    chan struct{}               // has one token when the outbox may have grown
 	talks   chan struct{}               // has one token when there may be messages for other shards
+	// These have a token each while this replica leads, for the publisher and the courier: see tellLeaders.
+	publishes, delivers chan struct{}
 
 	due     atomic.Int64  // shard.Wake after the last entry
 	ticking atomic.Bool   // a tick is on its way
@@ -42,7 +44,8 @@ type member struct {
 }
 
 func newMember(id uint32, settings shard.Settings, sooner, turned chan struct{}) *member {
-	m := &member{id: id, settings: settings, shard: shard.New(settings), grew: make(chan struct{}, 1), talks: make(chan struct{}, 1), sooner: sooner, turned: turned}
+	m := &member{id: id, settings: settings, shard: shard.New(settings), sooner: sooner, turned: turned}
+	m.grew, m.talks, m.publishes, m.delivers = make(chan struct{}, 1), make(chan struct{}, 1), make(chan struct{}, 1), make(chan struct{}, 1)
 	m.due.Store(m.shard.Wake())
 	return m
 }

@@ -401,6 +401,7 @@ func (n *Node) start(ctx context.Context) {
 		wake(p.m.grew)
 		n.movers.Go(func() { p.run(ctx) })
 	}
+	n.movers.Go(func() { n.tellLeaders(ctx) })
 	reading, stop := context.WithCancel(ctx)
 	n.stopSource = stop
 	n.movers.Go(func() {

@@ -60,15 +60,13 @@ func (p *publisher) send(ctx context.Context, from, to uint64, entries []kafka.M
 // run publishes, while this replica leads, until ctx is done. The outlet reads its position from Kafka, so a node that takes the shard over, or
 // this one after a crash, goes on exactly after the last transaction that was committed.
 func (p *publisher) run(ctx context.Context) {
-	tick := time.NewTicker(governInterval)
-	defer tick.Stop()
 	for ctx.Err() == nil {
 		if !p.m.leads() { // the node that does publishes; opening its outlet fences ours
 			p.outlet = nil
 			p.trouble.Store(nil)
 			select {
 			case <-ctx.Done():
-			case <-tick.C:
+			case <-p.m.publishes:
 			}
 			continue
 		}
