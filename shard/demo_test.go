@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,8 +14,14 @@ import (
 )
 
 // Within two minutes of the demo's traffic, at its 200 events a second, somebody is in every audience of the recipes with a number, people and companies, and every activation
-// leaves: so `make run` shows all of them.
+// leaves: so `make run` shows all of them, at every time of day.
 func TestDemoTraffic(t *testing.T) {
+	for _, hour := range []int{0, 4, 9, 15, 22} {
+		t.Run(fmt.Sprint(hour, " h"), func(t *testing.T) { testDemoTraffic(t, hour) })
+	}
+}
+
+func testDemoTraffic(t *testing.T, hour int) {
 	files, err := filepath.Glob("../deploy/recipes/[0-9][0-9]-*.yml")
 	if err != nil {
 		t.Fatal(err)
@@ -26,7 +33,7 @@ func TestDemoTraffic(t *testing.T) {
 		}
 	}
 	const rate, minutes = 200, 2
-	town, now := shop.New(11, 20_000), time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)
+	town, now := shop.New(11, 20_000), time.Date(2026, 11, 2, hour, 0, 0, 0, time.UTC)
 	values, times := [][]byte{}, []int64{}
 	for range rate * 60 * minutes {
 		now = now.Add(time.Second / rate)

@@ -222,7 +222,9 @@ func (s *Shop) scene(now time.Time) Message {
 	b = append(b, `","userId":"`...)
 	b = append(appendUser(b, t.person), '"')
 	if t.next == 0 {
-		b = append(b, `,"context":{"consent":{"categoryPreferences":{"email":true,"ads":true,"push":true,"location":true,"personalisation":true}}}`...)
+		b = append(b, `,"context":{"timezone":"`...)
+		b = append(b, awake(now)...)
+		b = append(b, `","consent":{"categoryPreferences":{"email":true,"ads":true,"push":true,"location":true,"personalisation":true}}}`...)
 		b = append(b, `,"traits":{"email":"u`...)
 		b = strconv.AppendInt(b, int64(t.person), 10)
 		b = append(b, `@mail.example"`...)
@@ -248,6 +250,19 @@ func (s *Shop) scene(now time.Time) Message {
 		t.scenes = nil
 	}
 	return Message{Key: s.key, Value: s.buf}
+}
+
+// awake is a time zone in which nobody sleeps: whoever watches at night sees as much leave as by day.
+func awake(now time.Time) string {
+	switch h := now.UTC().Hour(); { // by the clock of summer or of winter, all of these lie between ten and nine
+	case h >= 10 && h < 19:
+		return "Europe/London"
+	case h >= 19:
+		return "America/Los_Angeles"
+	case h >= 1:
+		return "Asia/Tokyo"
+	}
+	return "America/Los_Angeles"
 }
 
 // appendBody appends the body. A value "+40" in it is the time in 40 days, "+" alone something that nobody else has.
