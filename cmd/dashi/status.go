@@ -90,8 +90,8 @@ func printStatus(out io.Writer, st *node.Status) {
 		fmt.Fprintf(w, "rejected\t%d %s\n", st.Events.Rejected[reason], reason)
 	}
 	fmt.Fprintf(w, "latency\tp50 %.2f ms, p99 %.2f ms from fetched to applied\n", st.Latency.P50, st.Latency.P99)
-	fmt.Fprintf(w, "activations\t%d made, %d withheld for consent, %d published, %d waiting\n",
-		st.Activations.Made, st.Activations.Withheld, st.Activations.Published, st.Activations.Waiting)
+	fmt.Fprintf(w, "activations\t%d made, %d withheld for consent, %d waiting; %d published by this node since its start\n",
+		st.Activations.Made, st.Activations.Withheld, st.Activations.Waiting, st.Activations.Published)
 	for _, reason := range sortedKeys(st.Activations.Suppressed) {
 		fmt.Fprintf(w, "suppressed\t%d %s\n", st.Activations.Suppressed[reason], reason)
 	}
