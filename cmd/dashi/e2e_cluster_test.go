@@ -59,7 +59,7 @@ func newFleetIn(t *testing.T, net *network, prepare func(*node), size int, recip
 		prepare(n)
 		n.kafka, n.config = broker.Addr(), filepath.Join(n.data, "dashi.yml")
 		text, err := json.Marshal(map[string]any{ // JSON is YAML
-			"data": n.data, "recipes": recipes,
+			"data": n.data, "recipes": recipes, "webhooks": n.webhooks,
 			"http": map[string]any{"listen": n.http}, "resp": map[string]any{"listen": n.resp}, "kafka": map[string]any{"brokers": []string{n.kafka}},
 			"node":   map[string]any{"id": fmt.Sprint("n", i+1), "listen": peers},
 			"gossip": map[string]any{"listen": join[i], "join": join, "expect": size},
@@ -113,13 +113,16 @@ activations:
   seen: {on: {event: Visit}}
 `
 
-// Three nodes, one of which is killed and started again and again: every event is applied exactly once, each activation leaves once, the replicas are
-// equal, and local look-ups at the nodes that live are always answered.
+// Three nodes, one of which is killed and started again and again: every event is applied exactly once, each activation leaves once and comes to the webhook,
+// in order, the replicas are equal, and local look-ups at the nodes that live are always answered.
 func TestClusterNodesKilled(t *testing.T) {
 	const people, rounds = 200, 25
 	recipe := filepath.Join(t.TempDir(), "cluster.yml")
 	check(t, os.WriteFile(recipe, []byte(clusterRecipe), 0o600))
-	f := newFleet(t, 3, recipe)
+	endpoint, at := newReceiver(t), freeAddr(t)
+	serveAt(t, at, endpoint)
+	hooks := []map[string]any{{"name": "crm", "url": "http://" + at, "secret": webhookSecret, "from": "oldest"}}
+	f := newFleetIn(t, nil, func(n *node) { n.webhooks = hooks }, 3, recipe)
 
 	var sending sync.WaitGroup
 	pace := make(chan struct{}, rounds)
@@ -179,6 +182,13 @@ func TestClusterNodesKilled(t *testing.T) {
 	if seen != people*rounds {
 		t.Errorf("%d activations for %d events", seen, people*rounds)
 	}
+	eventually(t, wait, "the webhook has all", func() error {
+		if got, want := endpoint.count(), people*(rounds+1); got != want { // everybody has become a regular besides
+			return fmt.Errorf("%d of %d", got, want)
+		}
+		return nil
+	})
+	t.Logf("%d came twice to the webhook", endpoint.repeat)
 }
 
 // watch looks one person up until ctx is done: it is never refused, and what has been seen does not go away.

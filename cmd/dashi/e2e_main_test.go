@@ -204,8 +204,9 @@ type node struct {
 	t                       testing.TB
 	data, http, resp, kafka string
 	flags, env              []string
-	config                  string // of a node of a cluster: it runs dashi serve
-	space                   string // network namespace; empty: that of the test
+	config                  string           // of a node of a cluster: it runs dashi serve
+	space                   string           // network namespace; empty: that of the test
+	webhooks                []map[string]any // of a node of a cluster
 }
 
 func newNode(t testing.TB, flags ...string) *node {
