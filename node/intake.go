@@ -27,6 +27,13 @@ const (
 // throttleInterval is how often an intake that is held back looks again.
 const throttleInterval = 5 * time.Millisecond
 
+// A shard that has no events of a stream is told of the offsets that it is past: after levelSilence while others have some, and at the next tick when none
+// have come for streamSilence.
+const (
+	levelSilence  = time.Second
+	streamSilence = 100 * time.Millisecond
+)
+
 // holdInterval is how often an intake that is not held back looks: a look asks every shard, which would cost a small batch more than decoding it.
 const holdInterval = time.Millisecond
 
@@ -89,9 +96,11 @@ type input struct {
 	format *format
 
 	mu       sync.Mutex
-	read     int64   // last offset handed over by the source
-	seen     int64   // the greatest read was, before it was set back: what is at or below has been counted, and its letters written
-	sent     []int64 // by shard: last offset of the newest batch proposed
+	read     int64       // last offset handed over by the source
+	seen     int64       // the greatest read was, before it was set back: what is at or below has been counted, and its letters written
+	came     time.Time   // when the source last handed something over
+	sent     []int64     // by shard: last offset of the newest batch proposed
+	told     []time.Time // by shard: when that was
 	progress []progress
 	resend   bool  // a batch was not accepted: start again from the marks
 	limit    int64 // up to which the shards take events, when that was last looked at: see steer
@@ -142,6 +151,7 @@ func (k *intake) Assigned(streams []kafka.Stream, next []int64) {
 			id:       id,
 			format:   k.n.formats[s.Name],
 			sent:     make([]int64, len(k.n.members)),
+			told:     make([]time.Time, len(k.n.members)),
 			progress: make([]progress, len(k.n.members)),
 		}
 		from := next[i]
@@ -264,6 +274,7 @@ func (k *intake) Records(ctx context.Context, s kafka.Stream, prev, last int64, 
 		}
 	}
 	in.mu.Lock()
+	in.came = fetched
 	in.read = max(in.read, last) // only now: level may tell shards without events about offsets up to read
 	in.seen = max(in.seen, last)
 	in.mu.Unlock()
@@ -320,6 +331,7 @@ func (k *intake) send(p *proposal, j int, last int64) {
 	k.batch[j] = nil
 	p.in.mu.Lock()
 	p.in.sent[j] = max(p.in.sent[j], last)
+	p.in.told[j] = p.fetched
 	p.in.mu.Unlock()
 	k.propose(p, last)
 }
@@ -470,7 +482,7 @@ func (k *intake) tick() {
 			}
 			k.calls.Unlock()
 		}
-		k.level(in)
+		k.levelSilent(in)
 		in.mu.Lock()
 		in.advance(k.n)
 		in.commit(k.n)
@@ -496,16 +508,36 @@ func (k *intake) levelAll() {
 // filling at the moment begins below that mark and ends above it, so the shard takes it as well.
 func (k *intake) level(in *input) {
 	for j := range k.n.members {
-		in.mu.Lock()
-		prev, read, resend := in.sent[j], min(in.read, in.limit), in.resend
-		if !resend && prev < read {
-			in.sent[j] = read // in one step with what was read of it: a rewind after this sets it back for good
-		}
-		in.mu.Unlock()
-		if !resend && prev < read {
-			k.propose(k.proposal(in, j, 0, prev, time.Now()), read)
-		}
+		k.levelShard(in, j, 0)
 	}
+}
+
+// levelSilent is level, but while events come it leaves out shards that had some a moment ago and will have more in another: an empty batch costs as
+// much as one with an event.
+func (k *intake) levelSilent(in *input) {
+	in.mu.Lock()
+	silence := levelSilence
+	if time.Since(in.came) > streamSilence {
+		silence = 0
+	}
+	in.mu.Unlock()
+	for j := range k.n.members {
+		k.levelShard(in, j, silence)
+	}
+}
+
+// levelShard levels one shard, unless it was told something within the last silence.
+func (k *intake) levelShard(in *input, j int, silence time.Duration) {
+	now := time.Now()
+	in.mu.Lock()
+	prev, read := in.sent[j], min(in.read, in.limit)
+	if in.resend || prev >= read || now.Sub(in.told[j]) < silence {
+		in.mu.Unlock()
+		return
+	}
+	in.sent[j], in.told[j] = read, now // in one step with what was read of it: a rewind after this sets it back for good
+	in.mu.Unlock()
+	k.propose(k.proposal(in, j, 0, prev, now), read)
 }
 
 // advance finds out which marks survive a power cut by now. in.mu is held.
