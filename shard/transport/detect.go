@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"io"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -12,7 +13,7 @@ import (
 // The failure detector looks at nodes, not at groups: one ping a node ten times a second instead of a heartbeat of every group. It is there for speed; Raft's
 // own time-outs are behind it. A false alarm deposes a leader that lives, so it is slow to believe:
 //
-//   - A connection that ends is no proof: only a dial that is refused right afterwards is, or one that leads to another process.
+//   - A connection that ends is no proof: only a dial that is refused right afterwards is, or one that leads to another process. One that is cut off is tried again.
 //   - Silence is no proof: a dial and greeting within confirmTimeout must fail as well, and no other peer may have heard of the silent one. A dial that fails
 //     otherwise than refused proves nothing without silence.
 //   - A node that was not scheduled itself for some time does not blame others for it.
@@ -20,6 +21,10 @@ const (
 	pingEvery      = 100 * time.Millisecond
 	silence        = 500 * time.Millisecond
 	confirmTimeout = 250 * time.Millisecond
+
+	// dyingFirst is how soon a peer that has cut off a dial is dialled again, within confirmTimeout; dyingMost how long the pauses become.
+	dyingFirst = time.Millisecond
+	dyingMost  = 20 * time.Millisecond
 )
 
 // typeHeard is the call that asks how long ago a node was heard of.
@@ -229,6 +234,13 @@ func (t *Transport) confirm(p *peer, why string) {
 	began := t.since()
 	ctx, cancel := context.WithTimeout(t.ctx, t.s.confirmTimeout)
 	c, err := t.dial(ctx, p.id, classProbe)
+	for wait := dyingFirst; cutOff(err) && ctx.Err() == nil; wait = min(2*wait, dyingMost) { // a process that is killed loses its connections first, then its port
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+			c, err = t.dial(ctx, p.id, classProbe)
+		}
+	}
 	cancel()
 	if err == nil {
 		c.close(ErrClosed)
@@ -254,6 +266,11 @@ func (t *Transport) confirm(p *peer, why string) {
 		return
 	}
 	t.bury(p, why+", and "+err.Error())
+}
+
+// cutOff says whether a peer took a connection and ended it without a word.
+func cutOff(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 // othersHear asks the other peers whether they have heard of one.

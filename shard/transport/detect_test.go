@@ -1,7 +1,10 @@
 package transport
 
 import (
+	"context"
+	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -43,6 +46,42 @@ func TestKilledPeer(t *testing.T) {
 	eventually(t, "it is back", func() bool { return c.nodes[0].Healthy(id(2)) && !c.nodes[1].Down(id(2)) })
 	if n := len(c.told()); n != 2 {
 		t.Fatal(c.told())
+	}
+}
+
+// TestKilledBySteps: a process that is killed loses its connections first and its port a moment later. Who dials in between is connected and then cut off: that is no
+// sign of life.
+func TestKilledBySteps(t *testing.T) {
+	dying, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer dying.Close()
+	go func() {
+		for {
+			c, err := dying.Accept()
+			if err != nil {
+				return
+			}
+			c.Close()
+		}
+	}()
+	var steps atomic.Int32
+	c := newCluster(t, 2, func(_ int, s *Settings) {
+		s.silence = time.Hour
+		usual := s.Dial
+		s.Dial = func(ctx context.Context, addr string) (net.Conn, error) {
+			if steps.Add(-1) >= 0 {
+				return net.Dial("tcp", dying.Addr().String())
+			}
+			return usual(ctx, addr)
+		}
+	})
+	c.nodes[0].Watch([]string{id(1)})
+	eventually(t, "they have met", func() bool { return c.nodes[0].Stats().Up == 1 })
+	steps.Store(5)
+	must(t, c.nodes[1].Close())
+	eventually(t, "it is known to be dead", func() bool { return c.nodes[0].Down(id(1)) })
+	if steps.Load() >= 0 {
+		t.Fatal("nobody was cut off")
 	}
 }
 
