@@ -75,8 +75,7 @@ func founds(s *meta.State, n *Node, shard int) bool {
 func (n *Node) judge(m *member) {
 	answers := false
 	if g := m.group.Load(); g != nil && slices.Contains(n.directory.State().Shards[m.id].Replicas, n.self()) {
-		members, _ := g.Members()
-		answers = slices.Contains(members, group.Member{ID: n.identity.member(), Voter: true})
+		answers = g.Votes()
 	}
 	m.mu.RLock()
 	same := m.answers == answers

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -38,10 +37,16 @@ func (g *Group) Members() (members []Member, index uint64) {
 	return members, now.at
 }
 
-// votes says whether this replica is one of the members that do.
-func (g *Group) votes() bool {
-	members, _ := g.Members()
-	return slices.Contains(members, Member{ID: g.host.settings.ID, Voter: true})
+// Votes says whether this replica is one of the members that do.
+func (g *Group) Votes() bool {
+	g.membersMu.Lock()
+	defer g.membersMu.Unlock()
+	for _, s := range g.members[0].Servers {
+		if string(s.ID) == g.host.settings.ID {
+			return s.Suffrage == raft.Voter
+		}
+	}
+	return false
 }
 
 // membersAre notes the members that an entry names; they are in force as soon as it is in the log.

@@ -57,7 +57,7 @@ func (h *Host) OpenReplica(id uint32, fsm FSM, r Replica) (*Group, error) {
 	h.groups[id] = g
 	h.watchPeers()
 	switch {
-	case g.alone.Load() && g.votes(): // nobody else can
+	case g.alone.Load() && g.Votes(): // nobody else can
 		g.view.Campaign()
 	case r.Prefer:
 		g.ask(g.form)
