@@ -9,8 +9,10 @@ import (
 )
 
 const (
-	// rankAfter is how long the next survivor waits for the one before it.
+	// rankAfter is how long the next survivor waits for the one before it, unless it has to refuse it its vote.
 	rankAfter = 60 * time.Millisecond
+	// refusalCounts is how fresh a refusal must be: who refused somebody long ago, while the leader lived, does not stand beside the first survivor.
+	refusalCounts = 250 * time.Millisecond
 	// campaignEvery bounds how often one group is made to vote by the detector.
 	campaignEvery = 2 * time.Second
 	// formWithin is how long the preferred replica waits for a majority to have opened the group; then Raft's time-outs decide.
@@ -21,7 +23,7 @@ const (
 // peerDown makes the groups that a dead node led elect another leader at once.
 //
 // Every survivor is told by its own detector. Which of them stands first is the same everywhere, and another one for each group, so that votes are not split
-// and leaders spread; the next one stands when that has not helped.
+// and leaders spread; the next one stands when that has not helped, at once if its own log is longer than that of who asks for its vote.
 func (h *Host) peerDown(id, _ string) {
 	for _, g := range h.running() {
 		if g.ledBy(id) {
@@ -68,12 +70,8 @@ func (g *Group) succeed(dead string) {
 	if !ok {
 		return
 	}
-	if rank > 0 {
-		select {
-		case <-time.After(time.Duration(rank) * rankAfter):
-		case <-g.closing:
-			return
-		}
+	if rank > 0 && !g.awaitTurn(rank) {
+		return
 	}
 	if !g.ledBy(dead) {
 		return
@@ -84,6 +82,23 @@ func (g *Group) succeed(dead string) {
 	}
 	g.host.count(func(s *Stats) { s.Campaigns++ })
 	g.view.Campaign()
+}
+
+// awaitTurn waits for the survivors before this one; one whose log is shorter than ours has asked for our vote in vain. It is false when the group closes.
+func (g *Group) awaitTurn(rank int) bool {
+	turn := time.After(time.Duration(rank) * g.host.settings.rankAfter)
+	for {
+		select {
+		case <-turn:
+			return true
+		case at := <-g.view.Refused():
+			if time.Since(at) < refusalCounts {
+				return true
+			}
+		case <-g.closing:
+			return false
+		}
+	}
 }
 
 // rank is this replica's place among the voters that survive. There is none if it has no vote, or does not see enough of them to win.

@@ -66,6 +66,38 @@ func TestFailover(t *testing.T) {
 	}
 }
 
+// TestLongerLogStands: when the survivor whose turn it is lacks the newest entries, the one that has them stands as soon as it is asked for its vote.
+func TestLongerLogStands(t *testing.T) {
+	r := newRing(t, 3, 1)
+	r.adjust = func(_ int, s *Settings) { s.rankAfter = time.Hour }
+	for _, n := range r.nodes {
+		r.start(n, r.members(3))
+	}
+	r.propose(0, put(0, 1))
+	r.converge(0)
+	if r.leader(0) != r.nodes[2] {
+		must(t, r.leader(0).groups[0].Transfer(t.Context(), r.nodes[2].id()))
+		eventually(t, "the last leads", func() bool { return r.leader(0) == r.nodes[2] })
+	}
+	eventually(t, "the others know", func() bool {
+		for _, n := range r.nodes {
+			if _, leader := n.groups[0].raft.LeaderWithID(); string(leader) != r.nodes[2].id() {
+				return false
+			}
+		}
+		return r.nodes[0].net.Healthy(r.nodes[1].id()) && r.nodes[1].net.Healthy(r.nodes[0].id())
+	})
+	before := r.nodes[1].host.Stats().Campaigns
+	r.net.Cut("n0", "n2", true) // whose turn it would be
+	r.propose(0, put(0, 2))
+	r.kill(r.nodes[2])
+	r.net.Cut("n0", "n2", false)
+	eventually(t, "the one with the longer log stands", func() bool { return r.nodes[1].host.Stats().Campaigns > before })
+	r.propose(0, put(0, 3))
+	r.start(r.nodes[2], nil)
+	r.converge(0)
+}
+
 // tryWrite is one attempt at whoever seems to lead.
 func (r *ring) tryWrite(id uint32, entry []byte) bool {
 	for _, n := range r.nodes {

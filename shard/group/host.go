@@ -54,8 +54,9 @@ type Settings struct {
 	Transport *transport.Transport
 	Log       *slog.Logger // default: discards
 
-	segmentSize int64  // of the log, default 64 MiB; for tests
-	bootID      string // of the machine; for tests
+	segmentSize int64         // of the log, default 64 MiB; for tests
+	bootID      string        // of the machine; for tests
+	rankAfter   time.Duration // default rankAfter; for tests
 }
 
 // Host is the place of all groups of a node: one log, one store of snapshots.
@@ -113,6 +114,9 @@ func OpenHost(s Settings) (*Host, error) {
 	}
 	if s.PendingBytes == 0 {
 		s.PendingBytes = 8 << 20
+	}
+	if s.rankAfter == 0 {
+		s.rankAfter = rankAfter
 	}
 	if s.segmentSize == 0 {
 		s.segmentSize = 64 << 20

@@ -29,6 +29,7 @@ type Group struct {
 	rpc     chan raft.RPC
 	answers chan raft.RPCResponse // of all in rpc, in that order, because Raft takes one after the other
 	tickets chan ticket           // whose they are
+	refused chan time.Time        // see Refused
 
 	mu     sync.Mutex // of rpc and tickets together
 	ctx    context.Context
@@ -48,7 +49,7 @@ type ticket struct {
 
 // Group makes the view of one group. It takes requests from now on. Close ends it.
 func (t *Transport) Group(id uint32) (*Group, error) {
-	g := &Group{t: t, id: id, rpc: make(chan raft.RPC, queueLen), answers: make(chan raft.RPCResponse, queueLen+8), tickets: make(chan ticket, queueLen)}
+	g := &Group{t: t, id: id, rpc: make(chan raft.RPC, queueLen), answers: make(chan raft.RPCResponse, queueLen+8), tickets: make(chan ticket, queueLen), refused: make(chan time.Time, 1)}
 	g.ctx, g.cancel = context.WithCancel(t.ctx)
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -75,6 +76,9 @@ func (g *Group) Close() error {
 	g.t.mu.Unlock()
 	return nil
 }
+
+// Refused has when this replica last refused somebody its vote, once: its own log may be longer.
+func (g *Group) Refused() <-chan time.Time { return g.refused }
 
 // Campaign makes Raft stand for election at once, as a leader's request to take over does. It says whether Raft will hear of it.
 func (g *Group) Campaign() bool {
@@ -125,6 +129,13 @@ func (g *Group) reply() {
 		}
 		select {
 		case r := <-g.answers:
+			if v, ok := r.Response.(*raft.RequestVoteResponse); ok && !v.Granted {
+				select { // nobody else sends
+				case <-g.refused:
+				default:
+				}
+				g.refused <- time.Now()
+			}
 			k.c.respond(k.h, r)
 		case <-g.ctx.Done():
 			return
