@@ -310,3 +310,10 @@ func endOffsets(ctx context.Context, settings Settings, topic string) (map[Strea
 	defer client.Close()
 	return settings.endOffsets(ctx, client, topic)
 }
+
+func sum(offsets map[int32]int64) (n int64) {
+	for _, at := range offsets {
+		n += at
+	}
+	return n
+}
