@@ -166,7 +166,7 @@ func (c *conn) welcome() error {
 		_ = c.w.send(header{kind: kindWelcome, flags: flagError}, urgent, func(dst []byte) []byte { return append(dst, err.Error()...) })
 		return err
 	}
-	c.t.mu.Lock() // the connection may be ended, or the node muted, at this moment
+	c.t.mu.Lock() // the connection may be ended at this moment; when the node is muted, serveRaft ends it
 	c.class, c.peer, c.instance = g.class, g.from, g.instance
 	c.t.mu.Unlock()
 	if err := c.w.send(header{kind: kindWelcome}, urgent, greeting{g.class, c.t.s.Cluster, c.t.s.ID, g.from, c.t.instance}.append); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -144,4 +145,37 @@ func TestMute(t *testing.T) {
 	must(t, err)
 	c.nodes[1].Mute(false)
 	eventually(t, "it is back", func() bool { return c.nodes[0].Healthy(id(1)) && !c.nodes[0].Down(id(1)) })
+}
+
+// TestMuteWhileDialling: who becomes mute while he dials does not keep himself alive with the connection that he gets.
+func TestMuteWhileDialling(t *testing.T) {
+	held, dialled := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	c := newCluster(t, 2, func(i int, s *Settings) {
+		s.silence = 300 * time.Millisecond
+		if usual := s.Dial; i == 1 {
+			s.Dial = func(ctx context.Context, addr string) (net.Conn, error) {
+				nc, err := usual(ctx, addr)
+				once.Do(func() { close(dialled) })
+				<-held
+				return nc, err
+			}
+		}
+	})
+	c.nodes[0].Watch([]string{id(1)})
+	c.nodes[1].Watch([]string{id(0)})
+	eventually(t, "they have met", func() bool { return c.nodes[0].Stats().Up == 1 && c.nodes[1].Stats().Up == 1 })
+	<-dialled
+	c.nodes[1].Mute(true)
+	close(held)
+	l := c.nodes[1].link(id(0), classRaft)
+	eventually(t, "the dial has ended", func() bool {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.dialing == nil
+	})
+	if l.poke() != nil {
+		t.Fatal("it has a connection to ping on")
+	}
+	eventually(t, "taken for dead", func() bool { return c.nodes[0].Down(id(1)) })
 }

@@ -138,6 +138,10 @@ func (l *link) dial() {
 
 // adopt takes a connection that was greeted. mu is held.
 func (l *link) adopt(c *conn) {
+	if c.class == classRaft && l.t.muted.Load() { // since the dial began
+		c.close(errMuted)
+		return
+	}
 	c.closed = l.lost
 	if !l.t.run(func() { l.read(c) }) {
 		c.closed = nil
