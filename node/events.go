@@ -68,10 +68,7 @@ func (b httpBackend) Events(ctx context.Context, q httpapi.EventsQuery) (*httpap
 		latest.add(ev)
 	})
 	if err != nil {
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		return nil, fmt.Errorf("%w: %w", httpapi.ErrUnavailable, err)
+		return nil, unread(ctx, err)
 	}
 	found.Events = append(found.Events, latest.newest()...)
 	if n := len(found.Events); latest.dropped && found.Events[n-1].Arrived.After(from) {

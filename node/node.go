@@ -65,6 +65,7 @@ type Node struct {
 	dead       *kafka.DeadLetters
 	outlets    *kafka.Outlets
 	webhooks   []*webhook.Sink
+	resending  sync.Mutex // held while dead letters are sent again
 	publishers []*publisher
 	couriers   []*courier
 	formats    map[string]*format // by input topic

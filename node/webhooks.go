@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"dashi/pipeline/webhook"
@@ -115,6 +116,15 @@ func (n *Node) openWebhooks() error {
 		n.webhooks = append(n.webhooks, sink)
 	}
 	return nil
+}
+
+// webhook is the endpoint of that name; nil when this node has none.
+func (n *Node) webhook(name string) *webhook.Sink {
+	i := slices.IndexFunc(n.settings.Webhooks, func(w WebhookSettings) bool { return w.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return n.webhooks[i]
 }
 
 // WebhookStatus is one endpoint.

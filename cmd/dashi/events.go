@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
-	"strings"
 	"text/tabwriter"
 	"time"
-	"unicode/utf8"
 
 	"dashi/node/httpapi"
 
@@ -91,10 +89,7 @@ func summary(e *httpapi.Event) string {
 			text = string(parts.Traits)
 		}
 	}
-	text = strings.Join(strings.Fields(text), " ")
-	if utf8.RuneCountInString(text) > summaryRunes {
-		text = string([]rune(text)[:summaryRunes]) + "..."
-	}
+	text = shorten(text)
 	if d := e.Arrived.Sub(e.Time); d > time.Minute || d < -time.Minute {
 		text = fmt.Sprintf("(of %s) %s", e.Time.Local().Format("2006-01-02 15:04:05"), text)
 	}

@@ -66,7 +66,7 @@ Start here:
 		&cobra.Group{ID: "ask", Title: "Ask a running node (--addr or DASHI_ADDR):"},
 	)
 	c.AddCommand(devCommand(), clusterCommand(), serveCommand(), checkCommand(), testCommand(), applyCommand(), cookbookCommand(), replayCommand(), identityCommand(), featuresCommand(), trainCommand(),
-		getCommand(), eventsCommand(), explainCommand(), unlinkCommand(), exportCommand(), eraseCommand(), audiencesCommand(), activationsCommand(), membersCommand(), queryCommand(), tailCommand(), statusCommand(), topCommand(),
+		getCommand(), eventsCommand(), deadCommand(), explainCommand(), unlinkCommand(), exportCommand(), eraseCommand(), audiencesCommand(), activationsCommand(), membersCommand(), queryCommand(), tailCommand(), statusCommand(), topCommand(),
 		drainCommand(), forgetCommand())
 	return c
 }

@@ -17,7 +17,12 @@ import (
 
 // fetch decodes the JSON answer to a GET, whatever the output format is.
 func (c *client) fetch(ctx context.Context, path string, into any) error {
-	rc, err := c.open(ctx, "GET", path, nil)
+	return c.fetchBy(ctx, "GET", path, into)
+}
+
+// fetchBy is fetch with another method.
+func (c *client) fetchBy(ctx context.Context, method, path string, into any) error {
+	rc, err := c.open(ctx, method, path, nil)
 	if err != nil {
 		return err
 	}
@@ -87,7 +92,7 @@ func printStatus(out io.Writer, st *node.Status) {
 	}
 	fmt.Fprintf(w, "events\t%d applied (%.0f/s), %d repeated\n", st.Events.Applied, st.Events.PerSecond, st.Events.Repeated)
 	for _, reason := range sortedKeys(st.Events.Rejected) {
-		fmt.Fprintf(w, "rejected\t%d %s\n", st.Events.Rejected[reason], reason)
+		fmt.Fprintf(w, "rejected\t%d %s (dashi dead shows them)\n", st.Events.Rejected[reason], reason)
 	}
 	fmt.Fprintf(w, "latency\tp50 %.2f ms, p99 %.2f ms from fetched to applied\n", st.Latency.P50, st.Latency.P99)
 	fmt.Fprintf(w, "activations\t%d made, %d withheld for consent, %d waiting; %d published by this node since its start\n",

@@ -36,6 +36,11 @@ type Backend interface {
 	// Events are the last events of the profile that has an identifier; nil when there is none. The error is ErrAccount for an account, and wraps
 	// ErrNobody when there can be none, ErrUnavailable when Kafka does not answer.
 	Events(ctx context.Context, q EventsQuery) (*Events, error)
+	// DeadLetters are the newest letters of the dead topic that match. The error wraps ErrUnavailable when Kafka does not answer.
+	DeadLetters(ctx context.Context, q DeadQuery) (*DeadLetters, error)
+	// Resend sends events to their topic again, and activations to their webhook: the oldest q.Limit that match and were not sent again before; or, in a dry
+	// run, only says how many those are. The error is ErrResending when that is under way, and wraps ErrUnavailable when Kafka does not answer.
+	Resend(ctx context.Context, q DeadQuery, dry bool) (*Resent, error)
 	// Moved is how many came into each of Audiences, and left it.
 	Moved(ctx context.Context) ([]Moved, error)
 	// AudienceStats is what is known of an audience over time.

@@ -42,6 +42,11 @@
 //	GET  /v1/cookbook                         {"version","at","hash","switching","refused","sources":[{"name","text"}]}
 //	PUT  /v1/cookbook {"sources":[..]}        commits another: {"version","same","changes","losses"}; ?dry_run=true only tells; ?forget=true when
 //	                                          attributes lose what they know; 422 with what check says
+//	GET  /v1/dead                             the newest of what could not be understood and of what a webhook did not take: {"topic","letters":[{"partition","offset","found",
+//	                                          "reason","detail","webhook","from":{"topic","partition","offset"},"key","value","size","sent_again"}],"reasons","again","complete",
+//	                                          "since","scanned"}; ?reason= ?webhook= ?since= ?limit= ?scan= as with events of a person. A value is cut at 4 KiB
+//	POST /v1/dead:resend                      sends those again, events to their topic and activations to their webhook, the oldest first, each at most once: {"matched","before",
+//	                                          "cannot","sent","refused","left","error"}; the same parameters, and ?dry_run=true
 //	GET  /v1/status                           ?wait=idle&timeout=30s waits until everything in Kafka at the call was applied and sent
 //	GET  /healthz, /readyz, /metrics, /       the last two are handlers of others
 //

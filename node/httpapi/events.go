@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -72,35 +73,17 @@ func (a *API) events(w http.ResponseWriter, r *http.Request, id string) {
 	if !ok {
 		return
 	}
-	q := EventsQuery{Namespace: namespace, Value: value}
-	p := r.URL.Query()
-	number := func(name string, without, most int) (n int) {
-		n = without
-		if text := p.Get(name); text != "" && ok {
-			var err error
-			if n, err = strconv.Atoi(text); err != nil || n < 1 || n > most {
-				ok = false
-				fail(w, http.StatusBadRequest, "bad_"+name, name+" is "+strconv.Quote(text), "1 to "+strconv.Itoa(most))
-			}
-		}
-		return n
-	}
-	q.Limit, q.Scan = number("limit", defaultEvents, maxEvents), number("scan", defaultScan, maxScan)
-	if !ok {
+	q, p := EventsQuery{Namespace: namespace, Value: value}, r.URL.Query()
+	if q.Limit, ok = numberOf(w, p, "limit", defaultEvents, maxEvents); !ok {
 		return
 	}
-	if q.Since, ok = sinceOf(p.Get("since"), a.now()); !ok {
-		fail(w, http.StatusBadRequest, "bad_since", "cannot read since "+strconv.Quote(p.Get("since")), "how long ago, as in 90m, or an instant as in 2026-03-01T10:00:00Z")
+	if q.Scan, ok = numberOf(w, p, "scan", defaultScan, maxScan); !ok {
 		return
 	}
-	select {
-	case a.scans <- struct{}{}:
-		defer func() { <-a.scans }()
-	default:
-		w.Header().Set("Retry-After", "1")
-		fail(w, http.StatusTooManyRequests, "too_many_scans", "others are looking back already", "at most "+strconv.Itoa(eventsScans)+" at once on a node: ask again, or another node")
+	if q.Since, ok = a.since(w, p); !ok || !a.scan(w) {
 		return
 	}
+	defer a.scanned()
 	ctx, cancel := context.WithTimeout(r.Context(), eventsTime)
 	defer cancel()
 	found, err := a.backend.Events(ctx, q)
@@ -109,15 +92,61 @@ func (a *API) events(w http.ResponseWriter, r *http.Request, id string) {
 		fail(w, http.StatusNotFound, "not_found", "there is no profile "+strconv.Quote(id)+": "+err.Error(), "")
 	case errors.Is(err, ErrAccount):
 		fail(w, http.StatusBadRequest, "account", err.Error(), "GET /v1/profiles/"+id+"/explain lists them")
-	case errors.Is(err, context.DeadlineExceeded):
-		fail(w, http.StatusGatewayTimeout, "timeout", "the topics were not read within "+eventsTime.String(), "look at less, with ?scan= or ?since=")
-	case err != nil:
-		failRead(w, err)
+	case a.scanFailed(w, err):
 	case found == nil:
 		fail(w, http.StatusNotFound, "not_found", "there is no profile "+strconv.Quote(id), "")
 	default:
 		answer(w, r, found)
 	}
+}
+
+// numberOf reads a number from 1 to most of a query.
+func numberOf(w http.ResponseWriter, p url.Values, name string, without, most int) (n int, ok bool) {
+	text := p.Get(name)
+	if text == "" {
+		return without, true
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > most {
+		fail(w, http.StatusBadRequest, "bad_"+name, name+" is "+strconv.Quote(text), "1 to "+strconv.Itoa(most))
+		return 0, false
+	}
+	return n, true
+}
+
+// since reads from when on is looked.
+func (a *API) since(w http.ResponseWriter, p url.Values) (since time.Time, ok bool) {
+	if since, ok = sinceOf(p.Get("since"), a.now()); !ok {
+		fail(w, http.StatusBadRequest, "bad_since", "cannot read since "+strconv.Quote(p.Get("since")), "how long ago, as in 90m, or an instant as in 2026-03-01T10:00:00Z")
+	}
+	return since, ok
+}
+
+// scan takes a place among those that read topics, which scanned gives back.
+func (a *API) scan(w http.ResponseWriter) bool {
+	select {
+	case a.scans <- struct{}{}:
+		return true
+	default:
+		w.Header().Set("Retry-After", "1")
+		fail(w, http.StatusTooManyRequests, "too_many_scans", "others are looking back already", "at most "+strconv.Itoa(eventsScans)+" at once on a node: ask again, or another node")
+		return false
+	}
+}
+
+func (a *API) scanned() { <-a.scans }
+
+// scanFailed answers when reading topics went wrong.
+func (a *API) scanFailed(w http.ResponseWriter, err error) bool {
+	switch {
+	case err == nil:
+		return false
+	case errors.Is(err, context.DeadlineExceeded):
+		fail(w, http.StatusGatewayTimeout, "timeout", "the topics were not read in time", "look at less, with ?scan= or ?since=")
+	default:
+		failRead(w, err)
+	}
+	return true
 }
 
 // sinceOf reads an instant, or how long ago it was; without any, a day.

@@ -33,6 +33,8 @@ type fake struct {
 	order                []*shard.View
 
 	events   func(EventsQuery) (*Events, error) // nil: there is nobody
+	dead     func(DeadQuery) (*DeadLetters, error)
+	resent   func(q DeadQuery, dry bool) (*Resent, error)
 	unlinked []string
 	erased   []string
 	down     atomic.Bool // a part of the profiles cannot be reached
@@ -146,6 +148,12 @@ func (f *fake) Events(_ context.Context, q EventsQuery) (*Events, error) {
 		return nil, nil
 	}
 	return f.events(q)
+}
+
+func (f *fake) DeadLetters(_ context.Context, q DeadQuery) (*DeadLetters, error) { return f.dead(q) }
+
+func (f *fake) Resend(_ context.Context, q DeadQuery, dry bool) (*Resent, error) {
+	return f.resent(q, dry)
 }
 
 func (f *fake) Moved(context.Context) ([]Moved, error) { return []Moved{{5, 2}}, nil }

@@ -27,6 +27,8 @@ func (a *API) routeReads(mux *http.ServeMux) {
 	mux.HandleFunc("GET /v1/activations/stream", a.stream)
 	mux.HandleFunc("GET /v1/cookbook", func(w http.ResponseWriter, r *http.Request) { answer(w, r, a.backend.Cookbook()) })
 	mux.HandleFunc("PUT /v1/cookbook", a.putCookbook)
+	mux.HandleFunc("GET /v1/dead", a.dead)
+	mux.HandleFunc("POST /v1/dead:resend", a.resend)
 	mux.HandleFunc("GET /v1/status", a.status)
 	mux.HandleFunc("PUT /v1/clock", a.setClock)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { send(w, r, []byte("{\"ok\":true}\n")) })

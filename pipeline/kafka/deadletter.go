@@ -187,7 +187,20 @@ func (l *DeadLetter) message(now time.Time) Message {
 	if len(detail) > deadDetailBytes {
 		detail = detail[:deadDetailBytes]
 	}
+	m.Headers = l.origin()
 	add := func(key, value string) { m.Headers = append(m.Headers, Header{Key: key, Value: []byte(value)}) }
+	add(HeaderReason, l.Reason)
+	add(HeaderDetail, detail)
+	add(HeaderTime, now.UTC().Format(time.RFC3339Nano))
+	if len(l.Value) > deadLetterBytes {
+		add(HeaderCut, strconv.Itoa(len(l.Value)))
+	}
+	return m
+}
+
+// origin are the headers that say where it came from.
+func (l *DeadLetter) origin() (headers []Header) {
+	add := func(key, value string) { headers = append(headers, Header{Key: key, Value: []byte(value)}) }
 	if l.Stream != (Stream{}) {
 		add(HeaderTopic, l.Stream.Name)
 		add(HeaderTopicID, hex.EncodeToString(l.Stream.Topic[:]))
@@ -197,13 +210,7 @@ func (l *DeadLetter) message(now time.Time) Message {
 	if l.Sink != "" {
 		add(HeaderSink, l.Sink)
 	}
-	add(HeaderReason, l.Reason)
-	add(HeaderDetail, detail)
-	add(HeaderTime, now.UTC().Format(time.RFC3339Nano))
-	if len(l.Value) > deadLetterBytes {
-		add(HeaderCut, strconv.Itoa(len(l.Value)))
-	}
-	return m
+	return headers
 }
 
 // cut copies at most n bytes; nil stays nil, which Kafka tells from empty.

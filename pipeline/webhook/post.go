@@ -73,7 +73,7 @@ func (s *Sink) post(ctx context.Context, m *message) answer {
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, drainBytes))
 	a := answer{outcome: judge(resp.StatusCode), status: resp.StatusCode, detail: resp.Status}
 	if len(text) > 0 {
-		a.detail += ": " + strings.ToValidUTF8(string(text), "?")
+		a.detail += ": " + strings.TrimSpace(strings.ToValidUTF8(string(text), "?"))
 	}
 	if a.outcome == again {
 		a.after = retryAfter(resp.Header.Get("Retry-After"), now)

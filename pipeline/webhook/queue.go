@@ -88,11 +88,7 @@ func (q *queue) put(last int64, records []kafka.Record) {
 func (q *queue) head() []item {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	n, bytes := 0, 0
-	for n < len(q.items) && n < q.sink.settings.Batch && (n == 0 || bytes+q.items[n].size() <= batchBytes) {
-		bytes += q.items[n].size()
-		n++
-	}
+	n := fill(q.items, q.sink.settings.Batch)
 	return q.items[:n:n]
 }
 

@@ -1,0 +1,55 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestDeadLetters(t *testing.T) {
+	f := readsFake()
+	api := newTestAPI(f, nil)
+	call := func(method, path string, want int) string {
+		t.Helper()
+		w := do(api, method, path, nil)
+		if w.Code != want {
+			t.Errorf("%s: %d %s, want %d", path, w.Code, w.Body, want)
+		}
+		return w.Body.String()
+	}
+	var asked DeadQuery
+	dry, failure := false, error(nil)
+	f.dead = func(q DeadQuery) (*DeadLetters, error) {
+		asked = q
+		return &DeadLetters{Topic: "dashi.dead"}, failure
+	}
+	f.resent = func(q DeadQuery, d bool) (*Resent, error) {
+		asked, dry = q, d
+		return &Resent{Matched: 3, Sent: 2}, failure
+	}
+	if text := call("GET", "/v1/dead", http.StatusOK); asked.Limit != defaultEvents || asked.Scan != defaultScan || asked.Reason+asked.Webhook != "" || !strings.Contains(text, `"topic":"dashi.dead"`) {
+		t.Errorf("%+v: %s", asked, text)
+	}
+	call("GET", "/v1/dead?limit=7&scan=9&since=2026-03-01T10:00:00Z&reason=malformed&webhook=crm", http.StatusOK)
+	if want := (DeadQuery{time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC), "malformed", "crm", 7, 9}); asked != want {
+		t.Errorf("%+v, want %+v", asked, want)
+	}
+	if text := call("POST", "/v1/dead:resend?dry_run=true", http.StatusOK); !dry || asked.Limit != defaultResend || !strings.Contains(text, `"sent":2`) {
+		t.Errorf("%+v: %s", asked, text)
+	}
+	if call("POST", "/v1/dead:resend?webhook=crm", http.StatusOK); dry || asked.Webhook != "crm" {
+		t.Errorf("%+v", asked)
+	}
+	for _, bad := range []string{"limit=0", "limit=10001", "scan=x", "since=then"} {
+		call("GET", "/v1/dead?"+bad, http.StatusBadRequest)
+		call("POST", "/v1/dead:resend?"+bad, http.StatusBadRequest)
+	}
+	call("POST", "/v1/dead:resend?dry_run=perhaps", http.StatusBadRequest)
+	call("GET", "/v1/dead:resend", http.StatusNotFound) // to look at it must send nothing
+	for err, status := range map[error]int{ErrUnavailable: http.StatusServiceUnavailable, context.DeadlineExceeded: http.StatusGatewayTimeout, ErrResending: http.StatusConflict} {
+		failure = err
+		call("POST", "/v1/dead:resend", status)
+	}
+}
