@@ -35,6 +35,7 @@ type member struct {
 	// These have a token each while this replica leads, for the publisher and the courier: see tellLeaders.
 	publishes, delivers chan struct{}
 
+	load    load          // of the shard after the last entry
 	due     atomic.Int64  // shard.Wake after the last entry
 	ticking atomic.Bool   // a tick is on its way
 	sooner  chan struct{} // of all members: has one token when somebody's due may have come closer
@@ -55,9 +56,10 @@ func (m *member) Apply(_ uint64, entry []byte) any {
 	m.mu.Lock()
 	version := m.shard.Version()
 	r := m.shard.Apply(entry)
-	due, held := m.shard.Wake(), m.shard.Held() > 0
+	due, held, load := m.shard.Wake(), m.shard.Held() > 0, m.shard.Load()
 	turned := r.Report != nil || m.shard.Version() != version
 	m.mu.Unlock()
+	m.load.set(load)
 	m.setDue(due)
 	if m.held.Store(held); turned {
 		wake(m.turned)
@@ -69,6 +71,15 @@ func (m *member) Apply(_ uint64, entry []byte) any {
 		wake(m.talks)
 	}
 	return r
+}
+
+// load is a shard.Load that is read without the lock: each number by itself.
+type load struct{ profiles, outbox, peers atomic.Int64 }
+
+func (l *load) set(now shard.Load) {
+	l.profiles.Store(now.Profiles)
+	l.outbox.Store(now.Outbox)
+	l.peers.Store(now.Peers)
 }
 
 // wake leaves a token, if there is none.
@@ -103,6 +114,7 @@ func (m *member) Restore(r io.Reader) error {
 	old := m.shard
 	m.shard = restored
 	m.mu.Unlock()
+	m.load.set(restored.Load())
 	m.setDue(restored.Wake())
 	m.held.Store(restored.Held() > 0)
 	wake(m.turned)
@@ -195,8 +207,8 @@ func (m *member) level() (l level) {
 }
 
 // leaderless says whether a batch has just found no leader, or one that does not answer: there is one again in a moment.
-func (m *member) leaderless() bool {
-	return time.Since(time.Unix(0, m.stalled.Load())) < leaderPause
+func (m *member) leaderless(now time.Time) bool {
+	return now.UnixNano()-m.stalled.Load() < int64(leaderPause)
 }
 
 // leaderOf is the member that leads a group as far as its replica here knows; empty when it knows none.

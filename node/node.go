@@ -503,22 +503,20 @@ func (n *Node) holdBack() string {
 		return "the log takes nothing more: " + err.Error()
 	}
 	var bytes int64
+	now := time.Now()
 	for _, m := range n.members {
-		if m.leaderless() && n.switching() {
+		if m.leaderless(now) && n.switching() {
 			return "a cookbook is coming into force"
 		}
-		if m.leaderless() {
+		if m.leaderless(now) {
 			return fmt.Sprintf("shard %d has no leader that takes events", m.id)
 		}
-		m.mu.RLock()
-		st := m.shard.Stats()
-		m.mu.RUnlock()
-		bytes += st.Bytes
-		if st.PeerBytes > n.settings.Limits.OutboxBytes/2 {
-			return fmt.Sprintf("shard %d holds %d KiB of messages that other shards have not taken", m.id, st.PeerBytes>>10)
+		bytes += m.load.profiles.Load()
+		if held := m.load.peers.Load(); held > n.settings.Limits.OutboxBytes/2 {
+			return fmt.Sprintf("shard %d holds %d KiB of messages that other shards have not taken", m.id, held>>10)
 		}
-		if st.OutboxBytes > n.settings.Limits.OutboxBytes/2 {
-			return fmt.Sprintf("the outbox of shard %d holds %d KiB of activations that Kafka has not taken", m.id, st.OutboxBytes>>10)
+		if held := m.load.outbox.Load(); held > n.settings.Limits.OutboxBytes/2 {
+			return fmt.Sprintf("the outbox of shard %d holds %d KiB of activations that Kafka has not taken", m.id, held>>10)
 		}
 	}
 	if bytes > n.settings.Limits.MemoryBytes {

@@ -149,6 +149,7 @@ func (m *member) empty() {
 	m.mu.Lock()
 	old := m.shard
 	m.shard = shard.New(m.settings)
+	m.load.set(shard.Load{})
 	m.mu.Unlock()
 	m.held.Store(false)
 	old.Close()

@@ -3,7 +3,6 @@ package node
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"runtime"
@@ -309,7 +308,7 @@ func (n *Node) WaitIdle(ctx context.Context) error {
 		for !done() {
 			select {
 			case <-ctx.Done():
-				return fmt.Errorf("not idle: %s: %w", what, ctx.Err())
+				return fmt.Errorf("%s: %w", what, ctx.Err())
 			case <-tick.C:
 			}
 		}
@@ -322,7 +321,7 @@ func (n *Node) WaitIdle(ctx context.Context) error {
 	var silent error // why Kafka does not say what it has: it is away, or the source has only just begun
 	err := wait(func() bool { ends, silent = n.source.EndOffsets(ctx); return silent == nil }, "Kafka does not say what it has")
 	if err != nil {
-		return errors.Join(err, silent)
+		return fmt.Errorf("%w: %w", silent, err)
 	}
 	for stream, end := range ends {
 		err := wait(func() bool { n.intake.levelAll(); return n.applied(ctx, stream, end) }, fmt.Sprintf("%s has not been applied up to offset %d", stream, end))

@@ -286,14 +286,16 @@ type Stats struct {
 
 // Stats returns the figures of this moment.
 func (s *Shard) Stats() Stats {
+	load := s.Load()
 	st := Stats{
 		Counters:      *s.counters,
+		Bytes:         load.Profiles,
 		Now:           s.Now(),
 		OutboxEntries: s.outbox.next - s.outbox.first,
-		OutboxBytes:   s.outbox.bytes,
+		OutboxBytes:   load.Outbox,
 		OutboxFirst:   s.outbox.first,
 		OutboxNext:    s.outbox.next,
-		PeerBytes:     s.peerBytes,
+		PeerBytes:     load.Peers,
 		Sent:          s.sent(),
 		Parked:        len(s.parked),
 		Pointers:      s.pointers.used,
@@ -306,16 +308,34 @@ func (s *Shard) Stats() Stats {
 	}
 	st.RecentIDs, st.RecentBytes = s.recent.held()
 	if s.table != nil {
-		st.Profiles, st.Bytes = s.profiles(), s.table.Bytes()+s.fragments.Bytes()+s.pointers.held()
+		st.Profiles = s.profiles()
 	}
 	if in := s.accounts; in != nil {
 		st.Accounts = in.profiles()
-		st.Bytes += in.table.Bytes()
 		st.Timers += in.timers.Len()
 		st.TimerBytes += in.timers.Bytes()
 		st.Late = max(st.Late, in.now-min(in.first, in.now))
 	}
 	return st
+}
+
+// Load is what the shard holds, as far as limits are about it, in bytes.
+type Load struct {
+	Profiles int64 // memory of the tables
+	Outbox   int64 // activations that the sink has not taken
+	Peers    int64 // messages that other shards have not taken
+}
+
+// Load is cheap: a node asks every shard once a millisecond.
+func (s *Shard) Load() Load {
+	l := Load{Outbox: s.outbox.bytes, Peers: s.peerBytes}
+	if s.table != nil {
+		l.Profiles = s.table.Bytes() + s.fragments.Bytes() + s.pointers.held()
+	}
+	if in := s.accounts; in != nil {
+		l.Profiles += in.table.Bytes()
+	}
+	return l
 }
 
 // sent counts the messages for other shards, ever.
