@@ -136,7 +136,7 @@ func (n *Node) SetClock(byEvents bool, to int64) (now int64, err error) {
 // clock fills in what the status says of time.
 func (st *Status) clock(all []*report) {
 	st.Clock.Follows = "wall"
-	now := int64(math.MinInt64)
+	now := int64(shard.NoTime)
 	for _, r := range all {
 		if r == nil {
 			continue
@@ -151,7 +151,7 @@ func (st *Status) clock(all []*report) {
 		st.Clock.Late = max(st.Clock.Late, float64(s.Late)/1000)
 		now = max(now, s.Now)
 	}
-	if now > math.MinInt64 {
+	if now > shard.NoTime {
 		st.Clock.Now = time.UnixMilli(now).UTC()
 	}
 }

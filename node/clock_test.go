@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"testing"
 	"time"
@@ -98,7 +99,10 @@ func TestEventClockOfANode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := n.SetClock(true, 0); err != nil {
+	if _, err := n.SetClock(true, math.MinInt64); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := json.Marshal(n.Status(false)); err != nil { // no event has said what time it is
 		t.Fatal(err)
 	}
 	heard, stop := listenTo(n)

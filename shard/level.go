@@ -94,7 +94,7 @@ func (s *Shard) carryLevels(last, next *program) {
 	for i, l := range next.Levels {
 		k := slices.IndexFunc(last.Levels, func(o recipe.Level) bool { return o.ID == l.ID })
 		if k < 0 {
-			s.levelsAt = minNow
+			s.levelsAt = NoTime
 			continue
 		}
 		next.levels[i] = last.levels[k]

@@ -130,7 +130,7 @@ type Shard struct {
 	held     *hold        // nil: none is on its way
 	flows    []hourFlows  // of the last hours, oldest first
 	goals    []GoalCounts // by activation
-	levelsAt int64        // as of when the levels are; minNow: not found out yet
+	levelsAt int64        // as of when the levels are; NoTime: not found out yet
 
 	generation uint64   // see recovered.go
 	settling   bool     // the shard has gone back to a cut, and takes nothing but what departed
@@ -211,7 +211,7 @@ func New(settings Settings) *Shard {
 		timers:   &timer.Queue{},
 		expiries: &timer.Queue{},
 		first:    expr.Never,
-		levelsAt: minNow,
+		levelsAt: NoTime,
 	}
 	s.pointers.s = s
 	s.apply.init(s)

@@ -25,9 +25,10 @@ import (
 // wakeSteps is how much of the queue one entry works off: about 500 profiles, of a microsecond each.
 const wakeSteps = 500 * timer.FireSteps
 
-// maxNow is the end of the year 9999, where times end: a clock beyond is not believed. minNow is before the first of them.
+// maxNow is the end of the year 9999, where times end: a clock beyond is not believed. NoTime is before the first of them: the clock of event times where
+// there was no event.
 const (
-	minNow = -62167219200000 - 1
+	NoTime = -62167219200000 - 1
 	maxNow = 253402300799999
 )
 
@@ -244,14 +245,14 @@ func (s *Shard) applyClock(body []byte, r *Result) {
 			return
 		}
 		if s.byEvents = byEvents; byEvents {
-			s.now, s.latest = minNow, minNow
+			s.now, s.latest = NoTime, NoTime
 		}
 		s.timers, s.expiries = timer.At(s.now), timer.At(s.now)
 		if in := s.accounts; in != nil {
 			in.byEvents, in.now = s.byEvents, s.now
 			in.timers, in.expiries = timer.At(s.now), timer.At(s.now)
 		}
-		s.levelsAt = minNow
+		s.levelsAt = NoTime
 	}
 	s.now = max(s.now, min(to, maxNow))
 	s.wake()

@@ -84,7 +84,11 @@ func printStatus(out io.Writer, st *node.Status) {
 	if s := st.Cookbook.Switching; s != nil {
 		fmt.Fprintf(w, "switching\tto version %d: %d of %d shards hold events back, %d have it\n", s.Version, s.Held, s.Shards, s.Switched)
 	}
-	fmt.Fprintf(w, "clock\t%s, %s\n", st.Clock.Now.Format(time.RFC3339), map[string]string{"wall": "the time of day", "event": "the times of events"}[st.Clock.Follows])
+	now := "no event yet"
+	if !st.Clock.Now.IsZero() {
+		now = st.Clock.Now.Format(time.RFC3339)
+	}
+	fmt.Fprintf(w, "clock\t%s, %s\n", now, map[string]string{"wall": "the time of day", "event": "the times of events"}[st.Clock.Follows])
 	fmt.Fprintf(w, "timers\t%d pending in %d MiB, %d fired, %.1f s late\n", st.Clock.Timers, st.Clock.TimerBytes>>20, st.Clock.Woken, st.Clock.Late)
 	fmt.Fprintf(w, "profiles\t%d in %d MiB of %d MiB, %d expired, %d erased\n", st.Profiles, st.Memory.Profiles>>20, st.Memory.Limit>>20, st.Expired, st.Erased)
 	if st.Accounts > 0 {

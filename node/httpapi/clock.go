@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"dashi/shard"
 )
 
 // setClock answers PUT /v1/clock {"follows": "event"|"wall", "to": RFC 3339}.
@@ -38,7 +40,7 @@ func (a *API) setClock(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusServiceUnavailable, "unavailable", "cannot set the clock: "+err.Error(), "try again")
 	default:
 		out := map[string]string{"follows": in.Follows}
-		if now > math.MinInt64 {
+		if now > shard.NoTime {
 			out["now"] = time.UnixMilli(now).UTC().Format(time.RFC3339Nano)
 		}
 		answer(w, r, out)

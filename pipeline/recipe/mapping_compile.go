@@ -65,7 +65,7 @@ func (c *compiler) cell(e *entry, m *Mapping, n *yaml.Node, what string, plain b
 		return out
 	}
 	if plain && !isRow(n.Value) {
-		out.literal = n.Value
+		out.literal = unquoted(n.Value)
 		return out
 	}
 	r := &reader{}
@@ -163,6 +163,14 @@ func (c *compiler) checkLayout(e *entry, n *yaml.Node) {
 			return
 		}
 	}
+}
+
+// unquoted takes the quotes off a text that is a constant of CEL, as it stands beside expressions: nobody means an event whose name has quotes around it.
+func unquoted(text string) string {
+	if n := len(text); n > 1 && (text[0] == '"' || text[0] == '\'') && strings.IndexByte(text[1:], text[0]) == n-2 && !strings.Contains(text, "\\") {
+		return text[1 : n-1]
+	}
+	return text
 }
 
 func (c *compiler) mappingMessageID(e *entry, m *Mapping) {

@@ -235,3 +235,11 @@ func BenchmarkAppendEvent(b *testing.B) {
 		}
 	})
 }
+
+func TestUnquoted(t *testing.T) {
+	for in, want := range map[string]string{`"Order Completed"`: "Order Completed", `'Order'`: "Order", `"`: `"`, `""`: "", `Order`: "Order", `"a" and "b"`: `"a" and "b"`, `"a'`: `"a'`, `"\n"`: `"\n"`} {
+		if got := unquoted(in); got != want {
+			t.Errorf("unquoted(%q) is %q, want %q", in, got, want)
+		}
+	}
+}
