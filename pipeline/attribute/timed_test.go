@@ -1,8 +1,10 @@
 package attribute
 
 import (
+	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -348,5 +350,19 @@ func TestLongSessions(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestDefaultBucket: a window may be as short as a bucket may be, without saying what that is.
+func TestDefaultBucket(t *testing.T) {
+	for s := int64(9); s < 2000; s++ {
+		if w, err := newSpan(fmt.Sprint(s, "s"), "", nil); err != nil {
+			t.Errorf("%d s: %v", s, err)
+		} else if w.length*w.width != s*second || s >= 240 && s%10 == 0 && w.length < 24 {
+			t.Errorf("%d s: %d buckets of %d ms", s, w.length, w.width)
+		}
+	}
+	if _, err := newSpan("5s", "", nil); err == nil || !strings.Contains(err.Error(), "a window of 5s and buckets of 5s are") {
+		t.Error(err)
 	}
 }

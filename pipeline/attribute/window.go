@@ -132,24 +132,32 @@ func newSpan(window, bucket string, z *zone.Zone) (*span, error) {
 		return nil, fmt.Errorf("a window of %s cannot have buckets of %s; use shorter ones", window, bucket)
 	}
 	if n := s.most(); n > MaxBuckets {
+		if bucket == "" {
+			bucket = strconv.FormatInt(s.width/second, 10) + "s"
+		}
 		return nil, fmt.Errorf("a window of %s and buckets of %s are up to %d buckets with the day ahead; at most %d: use wider buckets", window, bucket, n, MaxBuckets)
 	}
 	return s, nil
 }
 
 // defaultBucket is the widest of the usual widths that is at most a 24th of the window, and a day for all that are given
-// in days, weeks or months and longer than 7 days.
+// in days, weeks or months and longer than 7 days. In a window of less than four minutes it is as narrow as MaxBuckets allows, about 10 s.
 func defaultBucket(w stretch) stretch {
 	ms := w.n * w.ms
 	if w.unit == months || w.unit != fixed && ms > 7*dayMs {
 		return stretch{1, days, dayMs}
 	}
-	for _, width := range []int64{hour, 30 * minute, 15 * minute, 5 * minute, minute, 30 * second, 10 * second, 5 * second} {
+	for _, width := range []int64{hour, 30 * minute, 15 * minute, 5 * minute, minute, 30 * second, 10 * second} {
 		if ms >= 24*width && ms%width == 0 {
 			return stretch{width / second, fixed, second}
 		}
 	}
-	return stretch{1, fixed, second}
+	for n := ms / (10 * second); n > 0; n-- {
+		if ms%(n*second) == 0 {
+			return stretch{ms / n / second, fixed, second}
+		}
+	}
+	return stretch{max(ms/second, 1), fixed, second}
 }
 
 // most is the greatest number of buckets that a state holds.
