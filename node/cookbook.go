@@ -34,6 +34,8 @@ func newCookbook(p *recipe.Program, version uint64) *cookbook {
 	return c
 }
 
+var errNoRecipes = errors.New("no recipes: name recipe files, or a directory of them (a node: recipes in its settings, or --recipes)")
+
 // ReadRecipes reads the recipe files that the paths name. A directory stands for its .yml and .yaml files, tests aside.
 func ReadRecipes(paths []string) ([]recipe.Source, error) {
 	files, err := findFiles(paths, func(name string) bool { return !recipetest.IsTestFile(name) })
@@ -41,7 +43,7 @@ func ReadRecipes(paths []string) ([]recipe.Source, error) {
 		return nil, err
 	}
 	if len(files) == 0 {
-		return nil, errors.New("no recipes: name a recipe file or a directory of them")
+		return nil, errNoRecipes
 	}
 	return readSources(files)
 }

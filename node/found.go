@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -235,7 +234,7 @@ func (n *Node) govern(ctx context.Context) error {
 	}
 	if s.Cookbook() == nil {
 		if n.recipes == nil {
-			return errors.New("no recipes: name a recipe file or a directory of them")
+			return errNoRecipes
 		}
 		return n.change(ctx, func(s *meta.State) (meta.Command, error) {
 			if s.Cookbook() != nil {

@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"dashi/pipeline/recipe"
 )
 
 // Settings are everything that a node can be told. deploy/dashi.yml is the same tree with comments; a test
@@ -207,6 +210,9 @@ func (s *Settings) Check() error {
 			bad("%s: %q is not host:port", name, addr)
 		}
 	}
+	if a := s.HTTP.Listen; a == s.RESP.Listen && !strings.HasSuffix(a, ":0") {
+		bad("http.listen, resp.listen: both are %q", a)
+	}
 	errs = append(errs, s.checkCluster()...)
 	errs = append(errs, s.checkWebhooks()...)
 	if s.Kafka.Embedded.Listen == "" && len(s.Kafka.Brokers) == 0 {
@@ -231,6 +237,9 @@ func (s *Settings) Check() error {
 		default:
 			used[in.Topic] = name
 		}
+		if d := in.Decoder; d != "segment" && d != "msgpack" && !strings.HasPrefix(d, "mapping:") {
+			bad("kafka.inputs[%d].decoder: %q is unknown: it is segment, msgpack or mapping:NAME", i, d)
+		}
 	}
 	if s.Kafka.Partitions < 1 {
 		bad("kafka.partitions: %d is not positive", s.Kafka.Partitions)
@@ -244,4 +253,29 @@ func (s *Settings) Check() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// CheckMachine says what is wrong with that which the settings name on this machine: recipes, the mappings that decoders use, secrets. Notes are no
+// faults, but may surprise.
+func (s *Settings) CheckMachine() (notes []string, err error) {
+	var errs []error
+	if len(s.Recipes) == 0 {
+		notes = append(notes, "recipes is empty: a node that begins a cluster needs some, one whose data directory has a cookbook does not")
+	} else if sources, err := ReadRecipes(s.Recipes); err != nil {
+		errs = append(errs, fmt.Errorf("recipes: %w", err))
+	} else if program, found := recipe.Compile(sources); program == nil {
+		errs = append(errs, &CheckError{found})
+	} else {
+		for i, in := range s.Kafka.Inputs {
+			if err := checkFormat(in.Decoder, program); err != nil {
+				errs = append(errs, fmt.Errorf("kafka.inputs[%d].%w", i, err))
+			}
+		}
+	}
+	for i := range s.Webhooks {
+		if _, err := s.Webhooks[i].secrets(); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return notes, errors.Join(errs...)
 }

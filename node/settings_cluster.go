@@ -42,6 +42,9 @@ func (s *Settings) checkCluster() (errs []error) {
 	case e > 1 && s.Kafka.Embedded.Listen != "":
 		bad("gossip.expect: several nodes need one Kafka for all of them: set kafka.brokers, not kafka.embedded")
 	}
+	if host, _, err := net.SplitHostPort(s.Node.Listen); err == nil && s.Node.Advertise == "" && unspecified(host) {
+		bad("node.advertise: node.listen is %q, which the other nodes cannot dial: say what they shall", s.Node.Listen)
+	}
 	if (s.Node.Listen == "") != (s.Gossip.Listen == "") {
 		bad("node.listen, gossip.listen: set both, or none for a node by itself")
 	}
@@ -55,6 +58,12 @@ func (s *Settings) checkCluster() (errs []error) {
 		errs = append(errs, err)
 	}
 	return errs
+}
+
+// unspecified says whether a host stands for all addresses of the machine.
+func unspecified(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "" || ip != nil && ip.IsUnspecified()
 }
 
 // keys decodes the gossip keys.

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -112,6 +113,9 @@ func TestSettingsErrors(t *testing.T) {
 	f("kafka: {activations: dashi.events}\n", `kafka.inputs[0].topic: "dashi.events" is kafka.activations already`)
 	f("kafka: {inputs: [{topic: a, decoder: segment}, {topic: a, decoder: msgpack}]}\n", `kafka.inputs[1].topic: "a" is kafka.inputs[0] already`)
 	f("kafka: {dead: x, activations: x}\n", "the same topic")
+	f("kafka: {inputs: [{topic: a, decoder: jsn}]}\n", `kafka.inputs[0].decoder: "jsn" is unknown: it is segment, msgpack or mapping:NAME`)
+	f("http: {listen: '127.0.0.1:7000'}\nresp: {listen: '127.0.0.1:7000'}\n", `http.listen, resp.listen: both are "127.0.0.1:7000"`)
+	f("node: {listen: '0.0.0.0:7100'}\ngossip: {listen: '0.0.0.0:7101'}\n", `node.advertise: node.listen is "0.0.0.0:7100", which the other nodes cannot dial`)
 	const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 	hook := func(text string) string {
 		return "webhooks: [{name: crm, url: 'http://crm', secret: " + secret + ", " + text + "}]\n"
@@ -153,4 +157,29 @@ func TestComposeFile(t *testing.T) {
 			t.Errorf("%s: %v, %+v", name, err, s)
 		}
 	}
+}
+
+func TestCheckMachine(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{"good.yml": "recipe: good\nattributes:\n  visits: {kind: count, on: Visit}\n", "bad.yml": "recipe: bad\nattributes:\n  visits: {kind: cuont, on: Visit}\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := func(change func(*Settings), want string) {
+		t.Helper()
+		s := DefaultSettings()
+		s.Recipes = []string{filepath.Join(dir, "good.yml")}
+		change(&s)
+		notes, err := s.CheckMachine()
+		if got := fmt.Sprint(notes, err); !strings.Contains(got, want) {
+			t.Errorf("%s, want %q", got, want)
+		}
+	}
+	f(func(*Settings) {}, "[] <nil>")
+	f(func(s *Settings) { s.Recipes = nil }, "[recipes is empty")
+	f(func(s *Settings) { s.Recipes = []string{filepath.Join(dir, "none.yml")} }, "none.yml")
+	f(func(s *Settings) { s.Recipes = []string{filepath.Join(dir, "bad.yml")} }, `bad.yml:3:18: error`)
+	f(func(s *Settings) { s.Kafka.Inputs = []InputSettings{{Topic: "a", Decoder: "mapping:tills"}} }, `kafka.inputs[0].decoder "mapping:tills": no recipe has a mapping "tills"`)
+	f(func(s *Settings) { s.Webhooks = []WebhookSettings{{Name: "crm", SecretEnv: "DASHI_NO_SUCH_SECRET"}} }, "DASHI_NO_SUCH_SECRET")
 }

@@ -79,6 +79,9 @@ Ports: node 1 has those of dashi dev (HTTP 7070, RESP 6380, nodes 7071, gossip 7
 		if t.nodes < 1 || t.nodes > mostNodes {
 			return fmt.Errorf("%d nodes: 1 to %d", t.nodes, mostNodes)
 		}
+		if err := checkDemo(t.demo, t.people); err != nil {
+			return err
+		}
 		if t.log, err = newLog(c.ErrOrStderr(), "warn"); err != nil {
 			return err
 		}
@@ -243,6 +246,7 @@ func (t *trial) keep(ctx context.Context, i int, s node.Settings, path string) e
 		c.Stdout, c.Stderr = log, log
 		c.Cancel = func() error { return c.Process.Signal(syscall.SIGTERM) }
 		c.WaitDelay = 20 * time.Second
+		c.SysProcAttr = endWithParent
 		if err := c.Start(); err != nil {
 			return fmt.Errorf("cannot start node %d: %w", i+1, err)
 		}
@@ -251,7 +255,11 @@ func (t *trial) keep(ctx context.Context, i int, s node.Settings, path string) e
 		if ctx.Err() != nil {
 			return nil
 		}
-		fmt.Fprintf(t.out, "  n%d  ended (%v); its log is %s; it starts again in %s\n", i+1, err, log.Name(), restartAfter)
+		how := "ended well"
+		if err != nil {
+			how = fmt.Sprintf("ended (%v)", err)
+		}
+		fmt.Fprintf(t.out, "  n%d  %s; its log is %s; it starts again in %s\n", i+1, how, log.Name(), restartAfter)
 		select {
 		case <-ctx.Done():
 		case <-time.After(restartAfter):

@@ -48,7 +48,8 @@ func TestDeploy(t *testing.T) {
 		}
 		nodes++
 		config := filepath.Join(t.TempDir(), name+".yml")
-		check(t, os.WriteFile(config, []byte(compose.Configs[s.Configs[0].Source].Content), 0o600))
+		here := strings.Replace(compose.Configs[s.Configs[0].Source].Content, "/recipes", dir+"recipes", 1) // where the image has them
+		check(t, os.WriteFile(config, []byte(here), 0o600))
 		good(name, config)
 		var c struct {
 			Data       string

@@ -117,6 +117,9 @@ func (c *client) cookbook(ctx context.Context) ([]recipe.Source, error) {
 
 func replay(c *cobra.Command, cl *client, path string, o replayOptions) error {
 	ctx := c.Context()
+	if o.limit < 0 {
+		return fmt.Errorf("--limit %d: how many rows, 0 for all", o.limit)
+	}
 	if o.clock != "wall" && o.clock != "event" {
 		return fmt.Errorf("unknown clock %q: wall or event", o.clock)
 	}

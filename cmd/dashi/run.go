@@ -32,7 +32,7 @@ func serveCommand() *cobra.Command {
 	}
 	c.Flags().StringVar(&path, "config", "", "settings file (required)")
 	c.Flags().StringVar(&level, "log", "info", "debug, info, warn or error")
-	c.Flags().BoolVar(&only, "check", false, "read the settings, say what is wrong with them, and end")
+	c.Flags().BoolVar(&only, "check", false, "read the settings, and the recipes and secrets that they name, say what is wrong with them, and end")
 	_ = c.MarkFlagRequired("config")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		log, err := newLog(c.ErrOrStderr(), level)
@@ -40,13 +40,17 @@ func serveCommand() *cobra.Command {
 			return err
 		}
 		settings, err := node.ReadSettings(path)
-		if err == nil && only {
-			err = settings.Check()
-		}
 		if err != nil {
 			return err
 		}
 		if only {
+			notes, err := settings.CheckMachine()
+			if err != nil {
+				return err
+			}
+			for _, note := range notes {
+				fmt.Fprintf(c.OutOrStdout(), "%s: note: %s\n", path, note)
+			}
 			fmt.Fprintf(c.OutOrStdout(), "%s: the settings can be used\n", path)
 			return nil
 		}
@@ -92,6 +96,9 @@ keeps the profiles, the log and the broker's topics: stop it, start it again, an
 	f.StringVar(&clock, "clock", "wall", "what time follows: wall, or event, the times of the events")
 	f.StringVar(&level, "log", "warn", "debug, info, warn or error")
 	c.RunE = func(c *cobra.Command, _ []string) error {
+		if err := checkDemo(demo, people); err != nil {
+			return err
+		}
 		log, err := newLog(c.ErrOrStderr(), level)
 		if err != nil {
 			return err
@@ -121,6 +128,17 @@ keeps the profiles, the log and the broker's topics: stop it, start it again, an
 		})
 	}
 	return c
+}
+
+// checkDemo says what is wrong with the flags of the demo traffic.
+func checkDemo(rate float64, people int) error {
+	switch {
+	case !(rate >= 0 && rate <= 1e6):
+		return fmt.Errorf("--demo %v: 0 to 1000000 events a second", rate)
+	case people < 1:
+		return fmt.Errorf("--people %d: at least 1", people)
+	}
+	return nil
 }
 
 // devSecret signs what dashi dev posts, unless it is told another: it is no secret.
