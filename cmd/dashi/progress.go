@@ -73,6 +73,10 @@ func (r *replayer) report() replayReport {
 
 func (r *replayer) summary() string {
 	p := r.report()
-	return fmt.Sprintf("%d rows: %d events acknowledged by Kafka, %d rows without identifier, %d bad rows in the dead topic; %.1f s",
+	text := fmt.Sprintf("%d rows: %d events acknowledged by Kafka, %d rows without identifier, %d bad rows in the dead topic; %.1f s",
 		p.Rows, p.Events, p.Anonymous, p.Bad, p.Seconds)
+	if p.Bad > 0 {
+		text += "\ndashi dead --reason bad_row shows the bad ones"
+	}
+	return text
 }

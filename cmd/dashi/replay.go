@@ -225,6 +225,7 @@ type replayer struct {
 	mark     *bookmark
 	started  time.Time
 	first    int64 // event time of the first row sent, for --pace
+	told     int   // bad rows
 
 	mu     sync.Mutex
 	acked  map[int64]bool // rows beyond mark.Rows that are done
@@ -282,11 +283,7 @@ func (r *replayer) row(ctx context.Context, n, line int64, row []string, err err
 		return nil
 	}
 	if err != nil {
-		text := []byte(fmt.Sprint(row))
-		if bad != nil {
-			text = bad.text
-		}
-		return r.bury(ctx, n, line, text, err)
+		return r.bury(ctx, n, line, r.in.text(), err)
 	}
 	if err := r.wait(ctx, millis); err != nil {
 		return err
@@ -308,8 +305,14 @@ func (r *replayer) row(ctx context.Context, n, line int64, row []string, err err
 	return err
 }
 
+// tellBad is how many bad rows are told of at once: the rest is in the dead topic.
+const tellBad = 3
+
 // bury sends row n to the dead topic, with why.
 func (r *replayer) bury(ctx context.Context, n, line int64, text []byte, why error) error {
+	if r.told++; r.told <= tellBad {
+		fmt.Fprintf(r.out, "line %d: %v\n", line, why)
+	}
 	letter := kafka.DeadLetter{Reason: "bad_row", Detail: fmt.Sprintf("%s line %d: %v", filepath.Base(r.in.file.Name()), line, why), Value: text}
 	if err := r.dead.Put(ctx, letter); err != nil {
 		return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"compress/gzip"
 	"encoding/csv"
 	"errors"
@@ -21,6 +22,7 @@ type rows struct {
 	read    atomic.Int64 // bytes of the file, compressed if it is
 	columns []string
 	next    func() ([]string, error) // the row is good until the next call
+	text    func() []byte            // the last row as a line
 	lines   *bufio.Reader            // of a JSONL file
 	line    int64
 }
@@ -33,10 +35,7 @@ func (r *rows) Read(p []byte) (int, error) {
 }
 
 // badRow is a row that cannot be read; the ones after it can.
-type badRow struct {
-	text []byte
-	err  error
-}
+type badRow struct{ err error }
 
 func (b *badRow) Error() string { return b.err.Error() }
 
@@ -80,10 +79,19 @@ func openRows(path, format string, delimiter rune, wanted []string) (*rows, erro
 	r.columns = append([]string(nil), header...)
 	r.columns[0] = strings.TrimPrefix(r.columns[0], "\ufeff")
 	r.line = 1
-	r.next = func() ([]string, error) {
-		row, err := c.Read()
+	var row []string
+	r.text = func() []byte {
+		var b bytes.Buffer
+		w := csv.NewWriter(&b)
+		w.Comma = c.Comma
+		_ = w.Write(row) // a Buffer takes all
+		w.Flush()
+		return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+	}
+	r.next = func() (_ []string, err error) {
+		row, err = c.Read()
 		if errors.Is(err, csv.ErrFieldCount) || errors.Is(err, csv.ErrQuote) || errors.Is(err, csv.ErrBareQuote) {
-			return nil, &badRow{[]byte(strings.Join(row, string(c.Comma))), err}
+			return nil, &badRow{err}
 		}
 		return row, err
 	}
@@ -92,13 +100,20 @@ func openRows(path, format string, delimiter rune, wanted []string) (*rows, erro
 
 func (r *rows) jsonRow(wanted []string) func() ([]string, error) {
 	row := make([]string, len(wanted))
-	return func() ([]string, error) {
-		line, err := r.nextLine()
-		if err != nil {
-			return nil, err
+	var line []byte
+	r.text = func() []byte { return bytes.TrimSpace(line) }
+	return func() (_ []string, err error) {
+		for {
+			if line, err = r.nextLine(); err != nil {
+				return nil, err
+			}
+			if len(bytes.TrimSpace(line)) > 0 {
+				break
+			}
+			r.line++
 		}
 		if err := recipe.ParseRow(line, wanted, row); err != nil {
-			return nil, &badRow{line, err}
+			return nil, &badRow{err}
 		}
 		return row, nil
 	}
