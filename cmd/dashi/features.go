@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -263,7 +264,7 @@ func (o *featuresOptions) addTopics(c *cobra.Command, cl *client, r *features.Re
 
 // write runs the replay into the file.
 func (o *featuresOptions) write(c *cobra.Command, r *features.Replay, columns []features.Column) (summary features.Summary, err error) {
-	file, err := os.Create(o.out)
+	file, done, err := createWhole(o.out)
 	if err != nil {
 		return summary, fmt.Errorf("cannot write features: %w", err)
 	}
@@ -286,10 +287,32 @@ func (o *featuresOptions) write(c *cobra.Command, r *features.Replay, columns []
 		})
 	}
 	w.Flush()
-	if err = errors.Join(err, w.Error(), file.Close()); err != nil {
+	if err = done(errors.Join(err, w.Error())); err != nil {
 		return summary, fmt.Errorf("cannot write features: %w", err)
 	}
 	return summary, nil
+}
+
+// createWhole opens a file that is there, under its name, only when done was called without an error: what was there before stays until then. What is no
+// file, such as a terminal, is written at once.
+func createWhole(path string) (file *os.File, done func(error) error, err error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		file, err = os.OpenFile(path, os.O_WRONLY, 0)
+		return file, func(failed error) error { return errors.Join(failed, file.Close()) }, err
+	}
+	if file, err = os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*"); err != nil {
+		return nil, nil, err
+	}
+	return file, func(failed error) error {
+		failed = errors.Join(failed, file.Chmod(0o644), file.Close())
+		if failed == nil {
+			failed = os.Rename(file.Name(), path)
+		}
+		if failed != nil {
+			os.Remove(file.Name())
+		}
+		return failed
+	}, nil
 }
 
 func (o *featuresOptions) print(out io.Writer, s features.Summary, rejected map[string]int, columns []features.Column) {
