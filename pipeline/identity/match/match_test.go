@@ -208,3 +208,49 @@ func TestTinyFiles(t *testing.T) {
 		t.Errorf("two empty records are %d people", res.People)
 	}
 }
+
+// TestAddressesMadeOfNames: people of one name have e-mail addresses that look alike; that they differ in all else keeps them apart.
+func TestAddressesMadeOfNames(t *testing.T) {
+	random := splitMix(11)
+	var rows [][]string
+	var truth []string
+	for i := range 2000 {
+		first, last := "F"+string(rune('a'+random.below(20)))+"nna", "Las"+string(rune('a'+random.below(10)))+"t"+string(rune('a'+random.below(10)))+"er"
+		dob := strconv.Itoa(1940+random.below(70)) + "-" + pad2(strconv.Itoa(1+random.below(12))) + "-" + pad2(strconv.Itoa(1+random.below(28)))
+		number := func(digits int) string {
+			text := ""
+			for range digits {
+				text += strconv.Itoa(random.below(10))
+			}
+			return text
+		}
+		r := []string{first, last, first + "." + last + strconv.Itoa(i) + "@x.org", dob, "+49" + number(9), "Street " + number(3), "City" + number(2), number(5)}
+		rows, truth = append(rows, r), append(truth, strconv.Itoa(i))
+		if i%8 == 0 {
+			s := append([]string(nil), r...)
+			switch random.below(4) {
+			case 0:
+				s[1] = s[1][1:]
+			case 1:
+				s[3] = ""
+			case 2:
+				s[4] = ""
+			case 3:
+				s[2] = ""
+			}
+			rows, truth = append(rows, s), append(truth, strconv.Itoa(i))
+		}
+	}
+	table := tableOf(t, []string{"first_name", "surname", "email", "dob", "phone", "street", "city", "postcode"}, rows)
+	res := Run(table, Settings{})
+	p, r, _ := quality(res.Groups, truth)
+	t.Logf("%d pairs, precision %.4f, recall %.4f", len(res.Pairs), p, r)
+	if p < 0.98 || r < 0.98 {
+		t.Errorf("precision %.4f, recall %.4f", p, r)
+	}
+	for i := range table.fields {
+		if bits := res.Model.Bits(table, i)["differs"]; bits > 0 {
+			t.Errorf("to differ in %s speaks for one person: %.2f bits", table.fields[i].name, bits)
+		}
+	}
+}

@@ -167,6 +167,10 @@ func (m *Model) maximise(t *Table, s *sample, e *expected) float64 {
 		}
 		normalise(&match)
 		normalise(&other)
+		limitDiffers(&match, other[differs])
+		if u.lasts {
+			limitDiffers(&match, mostLasting)
+		}
 		for l := range levels {
 			moved = max(moved, math.Abs(match[l]-fm.match[l]))
 		}
@@ -183,6 +187,23 @@ func (m *Model) maximise(t *Table, s *sample, e *expected) float64 {
 	moved = max(moved, math.Abs(match-m.match)/match)
 	m.match, m.home = match, min((e.homes+0.5)/(s.all+2), mostPrior)
 	return moved
+}
+
+// mostLasting is how many pairs of one person may differ in what a person has for life. Without it expectation and maximisation may take for one person
+// whoever have a name in common, if addresses are made of names: the most striking pattern in the file then is not that of records of one person.
+const mostLasting = 0.2
+
+// limitDiffers takes what is above most from the share of pairs that differ, and gives it to the other levels in their proportion. To differ never speaks for
+// one person.
+func limitDiffers(shares *[levels]float64, most float64) {
+	if shares[differs] <= most {
+		return
+	}
+	more := (1 - most) / (1 - shares[differs])
+	for l := range shares {
+		shares[l] *= more
+	}
+	shares[differs] = most
 }
 
 func normalise(shares *[levels]float64) {
