@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"strings"
@@ -180,7 +181,7 @@ func ReadSettings(path string) (Settings, error) {
 	defer f.Close()
 	d := yaml.NewDecoder(f)
 	d.KnownFields(true)
-	if err := d.Decode(&s); err != nil {
+	if err := d.Decode(&s); err != nil && err != io.EOF { // EOF: nothing is set
 		return s, fmt.Errorf("cannot read settings %q: %w", path, err)
 	}
 	return s, s.Check()

@@ -27,7 +27,7 @@ func addClientFlags(c *cobra.Command) *client {
 	cl := &client{}
 	addr := os.Getenv("DASHI_ADDR")
 	if addr == "" {
-		addr = "http://127.0.0.1:7070"
+		addr = "http://" + defaultHTTP
 	}
 	c.GroupID = "ask"
 	c.Flags().StringVar(&cl.addr, "addr", addr, "HTTP address of a node; DASHI_ADDR names another")

@@ -83,7 +83,7 @@ keeps the profiles, the log and the broker's topics: stop it, start it again, an
 	}
 	f := c.Flags()
 	f.StringVar(&data, "data", "data", "directory for everything that is kept")
-	f.StringVar(&http, "http", "127.0.0.1:7070", "address of HTTP and the console")
+	f.StringVar(&http, "http", defaultHTTP, "address of HTTP and the console")
 	f.StringVar(&resp, "resp", "127.0.0.1:6380", "address for Redis clients")
 	f.StringVar(&broker, "kafka", "127.0.0.1:19092", "address of the embedded Kafka")
 	f.StringSliceVar(&recipes, "recipes", nil, "recipe files or directories (default: the recipes in this binary)")
@@ -140,6 +140,9 @@ func checkDemo(rate float64, people int) error {
 	}
 	return nil
 }
+
+// defaultHTTP is where a node answers, and where clients ask, unless they are told otherwise.
+const defaultHTTP = "127.0.0.1:7070"
 
 // devSecret signs what dashi dev posts, unless it is told another: it is no secret.
 const devSecret = "whsec_ZGFzaGkgZGV2OiB0aGlzIGlzIG5vIHNlY3JldCE="
@@ -218,6 +221,9 @@ func greet(out io.Writer, n *node.Node, demo float64) {
 		fmt.Fprintf(out, "  demo traffic at %.0f events a second. In another terminal:\n\n", demo)
 	} else {
 		fmt.Fprint(out, "  no demo traffic. In another terminal:\n\n")
+	}
+	if http != defaultHTTP {
+		fmt.Fprintf(out, "    export DASHI_ADDR=http://%s\n", http)
 	}
 	fmt.Fprint(out, `    dashi audiences          who is in what (make run builds bin/dashi)
     dashi get user_id:u7     one person
