@@ -76,7 +76,7 @@ type fetched struct {
 func (f fetched) Show(fn func(*shard.View)) (bool, error) { return f.n.show(f.w, fn) }
 
 // Subscribe passes activations on.
-func (b respBackend) Subscribe(after string, deliver func(id, name string, payload []byte)) (stop func()) {
+func (b respBackend) Subscribe(after string, deliver func(id, activation, audience string, payload []byte)) (stop func()) {
 	return b.hub.Subscribe(after, deliver)
 }
 
@@ -180,7 +180,7 @@ func (b httpBackend) LookupAll(ctx context.Context, ids []httpapi.Identifier, fn
 }
 
 // Subscribe passes activations on.
-func (b httpBackend) Subscribe(after string, deliver func(id, name string, payload []byte)) (stop func()) {
+func (b httpBackend) Subscribe(after string, deliver func(id, activation, audience string, payload []byte)) (stop func()) {
 	return b.hub.Subscribe(after, deliver)
 }
 

@@ -31,7 +31,7 @@ type heardTransition struct {
 func listenTo(n *Node) (heard func() []heardTransition, stop func()) {
 	var mu sync.Mutex
 	var all []heardTransition
-	stop = n.hub.Subscribe("", func(_, _ string, payload []byte) {
+	stop = n.hub.Subscribe("", func(_, _, _ string, payload []byte) {
 		var h heardTransition
 		if json.Unmarshal(payload, &h) == nil {
 			mu.Lock()

@@ -171,7 +171,7 @@ func TestThreeNodes(t *testing.T) {
 	}
 	var mu sync.Mutex
 	heard := map[string]int{}
-	stop := c.nodes[1].hub.Subscribe("", func(id, _ string, _ []byte) { mu.Lock(); heard[id]++; mu.Unlock() })
+	stop := c.nodes[1].hub.Subscribe("", func(id, _, _ string, _ []byte) { mu.Lock(); heard[id]++; mu.Unlock() })
 	until(t, "the listener is known", func() bool {
 		for _, n := range []*Node{c.nodes[0], c.nodes[2]} {
 			if p := n.heard.all()[c.nodes[1].identity.member()]; p == nil || !p.listening {

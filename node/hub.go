@@ -14,15 +14,15 @@ import (
 // a listener that lost its connection can go on where it was.
 type hub struct {
 	mu        sync.Mutex
-	listeners map[int]func(id, name string, payload []byte)
+	listeners map[int]func(id, activation, audience string, payload []byte)
 	next      int
 	history   []published // oldest first
 	bytes     int         // of the payloads in history
 }
 
 type published struct {
-	id, name string
-	payload  []byte
+	id, activation, audience string
+	payload                  []byte
 }
 
 // Limits of how many activations a listener may have missed: some minutes of a busy demo. They take about 2 MB, but those with
@@ -32,13 +32,15 @@ const (
 	hubBytes   = 8 << 20
 )
 
-func newHub() *hub { return &hub{listeners: map[int]func(id, name string, payload []byte){}} }
+func newHub() *hub {
+	return &hub{listeners: map[int]func(id, activation, audience string, payload []byte){}}
+}
 
 // publish calls every listener. The payload belongs to the hub from now on.
-func (h *hub) publish(id, name string, payload []byte) {
+func (h *hub) publish(id, activation, audience string, payload []byte) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.history = append(h.history, published{id, name, payload})
+	h.history = append(h.history, published{id, activation, audience, payload})
 	h.bytes += len(payload)
 	for len(h.history) > hubHistory || h.bytes > hubBytes && len(h.history) > 1 {
 		h.bytes -= len(h.history[0].payload)
@@ -46,20 +48,20 @@ func (h *hub) publish(id, name string, payload []byte) {
 		h.history = h.history[1:]
 	}
 	for _, deliver := range h.listeners {
-		deliver(id, name, payload)
+		deliver(id, activation, audience, payload)
 	}
 }
 
 // Subscribe calls deliver for every activation from now on until stop is called, after those that followed the one with the id
 // after, as far as they are remembered.
-func (h *hub) Subscribe(after string, deliver func(id, name string, payload []byte)) (stop func()) {
+func (h *hub) Subscribe(after string, deliver func(id, activation, audience string, payload []byte)) (stop func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if after != "" {
 		for i := len(h.history) - 1; i >= 0; i-- {
 			if h.history[i].id == after {
 				for _, p := range h.history[i+1:] {
-					deliver(p.id, p.name, p.payload)
+					deliver(p.id, p.activation, p.audience, p.payload)
 				}
 				break
 			}
@@ -91,8 +93,8 @@ func (h *hub) receive(body []byte) error {
 		size := 4 + int(binary.LittleEndian.Uint32(body))
 		payload := body[4:size:size]
 		body = body[size:]
-		id, name := activation.Head(payload)
-		h.publish(id, name, payload)
+		id, name, audience := activation.Head(payload)
+		h.publish(id, name, audience, payload)
 	}
 	return nil
 }

@@ -181,7 +181,8 @@ func (n *Node) AudienceIndex(name []byte) (int, bool) {
 	return i, ok
 }
 
-// Sends says whether an activation of the present program has that name: that of its audience, or else its own.
+// Sends says whether anything leaves under that name in the present program: it is the name of an activation, or of an audience whose transitions leave
+// or make something leave.
 func (n *Node) Sends(name string) bool {
 	p := n.cookbook.Load().Program
 	return sends(p, name) || p.Accounts != nil && sends(p.Accounts.Program, name)
@@ -194,15 +195,10 @@ func sends(p *recipe.Program, name string) bool {
 		}
 	}
 	for i := range p.Activations {
-		switch act := &p.Activations[i]; act.Trigger {
-		case recipe.OnEnter, recipe.OnExit:
-			if p.Audiences[act.Audience].Name == name {
-				return true
-			}
-		default:
-			if act.Name == name {
-				return true
-			}
+		act := &p.Activations[i]
+		about := act.Trigger == recipe.OnEnter || act.Trigger == recipe.OnExit
+		if act.Name == name || about && p.Audiences[act.Audience].Name == name {
+			return true
 		}
 	}
 	return false

@@ -161,7 +161,7 @@ func TestWholeWayAndReopen(t *testing.T) {
 	n := openNode(t, settings)
 	var mu sync.Mutex
 	heard := map[string]int{}
-	stop := n.hub.Subscribe("", func(id, _ string, _ []byte) { mu.Lock(); heard[id]++; mu.Unlock() })
+	stop := n.hub.Subscribe("", func(id, _, _ string, _ []byte) { mu.Lock(); heard[id]++; mu.Unlock() })
 	visit(t, n, "a", people, "one")
 	visit(t, n, "a", people, "one") // a client that tries again
 	visit(t, n, "b", people, "two")
@@ -473,10 +473,10 @@ func TestReadersWhileClosing(t *testing.T) {
 func TestHubHistory(t *testing.T) {
 	h := newHub()
 	for i := range hubHistory + 10 {
-		h.publish(fmt.Sprint(i), "a", []byte("x"))
+		h.publish(fmt.Sprint(i), "a", "", []byte("x"))
 	}
 	since := func(id string) (got []string) {
-		h.Subscribe(id, func(id, _ string, _ []byte) { got = append(got, id) })()
+		h.Subscribe(id, func(id, _, _ string, _ []byte) { got = append(got, id) })()
 		return got
 	}
 	if got := since(fmt.Sprint(hubHistory + 7)); len(got) != 2 || got[0] != fmt.Sprint(hubHistory+8) {
@@ -486,7 +486,7 @@ func TestHubHistory(t *testing.T) {
 		t.Errorf("%d remembered", len(h.history))
 	}
 	for i := range 20 {
-		h.publish(fmt.Sprint("large", i), "a", make([]byte, hubBytes/8))
+		h.publish(fmt.Sprint("large", i), "a", "", make([]byte, hubBytes/8))
 	}
 	if got := since("large12"); len(got) != 7 || h.bytes > hubBytes {
 		t.Errorf("missed %v, %d bytes", got, h.bytes)

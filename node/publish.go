@@ -206,8 +206,8 @@ func (p *publisher) collect(from, next uint64) (to uint64) {
 // announce hands what Kafka has acknowledged to the listeners on this node, and to the other nodes that have some.
 func (p *publisher) announce() {
 	for i := range p.entries {
-		id, name := activation.Head(p.entries[i].Value)
-		p.n.hub.publish(id, name, p.entries[i].Value)
+		id, name, audience := activation.Head(p.entries[i].Value)
+		p.n.hub.publish(id, name, audience, p.entries[i].Value)
 	}
 	p.n.announce(p.entries)
 	p.n.metrics.published.Add(uint64(len(p.entries)))

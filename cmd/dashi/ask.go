@@ -270,11 +270,12 @@ func queryCommand() *cobra.Command {
 func tailCommand() *cobra.Command {
 	var audience string
 	c := &cobra.Command{
-		Use:   "tail",
-		Short: "Print activations as they leave",
-		Args:  cobra.NoArgs,
+		Use:     "tail",
+		Short:   "Print activations as they leave",
+		Example: "  dashi tail\n  dashi tail --audience vip\n  dashi tail --audience welcome -o json",
+		Args:    cobra.NoArgs,
 	}
-	c.Flags().StringVar(&audience, "audience", "", "only those of this audience")
+	c.Flags().StringVar(&audience, "audience", "", "only those of this audience, or of the activation of this name")
 	cl := addClientFlags(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		path := "/v1/activations/stream"

@@ -50,8 +50,8 @@ type Backend interface {
 	Activations(ctx context.Context, name string) ([]ActivationStats, error)
 	// AudienceIndex is the index of an audience in the present program.
 	AudienceIndex(name []byte) (index int, ok bool)
-	// Sends says whether an activation of the present program has that name, as Subscribe tells it: an audience whose transitions
-	// leave or make something leave, or the name of an activation on change or on event.
+	// Sends says whether anything leaves under that name in the present program: it is the name of an activation, or of an audience whose
+	// transitions leave or make something leave.
 	Sends(name string) bool
 	// Members calls fn for the members of an audience from a cursor on until it returns false, under the read lock
 	// of a shard, and returns where to go on and whether there may be more.
@@ -60,9 +60,9 @@ type Backend interface {
 	// as Members does. The error is a *BadQuery when the expression is at fault.
 	Query(ctx context.Context, q Query, fn func(*shard.View)) (Found, error)
 	// Subscribe calls deliver for every activation from now on until stop returns; with a non-empty after, those that
-	// followed the activation with that id come first as far as they are remembered. name is the audience or
-	// the activation. deliver does not wait, does not call back, and may keep the payload, which nobody changes.
-	Subscribe(after string, deliver func(id, name string, payload []byte)) (stop func())
+	// followed the activation with that id come first as far as they are remembered. audience is empty for one
+	// that is about none. deliver does not wait, does not call back, and may keep the payload, which nobody changes.
+	Subscribe(after string, deliver func(id, activation, audience string, payload []byte)) (stop func())
 
 	// Cookbook is the set of recipes in force.
 	Cookbook() Cookbook

@@ -43,7 +43,7 @@ type fake struct {
 	produced []Message
 	fault    error         // of the next Produce
 	hold     chan struct{} // Produce waits for it, if not nil
-	subs     map[int]func(id, name string, payload []byte)
+	subs     map[int]func(id, activation, audience string, payload []byte)
 	next     int
 	after    string
 	idle     error
@@ -52,7 +52,7 @@ type fake struct {
 
 // newFake has an attribute "orders" and the audiences vip and odd.
 func newFake() *fake {
-	f := &fake{profiles: map[string]*shard.View{}, subs: map[int]func(id, name string, payload []byte){}, program: &recipe.Program{
+	f := &fake{profiles: map[string]*shard.View{}, subs: map[int]func(id, activation, audience string, payload []byte){}, program: &recipe.Program{
 		FixedSize: 8,
 		Audiences: []audience.Definition{{Name: "vip", Description: "those who buy"}, {Name: "odd/one %"}},
 		Attributes: []recipe.Attribute{{Name: "orders", Type: attribute.Number, Num: func(e *expr.Env) (float64, bool) {
@@ -200,7 +200,7 @@ func (f *fake) Audiences(context.Context) ([]Audience, error) {
 
 func (f *fake) Sends(name string) bool {
 	_, ok := f.AudienceIndex([]byte(name))
-	return ok
+	return ok || name == "welcome"
 }
 
 func (f *fake) AudienceIndex(name []byte) (int, bool) {
@@ -252,7 +252,7 @@ func (f *fake) Query(ctx context.Context, q Query, fn func(*shard.View)) (Found,
 	return found, nil
 }
 
-func (f *fake) Subscribe(after string, deliver func(id, name string, payload []byte)) (stop func()) {
+func (f *fake) Subscribe(after string, deliver func(id, activation, audience string, payload []byte)) (stop func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	n := f.next
@@ -266,11 +266,16 @@ func (f *fake) Subscribe(after string, deliver func(id, name string, payload []b
 	}
 }
 
+// publish sends an activation that has the name of its audience, or "NAME of AUDIENCE".
 func (f *fake) publish(id, name, payload string) {
+	activation, audience, other := strings.Cut(name, " of ")
+	if !other {
+		audience = name
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, d := range f.subs {
-		d(id, name, []byte(payload))
+		d(id, activation, audience, []byte(payload))
 	}
 }
 

@@ -358,13 +358,14 @@ func TestStream(t *testing.T) {
 	b := newFake()
 	a := newTestAPI(b, nil)
 	s, url := listen(t, a)
-	all, vip := openStream(t, url, "Last-Event-ID: 41"), openStream(t, url, "?audience=vip")
-	until(t, "two subscribers", func() bool { return b.subscribers() == 2 })
+	all, vip, welcome := openStream(t, url, "Last-Event-ID: 41"), openStream(t, url, "?audience=vip"), openStream(t, url, "?audience=welcome")
+	until(t, "three subscribers", func() bool { return b.subscribers() == 3 })
 	b.publish("42", "vip", `{"n":1}`)
 	b.publish("43", "odd", "two\nlines")
-	b.publish("44", "vip", `{"n":3}`)
+	b.publish("44", "welcome of vip", `{"n":3}`)
 	wantText(t, all, "retry: 1000\n\nid: 42\ndata: {\"n\":1}\n\nid: 43\ndata: two\ndata: lines\n\nid: 44\ndata: {\"n\":3}\n\n")
 	wantText(t, vip, "retry: 1000\n\nid: 42\ndata: {\"n\":1}\n\nid: 44\ndata: {\"n\":3}\n\n")
+	wantText(t, welcome, "retry: 1000\n\nid: 44\ndata: {\"n\":3}\n\n") // by its own name too
 	// A shutdown ends streams, which would otherwise never end.
 	if err := s.Shutdown(t.Context()); err != nil {
 		t.Error(err)

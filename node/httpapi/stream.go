@@ -24,9 +24,9 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer a.streams.Add(-1)
-	audience := r.URL.Query().Get("audience")
-	if audience != "" && !a.backend.Sends(audience) {
-		fail(w, http.StatusNotFound, "unknown_audience", "nothing leaves under the name "+strconv.Quote(audience), "GET /v1/audiences lists the audiences; activations on change and on event have names of their own")
+	wanted := r.URL.Query().Get("audience")
+	if wanted != "" && !a.backend.Sends(wanted) {
+		fail(w, http.StatusNotFound, "unknown_audience", "nothing leaves under the name "+strconv.Quote(wanted), "name an audience (GET /v1/audiences) or an activation (GET /v1/activations)")
 		return
 	}
 	c := http.NewResponseController(w)
@@ -39,8 +39,8 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request) {
 	queue := make(chan activation, a.limits.Queue)
 	slow := make(chan struct{})
 	var full atomic.Bool
-	stop := a.backend.Subscribe(r.Header.Get("Last-Event-ID"), func(id, name string, payload []byte) {
-		if audience != "" && name != audience || full.Load() {
+	stop := a.backend.Subscribe(r.Header.Get("Last-Event-ID"), func(id, name, audience string, payload []byte) {
+		if wanted != "" && wanted != name && wanted != audience || full.Load() {
 			return
 		}
 		select {

@@ -23,10 +23,13 @@ type Backend interface {
 	AudienceIndex(name []byte) (index int, ok bool)
 	// AudienceSize is the number of profiles in an audience, if all of them are here.
 	AudienceSize(index int) (size int64, here bool)
+	// Sends says whether anything leaves under that name in the present program: it is the name of an activation, or of an audience whose
+	// transitions leave or make something leave.
+	Sends(name string) bool
 	// Subscribe calls deliver for every activation from now on until stop returns; with a non-empty after, those that
-	// followed the activation with that id come first as far as they are remembered. name is the audience or
-	// the activation. deliver does not wait, does not call back, and may keep the payload, which nobody changes.
-	Subscribe(after string, deliver func(id, name string, payload []byte)) (stop func())
+	// followed the activation with that id come first as far as they are remembered. audience is empty for one
+	// that is about none. deliver does not wait, does not call back, and may keep the payload, which nobody changes.
+	Subscribe(after string, deliver func(id, activation, audience string, payload []byte)) (stop func())
 	// Info is what INFO and DBSIZE print.
 	Info() Info
 }

@@ -37,8 +37,8 @@ type carrier interface {
 
 // message is one activation on its way to a subscriber.
 type message struct {
-	name    string
-	payload []byte
+	activation, audience string
+	payload              []byte
 }
 
 // listen is called by the session, inside Handle, and when the connection ends.
@@ -63,12 +63,13 @@ func (c *client) listen(ch *channels) {
 func (c *client) wake() { c.carrier.notify() }
 
 // deliver is called by whoever publishes and never waits (I7).
-func (c *client) deliver(_, name string, payload []byte) {
-	if !c.channels.Load().wants(name) {
+func (c *client) deliver(_, activation, audience string, payload []byte) {
+	m := message{activation, audience, payload}
+	if !c.channels.Load().wants(&m) {
 		return
 	}
 	select {
-	case c.queue <- message{name, payload}:
+	case c.queue <- m:
 		c.carrier.notify()
 	default:
 		if c.kill() {
@@ -84,7 +85,7 @@ func (c *client) appendQueued(dst []byte) []byte {
 	for end := len(dst) + pushBytes; len(dst) < end; n++ {
 		select {
 		case m := <-c.queue:
-			dst = appendMessage(dst, resp3, ch, m)
+			dst = appendMessage(dst, resp3, ch, &m)
 			continue
 		default:
 		}

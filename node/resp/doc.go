@@ -6,7 +6,8 @@
 //	NS:VALUE            a hash: the attributes of a profile that have a value    HGETALL HGET HMGET HEXISTS HLEN
 //	audiences:NS:VALUE  a set: the names of the audiences a profile is in        SMEMBERS SISMEMBER SCARD
 //	audience:NAME       a set: the profiles in an audience, as NS:VALUE          SISMEMBER SMISMEMBER SCARD
-//	activations[.NAME]  a channel: the activations that leave, as JSON           SUBSCRIBE UNSUBSCRIBE
+//	activations[.NAME]  a channel: the activations that leave, as JSON, or those
+//	                    of the audience or activation NAME                       SUBSCRIBE UNSUBSCRIBE
 //
 // What another node has is fetched from there while others are served (fetch.go), so any node answers for all. DASHI READ LOCAL, the default, is content with any
 // replica; LEADER and LINEARIZABLE are as ?read= is over HTTP. READONLY is the first of them, READWRITE the second. DASHI BEHIND

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -32,7 +33,7 @@ type fake struct {
 	fetches []string      // under subMu
 
 	subMu sync.Mutex
-	subs  map[int]func(id, name string, payload []byte)
+	subs  map[int]func(id, activation, audience string, payload []byte)
 	next  int
 }
 
@@ -43,7 +44,7 @@ func newFake(n int) *fake {
 		profiles: map[string]map[string]*shard.View{},
 		fields:   map[string]int{},
 		indices:  map[string]int{},
-		subs:     map[int]func(id, name string, payload []byte){},
+		subs:     map[int]func(id, activation, audience string, payload []byte){},
 	}
 	for i := range n {
 		a := recipe.Attribute{Name: fmt.Sprintf("f%d", i)}
@@ -189,7 +190,12 @@ func (f *fake) size(index int) int64 {
 	return n
 }
 
-func (f *fake) Subscribe(_ string, deliver func(id, name string, payload []byte)) (stop func()) {
+func (f *fake) Sends(name string) bool {
+	_, ok := f.indices[name]
+	return ok || name == "welcome"
+}
+
+func (f *fake) Subscribe(_ string, deliver func(id, activation, audience string, payload []byte)) (stop func()) {
 	f.subMu.Lock()
 	defer f.subMu.Unlock()
 	n := f.next
@@ -202,11 +208,16 @@ func (f *fake) Subscribe(_ string, deliver func(id, name string, payload []byte)
 	}
 }
 
+// publish sends an activation that has the name of its audience, or "NAME of AUDIENCE".
 func (f *fake) publish(id, name, payload string) {
+	activation, audience, other := strings.Cut(name, " of ")
+	if !other {
+		audience = name
+	}
 	f.subMu.Lock()
 	defer f.subMu.Unlock()
 	for _, d := range f.subs {
-		d(id, name, []byte(payload))
+		d(id, activation, audience, []byte(payload))
 	}
 }
 

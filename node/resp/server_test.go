@@ -282,6 +282,15 @@ func testSubscribe(t *testing.T, w way) {
 	b.publish("3", "lapsed", `{"n":3}`)
 	b.publish("4", "vip", `{"n":4}`)
 	c.want("*3\r\n" + bulk("message") + bulk("activations.vip") + bulk(`{"n":4}`))
+	// One that is made by an audience is in the channels of both, as in Redis a message is in every channel that it is published to.
+	c.send(wire("SUBSCRIBE", "activations.welcome"))
+	c.want("*3\r\n" + bulk("subscribe") + bulk("activations.welcome") + ":2\r\n")
+	b.publish("5", "welcome of vip", `{"n":5}`)
+	b.publish("6", "welcome of lapsed", `{"n":6}`)
+	c.want("*3\r\n" + bulk("message") + bulk("activations.vip") + bulk(`{"n":5}`) + "*3\r\n" + bulk("message") + bulk("activations.welcome") + bulk(`{"n":5}`) +
+		"*3\r\n" + bulk("message") + bulk("activations.welcome") + bulk(`{"n":6}`))
+	c.send(wire("UNSUBSCRIBE", "activations.welcome"))
+	c.want("*3\r\n" + bulk("unsubscribe") + bulk("activations.welcome") + ":1\r\n")
 	c.send(wire("UNSUBSCRIBE"))
 	c.want("*3\r\n" + bulk("unsubscribe") + bulk("activations.vip") + ":0\r\n")
 	if n := b.subscribers(); n != 0 {
@@ -289,7 +298,7 @@ func testSubscribe(t *testing.T, w way) {
 	}
 	c.send(wire("HGET", "user_id:bob", "f0") + wire("UNSUBSCRIBE"))
 	c.want(bulk("3.25") + "*3\r\n" + bulk("unsubscribe") + "$-1\r\n:0\r\n")
-	if st := s.Stats(); st.Subscribers != 0 || st.Pushed != 3 {
+	if st := s.Stats(); st.Subscribers != 0 || st.Pushed != 5 {
 		t.Errorf("%+v", st)
 	}
 }

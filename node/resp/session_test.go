@@ -177,6 +177,7 @@ func TestErrors(t *testing.T) {
 	f("AUTH|a|b|c", "ERR syntax error")
 	f("PSUBSCRIBE|*", "ERR there are no patterns")
 	f("SUBSCRIBE|news", "ERR there is no channel 'news'")
+	f("SUBSCRIBE|activations|activations.nope", "ERR there is no channel 'activations.nope': nothing leaves under that name")
 	f("SUBSCRIBE|activations|activations.", "ERR there is no channel 'activations.'")
 	if s.channels != nil {
 		t.Error("a refused SUBSCRIBE left channels")

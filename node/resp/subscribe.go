@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// The channels: activations, and activations.NAME for those of one audience or activation.
+// The channels: activations, and activations.NAME for those of one activation, or of all that one audience makes leave.
 const (
 	allChannel    = "activations"
 	channelPrefix = "activations."
@@ -28,12 +28,13 @@ func (c *channels) len() int {
 	return len(c.names)
 }
 
-func (c *channels) wants(name string) bool {
-	if c == nil {
-		return false
-	}
+func (c *channels) wants(m *message) bool {
+	return c != nil && (c.all || c.has(m.activation) || c.has(m.audience))
+}
+
+func (c *channels) has(name string) bool {
 	_, ok := c.names[name]
-	return ok || c.all
+	return ok
 }
 
 func (c *channels) clone() *channels {
@@ -74,7 +75,12 @@ func (s *Session) setChannels(c *channels) {
 func (s *Session) subscribe() {
 	for _, ch := range s.args[1:] {
 		if string(ch) != allChannel && (!bytes.HasPrefix(ch, []byte(channelPrefix)) || len(ch) == len(channelPrefix)) {
-			s.failShown("ERR there is no channel ", ch, ": activations has all activations, activations.NAME those of one audience")
+			s.failShown("ERR there is no channel ", ch, ": activations has all activations, activations.NAME those of one audience or activation")
+			return
+		}
+		// Silence would look like a quiet day.
+		if name, ok := bytes.CutPrefix(ch, []byte(channelPrefix)); ok && !s.shared.backend.Sends(string(name)) {
+			s.failShown("ERR there is no channel ", ch, ": nothing leaves under that name, it must be an audience or an activation of the cookbook in force")
 			return
 		}
 	}
@@ -152,7 +158,7 @@ func (s *Session) punsubscribe() {
 }
 
 // appendMessage appends an activation once for each channel of c that it belongs to.
-func appendMessage(dst []byte, resp3 bool, c *channels, m message) []byte {
+func appendMessage(dst []byte, resp3 bool, c *channels, m *message) []byte {
 	if c == nil {
 		return dst
 	}
@@ -162,14 +168,22 @@ func appendMessage(dst []byte, resp3 bool, c *channels, m message) []byte {
 		dst = appendBulk(dst, allChannel)
 		dst = appendBulk(dst, m.payload)
 	}
-	if _, ok := c.names[m.name]; ok {
-		dst = appendPush(dst, resp3, 3)
-		dst = appendBulk(dst, "message")
-		dst = appendHead(dst, '$', len(channelPrefix)+len(m.name))
-		dst = append(dst, channelPrefix...)
-		dst = append(dst, m.name...)
-		dst = append(dst, '\r', '\n')
-		dst = appendBulk(dst, m.payload)
+	if c.has(m.audience) {
+		dst = appendNamed(dst, resp3, m.audience, m.payload)
+	}
+	if m.activation != m.audience && c.has(m.activation) {
+		dst = appendNamed(dst, resp3, m.activation, m.payload)
 	}
 	return dst
+}
+
+// appendNamed appends a message of the channel activations.NAME.
+func appendNamed(dst []byte, resp3 bool, name string, payload []byte) []byte {
+	dst = appendPush(dst, resp3, 3)
+	dst = appendBulk(dst, "message")
+	dst = appendHead(dst, '$', len(channelPrefix)+len(name))
+	dst = append(dst, channelPrefix...)
+	dst = append(dst, name...)
+	dst = append(dst, '\r', '\n')
+	return appendBulk(dst, payload)
 }

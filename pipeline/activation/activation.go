@@ -216,15 +216,12 @@ func (a *Activation) appendOthers(dst []byte) []byte {
 	return append(dst, ']')
 }
 
-// Head reads the id and the name that listeners choose by, the audience or else the activation, out of what AppendJSON wrote. The
+// Head reads the id and the names that listeners choose by out of what AppendJSON wrote; the audience is empty when it is about none. The
 // naive way, encoding/json, took more time than making the activation. A quote inside a JSON string has a backslash before it, so
 // what is searched for here cannot be part of an identifier.
-func Head(payload []byte) (id, name string) {
+func Head(payload []byte) (id, activation, audience string) {
 	h := ReadHeading(payload)
-	if h.Audience != nil {
-		return string(h.ID), string(h.Audience)
-	}
-	return string(h.ID), string(h.Activation)
+	return string(h.ID), string(h.Activation), string(h.Audience)
 }
 
 // Heading is what sinks choose by. It aliases what it was read from.

@@ -43,12 +43,8 @@ func TestJSONAndHead(t *testing.T) {
 		if about != [3]string{got.Audience, got.Attribute, got.Type} {
 			t.Fatalf("%s", text)
 		}
-		name := got.Activation
-		if got.Audience != "" {
-			name = got.Audience
-		}
-		if id, n := Head(text); id != got.ID || n != name {
-			t.Fatalf("Head gives %q, %q for %s", id, n, text)
+		if id, name, audience := Head(text); id != got.ID || name != got.Activation || audience != got.Audience {
+			t.Fatalf("Head gives %q, %q, %q for %s", id, name, audience, text)
 		}
 		if h := ReadHeading(text); string(h.ID) != got.ID || string(h.Activation) != got.Activation || string(h.Audience) != got.Audience || string(h.Transition) != got.Transition {
 			t.Fatalf("ReadHeading gives %q for %s", h, text)
