@@ -109,10 +109,10 @@ func unclean(p string) bool {
 
 // NewServer makes a server for h with the time-outs that keep slow clients from holding it: a request has to arrive in a minute,
 // an answer to be read in one; streams set their own. Have it call API.Close when it shuts down
-// (RegisterOnShutdown), or streams hold it.
+// (RegisterOnShutdown), or streams hold it. Whatever h is, web pages of other origins do not get to change anything (I7).
 func NewServer(h http.Handler) *http.Server {
 	s := &http.Server{
-		Handler:           h,
+		Handler:           sameOrigin(h),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       time.Minute,
 		WriteTimeout:      90 * time.Second, // from the end of the header: the body, Kafka and the answer

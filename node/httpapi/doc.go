@@ -62,7 +62,8 @@
 //	    is refused before it is held.
 //	I5  The Content-Type decides nothing but whether a body is a CloudEvent.
 //	I6  Reading a profile happens inside the Backend's callback, into a buffer; nothing is written to a client there.
-//	I7  Only the routes for events answer other origins (CORS): a web page can send events, and cannot read profiles.
+//	I7  Only the routes for events are for other origins: a web page can send events. It cannot read profiles (no CORS), and it cannot change or ask
+//	    anything else, also where it needs no answer: what a browser sends from another origin with a method other than GET, HEAD and OPTIONS is 403.
 //
 // An API serves any number of requests at once. The caller makes it with New, serves it with NewServer, and ends streams
 // with API.Close before or while the server shuts down.

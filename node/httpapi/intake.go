@@ -22,6 +22,11 @@ var calls = [...]struct {
 	{"alias", []string{"alias", "a"}},
 }
 
+// batches are the routes for many events.
+var batches = [...]string{"/v1/batch", "/v1/b", "/v1/import", "/beacon/v1/batch"}
+
+const cloudEventsPath = "/v1/cloudevents"
+
 func (a *API) routeIntake(mux *http.ServeMux) {
 	route := func(path string, h http.HandlerFunc) {
 		mux.HandleFunc("POST "+path, crossOrigin(h))
@@ -34,10 +39,10 @@ func (a *API) routeIntake(mux *http.ServeMux) {
 		}
 	}
 	batch := a.intake("", true)
-	for _, path := range []string{"/v1/batch", "/v1/b", "/v1/import", "/beacon/v1/batch"} {
+	for _, path := range batches {
 		route(path, batch)
 	}
-	route("/v1/cloudevents", a.intakeCloudEvents)
+	route(cloudEventsPath, a.intakeCloudEvents)
 	mux.HandleFunc("GET /v1/projects/{writeKey}/settings", crossOrigin(a.segmentSettings))
 	mux.HandleFunc("OPTIONS /v1/projects/{writeKey}/settings", preflight)
 	mux.HandleFunc("GET /sourceConfig/{$}", crossOrigin(a.rudderSettings))
