@@ -113,6 +113,7 @@ func unclean(p string) bool {
 func NewServer(h http.Handler) *http.Server {
 	s := &http.Server{
 		Handler:           sameOrigin(h),
+		ConnContext:       withLast,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       time.Minute,
 		WriteTimeout:      90 * time.Second, // from the end of the header: the body, Kafka and the answer

@@ -38,7 +38,7 @@ func isCloudEvent(r *http.Request) bool {
 
 func (a *API) intakeCloudEvents(w http.ResponseWriter, r *http.Request) {
 	a.accept(w, r, func(body []byte) (*splitter, []byte, error) {
-		s := a.newSplitter(nil, "")
+		s := a.newSplitter(r, nil, "")
 		if r.Header.Get("Ce-Specversion") != "" {
 			return s, nil, s.binary(r, body)
 		}
@@ -120,9 +120,10 @@ func (s *splitter) structured(body []byte) error {
 	if value[0] != '[' {
 		return s.structuredOne(value, true)
 	}
-	n := 0
+	s.batch = s.counting(scan, 0)
 	scan.elements(0, func(from, to int) bool {
-		if n++; n > s.api.limits.BatchEvents {
+		s.index = len(s.messages)
+		if s.index == s.api.limits.BatchEvents {
 			err = errTooMany
 			return false
 		}

@@ -12,6 +12,9 @@
 //	/v1/cloudevents                                            CloudEvents, binary, structured or batched; the other routes take them too
 //	GET /v1/projects/{writeKey}/settings, GET /sourceConfig/   what the browser SDKs ask for first
 //
+// An event that does not say when it happened happened now. Those of one batch happened in their order, a millisecond apart, the last of them now: at one
+// instant the larger value would win, not the later event. receivedAt is the same for all of them.
+//
 // The answer is 200 {"success":true} once Kafka has acknowledged every event, also when events are bad. 429 with Retry-After means
 // try again: the SDKs keep the batch. 400 is only for a body that is not JSON or is too large, since SDKs drop what got a 4xx, and 401
 // for a wrong write key.

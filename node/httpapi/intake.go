@@ -75,7 +75,7 @@ func (a *API) intake(kind string, batch bool) http.HandlerFunc {
 			return
 		}
 		a.accept(w, r, func(body []byte) (*splitter, []byte, error) {
-			s := a.newSplitter(body, kind)
+			s := a.newSplitter(r, body, kind)
 			key, err := s.split(batch)
 			return s, key, err
 		})

@@ -3,12 +3,14 @@ package httpapi
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -101,6 +103,61 @@ func TestSplit(t *testing.T) {
 	f("/v1/track", `{"messageId":"1","type":"track","originalTimestamp":"yesterday","sentAt":"2020-01-01T00:00:10.5Z"}`,
 		`{"messageId":"1","type":"track","originalTimestamp":"yesterday","sentAt":"2020-01-01T00:00:10.5Z",`+received+`}`)
 	f("/v1/track", `{"timestamp":null,"messageId":"1","type":"track"}`, `{"timestamp":"2026-03-01T12:00:00.000Z","messageId":"1","type":"track",`+received+`}`)
+}
+
+// Events of a batch that do not say when they happened happened in their order, the last of them now.
+func TestUntimedEventsOfABatch(t *testing.T) {
+	b := newFake()
+	now := testNow
+	a := newTestAPI(b, func(s *Settings) { s.Now = func() time.Time { return now } })
+	connection := withLast(t.Context(), nil)
+	f := func(ctx context.Context, path, body string, want ...string) {
+		t.Helper()
+		r := httptest.NewRequestWithContext(ctx, "POST", path, strings.NewReader(body))
+		if path == "/v1/cloudevents" {
+			r.Header.Set("Content-Type", batchedType)
+		}
+		a.ServeHTTP(httptest.NewRecorder(), r)
+		var got []string
+		for _, m := range b.take() {
+			var e struct{ Timestamp, ReceivedAt string }
+			if err := json.Unmarshal(m.Value, &e); err == nil {
+				got = append(got, strings.TrimSuffix(strings.TrimPrefix(e.Timestamp, "2026-03-01T"), "Z"))
+				if e.ReceivedAt != now.Format("2006-01-02T15:04:05.000Z") {
+					t.Errorf("%s: received at %s", body, e.ReceivedAt)
+				}
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", body, got, want)
+		}
+	}
+	free := t.Context()
+	f(free, "/v1/batch", `{"batch":[{"type":"identify","traits":{"plan":"pro"}},{"type":"identify","traits":{"plan":"free"}}]}`, "11:59:59.999", "12:00:00.000")
+	f(free, "/v1/batch", `{"batch":[{}]}`, "12:00:00.000")
+	f(free, "/v1/batch", `{"batch":[{},7,{"timestamp":"t"},{"timestamp":""},{"originalTimestamp":"2026-03-01T10:00:00Z"},{"timestamp":null}]}`, "11:59:59.995", "t", "11:59:59.998", "10:00:00", "12:00:00.000")
+	f(free, "/v1/cloudevents", `[{"id":"1"},{"id":"2"},{"id":"3","time":"t"}]`, "11:59:59.998", "11:59:59.999", "t")
+	f(free, "/v1/track", `{}`, "12:00:00.000")
+
+	// One batch after another on one connection: the second does not begin before the first has ended.
+	four, many := `{"batch":[{},{},{},{}]}`, []string{"11:59:59.997", "11:59:59.998", "11:59:59.999", "12:00:00.000"}
+	f(connection, "/v1/batch", four, many...)
+	f(connection, "/v1/batch", four, "12:00:00.000", "12:00:00.000", "12:00:00.000", "12:00:00.000") // in the same millisecond
+	now = now.Add(3 * time.Millisecond)
+	f(connection, "/v1/batch", four, "12:00:00.001", "12:00:00.002", "12:00:00.003", "12:00:00.003")
+	now = now.Add(time.Hour)
+	f(connection, "/v1/batch", four, "13:00:00.000", "13:00:00.001", "13:00:00.002", "13:00:00.003")
+	now = now.Add(-2 * time.Hour) // the clock of the machine is set back
+	f(connection, "/v1/batch", four, "11:00:00.003", "11:00:00.003", "11:00:00.003", "11:00:00.003")
+	now = testNow
+
+	// The longest batch that there may be.
+	long := `{"batch":[{}` + strings.Repeat(",{}", 9_999) + `]}`
+	post(a, "/v1/batch", strings.NewReader(long))
+	all := b.take()
+	if len(all) != 10_000 || !strings.Contains(string(all[0].Value), "11:59:50.001Z") || !strings.Contains(string(all[9_999].Value), `"timestamp":"2026-03-01T12:00:00.000Z"`) {
+		t.Errorf("%d messages", len(all))
+	}
 }
 
 func TestKey(t *testing.T) {
@@ -416,7 +473,7 @@ func BenchmarkIntake(b *testing.B) {
 			b.SetBytes(int64(len(body)))
 			b.ReportAllocs()
 			for b.Loop() {
-				s := a.newSplitter([]byte(body), "")
+				s := a.newSplitter(httptest.NewRequest("POST", "/v1/batch", nil), []byte(body), "")
 				if _, err := s.split(true); err != nil || len(s.messages) != n {
 					b.Fatal(err)
 				}

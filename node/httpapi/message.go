@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"errors"
+	"net/http"
 	"slices"
 	"time"
 
@@ -26,10 +27,15 @@ type splitter struct {
 	api      *API
 	scan     scanner
 	now      time.Time
-	call     string // of the route, for events that do not say their type: "track"; empty for batches
-	received []byte // now as a JSON string
-	shared   shared // what the batch says for all its events
-	arena    []byte // the messages, one after another
+	call     string        // of the route, for events that do not say their type: "track"; empty for batches
+	received []byte        // now as a JSON string
+	index    int           // of the event under way, in its batch
+	batch    func() int    // counts the events of the batch; nil: there is one event
+	size     int           // what it has counted
+	span     time.Duration // how long before now the first event of the batch happened, if nobody says when; -1: not worked out
+	last     time.Time     // when the same connection sent something before; zero: it did not
+	shared   shared        // what the batch says for all its events
+	arena    []byte        // the messages, one after another
 	messages []Message
 	edits    []edit
 	spliced  []byte // text of edits that had to be built
@@ -47,10 +53,12 @@ type edit struct {
 	text     []byte
 }
 
-func (a *API) newSplitter(body []byte, call string) *splitter {
+func (a *API) newSplitter(r *http.Request, body []byte, call string) *splitter {
 	now := a.now().UTC()
 	return &splitter{
 		api:      a,
+		span:     -1,
+		last:     lastOf(r, now),
 		scan:     scanner{buf: body},
 		now:      now,
 		call:     call,
@@ -98,8 +106,10 @@ func (s *splitter) split(batch bool) (writeKey []byte, err error) {
 		s.shared = shared{}
 		return writeKey, s.add(0, len(body), true)
 	}
+	s.batch = s.counting(s.scan, events)
 	s.scan.elements(events, func(from, to int) bool {
-		if len(s.messages) == s.api.limits.BatchEvents {
+		s.index = len(s.messages)
+		if s.index == s.api.limits.BatchEvents {
 			err = errTooMany
 			return false
 		}
@@ -273,10 +283,11 @@ func (s *splitter) merge(own member) {
 }
 
 // timestamp is when the event happened by our clock: receivedAt - (sentAt - originalTimestamp), as Segment computes it, so that
-// a client whose clock is wrong does no harm. nil when the original is there but unreadable: the decoder then says so.
+// a client whose clock is wrong does no harm. nil when the original is there but unreadable: the decoder then says so. Without any, it is now, or
+// a little earlier in a batch.
 func (s *splitter) timestamp(original, sentAt []byte) []byte {
 	if len(original) == 0 || string(original) == "null" {
-		return s.received
+		return s.untimed()
 	}
 	o, ok := instant(original)
 	if !ok {
