@@ -88,7 +88,7 @@ func (c *client) profileText(ctx context.Context, id string) (text []byte, ident
 // tryRecorded runs the test once, to say at once if it does not hold: events may be gone from Kafka, or have come in under
 // another cookbook.
 func tryRecorded(c *cobra.Command, program *recipe.Program, text []byte, events int) error {
-	cases, broken := recipetest.Parse([]recipe.Source{{Name: "recorded.test.yml", Text: text}})
+	cases, broken := recipetest.Parse([]recipe.Source{{Name: "recorded.test.yml", Text: text}}, program)
 	if len(broken) > 0 {
 		return fmt.Errorf("the recorded test cannot be read: %s", broken[0])
 	}

@@ -90,7 +90,7 @@ func runTests(c *cobra.Command, paths []string, o testOptions) error {
 		return err
 	}
 	program, found := recipe.Compile(recipes)
-	cases, broken := recipetest.Parse(withTests)
+	cases, broken := recipetest.Parse(withTests, program)
 	if program == nil || len(broken) > 0 {
 		printDiagnostics(c, withTests, append(onlyErrors(found), broken...))
 		return &shownError{errors.New("the recipes or their tests have errors")}

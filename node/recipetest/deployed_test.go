@@ -29,7 +29,7 @@ func TestDeployedRecipes(t *testing.T) {
 		}
 	}
 	program, found := recipe.Compile(recipes)
-	cases, broken := Parse(tests)
+	cases, broken := Parse(tests, program)
 	if program == nil || len(broken) > 0 {
 		t.Fatal(found, broken)
 	}

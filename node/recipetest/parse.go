@@ -18,9 +18,13 @@ const defaultStart = int64(1_767_258_000_000) // 2026-01-01T09:00:00Z
 // defaultWho is who a test is about, unless it says so.
 const defaultWho = "user_id:somebody"
 
-// Parse reads the tests in the sources: recipes, and files of tests. What is wrong with a test is told, and the test left out.
-func Parse(sources []recipe.Source) ([]Case, []recipe.Diagnostic) {
+// Parse reads the tests in the sources: recipes, and files of tests. What is wrong with a test is told, and the test left out. The program says which
+// events the recipes read; nil when they have errors.
+func Parse(sources []recipe.Source, program *recipe.Program) ([]Case, []recipe.Diagnostic) {
 	p := &parser{}
+	if program != nil {
+		p.events = program.Schema.Types
+	}
 	for _, s := range sources {
 		p.file = s.Name
 		var doc yaml.Node
@@ -47,9 +51,10 @@ func IsTestFile(name string) bool {
 }
 
 type parser struct {
-	file  string
-	cases []Case
-	found []recipe.Diagnostic
+	file   string
+	events []string // that the recipes name
+	cases  []Case
+	found  []recipe.Diagnostic
 }
 
 func (p *parser) report(n *yaml.Node, message, hint string) {
@@ -248,7 +253,7 @@ func (p *parser) step(n *yaml.Node, c *Case) (step, bool) {
 				return
 			}
 			verb = key
-			p.verb(key, v, &s, e, row)
+			p.verb(key, k, v, &s, e, row)
 		}
 	})
 	switch {
@@ -273,7 +278,7 @@ func (p *parser) step(n *yaml.Node, c *Case) (step, bool) {
 }
 
 // verb reads what a step does.
-func (p *parser) verb(key string, v *yaml.Node, s *step, e *eventStep, row *rowStep) {
+func (p *parser) verb(key string, k, v *yaml.Node, s *step, e *eventStep, row *rowStep) {
 	switch key {
 	case "advance":
 		span, err := parseSpan(strings.TrimPrefix(v.Value, "+"))
@@ -298,6 +303,7 @@ func (p *parser) verb(key string, v *yaml.Node, s *step, e *eventStep, row *rowS
 	default:
 		section, isCall := calls[key]
 		switch {
+		case !isCall && p.misspelt(k, v):
 		case !isCall:
 			e.message = map[string]any{"type": "track", "event": key, "properties": p.object(v)}
 		case section == "":

@@ -37,7 +37,7 @@ func try(t *testing.T, tests string) []string {
 	if program == nil {
 		t.Fatal(found)
 	}
-	cases, broken := Parse([]recipe.Source{{Name: "clocked.test.yml", Text: []byte(tests)}})
+	cases, broken := Parse([]recipe.Source{{Name: "clocked.test.yml", Text: []byte(tests)}}, program)
 	var out []string
 	for _, d := range broken {
 		out = append(out, d.String())
@@ -196,7 +196,7 @@ tests:
 	if program == nil {
 		t.Fatal(found)
 	}
-	cases, broken := Parse([]recipe.Source{source})
+	cases, broken := Parse([]recipe.Source{source}, program)
 	if len(cases) != 3 || broken != nil {
 		t.Fatalf("%d tests, %v", len(cases), broken)
 	}
@@ -266,7 +266,30 @@ func TestTestsThatCannotBeRead(t *testing.T) {
 	f(step+"expect: {goals: {thanks: {treated: {exposed: few}}}}", "3:52: error: `exposed` is a number of people (as in `goals: {welcome: {treated: {exposed: 2, converted: 1}, control: {exposed: 1, converted: 0}}}`)")
 	f(step+"expect: {activations: vip}", "3:29: error: activations is a list: all that left since the last such list, in order (`{include: [...]}` names only some of them)")
 	f(step+"expect: {activations: [{}]}", "3:30: error: an activation has a name (write `vip enter`, `welcome`, or {name: vip, transition: enter, at: +1d})")
+
+	// A misspelt step is not taken for an event: it would state nothing, and pass.
+	sent := "; to send an event of that name nevertheless: `message: {type: track, event: "
+	f(step+"expct: {attributes: {orders: 2}}", "3:7: error: there is no step `expct`, and no recipe reads an event of that name (write `expect`"+sent+"\"expct\", userId: ada}`)")
+	f(step+"Expect: {attributes: {orders: 2}}", "3:7: error: there is no step `Expect`, and no recipe reads an event of that name (write `expect`"+sent+"\"Expect\", userId: ada}`)")
+	f(step+"{at: +1d, Advnace: 3d}", "3:17: error: there is no step `Advnace`, and no recipe reads an event of that name (write `advance`"+sent+"\"Advnace\", userId: ada}`)")
+	f(step+"Page: {path: /}", "3:7: error: there is no step `Page`, and no recipe reads an event of that name (write `page`"+sent+"\"Page\", userId: ada}`)")
+	f(step+"rows: {a: 1}", "3:7: error: there is no step `rows`, and no recipe reads an event of that name (write `row`"+sent+"\"rows\", userId: ada}`)")
+	f(step+"check: {attributes: {orders: 2}, audiences: [rich]}", "3:7: error: `check` holds what an `expect` states, and no recipe reads an event of that name (write `expect`"+sent+"\"check\", userId: ada}`)")
 	f("tests: {a: [}", "1:1: error: did not find expected node content")
+}
+
+// What a recipe reads is an event whatever its name, and so is what is no near miss.
+func TestEventsWithNamesLikeSteps(t *testing.T) {
+	program, found := recipe.Compile([]recipe.Source{{Name: "names.yml", Text: []byte("recipe: names\nattributes: {n: {kind: count, on: [Expects, Viewed, Page]}}\n")}})
+	if program == nil {
+		t.Fatal(found)
+	}
+	for _, step := range []string{"Expects: {attributes: {a: 1}}", "Page: {}", "Viewed: {audiences: [a]}", "Row Added: {}", "Rate: {}", "View: {}", "Check: {attributes: {a: 1}, total: 5}", "Check: {}", "Check: ~"} {
+		cases, broken := Parse([]recipe.Source{{Name: "names.test.yml", Text: []byte("tests:\n  one:\n    - " + step + "\n")}}, program)
+		if len(cases) != 1 || len(broken) > 0 {
+			t.Errorf("%s: %v", step, broken)
+		}
+	}
 }
 
 // What activations are for is counted, of people and of accounts, and what a test states wrongly is told.
@@ -296,7 +319,7 @@ accounts:
         goals: {letter: {treated: {exposed: 0}, control: {exposed: 1, converted: 1}}, call: {treated: {exposed: 1, converted: 1}, control: {exposed: 0}}}
     - expect:
         goals: {letter: {treated: {exposed: 1}}, call: {control: {converted: 2}}}
-`)}})
+`)}}, program)
 	if len(broken) > 0 {
 		t.Fatal(broken)
 	}
@@ -313,7 +336,7 @@ accounts:
 func TestCoverage(t *testing.T) {
 	program, _ := recipe.Compile([]recipe.Source{{Name: "clocked.yml", Text: []byte(clocked)}})
 	r := New(program)
-	cases, _ := Parse([]recipe.Source{{Name: "t.test.yml", Text: []byte("tests:\n  one:\n    - Order Completed: {total: 60}\n    - advance: 365d\n")}})
+	cases, _ := Parse([]recipe.Source{{Name: "t.test.yml", Text: []byte("tests:\n  one:\n    - Order Completed: {total: 60}\n    - advance: 365d\n")}}, program)
 	r.Run(&cases[0])
 	want := "attribute total on Order Refunded, attribute never on Never Sent, audience rich, audience ghosts, mapping rows"
 	if got := r.Coverage(); strings.Join(got.Untouched, ", ") != want || got.Touched != 6 || got.Rules != 11 {
@@ -363,7 +386,7 @@ func readShop(t testing.TB) (*recipe.Program, []Case) {
 		return recipe.Source{Name: name, Text: text}
 	}
 	program, found := recipe.Compile([]recipe.Source{read("shop.yml")})
-	cases, broken := Parse([]recipe.Source{read("shop.test.yml")})
+	cases, broken := Parse([]recipe.Source{read("shop.test.yml")}, program)
 	if program == nil || len(broken) > 0 {
 		t.Fatal(found, broken)
 	}
