@@ -86,7 +86,7 @@ func (c *client) apply(cmd *cobra.Command, sources []recipe.Source, dry, forget 
 	if err != nil {
 		return nil, fmt.Errorf("cannot ask node %q: %w", c.addr, err)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := c.do(req)
 	if err != nil {
 		return nil, c.unreachable(err)
 	}

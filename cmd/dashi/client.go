@@ -9,8 +9,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -20,6 +22,8 @@ type client struct {
 	addr   string
 	format string // "" for people, "json"
 	out    io.Writer
+
+	patience time.Duration // 0: patience
 }
 
 // addClientFlags gives a command --addr and -o, and returns what they fill.
@@ -90,7 +94,7 @@ func (c *client) open(ctx context.Context, method, path string, body any) (io.Re
 	if err != nil {
 		return nil, fmt.Errorf("cannot ask node %q: %w", c.addr, err)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := c.do(req)
 	if err != nil {
 		return nil, c.unreachable(err)
 	}
@@ -110,7 +114,14 @@ func (c *client) unreachable(err error) error {
 	if errors.As(err, &op) && op.Op == "dial" {
 		return fmt.Errorf("cannot reach a node at %s: %w (is one running? name another with --addr or DASHI_ADDR)", c.addr, op.Err)
 	}
-	return fmt.Errorf("cannot ask node %s: %w", c.addr, err)
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("cannot ask node %s: %w", c.addr, err)
+	}
+	var asked *url.Error
+	if errors.As(err, &asked) {
+		err = asked.Err // the method and the address are no news
+	}
+	return fmt.Errorf("cannot ask node %s: %w (is this the HTTP address of a node? Kafka and RESP have others)", c.addr, err)
 }
 
 // call sends a request and decodes the answer. With -o json it prints the answer as it is and leaves into alone: printed is true.

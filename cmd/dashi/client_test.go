@@ -1,0 +1,89 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+)
+
+// other serves something that is not HTTP: it answers a connection with says, if anything, and leaves it open unless it is to be closed.
+func other(t *testing.T, says string, closes bool) (addr string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			t.Cleanup(func() { c.Close() })
+			_, _ = c.Read(make([]byte, 1024))
+			fmt.Fprint(c, says)
+			if closes {
+				c.Close()
+			}
+		}
+	}()
+	return "http://" + l.Addr().String()
+}
+
+// An address at which nobody speaks HTTP is an error that says so, and no wait without end.
+func TestAddressThatIsNotHTTP(t *testing.T) {
+	f := func(addr, want string) {
+		t.Helper()
+		c := &client{addr: addr, out: io.Discard, patience: 20 * time.Millisecond}
+		_, err := c.open(t.Context(), "GET", "/v1/status", nil)
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "cannot ask node "+addr+": ") {
+			t.Errorf("%v, want %s", err, want)
+		}
+		if err != nil && !strings.HasSuffix(err.Error(), " (is this the HTTP address of a node? Kafka and RESP have others)") {
+			t.Errorf("no hint in: %v", err)
+		}
+	}
+	f(other(t, "", false), ": it takes connections and does not answer")
+	f(other(t, "", true), ": EOF")
+	f(other(t, "-ERR unknown command 'GET'\r\n", false), "malformed HTTP")
+}
+
+// A node that takes its time is waited for, whatever takes it: the head of the answer, or what comes behind.
+func TestNodeThatTakesItsTime(t *testing.T) {
+	const wait = 20 * time.Millisecond
+	asked := make(chan struct{}, 100)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/healthz":
+			asked <- struct{}{}
+			http.NotFound(w, r) // it is HTTP, if not ours
+		case "/late":
+			<-asked
+			time.Sleep(wait)
+			fmt.Fprint(w, "head")
+		case "/stream":
+			fmt.Fprint(w, "first ")
+			w.(http.Flusher).Flush()
+			time.Sleep(4 * wait)
+			fmt.Fprint(w, "last")
+		}
+	}))
+	defer s.Close()
+	c := &client{addr: s.URL, out: io.Discard, patience: wait}
+	for path, want := range map[string]string{"/late": "head", "/stream": "first last"} {
+		rc, err := c.open(t.Context(), "GET", path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(rc); err != nil || string(got) != want {
+			t.Errorf("%s: %q, %v", path, got, err)
+		}
+		rc.Close()
+	}
+}
