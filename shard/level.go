@@ -111,11 +111,44 @@ func (s *Shard) Levels(wall int64) (levels []float64, as, wanted int64) {
 	if !s.byEvents {
 		now = max(now, min(wall, maxNow))
 	}
-	period := int64(levelPeriod)
-	if slices.ContainsFunc(s.program.levels, math.IsNaN) {
-		period = unknownLevel
+	return s.program.levels, s.levelsAt, levelsFrom(now, s.program.levels)
+}
+
+// levelsFrom is the instant as of which levels should be that are these now.
+func levelsFrom(now int64, levels []float64) int64 {
+	period := periodOf(levels)
+	return now - (now%period+period)%period
+}
+
+func periodOf(levels []float64) int64 {
+	if slices.ContainsFunc(levels, math.IsNaN) {
+		return unknownLevel
 	}
-	return s.program.levels, s.levelsAt, now - (now%period+period)%period
+	return levelPeriod
+}
+
+// NextLevels says of an audience that compares people, itself or by what it reads of other audiences, when the thresholds are found out next, and whether
+// nothing is known yet of one that it reads. reads is false for any other audience.
+func (v *View) NextLevels(audience int) (next int64, unknown, reads bool) {
+	for _, i := range levelsOf(v.Program, audience, nil, map[int]bool{}) {
+		reads = true
+		unknown = unknown || i < len(v.Env.Levels) && math.IsNaN(v.Env.Levels[i]) // a view from another node has none
+	}
+	return levelsFrom(v.Env.Now, v.Env.Levels) + periodOf(v.Env.Levels), unknown, reads
+}
+
+// levelsOf appends the levels that an audience reads, those of audiences in its condition too.
+func levelsOf(p *recipe.Program, audience int, all []int, seen map[int]bool) []int {
+	if seen[audience] {
+		return all
+	}
+	seen[audience] = true
+	d := &p.Audiences[audience]
+	all = append(all, d.Levels...)
+	for _, other := range d.Nested {
+		all = levelsOf(p, other, all, seen)
+	}
+	return all
 }
 
 // EachNumber appends the number that the level has for each profile with an ordinal in [from, from+limit) that has one, as of v.At or the last

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"regexp"
 	"slices"
 	"strings"
@@ -49,6 +50,46 @@ func TestPlain(t *testing.T) {
 	f("user_id:éè 東京", "user_id:éè 東京")
 	f("user_id:\x1b[2J", `"user_id:\x1b[2J"`)
 	f("a\nb", `"a\nb"`)
+}
+
+// A limit of nobody is a slip, not a wish for everybody.
+func TestMembersLimit(t *testing.T) {
+	for _, limit := range []string{"0", "-3"} {
+		c := membersCommand()
+		c.SetArgs([]string{"vip", "--limit", limit, "--addr", "http://127.0.0.1:1"})
+		c.SilenceErrors, c.SilenceUsage, c.GroupID = true, true, ""
+		if err := c.Execute(); err == nil || err.Error() != "--limit is "+limit+": give a number from 1, or leave it out to list all members" {
+			t.Errorf("--limit %s: %v", limit, err)
+		}
+	}
+}
+
+// What compares people is not said to stand still.
+func TestPrintThresholds(t *testing.T) {
+	const still, hour, unknown = "with no event this does not change", "next at 2026-03-01T13:00:00Z", "a threshold is not known yet"
+	f := func(answer string, want, not []string) {
+		t.Helper()
+		var x explanation
+		if err := json.Unmarshal([]byte(answer), &x); err != nil {
+			t.Fatal(err)
+		}
+		var out strings.Builder
+		printExplanation(&out, &x)
+		for _, w := range want {
+			if !strings.Contains(out.String(), w) {
+				t.Errorf("%s is not in:\n%s", w, out.String())
+			}
+		}
+		for _, n := range not {
+			if strings.Contains(out.String(), n) {
+				t.Errorf("%s is in:\n%s", n, out.String())
+			}
+		}
+	}
+	f(`{"profile":"user_id:a","audience":"vip"}`, []string{still}, []string{"thresholds", unknown})
+	f(`{"thresholds":{"next":"2026-03-01T13:00:00Z","known":true}}`, []string{hour}, []string{still, unknown})
+	f(`{"thresholds":{"next":"2026-03-01T13:00:00Z","known":false}}`, []string{hour, unknown}, []string{still})
+	f(`{"next_change":"2026-03-01T12:30:00Z","thresholds":{"next":"2026-03-01T13:00:00Z","known":true}}`, []string{"at 2026-03-01T12:30:00Z", hour}, []string{still})
 }
 
 // A stream of members that was broken off is an error, in both forms, after what there was of it.

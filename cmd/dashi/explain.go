@@ -20,7 +20,11 @@ type explanation struct {
 	Since      *time.Time `json:"since"`
 	Now        time.Time  `json:"now"`
 	NextChange *time.Time `json:"next_change"`
-	Parts      []struct {
+	Thresholds *struct {
+		Next  time.Time `json:"next"`
+		Known bool      `json:"known"`
+	} `json:"thresholds"`
+	Parts []struct {
 		Depth      int             `json:"depth"`
 		Text       string          `json:"text"`
 		Condition  bool            `json:"condition"`
@@ -80,8 +84,14 @@ func printExplanation(out io.Writer, x *explanation) {
 	fmt.Fprintf(out, " (at %s)\n", local(x.Now))
 	if x.NextChange != nil {
 		fmt.Fprintf(out, "with no event this can change at %s\n", x.NextChange.UTC().Format(time.RFC3339Nano))
-	} else {
+	} else if x.Thresholds == nil {
 		fmt.Fprintln(out, "with no event this does not change")
+	}
+	if t := x.Thresholds; t != nil {
+		fmt.Fprintf(out, "with no event this can change when the thresholds of top(..) are found out among all people, next at %s\n", t.Next.UTC().Format(time.RFC3339Nano))
+		if !t.Known {
+			fmt.Fprintln(out, "a threshold is not known yet, so nobody is above it: it is looked for each minute until somebody has a number to compare")
+		}
 	}
 	fmt.Fprintln(out)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)

@@ -64,6 +64,11 @@ func appendExplanation(dst []byte, v *shard.View, index int, parts []expr.Part) 
 	dst = attribute.AppendQuoted(dst, []byte(strings.TrimSpace(v.Program.Audiences[index].Source)))
 	dst = append(dst, `,"next_change":`...)
 	dst = appendInstant(dst, parts[0].Next(&v.Env))
+	if next, unknown, reads := v.NextLevels(index); reads {
+		dst = appendInstant(append(dst, `,"thresholds":{"next":`...), next)
+		dst = strconv.AppendBool(append(dst, `,"known":`...), !unknown)
+		dst = append(dst, '}')
+	}
 	dst = append(dst, `,"parts":[`...)
 	for i := range parts {
 		p := &parts[i]

@@ -1,10 +1,13 @@
 package httpapi
 
 import (
+	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"dashi/pipeline/attribute"
+	"dashi/pipeline/audience"
 	"dashi/pipeline/recipe"
 )
 
@@ -52,4 +55,32 @@ func TestSetClock(t *testing.T) {
 	if !f.byEvents {
 		t.Error("the clock follows the time of day")
 	}
+}
+
+// What compares people changes when thresholds are found out, on the hour; each minute while there is none. So does what reads such an audience.
+func TestExplainThresholds(t *testing.T) {
+	b := newFake()
+	b.program.Levels = []recipe.Level{{Attribute: 0, Percent: 10}}
+	b.program.Audiences = []audience.Definition{{Name: "best", Source: "top(orders, 10)", Levels: []int{0}}, {Name: "by_best", Source: "best && orders > 1", Nested: []int{0}}, {Name: "plain", Source: "orders > 1"}}
+	b.put("user_id:ada", 3)
+	view := b.profiles["user_id:ada"]
+	view.Env.Now = testNow.Add(17*time.Minute + 5*time.Second).UnixMilli()
+	f := func(name string, levels []float64, want string) {
+		t.Helper()
+		view.Env.Levels = levels
+		w := do(newTestAPI(b, nil), "GET", "/v1/profiles/user_id:ada/explain?audience="+name, nil)
+		text := w.Body.String()
+		_, got, _ := strings.Cut(text, `"thresholds":`)
+		got, _, _ = strings.Cut(got, `,"parts"`)
+		if w.Code != 200 || got != want || (want != "") != strings.Contains(text, "thresholds") {
+			t.Errorf("%s: %d %s, want %s", name, w.Code, text, want)
+		}
+	}
+	hour, minute := `{"next":"2026-03-01T13:00:00Z","known":true}`, `{"next":"2026-03-01T12:18:00Z","known":false}`
+	f("best", []float64{2}, hour)
+	f("by_best", []float64{2}, hour)
+	f("best", []float64{math.NaN()}, minute)
+	f("by_best", []float64{math.NaN()}, minute)
+	f("plain", []float64{math.NaN()}, "")
+	f("best", nil, hour) // the profile came from another node
 }
