@@ -2,6 +2,7 @@ package node
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -273,6 +274,18 @@ func askOfAccounts(t *testing.T, n *Node) {
 	}
 	if got := get("/v1/query", `{"where":"revenue > 0 && good","of":"accounts"}`); !strings.Contains(got, `"count":7`) {
 		t.Errorf("the query answers %s", got)
+	}
+	// Who asks people for what is known of accounts is told so, and the other way round.
+	for _, q := range []struct {
+		where    string
+		accounts bool
+		hint     string
+	}{{"revenue > 0", false, "that is known of accounts: ask with --accounts"}, {"buyers", true, "that is known of people: leave out --accounts"}, {"nonsense > 0", false, ""}} {
+		_, err := n.Query(testContext(t), httpapi.Query{Where: q.where, Accounts: q.accounts}, nil)
+		var bad *httpapi.BadQuery
+		if !errors.As(err, &bad) || !strings.HasPrefix(bad.Hint, q.hint) || strings.Contains(bad.Hint, "known of") != (q.hint != "") {
+			t.Errorf("%s: %v", q.where, err)
+		}
 	}
 	c, err := net.DialTimeout("tcp", n.RESPAddr(), time.Minute)
 	if err != nil {

@@ -17,13 +17,14 @@ import (
 // condition over few audiences alone is counted from their bitmaps; anything else by reading every profile, a page under each
 // hold of a shard's lock. Each shard is asked once; when one does not answer there is no count, but an error that names it.
 func (n *Node) Query(ctx context.Context, q httpapi.Query, fn func(*shard.View)) (httpapi.Found, error) {
-	program := n.cookbook.Load().Program
-	if program = programOf(program, q.Accounts); program == nil {
+	all := n.cookbook.Load().Program
+	program := programOf(all, q.Accounts)
+	if program == nil {
 		return httpapi.Found{}, &httpapi.BadQuery{Message: "the cookbook has no accounts", Hint: "a recipe says what is known of them under accounts"}
 	}
 	x, bad := program.Condition(q.Where)
 	if bad != nil {
-		return httpapi.Found{}, &httpapi.BadQuery{Message: bad.Message, Hint: bad.Hint}
+		return httpapi.Found{}, &httpapi.BadQuery{Message: bad.Message, Hint: cmp.Or(otherKind(all, q), bad.Hint)}
 	}
 	var found httpapi.Found
 	r := readingOf(ctx)
@@ -75,6 +76,21 @@ func (n *Node) Query(ctx context.Context, q httpapi.Query, fn func(*shard.View))
 		})
 	}
 	return found, errors.Join(err, ctx.Err())
+}
+
+// otherKind says that the condition of a query would do for accounts where it asks about people, or the other way round; empty: it would not.
+func otherKind(program *recipe.Program, q httpapi.Query) string {
+	other := programOf(program, !q.Accounts)
+	if other == nil {
+		return ""
+	}
+	if _, bad := other.Condition(q.Where); bad != nil {
+		return ""
+	}
+	if q.Accounts {
+		return `that is known of people: leave out --accounts, or "of": "accounts" over HTTP`
+	}
+	return `that is known of accounts: ask with --accounts, or "of": "accounts" over HTTP`
 }
 
 // answerCount answers askCount: whether of accounts (a byte), the condition as text; a number.

@@ -184,11 +184,14 @@ func membersCommand() *cobra.Command {
 		Example: "  dashi members vip --limit 20\n  dashi members vip -o json > vip.ndjson",
 		Args:    cobra.ExactArgs(1),
 	}
-	c.Flags().IntVar(&limit, "limit", 0, "stop after so many; 0 for all")
+	c.Flags().IntVar(&limit, "limit", 0, "stop after so many; without it all are listed")
 	cl := addClientFlags(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		path := "/v1/audiences/" + url.PathEscape(args[0]) + "/members"
-		if limit > 0 {
+		if c.Flags().Changed("limit") {
+			if limit < 1 {
+				return fmt.Errorf("--limit is %d: give a number from 1, or leave it out to list all members", limit)
+			}
 			path += fmt.Sprintf("?limit=%d", limit)
 		}
 		rc, err := cl.open(c.Context(), "GET", path, nil)

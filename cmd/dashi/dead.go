@@ -22,7 +22,7 @@ type deadFlags struct {
 }
 
 func (f *deadFlags) add(c *cobra.Command) {
-	c.Flags().StringVar(&f.since, "since", "24h", "how long ago they may have been written, or an instant")
+	c.Flags().StringVar(&f.since, "since", "24h", "how long ago they may have been written (90m, 36h, 30d, 2w), or an instant")
 	c.Flags().StringVar(&f.reason, "reason", "", "only those with this reason")
 	c.Flags().StringVar(&f.webhook, "webhook", "", "only what this webhook did not take")
 	c.Flags().IntVar(&f.scan, "scan", 100_000, "how many letters to look at, the newest of all")

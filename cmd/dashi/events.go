@@ -24,11 +24,11 @@ func eventsCommand() *cobra.Command {
 		Long: `Show the last events of a person, as they were received: of all identifiers that are one profile now. Profiles keep what events say, not
 the events, so the newest records of the input topics are read in Kafka: what is older than --since, beyond --scan records, or than Kafka's retention is not
 found, and the last line says how far back it was looked.`,
-		Example: "  dashi events user_id:u7\n  dashi events email:ada@example.com --since 168h --scan 1000000\n  dashi events user_id:u7 --follow\n  dashi events user_id:u7 -o json | jq '.events[].event'",
+		Example: "  dashi events user_id:u7\n  dashi events email:ada@example.com --since 7d --scan 1000000\n  dashi events user_id:u7 --follow\n  dashi events user_id:u7 -o json | jq '.events[].event'",
 		Args:    cobra.ExactArgs(1),
 	}
 	c.Flags().IntVar(&limit, "limit", 20, "how many events, the newest")
-	c.Flags().StringVar(&since, "since", "24h", "how long ago they may have been received, or an instant")
+	c.Flags().StringVar(&since, "since", "24h", "how long ago they may have been received (90m, 36h, 30d, 2w), or an instant")
 	c.Flags().IntVar(&scan, "scan", 100_000, "how many records to look at, the newest of all people")
 	c.Flags().BoolVar(&follow, "follow", false, "go on with those that come; with -o json each is a line")
 	cl := addClientFlags(c)

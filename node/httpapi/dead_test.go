@@ -42,7 +42,7 @@ func TestDeadLetters(t *testing.T) {
 	if call("POST", "/v1/dead:resend?webhook=crm", http.StatusOK); dry || asked.Webhook != "crm" {
 		t.Errorf("%+v", asked)
 	}
-	for _, bad := range []string{"limit=0", "limit=10001", "scan=x", "since=then"} {
+	for _, bad := range []string{"limit=0", "limit=10001", "scan=x", "since=then", "since=-1w"} {
 		call("GET", "/v1/dead?"+bad, http.StatusBadRequest)
 		call("POST", "/v1/dead:resend?"+bad, http.StatusBadRequest)
 	}

@@ -24,9 +24,14 @@
 //	GET  /v1/profiles/{ns}:{value}            a profile, or 404
 //	GET  /v1/profiles/{ns}:{value}/scores     {"profile","scores":[{"score","value","model","unit","base","factors":[{"input","value","adds"}]}]}:
 //	                                          what each input adds to the sum behind each score, the largest first
+//	GET  /v1/profiles/{ns}:{value}/explain    why identifiers are one profile: {"id","identifiers":[{"id","profile","first_seen","last_seen"}],"links":[{"a","b","verdict","rule",
+//	                                          "first_seen","last_seen","message"}]}; of an account, who belongs to it: {"id","people":[{"id","contributes"}]}
+//	GET  .../explain?audience=NAME            why it is in an audience or not: {"profile","audience","in","since","now","condition","next_change","thresholds":{"next","known"},
+//	                                          "parts":[{"depth","text","condition","value","next_change"}]}. thresholds is there when top(..) is read: they are found out among all
+//	                                          people at next, which next_change does not count, and known says that none is missing now
 //	GET  /v1/profiles/{ns}:{value}/events     the last events of a person, as they lie in Kafka, the newest first: {"profile","identifiers","events":[{"topic",
 //	                                          "partition","offset","arrived","time","name","identifier","event"}],"complete","since","scanned","topics"}. Nothing else keeps events,
-//	                                          so the end of the input topics is read: at most ?scan= records (100000, up to 2000000) that arrived ?since= (24h), in at most 20 s, two
+//	                                          so the end of the input topics is read: at most ?scan= records (100000, up to 2000000) that arrived ?since= (24h; 30d, 2w or an instant), in at most 20 s, two
 //	                                          at a time on a node; the newest ?limit= (50, up to 1000). "since" is from when on nothing is left out, complete: it is what was asked for
 //	GET  /v1/profiles/{ns}:{value}/export     all that is kept about a person, as a file
 //	DELETE /v1/profiles/{ns}:{value}          erases a person, or an account: {"erased","profile","identifiers":[..],"at"}; what is older than at does not come back
@@ -36,7 +41,7 @@
 //	                                          more, the last line is {"cursor":".."}
 //	GET  /v1/audiences/{name}/stats           {"audience","size","hours":[{"at","entered","left","size"}],"overlap":[{"audience","size","both"}],
 //	                                          "activations":[..]}: 14 days, by hour; activations as below
-//	POST /v1/query {"where","limit","cursor"} {"count","sample":[profiles],"cursor"}
+//	POST /v1/query {"where","limit","cursor"} {"count","sample":[profiles],"cursor"}; with "of":"accounts" of accounts
 //	GET  /v1/activations                      {"activations":[{"activation","description","on","about","sent","sent_24h","entered","left","goal"}]}: of
 //	                                          14 days; goal, if it has one, is {"on","within","hold_back","treated":{"exposed","converted","rate":{"value",
 //	                                          "low","high"}},"control":{..},"difference":{"value","low","high"},"confidence"}: since the goal is in force
@@ -50,6 +55,11 @@
 //	                                          "since","scanned"}; ?reason= ?webhook= ?since= ?limit= ?scan= as with events of a person. A value is cut at 4 KiB
 //	POST /v1/dead:resend                      sends those again, events to their topic and activations to their webhook, the oldest first, each at most once: {"matched","before",
 //	                                          "cannot","sent","refused","left","error"}; the same parameters, and ?dry_run=true
+//	POST /v1/identity:unlink {"a","b"}        two identifiers are never one person, from now on and in hindsight: {"unlinked":true}
+//	PUT  /v1/clock {"follows","to"}           "event": time is that of events, and moves to an instant if one is given; "wall": the time of day: {"follows","now"}; 409 when
+//	                                          there are profiles already: the clock never goes back
+//	POST /v1/nodes/{id}/drain                 empties a node, DELETE stops that; DELETE /v1/nodes/{id} gives its place to another: {"epoch"}; 409 when it may not be. The node
+//	                                          puts these in front of the interface
 //	GET  /v1/status                           ?wait=idle&timeout=30s waits until everything in Kafka at the call was applied and sent
 //	GET  /healthz, /readyz, /metrics, /       the last two are handlers of others
 //

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"dashi/pipeline/expr"
 )
 
 // EventsQuery asks for what was last received about a person.
@@ -117,7 +119,7 @@ func numberOf(w http.ResponseWriter, p url.Values, name string, without, most in
 // since reads from when on is looked.
 func (a *API) since(w http.ResponseWriter, p url.Values) (since time.Time, ok bool) {
 	if since, ok = sinceOf(p.Get("since"), a.now()); !ok {
-		fail(w, http.StatusBadRequest, "bad_since", "cannot read since "+strconv.Quote(p.Get("since")), "how long ago, as in 90m, or an instant as in 2026-03-01T10:00:00Z")
+		fail(w, http.StatusBadRequest, "bad_since", "cannot read since "+strconv.Quote(p.Get("since")), "how long ago, as in 90m, 36h, 30d or 2w, or an instant as in 2026-03-01T10:00:00Z")
 	}
 	return since, ok
 }
@@ -154,8 +156,8 @@ func sinceOf(text string, now time.Time) (time.Time, bool) {
 	if text == "" {
 		return now.Add(-defaultSince), true
 	}
-	if d, err := time.ParseDuration(text); err == nil && d >= 0 {
-		return now.Add(-d), true
+	if ms, err := expr.ParseDuration(text); err == nil && ms >= 0 {
+		return now.Add(-time.Duration(ms) * time.Millisecond), true
 	}
 	at, err := time.Parse(time.RFC3339Nano, text)
 	return at, err == nil

@@ -31,7 +31,12 @@ func TestEventsOfAProfile(t *testing.T) {
 	if asked.Limit != 7 || asked.Scan != 9 || !asked.Since.Equal(time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)) {
 		t.Errorf("%+v", asked)
 	}
-	for _, bad := range []string{"limit=0", "limit=x", "limit=1001", "scan=2000001", "since=then", "since=-5m"} {
+	for text, ago := range map[string]time.Duration{"90m": 90 * time.Minute, "30d": 720 * time.Hour, "1w12h": 180 * time.Hour, "1.5h": 90 * time.Minute, "1m0s": time.Minute, "": 24 * time.Hour} {
+		if get("/v1/profiles/user_id:u1/events?since="+text, http.StatusOK); !asked.Since.Equal(testNow.Add(-ago)) {
+			t.Errorf("since %q is %v", text, asked.Since)
+		}
+	}
+	for _, bad := range []string{"limit=0", "limit=x", "limit=1001", "scan=2000001", "since=then", "since=-5m", "since=-1d", "since=3", "since=1y"} {
 		get("/v1/profiles/user_id:u1/events?"+bad, http.StatusBadRequest)
 	}
 	f.events = func(EventsQuery) (*Events, error) { return nil, fmt.Errorf("%w: it is blocked", ErrNobody) }

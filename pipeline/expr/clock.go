@@ -128,6 +128,9 @@ var units = []struct {
 	ms   float64
 }{{"ms", 1}, {"w", 7 * 86400_000}, {"d", 86400_000}, {"h", 3600_000}, {"m", 60_000}, {"s", 1000}}
 
+// ParseDuration reads a length of time as duration("..") does in a condition, in milliseconds: 90m, 30d, 1w, 1h30m.
+func ParseDuration(s string) (millis int64, err error) { return parseDuration(s) }
+
 // parseDuration reads numbers with units, such as "1d12h" or "-1.5h", as milliseconds.
 func parseDuration(s string) (int64, error) {
 	rest, sign := s, int64(1)
