@@ -275,7 +275,7 @@ func tailCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "tail",
 		Short:   "Print activations as they leave",
-		Example: "  dashi tail\n  dashi tail --audience vip\n  dashi tail --audience welcome -o json",
+		Example: "  dashi tail\n  dashi tail --audience vip\n  dashi tail --audience vip_to_crm -o json",
 		Args:    cobra.NoArgs,
 	}
 	c.Flags().StringVar(&audience, "audience", "", "only those of this audience, or of the activation of this name")

@@ -33,8 +33,15 @@ func TestExamplesAreOfTheDemo(t *testing.T) {
 			t.Errorf("%s: there is no such audience", strings.TrimSpace(a[0]))
 		}
 	}
-	if len(queries) < 2 || len(audiences) < 3 {
-		t.Errorf("%d queries, %d audiences", len(queries), len(audiences))
+	tails := regexp.MustCompile(`(?m)dashi tail --audience (\w+)`).FindAllStringSubmatch(tailCommand().Example, -1)
+	for _, a := range tails {
+		if !slices.ContainsFunc(program.Audiences, func(d audience.Definition) bool { return d.Name == a[1] }) &&
+			!slices.ContainsFunc(program.Activations, func(d recipe.Activation) bool { return d.Name == a[1] }) {
+			t.Errorf("%s: there is neither an audience nor an activation of that name", a[0])
+		}
+	}
+	if len(queries) < 2 || len(audiences) < 3 || len(tails) < 2 {
+		t.Errorf("%d queries, %d audiences, %d tails", len(queries), len(audiences), len(tails))
 	}
 }
 

@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"io"
 	"net/http"
 	"sync/atomic"
@@ -56,7 +56,7 @@ func (c *client) speaksHTTP(ctx context.Context, wait time.Duration) error {
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return fmt.Errorf("it takes connections and does not answer")
+		return errors.New("it takes connections and does not answer")
 	}
 	return resp.Body.Close()
 }
