@@ -349,6 +349,13 @@ func (c *compiler) definition(i int, a *Attribute) uint64 {
 	return h.Sum64()
 }
 
+// said hashes what the recipe says of an entry, but for its description.
+func said(e *entry) uint64 {
+	h := xxhash.New()
+	writeNode(h, e.node, true)
+	return h.Sum64()
+}
+
 // writeNode writes a canonical form: keys sorted, descriptions left out, a list of one as its element.
 func writeNode(h *xxhash.Digest, n *yaml.Node, top bool) {
 	switch n.Kind {

@@ -5,7 +5,9 @@ import (
 	"slices"
 	"strings"
 
+	"dashi/pipeline/activation"
 	"dashi/pipeline/audience"
+	"dashi/pipeline/expr"
 )
 
 // Fate is what becomes of a part of the cookbook in force when another takes its place.
@@ -15,10 +17,10 @@ type Fate string
 const (
 	Kept    Fate = "kept"    // it is as it was, with its state
 	New     Fate = "new"     // it starts empty; an audience with whoever its condition is true for
-	Changed Fate = "changed" // it has another definition, and no state of its own to lose
+	Changed Fate = "changed" // it has another definition, and no state of its own that --forget would be needed for
 	Reset   Fate = "reset"   // it has another definition: what is known of everybody is forgotten, and it starts empty
 	Dropped Fate = "dropped" // it is no more, and what it knew of everybody is forgotten
-	Gone    Fate = "gone"    // it is no more, and had nothing of its own to lose
+	Gone    Fate = "gone"    // it is no more, and had no state of its own that --forget would be needed for
 )
 
 // Loses says whether something is forgotten that only the events could bring back.
@@ -28,58 +30,296 @@ func (f Fate) Loses() bool { return f == Reset || f == Dropped }
 type Change struct {
 	Name string `json:"name"`
 	Fate Fate   `json:"fate"`
+	Note string `json:"note,omitempty"` // what comes of it, where the fate alone does not say so
 }
+
+// The notes.
+const (
+	forgets       = "what it knows is forgotten"
+	moves         = "who enters or leaves by that does so at the switch, with activations"
+	movesSilently = "who enters or leaves by that does so at the switch; no activation says so"
+	reads         = "what it reads changes: "
+	movesWith     = reads + moves
+	countsAnew    = "its goal is another one and counts anew: exposed, held back and converted begin at zero, and everybody may be exposed once more"
+	countsNow     = "its goal counts from the switch on"
+	countsNoMore  = "what its goal has counted is forgotten"
+	waitsNoMore   = "what waits to leave is dropped, and whom it has left for is forgotten"
+)
 
 // Changes are what another cookbook would do, by name.
 type Changes struct {
-	Attributes []Change `json:"attributes"`
-	Audiences  []Change `json:"audiences"`
-	Purposes   []Change `json:"purposes"` // of consent
+	Attributes  []Change `json:"attributes"`
+	Audiences   []Change `json:"audiences"`
+	Purposes    []Change `json:"purposes"` // of consent
+	Activations []Change `json:"activations"`
+	Mappings    []Change `json:"mappings"`
+	// Accounts says what becomes of the accounts themselves; empty when neither cookbook has any. Changed: people or events belong to accounts by another rule.
+	Accounts           Fate     `json:"accounts,omitempty"`
+	AccountAttributes  []Change `json:"account_attributes"`
+	AccountAudiences   []Change `json:"account_audiences"`
+	AccountActivations []Change `json:"account_activations"`
+}
+
+// Section is the changes of parts of one sort.
+type Section struct {
+	One, Many string // what such a part is called, and several
+	Changes   []Change
+}
+
+// Sections are all parts, in the order in which they are shown.
+func (c *Changes) Sections() []Section {
+	return []Section{
+		{"attribute", "attributes", c.Attributes},
+		{"audience", "audiences", c.Audiences},
+		{"purpose", "purposes", c.Purposes},
+		{"activation", "activations", c.Activations},
+		{"mapping", "mappings", c.Mappings},
+		{"account attribute", "account attributes", c.AccountAttributes},
+		{"account audience", "account audiences", c.AccountAudiences},
+		{"account activation", "account activations", c.AccountActivations},
+	}
 }
 
 // Compare says what becomes of a cookbook when next takes its place.
 func Compare(last, next *Program) *Changes {
-	c := &Changes{Attributes: []Change{}, Audiences: []Change{}, Purposes: []Change{}}
-	c.Attributes = fates(c.Attributes, last.Attributes, next.Attributes, func(a *Attribute) string { return a.Name }, func(a, b *Attribute) Fate {
-		switch {
-		case b == nil && a.Kind != nil:
-			return Dropped
-		case b == nil:
-			return Gone
-		case a == nil:
-			return New
-		case a.Definition == b.Definition && (a.Kind == nil) == (b.Kind == nil):
-			return Kept
-		case a.Kind != nil:
-			return Reset
-		}
-		return Changed
-	})
-	c.Audiences = fates(c.Audiences, last.Audiences, next.Audiences, func(a *audience.Definition) string { return a.Name }, func(a, b *audience.Definition) Fate {
+	c := &Changes{Mappings: []Change{}}
+	people := comparison{last: last, next: next}
+	c.Attributes, c.Audiences, c.Activations = people.attributes(nil), people.audiences(), people.activations()
+	c.Purposes = fates([]Change{}, last.Purposes, next.Purposes, func(s *string) string { return *s }, func(a, b *string) (Fate, string) {
 		switch {
 		case b == nil:
-			return Gone
+			return Dropped, forgets
 		case a == nil:
-			return New
-		case a.Source != b.Source || a.Emit != b.Emit || !slices.Equal(last.purposeNames(a.Requires), next.purposeNames(b.Requires)):
-			return Changed
+			return New, ""
 		}
-		return Kept
+		return Kept, ""
 	})
-	c.Purposes = fates(c.Purposes, last.Purposes, next.Purposes, func(s *string) string { return *s }, func(a, b *string) Fate {
+	c.Mappings = fates(c.Mappings, last.mappings(), next.mappings(), func(m **Mapping) string { return (*m).Name }, func(a, b **Mapping) (Fate, string) {
 		switch {
 		case b == nil:
-			return Dropped
+			return Gone, ""
 		case a == nil:
-			return New
+			return New, ""
+		case (*a).Definition != (*b).Definition:
+			return Changed, ""
 		}
-		return Kept
+		return Kept, ""
 	})
+	c.compareAccounts(&people)
 	return c
 }
 
+// compareAccounts compares what the cookbooks say of accounts. One that says nothing of them has none, with nothing.
+func (c *Changes) compareAccounts(people *comparison) {
+	last, next := people.last.Accounts, people.next.Accounts
+	switch {
+	case last == nil && next == nil:
+	case next == nil:
+		c.Accounts = Dropped
+	case last == nil:
+		c.Accounts = New
+	case people.sameAccounts():
+		c.Accounts = Kept
+	default:
+		c.Accounts = Changed
+	}
+	of := comparison{last: &Program{}, next: &Program{}}
+	var asked map[int]bool
+	if last != nil {
+		of.last, of.lastFolds = last.Program, last.Folds
+	}
+	if next != nil {
+		of.next, of.nextFolds, asked = next.Program, next.Folds, people.askedAnew(c.Accounts)
+	}
+	c.AccountAttributes, c.AccountAudiences, c.AccountActivations = of.attributes(asked), of.audiences(), of.activations()
+}
+
+// sameAccounts says whether people and events belong to accounts by the same rules in both programs, which have accounts.
+func (c *comparison) sameAccounts() bool {
+	a, b := c.last.Accounts, c.next.Accounts
+	fields := func(p *Program) (paths []string) {
+		for _, i := range p.Accounts.ID {
+			paths = append(paths, strings.Join(p.Schema.Fields[i].Path, "."))
+		}
+		return paths
+	}
+	return a.People == b.People && c.last.Attributes[a.MemberOf].Name == c.next.Attributes[b.MemberOf].Name && slices.Equal(fields(c.last), fields(c.next))
+}
+
+// comparison compares two programs of people, or two of accounts. Its steps come in the order attributes, audiences, activations.
+type comparison struct {
+	last, next           *Program
+	lastFolds, nextFolds []Fold       // attributes that no recipe names: questions of accounts about their people
+	other                map[int]bool // attributes of next, by index, whose values are others at once
+	moved                map[int]bool // audiences of next, by index, that people enter or leave at once
+}
+
+// attributes are the fates of those that recipes name. What is folded over people is no state to lose: people say it again. asked are those
+// of next whose answers become others.
+func (c *comparison) attributes(asked map[int]bool) []Change {
+	c.other = asked
+	if c.other == nil {
+		c.other = map[int]bool{}
+	}
+	named := func(p *Program, folds []Fold) []Attribute {
+		all := slices.Clone(p.Attributes)
+		for _, f := range folds {
+			all[f.Attribute].Name = ""
+		}
+		return slices.DeleteFunc(all, func(a Attribute) bool { return a.Name == "" })
+	}
+	changes := fates([]Change{}, named(c.last, c.lastFolds), named(c.next, c.nextFolds), func(a *Attribute) string { return a.Name }, func(a, b *Attribute) (Fate, string) {
+		switch {
+		case b == nil && a.Kind != nil:
+			return Dropped, forgets
+		case b == nil:
+			return Gone, ""
+		case a == nil:
+			return New, ""
+		case a.Definition == b.Definition && (a.Kind == nil) == (b.Kind == nil):
+			return Kept, ""
+		case a.Kind != nil:
+			return Reset, forgets
+		}
+		return Changed, ""
+	})
+	for i := range c.next.Attributes {
+		at := slices.IndexFunc(changes, func(change Change) bool { return change.Name == c.next.Attributes[i].Name })
+		if at >= 0 && changes[at].Fate != Kept {
+			c.other[i] = true
+		}
+	}
+	for i := range c.next.Attributes {
+		for _, j := range c.next.Attributes[i].Reads {
+			c.other[i] = c.other[i] || c.other[j]
+		}
+	}
+	return changes
+}
+
+// audiences are the fates of audiences. The switch evaluates all of them: whoever is in one by its condition of before and not by that of now leaves, and
+// the other way round, as if it had happened; so does whoever is moved because the condition reads something else than before under the same name.
+func (c *comparison) audiences() []Change {
+	c.moved = map[int]bool{}
+	for i := range c.next.Audiences { // nested ones come before those that read them
+		b := &c.next.Audiences[i]
+		at := slices.IndexFunc(c.last.Audiences, func(a audience.Definition) bool { return a.Name == b.Name })
+		c.moved[i] = at >= 0 && (c.last.Audiences[at].Source != b.Source || c.readsOther(b))
+	}
+	return fates([]Change{}, c.last.Audiences, c.next.Audiences, func(d *audience.Definition) string { return d.Name }, func(a, b *audience.Definition) (Fate, string) {
+		switch {
+		case b == nil:
+			return Gone, ""
+		case a == nil:
+			return New, ""
+		}
+		i := slices.IndexFunc(c.next.Audiences, func(d audience.Definition) bool { return d.Name == b.Name })
+		note := ""
+		switch {
+		case c.moved[i] && c.tells(i):
+			note = moves
+		case c.moved[i]:
+			note = movesSilently
+		}
+		switch {
+		case a.Source != b.Source:
+			return Changed, note
+		case note != "":
+			note = reads + note
+		}
+		if a.Emit != b.Emit || !slices.Equal(c.last.purposeNames(a.Requires), c.next.purposeNames(b.Requires)) {
+			return Changed, note
+		}
+		return Kept, note
+	})
+}
+
+// readsOther says whether a condition of next reads something whose value the switch may change. An alias of a number, a derived attribute that is another
+// attribute and no more, is compiled away: only the text names it.
+func (c *comparison) readsOther(d *audience.Definition) bool {
+	other := func(i int) bool { return c.other[i] }
+	return slices.ContainsFunc(d.Reads, other) ||
+		slices.ContainsFunc(expr.Names(d.Source), func(name string) bool {
+			return c.other[slices.IndexFunc(c.next.Attributes, func(a Attribute) bool { return a.Name == name })]
+		}) ||
+		slices.ContainsFunc(d.Atoms, func(a audience.Atom) bool { return c.other[a.Attribute] }) ||
+		slices.ContainsFunc(d.Keys, func(k audience.Key) bool { return c.other[k.Attribute] }) ||
+		slices.ContainsFunc(d.Levels, func(i int) bool { return c.other[c.next.Levels[i].Attribute] }) ||
+		slices.ContainsFunc(d.Nested, func(i int) bool { return c.moved[i] })
+}
+
+// tells says whether an activation may leave when somebody enters or leaves audience i of next.
+func (c *comparison) tells(i int) bool {
+	return c.next.Audiences[i].Emit != audience.EmitNone || slices.ContainsFunc(c.next.Activations, func(a Activation) bool {
+		return (a.Trigger == OnEnter || a.Trigger == OnExit) && a.Audience == i
+	})
+}
+
+// askedAnew are the attributes of next's accounts that are folded over people and may become others at once, because what people say does.
+func (c *comparison) askedAnew(accounts Fate) map[int]bool {
+	a, anew := c.next.Accounts, map[int]bool{}
+	for _, f := range a.Folds {
+		switch {
+		case accounts != Kept || c.other[a.MemberOf]:
+			anew[f.Attribute] = true
+		case f.Item >= 0:
+			item := &a.Items[f.Item]
+			anew[f.Attribute] = item.Audience >= 0 && c.moved[item.Audience] || item.Attribute >= 0 && c.other[item.Attribute]
+		}
+	}
+	return anew
+}
+
+func (c *comparison) activations() []Change {
+	return fates([]Change{}, c.last.Activations, c.next.Activations, func(a *Activation) string { return a.Name }, func(a, b *Activation) (Fate, string) {
+		switch {
+		case a == nil:
+			return New, ""
+		case b == nil:
+			return Gone, join(waitNote(a, &Activation{}), goalNote(a.Goal(), nil))
+		case a.Definition == b.Definition:
+			return Kept, ""
+		}
+		return Changed, join(waitNote(a, b), goalNote(a.Goal(), b.Goal()))
+	})
+}
+
+// waitNote says what becomes of that which is kept of each person by the activation's name: it goes with the last of its pace.
+func waitNote(a, b *Activation) string {
+	p := a.Pace
+	if p == nil || b.Pace != nil || p.Key == nil && p.Until == nil && p.Pace == (activation.Pace{ID: p.ID}) {
+		return ""
+	}
+	return waitsNoMore
+}
+
+// goalNote says what becomes of the counts of a goal. They are kept under its ID, those of the shard and those with each person alike.
+func goalNote(a, b *Goal) string {
+	switch {
+	case a == nil && b == nil, a != nil && b != nil && a.ID == b.ID:
+		return ""
+	case a == nil:
+		return countsNow
+	case b == nil:
+		return countsNoMore
+	}
+	return countsAnew
+}
+
+func join(notes ...string) string {
+	return strings.Join(slices.DeleteFunc(notes, func(n string) bool { return n == "" }), "; ")
+}
+
+// mappings are the mappings, in no order.
+func (p *Program) mappings() (all []*Mapping) {
+	for _, m := range p.Mappings {
+		all = append(all, m)
+	}
+	return all
+}
+
 // fates appends what becomes of every part that last or next has, by name. fate is given nil for the one that does not have it.
-func fates[T any](dst []Change, last, next []T, name func(*T) string, fate func(a, b *T) Fate) []Change {
+func fates[T any](dst []Change, last, next []T, name func(*T) string, fate func(a, b *T) (Fate, string)) []Change {
 	find := func(all []T, wanted string) *T {
 		i := slices.IndexFunc(all, func(p T) bool { return name(&p) == wanted })
 		if i < 0 {
@@ -87,13 +327,18 @@ func fates[T any](dst []Change, last, next []T, name func(*T) string, fate func(
 		}
 		return &all[i]
 	}
+	add := func(n string, a, b *T) {
+		change := Change{Name: n}
+		change.Fate, change.Note = fate(a, b)
+		dst = append(dst, change)
+	}
 	for i := range last {
 		n := name(&last[i])
-		dst = append(dst, Change{n, fate(&last[i], find(next, n))})
+		add(n, &last[i], find(next, n))
 	}
 	for i := range next {
 		if n := name(&next[i]); find(last, n) == nil {
-			dst = append(dst, Change{n, fate(nil, &next[i])})
+			add(n, nil, &next[i])
 		}
 	}
 	slices.SortFunc(dst, func(a, b Change) int { return strings.Compare(a.Name, b.Name) })
@@ -111,13 +356,17 @@ func (p *Program) purposeNames(indices []int) (names []string) {
 
 // Losses are the parts that lose what they know, as "attribute visits".
 func (c *Changes) Losses() (parts []string) {
-	for _, of := range []struct {
-		what    string
-		changes []Change
-	}{{"attribute", c.Attributes}, {"consent to", c.Purposes}} {
-		for _, change := range of.changes {
+	if c.Accounts.Loses() {
+		parts = append(parts, "all accounts")
+	}
+	for _, of := range c.Sections() {
+		what := of.One
+		if what == "purpose" {
+			what = "consent to"
+		}
+		for _, change := range of.Changes {
 			if change.Fate.Loses() {
-				parts = append(parts, of.what+" "+change.Name)
+				parts = append(parts, what+" "+change.Name)
 			}
 		}
 	}
@@ -127,14 +376,14 @@ func (c *Changes) Losses() (parts []string) {
 // Summary counts the fates in one line, as "attributes: 12 kept, 1 new; audiences: 3 kept".
 func (c *Changes) Summary() string {
 	var parts []string
-	for _, of := range []struct {
-		what    string
-		changes []Change
-	}{{"attributes", c.Attributes}, {"audiences", c.Audiences}, {"purposes", c.Purposes}} {
+	for _, of := range c.Sections() {
+		if of.One == "account attribute" && c.Accounts != "" && c.Accounts != Kept {
+			parts = append(parts, "accounts: "+string(c.Accounts))
+		}
 		var counts []string
 		for _, fate := range []Fate{Kept, New, Changed, Reset, Dropped, Gone} {
 			n := 0
-			for _, change := range of.changes {
+			for _, change := range of.Changes {
 				if change.Fate == fate {
 					n++
 				}
@@ -144,7 +393,7 @@ func (c *Changes) Summary() string {
 			}
 		}
 		if len(counts) > 0 {
-			parts = append(parts, of.what+": "+strings.Join(counts, ", "))
+			parts = append(parts, of.Many+": "+strings.Join(counts, ", "))
 		}
 	}
 	return strings.Join(parts, "; ")

@@ -75,3 +75,152 @@ audiences:
 	f(same.Summary(), "attributes: 7 kept; audiences: 5 kept; purposes: 2 kept")
 	f(strings.Join(same.Losses(), ", "), "")
 }
+
+// compared is what becomes of one text when another takes its place.
+func compared(t *testing.T, first, second string) *Changes {
+	t.Helper()
+	var programs [2]*Program
+	for i, text := range []string{first, second} {
+		p, diagnostics := Compile([]Source{{"a.yml", []byte(text)}})
+		if p == nil {
+			t.Fatal(diagnostics)
+		}
+		programs[i] = p
+	}
+	return Compare(programs[0], programs[1])
+}
+
+// replaced is a text with some of it in other words.
+func replaced(t *testing.T, text string, pairs ...string) string {
+	t.Helper()
+	for i := 0; i < len(pairs); i += 2 {
+		if !strings.Contains(text, pairs[i]) {
+			t.Fatalf("no %q in the recipe", pairs[i])
+		}
+		text = strings.Replace(text, pairs[i], pairs[i+1], 1)
+	}
+	return text
+}
+
+// listed is all that does not stay as it is, or that has something to be said of it.
+func listed(c *Changes) string {
+	var parts []string
+	if c.Accounts != "" && c.Accounts != Kept {
+		parts = append(parts, "accounts "+string(c.Accounts))
+	}
+	for _, of := range c.Sections() {
+		for _, change := range of.Changes {
+			if change.Fate != Kept || change.Note != "" {
+				parts = append(parts, strings.TrimSuffix(fmt.Sprintf("%s %s %s: %s", of.One, change.Name, change.Fate, change.Note), ": "))
+			}
+		}
+	}
+	return strings.Join(parts, "\n")
+}
+
+// What accounts know is lost as what people do, and what only answers questions about people is folded anew.
+func TestCompareAccounts(t *testing.T) {
+	f := func(losses, summary, changes string, pairs ...string) {
+		t.Helper()
+		c := compared(t, accountsRecipe, replaced(t, accountsRecipe, pairs...))
+		if got := strings.Join(c.Losses(), ", "); got != losses {
+			t.Errorf("%q: losses %s, want %s", pairs, got, losses)
+		}
+		if !strings.Contains(c.Summary(), summary) {
+			t.Errorf("%q: %s, want %s", pairs, c.Summary(), summary)
+		}
+		if got := listed(c); got != changes {
+			t.Errorf("%q: got\n%s\nwant\n%s", pairs, got, changes)
+		}
+	}
+	const plan, growing = "    plan: {kind: last, on: group, value: traits.plan}\n", `growing: people.count(active) >= 2 && plan == "pro"`
+	f("", "account attributes: 4 kept; account audiences: 4 kept; account activations: 1 kept", "")
+	f("account attribute plan", "account attributes: 3 kept, 1 dropped",
+		"account attribute plan dropped: "+forgets+"\naccount audience growing changed: "+moves+"\naccount activation call_them changed",
+		plan, "", growing, "growing: people.count(active) >= 2", "[plan, spent]", "[spent]")
+	f("account attribute plan", "account attributes: 3 kept, 1 reset", "account attribute plan reset: "+forgets+"\naccount audience growing kept: "+movesWith,
+		"on: group, value: traits.plan", "on: group, value: traits.email")
+	f("", "account audiences: 3 kept, 1 changed", "account audience growing changed: "+moves, "people.count(active) >= 2", "people.count(active) >= 1")
+	f("", "account attributes: 3 kept, 1 changed", "account attribute spent changed\naccount audience large kept: "+movesWith, "people.sum(spent)", "people.max(spent)")
+	f("", "account audiences: 4 kept", "audience active changed: "+movesSilently+"\naccount audience adopted kept: "+movesWith+"\naccount audience asleep kept: "+movesWith+"\naccount audience growing kept: "+movesWith,
+		"logins >= 3", "logins >= 4")
+	c := compared(t, accountsRecipe, replaced(t, accountsRecipe, "people: 50", "people: 60"))
+	if c.Accounts != Changed || len(c.Losses()) > 0 || !strings.Contains(c.Summary(), "accounts: changed; account attributes: 4 kept") || c.AccountAudiences[2].Note != movesWith {
+		t.Errorf("accounts are %s: %s, %+v", c.Accounts, c.Summary(), c.AccountAudiences)
+	}
+
+	head, _, _ := strings.Cut(accountsRecipe, "accounts:\n")
+	c = compared(t, accountsRecipe, head)
+	if got := strings.Join(c.Losses(), ", "); got != "all accounts, account attribute orders, account attribute plan" || c.Accounts != Dropped {
+		t.Errorf("accounts are %s: losses %s", c.Accounts, got)
+	}
+	if !strings.Contains(c.Summary(), "accounts: dropped; account attributes: 2 dropped, 2 gone; account audiences: 4 gone; account activations: 1 gone") {
+		t.Error(c.Summary())
+	}
+	c = compared(t, head, accountsRecipe)
+	if got := c.Losses(); len(got) > 0 || c.Accounts != New || !strings.Contains(c.Summary(), "accounts: new; account attributes: 4 new") {
+		t.Errorf("accounts are %s: losses %s, %s", c.Accounts, got, c.Summary())
+	}
+	if c = compared(t, head, head); c.Accounts != "" {
+		t.Errorf("no accounts are %s", c.Accounts)
+	}
+}
+
+// Whatever people would notice is listed, and of a goal whether it counts anew.
+func TestCompareActivations(t *testing.T) {
+	const text = `
+recipe: a
+attributes:
+  visits: {kind: count, on: Visit}
+  twice: {kind: derived, value: visits * 2}
+audiences:
+  visitors: {when: visits > 0, emit: none}
+  regulars: {when: twice > 10, emit: none}
+  silent: {when: visits > 5, emit: none}
+  both: {when: regulars && visits > 20}
+activations:
+  letter: {on: {enter: visitors}, goal: {on: Order, within: 1h}}
+  note: {on: {event: Visit}, delay: 10s}
+  plain: {on: {exit: regulars}}
+mappings:
+  rows: {event: Visit, time: {from: row.t, layout: unix}, identifiers: {user_id: row.u}}
+`
+	f := func(summary, changes string, pairs ...string) {
+		t.Helper()
+		c := compared(t, text, replaced(t, text, pairs...))
+		if !strings.Contains(c.Summary(), summary) {
+			t.Errorf("%q: %s, want %s", pairs, c.Summary(), summary)
+		}
+		if got := listed(c); got != changes {
+			t.Errorf("%q: got\n%s\nwant\n%s", pairs, got, changes)
+		}
+		if got := c.Losses(); len(got) > 0 && c.Attributes[1].Fate != Reset {
+			t.Errorf("%q: losses %s", pairs, got)
+		}
+	}
+	const plain, rows = "  plain: {on: {exit: regulars}}\n", "mappings:\n  rows: {event: Visit, time: {from: row.t, layout: unix}, identifiers: {user_id: row.u}}\n"
+	f("activations: 3 kept; mappings: 1 kept", "")
+	f("activations: 3 kept", "", plain, "  plain: {description: as ever, on: {exit: regulars}}\n")
+	f("activations: 2 kept, 1 gone", "activation plain gone", plain, "")
+	f("activations: 3 kept, 1 new", "activation more new", plain, plain+"  more: {on: {event: Order}}\n")
+	f("activations: 2 kept, 1 changed", "activation plain changed", "exit: regulars", "enter: regulars")
+	f("mappings: 1 gone", "mapping rows gone", rows, "")
+	f("mappings: 1 changed", "mapping rows changed", "user_id: row.u", "user_id: row.v")
+
+	f("activations: 2 kept, 1 changed", "activation letter changed: "+countsAnew, "within: 1h", "within: 2h")
+	f("activations: 2 kept, 1 changed", "activation letter changed: "+countsAnew, "on: Order", "on: Sale")
+	f("", "activation letter changed", "within: 1h}", "within: 1h}, where: visits > 1") // the activation is another one, its goal is not
+	f("", "activation letter changed", "within: 1h", "within: 60m")
+	f("", "activation letter changed: "+countsNoMore, ", goal: {on: Order, within: 1h}", "")
+	f("", "activation letter gone: "+countsNoMore, "  letter: {on: {enter: visitors}, goal: {on: Order, within: 1h}}\n", "")
+	f("", "activation plain changed: "+countsNow, "{exit: regulars}", "{exit: regulars}, goal: {on: Order, within: 1h}")
+	f("", "activation note gone: "+waitsNoMore, "  note: {on: {event: Visit}, delay: 10s}\n", "")
+	f("", "activation note changed: "+waitsNoMore, ", delay: 10s", "")
+	f("", "activation note changed", "delay: 10s", "delay: 20s")
+
+	f("", "audience silent changed: "+movesSilently, "visits > 5", "visits > 6")
+	f("", "audience visitors changed: "+moves, "visits > 0", "visits > 1") // an activation asks who enters
+	f("", "audience both kept: "+movesWith+"\naudience regulars changed: "+moves, "twice > 10", "twice > 11")
+	f("", "attribute twice changed\naudience both kept: "+movesWith+"\naudience regulars kept: "+movesWith, "visits * 2", "visits * 3")
+	f("", "audience both changed", "visits > 20}", "visits > 20, emit: enter}") // the same people are in it
+}

@@ -328,7 +328,7 @@ func (c *compiler) compileActivations() {
 }
 
 func (c *compiler) activation(e *entry) {
-	a := Activation{Name: e.name, Description: content(e.node, "description"), Audience: -1, Attribute: -1, Type: -1, Sessions: -1}
+	a := Activation{Name: e.name, Description: content(e.node, "description"), Audience: -1, Attribute: -1, Type: -1, Sessions: -1, Definition: said(e)}
 	on := value(e.node, "on")
 	trigger, target := on.Content[0].Value, on.Content[1]
 	good := true

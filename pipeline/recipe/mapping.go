@@ -23,6 +23,8 @@ type Mapping struct {
 	// Columns are the columns that the mapping reads: the header of a csv file, or paths such as "order.id" in an
 	// object of a jsonl file.
 	Columns []string
+	// Definition is a hash of all that the recipe says of it but the description.
+	Definition uint64
 
 	slots      []slot // what the expressions read
 	event      cell   // a name that is always the same has no expression

@@ -26,7 +26,7 @@ func (c *compiler) compileMappings() {
 }
 
 func (c *compiler) mapping(e *entry) *Mapping {
-	m := &Mapping{Name: e.name, Description: content(e.node, "description"), Format: "csv", Delimiter: ',', body: &branch{},
+	m := &Mapping{Name: e.name, Description: content(e.node, "description"), Format: "csv", Delimiter: ',', body: &branch{}, Definition: said(e),
 		namespaces: c.builder.schema.Namespaces, reject: content(e.node, "anonymous") == "reject"}
 	if f := content(e.node, "format"); f != "" {
 		m.Format = f

@@ -159,6 +159,7 @@ type Activation struct {
 	Requires    []int     // purposes that must be granted
 	Include     []int     // attributes in the payload, under "attributes"
 	Pace        *Pace     // nil: it leaves at once, always
+	Definition  uint64    // a hash of all that the recipe says of it but the description
 
 	whereReadsEvent bool
 }
