@@ -27,12 +27,13 @@ func applyCommand() *cobra.Command {
 		Short: "Put recipes in force on a running cluster",
 		Long: `Put recipes in force on a running cluster. The paths are recipe files and directories of them; together they are the whole cookbook, in place of the one in
 force. Any node takes it; events wait for a moment while all shards switch, look-ups go on. Attributes whose name and definition are the same keep what they know.
-One that is defined anew, or is gone, forgets it: that is only done with --forget. To go back, apply the recipes of before; what was forgotten stays so.`,
+One that is defined anew, or is gone, forgets it, and without the section accounts so does every account: that is only done with --forget. An audience with another
+condition is left and entered at the switch, with activations; a new one is filled without. To go back, apply the recipes of before; what was forgotten stays so.`,
 		Example: "  dashi apply deploy/recipes --dry-run\n  dashi apply deploy/recipes",
 		Args:    cobra.MinimumNArgs(1),
 	}
 	c.Flags().BoolVar(&dry, "dry-run", false, "only show what would change")
-	c.Flags().BoolVar(&forget, "forget", false, "although attributes, or purposes of consent, lose what they know")
+	c.Flags().BoolVar(&forget, "forget", false, "although attributes, accounts or purposes of consent lose what they know")
 	c.Flags().DurationVar(&timeout, "timeout", 5*time.Minute, "how long to wait until all shards have it")
 	cl := addClientFlags(c)
 	c.GroupID = "recipes"
@@ -130,24 +131,20 @@ func printFindings(out io.Writer, sources []recipe.Source, found []httpapi.Diagn
 	}
 }
 
-// printChanges shows everything that does not stay as it is.
+// printChanges shows everything that does not stay as it is, and what comes of it.
 func printChanges(out io.Writer, changes *recipe.Changes) {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	for _, of := range []struct {
-		what    string
-		changes []recipe.Change
-	}{{"attribute", changes.Attributes}, {"audience", changes.Audiences}, {"purpose", changes.Purposes}} {
-		for _, change := range of.changes {
-			note := ""
-			if change.Fate.Loses() {
-				note = "what it knows is forgotten"
-			}
-			if change.Fate != recipe.Kept {
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", of.what, change.Name, change.Fate, note)
+	for _, of := range changes.Sections() {
+		for _, change := range of.Changes {
+			if change.Fate != recipe.Kept || change.Note != "" {
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", of.One, change.Name, change.Fate, change.Note)
 			}
 		}
 	}
 	w.Flush()
+	if changes.Accounts.Loses() {
+		fmt.Fprintln(out, "every account, and all that it knows, is forgotten")
+	}
 	fmt.Fprintln(out, changes.Summary())
 }
 

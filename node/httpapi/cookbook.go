@@ -45,7 +45,7 @@ type Refusal struct {
 type Application struct {
 	Sources []Source `json:"sources"`
 	DryRun  bool     `json:"-"` // only say what it would change
-	Forget  bool     `json:"-"` // although that loses what attributes know
+	Forget  bool     `json:"-"` // although that loses what attributes, accounts or purposes of consent know
 }
 
 // Applied is what became of an Application.
@@ -83,7 +83,7 @@ func (e *BadCookbook) Error() string { return "the cookbook has errors" }
 
 // Errors of Backend.Apply.
 var (
-	ErrForgets  = errors.New("attributes would forget what they know") // and Application.Forget was not set; Applied says which
+	ErrForgets  = errors.New("what is known would be forgotten") // and Application.Forget was not set; Applied says which
 	ErrUnfit    = errors.New("the cookbook cannot follow the one in force")
 	ErrUnderWay = errors.New("another cookbook is on its way")
 )

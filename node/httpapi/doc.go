@@ -49,7 +49,7 @@
 //	GET  /v1/activations/stream               server-sent events; ?audience=NAME of an audience or an activation; Last-Event-ID goes on after that one, if remembered
 //	GET  /v1/cookbook                         {"version","at","hash","switching","refused","sources":[{"name","text"}]}
 //	PUT  /v1/cookbook {"sources":[..]}        commits another: {"version","same","changes","losses"}; ?dry_run=true only tells; ?forget=true when
-//	                                          attributes lose what they know; 422 with what check says
+//	                                          attributes, accounts or purposes lose what they know; 422 with what check says
 //	GET  /v1/dead                             the newest of what could not be understood and of what a webhook did not take: {"topic","letters":[{"partition","offset","found",
 //	                                          "reason","detail","webhook","from":{"topic","partition","offset"},"key","value","size","sent_again"}],"reasons","again","complete",
 //	                                          "since","scanned"}; ?reason= ?webhook= ?since= ?limit= ?scan= as with events of a person. A value is cut at 4 KiB
