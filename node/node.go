@@ -39,6 +39,7 @@ type Node struct {
 	heard        *heard
 	directory    *directory
 	recipes      []recipe.Source // that this node was given; nil: none
+	forget       bool            // Options.Forget
 
 	cookbook  atomic.Pointer[cookbook]
 	readers   readers
@@ -103,6 +104,8 @@ type Options struct {
 	Log     *slog.Logger
 	// Recipes, when not nil, are used in place of the files that Settings.Recipes names.
 	Recipes []recipe.Source
+	// Forget has a node by itself switch to recipes that are others than at its last start although something is forgotten by that.
+	Forget bool
 
 	renounce error // why this node must not go on as who it was
 }
@@ -136,6 +139,7 @@ func open(ctx context.Context, settings Settings, o Options) (n *Node, err error
 	n = &Node{
 		settings: settings,
 		version:  o.Version,
+		forget:   o.Forget,
 		log:      o.Log,
 		started:  time.Now(),
 		sooner:   make(chan struct{}, 1),

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"dashi/pipeline/recipe"
 	"dashi/ring/meta"
@@ -62,7 +63,8 @@ func (n *Node) target() (*recipe.Program, error) {
 }
 
 // offer commits the recipes that a node by itself is given, if they are others than those that it was given last: `dashi dev` with edited recipes takes them,
-// and one with the same as ever keeps what `dashi apply` has put in force.
+// and one with the same as ever keeps what `dashi apply` has put in force. Like apply it forgets nothing unless it is told to: then it does not start, because to
+// serve other recipes than those that it was given would be a surprise too.
 func (n *Node) offer(ctx context.Context) error {
 	if n.recipes == nil {
 		return nil
@@ -83,7 +85,12 @@ func (n *Node) offer(ctx context.Context) error {
 	if why := n.refuses(program); why != "" {
 		return fmt.Errorf("cannot switch to the recipes: %s", why)
 	}
-	n.log.Info("the recipes are others than at the last start: switching to them", "changes", recipe.Compare(n.cookbook.Load().Program, program).Summary())
+	changes := recipe.Compare(n.cookbook.Load().Program, program)
+	if losses := changes.Losses(); len(losses) > 0 && !n.forget {
+		return fmt.Errorf("cannot switch to the recipes, which are others than at the last start: this would be forgotten for good: %s; start with --forget if that is meant, or with the recipes of before",
+			strings.Join(losses, ", "))
+	}
+	n.log.Info("the recipes are others than at the last start: switching to them", "changes", changes.Summary())
 	if err := n.change(ctx, func(s *meta.State) (meta.Command, error) {
 		if s.Cookbook().Version != c.Version {
 			return nil, errNoCommand

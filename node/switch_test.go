@@ -276,7 +276,7 @@ func TestStartWithOtherRecipes(t *testing.T) {
 	settings := testSettings(t, t.TempDir())
 	start := func(text string) *Node {
 		t.Helper()
-		n, err := Open(testContext(t), settings, Options{Recipes: []recipe.Source{{Name: "visits.yml", Text: []byte(text)}}})
+		n, err := Open(testContext(t), settings, Options{Forget: true, Recipes: []recipe.Source{{Name: "visits.yml", Text: []byte(text)}}}) // later, or note
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -316,4 +316,43 @@ func TestStartWithOtherRecipes(t *testing.T) {
 	n = start(moreRecipe)
 	f(n, 4, true)
 	closeNode(t, n)
+}
+
+// A node by itself that is started with recipes that forget something does not start, unless it is told to forget; nothing has changed then.
+func TestStartForgets(t *testing.T) {
+	settings := testSettings(t, t.TempDir())
+	open := func(text string, forget bool) (*Node, error) {
+		return Open(testContext(t), settings, Options{Forget: forget, Recipes: []recipe.Source{{Name: "visits.yml", Text: []byte(text)}}})
+	}
+	start := func(text string, forget bool, version uint64, visits int) *Node {
+		t.Helper()
+		n, err := open(text, forget)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := sums(t, n)["visits"]; got != visits || n.Cookbook().Version != version {
+			t.Errorf("version %d, want %d; %d visits, want %d", n.Cookbook().Version, version, got, visits)
+		}
+		return n
+	}
+	n := start(testRecipe, false, 1, 0)
+	visit(t, n, "a", 5, "x")
+	waitIdle(t, n)
+	closeNode(t, n)
+	other := strings.Replace(testRecipe, "on: Visit", "on: Order", 1)
+	for range 2 {
+		n, err := open(other, false)
+		if err == nil {
+			closeNode(t, n)
+			t.Fatal("it starts")
+		}
+		for _, want := range []string{"attribute visits", "--forget", "recipes of before"} {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%q says nothing of %q", err, want)
+			}
+		}
+	}
+	closeNode(t, start(testRecipe, false, 1, 5))
+	closeNode(t, start(other, true, 2, 0))
+	closeNode(t, start(other, false, 2, 0))
 }

@@ -21,11 +21,13 @@ import (
 
 func serveCommand() *cobra.Command {
 	var path, level string
-	var only bool
+	var only, forget bool
 	c := &cobra.Command{
-		Use:     "serve --config FILE",
-		Short:   "Run a node against a Kafka cluster",
-		Long:    "Run a node against a Kafka cluster. deploy/dashi.yml is a settings file with every setting, its default and what it is for.",
+		Use:   "serve --config FILE",
+		Short: "Run a node against a Kafka cluster",
+		Long: `Run a node against a Kafka cluster. deploy/dashi.yml is a settings file with every setting, its default and what it is for.
+A node by itself takes recipes that are others than at its last start; it does not start if something would be forgotten by that, but with --forget.
+The nodes of a cluster take others from dashi apply only.`,
 		Example: "  dashi serve --config /etc/dashi/dashi.yml\n  dashi serve --config /etc/dashi/dashi.yml --check",
 		GroupID: "run",
 		Args:    cobra.NoArgs,
@@ -33,6 +35,7 @@ func serveCommand() *cobra.Command {
 	c.Flags().StringVar(&path, "config", "", "settings file (required)")
 	c.Flags().StringVar(&level, "log", "info", "debug, info, warn or error")
 	c.Flags().BoolVar(&only, "check", false, "read the settings, and the recipes and secrets that they name, say what is wrong with them, and end")
+	c.Flags().BoolVar(&forget, "forget", false, forgetUsage)
 	_ = c.MarkFlagRequired("config")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		log, err := newLog(c.ErrOrStderr(), level)
@@ -54,7 +57,7 @@ func serveCommand() *cobra.Command {
 			fmt.Fprintf(c.OutOrStdout(), "%s: the settings can be used\n", path)
 			return nil
 		}
-		return run(c.Context(), settings, node.Options{Version: version, Log: log}, func(n *node.Node) {
+		return run(c.Context(), settings, node.Options{Version: version, Log: log, Forget: forget}, func(n *node.Node) {
 			log.Info("serving", "http", n.HTTPAddr(), "resp", n.RESPAddr(), "kafka", n.KafkaSettings().Brokers)
 		}, nil)
 	}
@@ -68,7 +71,7 @@ func devCommand() *cobra.Command {
 		recipes                         []string
 		demo                            float64
 		people, shards                  int
-		debug                           bool
+		debug, forget                   bool
 		webhooks                        []string
 		webhookSecret                   string
 	)
@@ -76,7 +79,8 @@ func devCommand() *cobra.Command {
 		Use:   "dev",
 		Short: "Run one node with an embedded Kafka and demo traffic",
 		Long: `Run one node with an embedded Kafka and demo traffic: everything that dashi is, in one process. The data directory
-keeps the profiles, the log and the broker's topics: stop it, start it again, and it goes on.`,
+keeps the profiles, the log and the broker's topics: stop it, start it again, and it goes on. With other recipes than at the
+last start it switches to them; if something would be forgotten by that it does not start, but with --forget.`,
 		Example: "  dashi dev\n  dashi dev --demo 0 --recipes my-recipes/\n  dashi dev --data /tmp/try --demo 5000",
 		GroupID: "run",
 		Args:    cobra.NoArgs,
@@ -87,6 +91,7 @@ keeps the profiles, the log and the broker's topics: stop it, start it again, an
 	f.StringVar(&resp, "resp", "127.0.0.1:6380", "address for Redis clients")
 	f.StringVar(&broker, "kafka", "127.0.0.1:19092", "address of the embedded Kafka")
 	f.StringSliceVar(&recipes, "recipes", nil, "recipe files or directories (default: the recipes in this binary)")
+	f.BoolVar(&forget, "forget", false, forgetUsage)
 	f.Float64Var(&demo, "demo", 200, "events a second of demo traffic; 0 for silence")
 	f.IntVar(&people, "people", 20_000, "people in the demo")
 	f.BoolVar(&debug, "debug", false, "serve the profiles of the Go runtime at /debug/pprof/")
@@ -110,7 +115,7 @@ keeps the profiles, the log and the broker's topics: stop it, start it again, an
 		for i, url := range webhooks {
 			s.Webhooks = append(s.Webhooks, node.WebhookSettings{Name: fmt.Sprintf("dev-%d", i+1), URL: url, Secret: webhookSecret})
 		}
-		o := node.Options{Version: version, Log: log}
+		o := node.Options{Version: version, Log: log, Forget: forget}
 		if len(recipes) == 0 {
 			if o.Recipes, err = builtInRecipes(); err != nil {
 				return err
@@ -143,6 +148,7 @@ func checkDemo(rate float64, people int) error {
 
 // defaultHTTP is where a node answers, and where clients ask, unless they are told otherwise.
 const defaultHTTP = "127.0.0.1:7070"
+const forgetUsage = "take other recipes than at the last start although attributes, accounts or purposes of consent lose what they know"
 
 // devSecret signs what dashi dev posts, unless it is told another: it is no secret.
 const devSecret = "whsec_ZGFzaGkgZGV2OiB0aGlzIGlzIG5vIHNlY3JldCE="
