@@ -25,7 +25,8 @@ func (a *applier) gainer() int {
 			n = i
 		}
 	}
-	if n < 0 || n == a.guest || !a.oldMarked[n] || a.s.foldAnew {
+	// The root's record holds the component: a profile that the root names is not dropped but blanked, which refold does.
+	if n < 0 || n == a.guest || !a.oldMarked[n] || n > 0 && a.oldMarked[0] || a.s.foldAnew {
 		return -1
 	}
 	return n
@@ -72,6 +73,15 @@ func (a *applier) grow(n int, at int64) {
 		a.draft.set(&a.env.State, p.pacing, a.inheritSchedule(n, took, nil))
 	}
 	a.env.Now = s.clockFor(s.now, a.rec)
+	// Whoever was in stays in as long as the condition holds, and one with a condition of its own for leaving asks whether they were.
+	mine := append(a.bits[:0], a.env.Audiences...)
+	a.bits = mine
+	for w := range p.words {
+		if was.bits[w]&^mine[w] != 0 {
+			p.index.All(a.dirty) // those that read an audience, too
+		}
+		a.env.Audiences[w] |= was.bits[w]
+	}
 	var next int64
 	a.flipped, next = p.index.Evaluate(&a.env, a.dirty, a.flipped)
 	if len(p.byTimeParts) > 0 {
@@ -81,10 +91,12 @@ func (a *applier) grow(n int, at int64) {
 		s.wakeBy(a.rec.Ordinal(), next)
 	}
 	is := audience.Bits(a.env.Audiences)
-	for _, i := range a.flipped {
-		if is.Has(i) {
+	for i := range p.Audiences {
+		switch {
+		case is.Has(i) == mine.Has(i):
+		case is.Has(i):
 			s.members[i].Add(a.rec.Ordinal())
-		} else {
+		default:
 			s.members[i].Remove(a.rec.Ordinal())
 		}
 	}

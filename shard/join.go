@@ -190,13 +190,15 @@ func (a *applier) learn(f *fact) bool {
 		if w < 0 {
 			missing = f.weak
 		}
-		if _, after := a.missing(missing, f.last); after {
+		ever, after := a.missing(missing, f.last)
+		if after {
 			a.s.counters.Buried++
 			return false
 		}
 		other := *f
 		other.strongs = t < 0 && w >= 0
-		if a.astray(missing) {
+		// One who was erased and is not on the way here begins anew at home.
+		if a.astray(missing) || ever && (a.s.home(missing) != a.s.settings.Self || !a.s.pointers.has(missing)) {
 			a.sendOn(kind, missing, c.idents[0].key, &other)
 			return false
 		}

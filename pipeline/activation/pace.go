@@ -76,7 +76,19 @@ func (q *Quiet) End(at int64, z *zone.Zone) (end int64, ok bool) {
 		clock -= day
 	}
 	end = at + q.To - clock
-	end -= z.Offset(end) - offset // clocks that are set meanwhile
+	set := z.Offset(end) - offset // by which clocks are set meanwhile
+	if set <= 0 || z.Offset(end-set) != offset {
+		return max(end-set, at+1), true
+	}
+	// The end lies in the hour that is left out: the quiet hours end where it begins.
+	before := end - set // before that instant, end is not
+	for end-before > 1 {
+		if m := before + (end-before)/2; z.Offset(m) == offset {
+			before = m
+		} else {
+			end = m
+		}
+	}
 	return max(end, at+1), true
 }
 
