@@ -61,6 +61,11 @@ func (s *logStore) LastIndex() (uint64, error) {
 }
 
 // GetLog reads an entry. Nothing of it is shared.
+//
+// Of the entry that the newest snapshot ends with, when the log begins behind it, only index and term are true. Raft knows those of the snapshot that it
+// was told of when it started, which is what the state machine had (Group.start); the one on the disk, which it sends to others, ends earlier, and
+// it goes on behind it by asking for the term. It never sends such an entry: it would have to find the one before. The first entry of all is the
+// exception, and nothing but the beginning is before it.
 func (s *logStore) GetLog(index uint64, l *raft.Log) error {
 	s.mu.Lock()
 	ok := s.window.get(index, l)
@@ -70,6 +75,10 @@ func (s *logStore) GetLog(index uint64, l *raft.Log) error {
 	}
 	r, _, err := s.log.Read(s.id, index, nil)
 	if errors.Is(err, wal.ErrNotFound) {
+		if term, ok := s.own.termAt(index); ok && index > 1 {
+			*l = raft.Log{Index: index, Term: term, Type: raft.LogNoop}
+			return nil
+		}
 		return raft.ErrLogNotFound // Raft compares, and sends a snapshot then
 	}
 	if err != nil {

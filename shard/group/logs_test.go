@@ -117,8 +117,8 @@ func TestLogStore(t *testing.T) {
 func TestMargin(t *testing.T) {
 	s := newStores(t, vfs.NewMem())
 	must(t, s.StoreLogs(entries(1, 3*margin, 1)))
-	s.own.taken(2 * margin)
-	s.own.taken(3*margin - 10)
+	s.own.taken(2*margin, 1)
+	s.own.taken(3*margin-10, 1)
 	must(t, s.DeleteRange(1, 3*margin-10))
 	s.has(t, 2*margin-10+1, 3*margin, 1) // nearer than the snapshot before
 	s.own.g.alone.Store(true)

@@ -114,6 +114,70 @@ func TestMove(t *testing.T) {
 	}
 }
 
+// TestPassesSnapshotOn: who was brought up by a snapshot, and then killed, can bring up another: what the snapshot ends with is not in the log, and Raft asks for it
+// when it has sent the snapshot.
+func TestPassesSnapshotOn(t *testing.T) {
+	r := newRing(t, 4, 1)
+	r.adjust = func(i int, s *Settings) {
+		if s.SnapshotBytes, s.segmentSize = 8<<10, 64<<10; i == 2 {
+			s.SnapshotBytes = 1 << 40 // it makes none of its own
+		}
+	}
+	for _, n := range r.nodes[:2] {
+		r.start(n, r.members(2))
+	}
+	var wait sync.WaitGroup
+	for range 3 * margin {
+		wait.Add(1)
+		eventually(t, "somebody takes it", func() bool {
+			return r.leader(0).groups[0].Propose(append(put(0, 5), make([]byte, 100)...), func(uint64, any, error) { wait.Done() }) == nil
+		})
+	}
+	wait.Wait()
+	for range 2 {
+		for _, n := range r.nodes[:2] {
+			must(t, n.groups[0].Snapshot())
+		}
+		r.propose(0, put(1, 1))
+	}
+	bring := func(n *node) {
+		t.Helper()
+		r.start(n, nil)
+		r.step(0, func(m []Member) bool { return has(m, Member{n.id(), false}) }, func(ctx context.Context, g *Group, index uint64) error { return g.AddLearner(ctx, n.id(), index) })
+		eventually(t, "it has caught up", func() bool {
+			return n.groups[0].Applied() > 0 && n.groups[0].Applied()+8 > r.leader(0).groups[0].Applied()
+		})
+		r.step(0, func(m []Member) bool { return has(m, Member{n.id(), true}) }, func(ctx context.Context, g *Group, index uint64) error { return g.Promote(ctx, n.id(), index) })
+	}
+	middle := r.nodes[2]
+	bring(middle)
+	first, _ := middle.host.log.Bounds(0)
+	if at := middle.groups[0].snapshots.newest(); at == 0 || first != at+1 {
+		t.Fatalf("its snapshot ends at %d, its log begins at %d", at, first)
+	}
+	r.propose(0, put(1, 2))
+	r.converge(0)
+	r.kill(middle)
+	r.propose(0, put(1, 3))
+	r.start(middle, nil)
+	r.converge(0)
+	eventually(t, "it leads", func() bool {
+		l := r.leader(0)
+		if l != middle {
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			defer cancel()
+			_ = l.groups[0].Transfer(ctx, middle.id())
+		}
+		return l == middle
+	})
+	bring(r.nodes[3])
+	r.propose(0, put(1, 4))
+	r.converge(0)
+	if n := r.nodes[3].host.Stats().Snapshots; n != 1 {
+		t.Errorf("it was sent %d snapshots", n)
+	}
+}
+
 // TestAmnesia: a replica that may have lost the end of its log does not vote again as who it was, also not when it is asked a second time. It comes back as
 // another, learns, and is promoted.
 func TestAmnesia(t *testing.T) {

@@ -34,6 +34,7 @@ type snapshotStore struct {
 	mu       sync.Mutex
 	virtual  *raft.SnapshotMeta // while Raft starts: what the state machine has, see Group.start
 	last     uint64             // index of the newest
+	lastTerm uint64             // and its term
 	previous uint64             // of the one before it
 	failure  error              // why the last attempt failed: Raft hands on the words only
 }
@@ -68,6 +69,13 @@ func (s *snapshotStore) newest() uint64 {
 	return s.last
 }
 
+// termAt is the term of the newest snapshot, if it ends with that entry.
+func (s *snapshotStore) termAt(index uint64) (term uint64, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lastTerm, index == s.last && index > 0
+}
+
 // before is the index of the snapshot before the newest.
 func (s *snapshotStore) before() uint64 {
 	s.mu.Lock()
@@ -89,7 +97,7 @@ func (s *snapshotStore) keepFrom() uint64 {
 // found notes what there was when the group was opened: the snapshot that was restored, and older ones.
 func (s *snapshotStore) found(meta *raft.SnapshotMeta, older []snapshot.Info) {
 	at := *meta
-	s.virtual, s.last = &at, meta.Index
+	s.virtual, s.last, s.lastTerm = &at, meta.Index, meta.Term
 	s.g.membersAre(meta.Configuration, meta.ConfigurationIndex)
 	if len(older) > 0 {
 		s.previous = older[0].Index
@@ -121,10 +129,10 @@ func (s *snapshotStore) started() {
 }
 
 // taken notes a new snapshot.
-func (s *snapshotStore) taken(index uint64) {
+func (s *snapshotStore) taken(index, term uint64) {
 	s.mu.Lock()
 	if index > s.last {
-		s.previous, s.last = s.last, index
+		s.previous, s.last, s.lastTerm = s.last, index, term
 	}
 	s.mu.Unlock()
 }
@@ -143,7 +151,7 @@ func (s *snapshotStore) Create(_ raft.SnapshotVersion, index, term uint64, membe
 		s.writing.Unlock()
 		return nil, s.failed(err)
 	}
-	return &sink{store: s, w: w, id: snapshotID(term, index), index: index, start: time.Now(), members: members, membersAt: membersAt}, nil
+	return &sink{store: s, w: w, id: snapshotID(term, index), index: index, term: term, start: time.Now(), members: members, membersAt: membersAt}, nil
 }
 
 // List names the snapshots, newest first. One whose beginning cannot be read is passed over.
@@ -208,6 +216,7 @@ type sink struct {
 	w         *snapshot.Writer
 	id        string
 	index     uint64
+	term      uint64
 	start     time.Time
 	members   raft.Configuration
 	membersAt uint64
@@ -235,7 +244,7 @@ func (k *sink) Close() error {
 	}
 	if err == nil {
 		k.store.g.membersAre(k.members, k.membersAt)
-		k.store.taken(k.index)
+		k.store.taken(k.index, k.term)
 		k.store.g.persisted(k.index, size, time.Since(k.start))
 	}
 	k.end()
