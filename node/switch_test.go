@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -316,6 +317,30 @@ func TestStartWithOtherRecipes(t *testing.T) {
 	n = start(moreRecipe)
 	f(n, 4, true)
 	closeNode(t, n)
+}
+
+// What accounts know is not forgotten without a word, nor are accounts, and a dry run says so before.
+func TestApplyKeepsAccounts(t *testing.T) {
+	n := companyNode(t, testSettings(t, t.TempDir()), companyRecipe)
+	defer closeNode(t, n)
+	text := string(n.cookbook.Load().Sources[0].Text)
+	head, _, _ := strings.Cut(text, "accounts:\n")
+	f := func(text string, losses ...string) {
+		t.Helper()
+		a := httpapi.Application{Sources: []httpapi.Source{{Name: "companies.yml", Text: text}}}
+		if applied, err := n.Apply(testContext(t), a); !errors.Is(err, httpapi.ErrForgets) || !slices.Equal(applied.Losses, losses) {
+			t.Errorf("%v, %+v, want losses %q", err, applied, losses)
+		}
+		a.DryRun = true
+		if applied, err := n.Apply(testContext(t), a); err != nil || !slices.Equal(applied.Losses, losses) {
+			t.Errorf("a dry run: %v, %+v, want losses %q", err, applied, losses)
+		}
+	}
+	f(strings.Replace(text, "    plan: {kind: last, on: group, value: traits.plan}\n", "", 1), "account attribute plan")
+	f(head, "all accounts", "account attribute plan")
+	if got := n.Cookbook().Version; got != 1 {
+		t.Errorf("version %d", got)
+	}
 }
 
 // A node by itself that is started with recipes that forget something does not start, unless it is told to forget; nothing has changed then.

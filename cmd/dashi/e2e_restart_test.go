@@ -102,6 +102,21 @@ func TestRestart(t *testing.T) {
 	check(t, os.WriteFile(recipe, []byte(recipeAfter), 0o600))
 	n.start()
 	has(t, "m19", n.must("get", "user_id:m19"), "spent    118")
+
+	// One that forgets something does too, until it is told that this is meant.
+	n.interrupt()
+	check(t, os.WriteFile(recipe, []byte(strings.Replace(recipeAfter, "kind: sum, on: Order Completed", "kind: sum, on: Order Paid", 1)), 0o600))
+	n.launch()
+	if code := n.code(startWait); code != 1 {
+		t.Errorf("with a recipe that forgets: code %d", code)
+	}
+	has(t, "the recipe that forgets", n.stderr.String(), "attribute spent", "--forget")
+	n.flags = append(n.flags, "--forget")
+	n.start()
+	n.idle()
+	if text := n.must("get", "user_id:m19"); strings.Contains(text, "spent") || !strings.Contains(text, "largest  1\n") {
+		t.Errorf("spent is known, or largest is not:\n%s", text)
+	}
 }
 
 // Two nodes on one directory or one address: the second says what is wrong and leaves the first alone.
