@@ -87,12 +87,13 @@ func (n *Node) away(id string) time.Duration {
 		return 0
 	}
 	switch g, ok := n.gossiped(id); {
+	case ok && g.State == gossip.Alive, n.hears(id):
+		return 0
 	case !ok: // nobody has seen it since this node was started
 		return time.Since(n.started)
-	case g.State != gossip.Alive:
+	default:
 		return time.Since(g.Since)
 	}
-	return 0
 }
 
 // lasting are the members that hold replicas: those that stay, without those that have been away for so long that they are taken to be gone for good. If the
@@ -117,7 +118,7 @@ func placeable(members []meta.Member) (all []ring.Member) {
 // abandon gives up moves to a member that has been away for abandonAfter: the shard may go elsewhere meanwhile.
 func (n *Node) abandon(s *meta.State) (meta.Command, error) {
 	for _, m := range s.Moves {
-		if g, ok := n.gossiped(m.Add.Member); ok && m.Step < meta.Voting && g.State != gossip.Alive && time.Since(g.Since) > abandonAfter {
+		if g, ok := n.gossiped(m.Add.Member); ok && m.Step < meta.Voting && g.State != gossip.Alive && !n.hears(m.Add.Member) && time.Since(g.Since) > abandonAfter {
 			return &meta.Abandon{Shard: m.Shard}, nil
 		}
 	}

@@ -436,6 +436,7 @@ func (n *Node) start(ctx context.Context) {
 	n.movers.Go(func() { n.keepLevels(ctx) })
 	n.movers.Go(func() { n.metrics.run(ctx, n) })
 	n.movers.Go(func() { n.lead(ctx) })
+	n.movers.Go(func() { n.seekOthers(ctx) })
 	n.movers.Go(func() { n.keepSettled(ctx) })
 }
 

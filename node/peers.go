@@ -117,6 +117,63 @@ func (n *Node) gossiped(id string) (m gossip.Member, ok bool) {
 	return all[i], true
 }
 
+// seekInterval is how often a node looks for members that the gossip has lost.
+const seekInterval = 5 * time.Second
+
+// seekOthers brings members of the cluster back into the gossip. memberlist forgets who has been away for half a minute; after a longer cut neither side would
+// speak to the other ever again.
+func (n *Node) seekOthers(ctx context.Context) {
+	if n.gossip == nil {
+		return
+	}
+	tick := time.NewTicker(seekInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if addrs := n.strays(); len(addrs) > 0 {
+			if _, err := n.gossip.Join(addrs); err != nil {
+				n.log.Debug("no lost member of the gossip answers yet", "at", addrs, "error", err)
+			}
+		}
+	}
+}
+
+// strays are the addresses at which members of the cluster may be found that are not in the gossip: where they were last, and where the settings say that there is somebody.
+func (n *Node) strays() (addrs []string) {
+	missing := false
+	for _, m := range n.directory.State().Members {
+		g, ok := n.gossiped(m.ID)
+		if m.ID == n.identity.Node || ok && g.State == gossip.Alive {
+			continue
+		}
+		if missing = true; ok {
+			addrs = append(addrs, g.Addr)
+		}
+	}
+	if !missing {
+		return nil
+	}
+	addrs = append(addrs, n.settings.Gossip.Join...)
+	slices.Sort(addrs)
+	return slices.Compact(addrs)
+}
+
+// hears says whether a member of the cluster has answered a moment ago, whatever the gossip says.
+func (n *Node) hears(id string) bool {
+	m, ok := n.directory.State().Member(id)
+	if !ok {
+		return false
+	}
+	n.heard.mu.Lock()
+	defer n.heard.mu.Unlock()
+	p := n.heard.by[groupMember(m.ID, m.Incarnation)]
+	return p != nil && time.Since(p.at) < peerSilence
+}
+
 // others are the other members of the cluster.
 func (n *Node) others() (members []string) {
 	for _, m := range n.directory.State().Members {
