@@ -17,6 +17,9 @@ import (
 // ErrDrained is what Wait returns when the node has been emptied: it holds nothing any longer, and may be stopped for as long as one likes.
 var ErrDrained = errors.New("the node has been drained")
 
+// errStays: a node that had stopped serving is not to be emptied any longer.
+var errStays = fmt.Errorf("it is not drained any longer: %w", ErrReopen)
+
 // drain says that a node is to be emptied, or that it is not any longer.
 func (n *Node) drain(ctx context.Context, id string, on bool) error {
 	return n.change(ctx, func(s *meta.State) (meta.Command, error) {
@@ -36,9 +39,13 @@ func (n *Node) drain(ctx context.Context, id string, on bool) error {
 func (n *Node) retreat() {
 	s := n.directory.State()
 	if m, ok := s.Member(n.identity.Node); !ok || !m.Draining {
+		if n.retreated {
+			n.fail(errStays)
+		}
 		return
 	}
 	if n.ready.Swap(false) {
+		n.retreated = true
 		n.log.Warn("this node is being drained")
 		n.stopSource()
 		if n.resp != nil {

@@ -86,6 +86,7 @@ type Node struct {
 	calling sync.WaitGroup // what calls other nodes
 	// stopSource ends reading events for good.
 	stopSource context.CancelFunc
+	retreated  bool           // lead has stopped serving, because the node is being drained
 	emptied    time.Time      // when lead saw that a drained node holds nothing
 	directed   atomic.Bool    // the directory is open: calls of other nodes about it are answered
 	open       atomic.Bool    // the shards are: all other calls are, too
@@ -156,8 +157,8 @@ func open(ctx context.Context, settings Settings, o Options) (n *Node, err error
 	ctx, n.abort = context.WithCancelCause(ctx)
 	defer func() {
 		if err != nil {
-			if context.Cause(ctx) == ErrReopen {
-				err = ErrReopen
+			if why := context.Cause(ctx); errors.Is(why, ErrReopen) {
+				err = why
 			}
 			err = errors.Join(err, n.Close())
 			n = nil

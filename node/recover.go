@@ -18,8 +18,11 @@ import (
 // all that was acknowledged: this node comes back as a new one, and is brought everything (renounce). If a shard has lost its majority, all shards go back
 // to a cut (shard/cut.go), from the longest logs that are left: meta.Recovery says in which steps. What Kafka still has is read again from the marks.
 
-// ErrReopen is what Wait returns, and Open begins again with, when the shards of the cluster go back to a cut: whatever the node knows of them is void.
-var ErrReopen = errors.New("the shards go back to a state before a power loss: the node has to be opened again")
+// ErrReopen is what Wait returns, and Open begins again with, when the node has to be opened anew. It is wrapped by why.
+var ErrReopen = errors.New("the node has to be opened again")
+
+// errGoesBack: the shards of the cluster go back to a cut, so whatever the node knows of them is void.
+var errGoesBack = fmt.Errorf("the shards go back to a state before a power loss: %w", ErrReopen)
 
 // recoverPause is between two attempts of whoever leads the directory to find the cut.
 const recoverPause = 200 * time.Millisecond

@@ -94,8 +94,8 @@ func (n *Node) tendReplicas(ctx context.Context) {
 	for ctx.Err() == nil {
 		changed := n.directory.Changed()
 		if n.outdated() {
-			n.abort(ErrReopen)
-			n.fail(ErrReopen)
+			n.abort(errGoesBack)
+			n.fail(errGoesBack)
 			return
 		}
 		s := n.directory.State()

@@ -41,3 +41,39 @@ func TestLongCutHeals(t *testing.T) {
 		return nil
 	})
 }
+
+// A node that is to stay after all, while it is being emptied, serves again.
+func TestDrainCancelled(t *testing.T) {
+	t.Parallel()
+	recipe := filepath.Join(t.TempDir(), "cluster.yml")
+	check(t, os.WriteFile(recipe, []byte(clusterRecipe), 0o600))
+	f := newFleet(t, 2, recipe)
+	n1, n2 := f.nodes[0], f.nodes[1]
+	started := decode[struct{ Started time.Time }](t, n2.ask(http.StatusOK, "GET", "/v1/status", "")).Started
+	n1.ask(http.StatusOK, "POST", "/v1/nodes/n2/drain", "")
+	eventually(t, wait, "it has stopped serving", func() error {
+		if status, _, err := n2.try("GET", "/readyz", ""); err != nil || status != http.StatusServiceUnavailable {
+			return fmt.Errorf("%d %v", status, err)
+		}
+		return nil
+	})
+	n1.ask(http.StatusOK, "DELETE", "/v1/nodes/n2/drain", "")
+	eventually(t, wait, "it serves again", func() error {
+		status, text, err := n2.try("GET", "/v1/status", "")
+		if err != nil || status != http.StatusOK {
+			return fmt.Errorf("%d %v", status, err)
+		}
+		if st := decode[struct {
+			Started time.Time
+			Ready   bool
+		}](t, text); !st.Ready || !st.Started.After(started) {
+			return fmt.Errorf("%s", text)
+		}
+		return nil
+	})
+	n1.track(`{"event":"Visit","userId":"u1","properties":{"n":1}}`)
+	f.alike()
+	if p := decode[struct{ Attributes map[string]float64 }](t, n2.ask(http.StatusOK, "GET", "/v1/profiles/user_id:u1", "")); p.Attributes["visits"] != 1 {
+		t.Errorf("%+v", p)
+	}
+}
