@@ -115,6 +115,7 @@ func (n *Node) await(ctx context.Context, epoch uint64) error {
 // change commits what next makes of the present state, wherever the directory is led. When another change comes first, next is asked again. It
 // fails when next does, when the directory rejects the command for good, or when ctx is done. After it the state here has the change.
 func (n *Node) change(ctx context.Context, next func(*meta.State) (meta.Command, error)) error {
+	why := "no majority of the directory answers"
 	for {
 		s := n.directory.State()
 		c, err := next(s)
@@ -132,12 +133,17 @@ func (n *Node) change(ctx context.Context, next func(*meta.State) (meta.Command,
 			if result.Rejected.Reason != meta.Stale {
 				return result.Rejected
 			}
-		} else if !errors.Is(err, group.ErrNotLeader) && !errors.Is(err, group.ErrUnknown) {
+		} else if errors.Is(err, group.ErrUnknown) { // it stands in somebody's log
+			why = "no majority of the directory answers, and nobody knows whether it was done: it may still take effect, as dashi status and dashi cookbook show then"
+		} else if !errors.Is(err, group.ErrNotLeader) {
 			return err
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("cannot change the directory: %w", errors.Join(ctx.Err(), err))
+			if err == nil {
+				err = ctx.Err()
+			}
+			return fmt.Errorf("cannot change the directory: %s: %w", why, err)
 		case <-time.After(changePause):
 		}
 	}

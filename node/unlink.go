@@ -17,6 +17,17 @@ import (
 // deliveryWait is how long Unlink and Erase wait for the shards to have told each other; what is logged takes effect in any case.
 const deliveryWait = 2 * time.Second
 
+// sayPatience is how long Unlink and Erase take at most. A shard without a majority may have the entry in a log all the same.
+const sayPatience = 15 * time.Second
+
+// unsaid is the error of an entry that a shard has not taken.
+func unsaid(ctx context.Context, m *member, err error) error {
+	if ctx.Err() == nil {
+		return err
+	}
+	return fmt.Errorf("no majority of the replicas of shard %d answers, and nobody knows whether it was done: it may still take effect: %w", m.id, err)
+}
+
 // Unlink says that two identifiers are never one person.
 func (n *Node) Unlink(ctx context.Context, a, b string) error {
 	nsA, valueA, err := n.normal(a)
@@ -30,10 +41,12 @@ func (n *Node) Unlink(ctx context.Context, a, b string) error {
 	if nsA == nsB && string(valueA) == string(valueB) {
 		return httpapi.ErrSame
 	}
+	ctx, cancel := context.WithTimeout(ctx, sayPatience)
+	defer cancel()
 	m := n.members[n.home(identity.Hash(nsA, valueA))]
 	r, err := m.patient(ctx, func() []byte { return shard.AppendUnlink(nil, n.now(), nsA, valueA, nsB, valueB) })
 	if err != nil {
-		return err
+		return unsaid(ctx, m, err)
 	}
 	if r.Outcome != shard.Accepted {
 		return fmt.Errorf("shard %d: %s %s", m.id, r.Outcome, r.Detail)
@@ -50,6 +63,8 @@ func (n *Node) Erase(ctx context.Context, id string) (at time.Time, err error) {
 	if err != nil {
 		return at, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, sayPatience)
+	defer cancel()
 	var now int64
 	if ns == recipe.AccountNamespace { // whose people are everywhere
 		now = n.now()
@@ -96,7 +111,10 @@ func (n *Node) eraseAccount(ctx context.Context, name []byte, at int64) error {
 
 func eraseIn(ctx context.Context, m *member, entry func() []byte) error {
 	r, err := m.patient(ctx, entry)
-	if err == nil && r.Outcome != shard.Accepted {
+	if err != nil {
+		return unsaid(ctx, m, err)
+	}
+	if r.Outcome != shard.Accepted {
 		err = fmt.Errorf("shard %d: %s %s", m.id, r.Outcome, r.Detail)
 	}
 	return err

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -76,4 +77,36 @@ func TestDrainCancelled(t *testing.T) {
 	if p := decode[struct{ Attributes map[string]float64 }](t, n2.ask(http.StatusOK, "GET", "/v1/profiles/user_id:u1", "")); p.Attributes["visits"] != 1 {
 		t.Errorf("%+v", p)
 	}
+}
+
+// Without a majority nobody waits for ever: what cannot be done is answered, and that it may still take effect is said.
+func TestWithoutMajority(t *testing.T) {
+	t.Parallel()
+	recipe := filepath.Join(t.TempDir(), "cluster.yml")
+	check(t, os.WriteFile(recipe, []byte(clusterRecipe), 0o600))
+	f := newFleet(t, 3, recipe)
+	n1 := f.nodes[0]
+	for _, who := range []string{"u1", "u2"} {
+		n1.track(fmt.Sprintf(`{"event":"Visit","userId":%q,"properties":{"n":1}}`, who))
+	}
+	f.alike()
+	for _, n := range f.nodes[1:] {
+		n.kill()
+	}
+	for _, ask := range []struct{ method, path, body, want string }{
+		{"POST", "/v1/identity:unlink", `{"a":"user_id:u1","b":"user_id:u2"}`, "no majority of the replicas"},
+		{"DELETE", "/v1/profiles/user_id:u1", "", "no majority of the replicas"},
+		{"POST", "/v1/nodes/n2/drain", "", "no majority of the directory"},
+	} {
+		if text := n1.ask(http.StatusServiceUnavailable, ask.method, ask.path, ask.body); !strings.Contains(text, ask.want) {
+			t.Errorf("%s %s: %s", ask.method, ask.path, text)
+		}
+	}
+	if text := n1.ask(http.StatusOK, "GET", "/v1/profiles/user_id:u2", ""); !strings.Contains(text, `"visits":1`) {
+		t.Errorf("look-ups go on: %s", text)
+	}
+	for _, n := range f.nodes[1:] {
+		n.start()
+	}
+	f.alike()
 }
