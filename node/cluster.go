@@ -90,6 +90,9 @@ func (n *Node) makeMembers(shards int) {
 
 // adoptLimits makes the limits that shards have in common those of the cluster: replicas with others would not be equal, nor a log be applied again as it was.
 func (n *Node) adoptLimits(s *meta.Settings) {
+	if n.settings.Replicas != s.Replicas || n.settings.Log.Durability != s.Durability {
+		n.log.Warn("the cluster was founded with other replicas or durability, which hold", "replicas", s.Replicas, "durability", s.Durability)
+	}
 	l := &n.settings.Limits
 	was := *l
 	l.OutboxBytes, l.RecentTime, l.RecentIDs = int64(s.OutboxBytes), time.Duration(s.RecentMillis)*time.Millisecond, int(s.RecentIDs)

@@ -126,10 +126,11 @@ func (n *Node) found(ctx context.Context) error {
 			return err
 		}
 		if waits == "" {
+			n.awaits("")
 			continue
 		}
 		if waits != said {
-			n.log.Info("waiting for the cluster", "for", waits)
+			n.awaits("for " + waits + " to found the cluster with (cluster and gossip.keys have to be the same there)")
 			said = waits
 		}
 		select {

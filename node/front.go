@@ -12,6 +12,21 @@ import (
 // note says what the node waits for while it is being opened; empty: nothing that is worth a word.
 func (n *Node) note(text string) { n.noted.Store(&text) }
 
+// awaits says what of the cluster the node waits for before it can be opened; empty: nothing.
+func (n *Node) awaits(text string) {
+	if was := n.awaited.Swap(&text); text != "" && (was == nil || *was != text) {
+		n.log.Info("waiting", "for", text)
+	}
+}
+
+// starting says that the node is being opened, and what it waits for.
+func (n *Node) starting() string {
+	if text := n.awaited.Load(); text != nil && *text != "" {
+		return "the node is starting, and waits " + *text
+	}
+	return "the node is starting"
+}
+
 // openFront answers HTTP from the start on: until the node is open, GET /v1/status says what it waits for, and everything else that it is not ready.
 func (n *Node) openFront() {
 	n.note("")
@@ -34,10 +49,10 @@ func (n *Node) opening(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write([]byte("{\"ok\":true}\n"))
 		return
 	case r.URL.Path != "/v1/status" || r.Method != http.MethodGet || r.URL.Query().Get("wait") != "":
-		refuse(w, http.StatusServiceUnavailable, "unavailable", "the node is starting: ask again in a moment, or see GET /v1/status")
+		refuse(w, http.StatusServiceUnavailable, "unavailable", n.starting()+": ask again in a moment, or see GET /v1/status")
 		return
 	}
-	st := &Status{Cluster: n.settings.Cluster, Node: n.identity.Node, Version: n.version, Started: n.started.UTC(), Uptime: time.Since(n.started).Round(time.Second).String(), Trouble: []string{"the node is starting"}}
+	st := &Status{Cluster: n.settings.Cluster, Node: n.identity.Node, Version: n.version, Started: n.started.UTC(), Uptime: time.Since(n.started).Round(time.Second).String(), Trouble: []string{n.starting()}}
 	st.Log.Durability, st.Memory.Limit = n.settings.Log.Durability, n.settings.Limits.MemoryBytes
 	if text := *n.noted.Load(); text != "" {
 		st.Trouble, st.Recovery = append(st.Trouble, text), text

@@ -33,6 +33,7 @@ func (n *Node) enter(ctx context.Context) error {
 	for {
 		changed := n.directory.Changed()
 		if m, ok := n.directory.State().Member(n.identity.Node); ok && m.Incarnation == n.identity.Incarnation {
+			n.awaits("")
 			return nil
 		}
 		if err := n.knock(ctx); err != nil {
@@ -70,9 +71,33 @@ func (n *Node) knock(ctx context.Context) error {
 		if err == nil {
 			return nil
 		}
-		n.log.Debug("another node does not let this one in yet", "node", g.ID, "error", err)
+		n.awaits(fmt.Sprintf("to be let in by the cluster: node %s says: %v", g.ID, err))
 	}
 	return nil
+}
+
+// tellChanges brings what the cluster knows of this node, its zone, weight and addresses, up to what the settings say now.
+func (n *Node) tellChanges(ctx context.Context) {
+	for ctx.Err() == nil {
+		within, cancel := context.WithTimeout(ctx, moveTimeout)
+		err := n.change(within, func(s *meta.State) (meta.Command, error) {
+			before, ok := s.Member(n.identity.Node)
+			if !ok || before.Incarnation != n.identity.Incarnation {
+				return nil, errNoCommand
+			}
+			now := n.introduce(founder{n.identity.Node, n.identity.Incarnation})
+			if now.Draining = before.Draining; now == *before {
+				return nil, errNoCommand
+			}
+			n.log.Info("telling the cluster what has changed about this node", "zone", now.Zone, "weight", now.Weight, "node", now.Node, "http", now.HTTP)
+			return &meta.Join{Member: now}, nil
+		})
+		cancel()
+		if err == nil {
+			return
+		}
+		pause(ctx, joinInterval)
+	}
 }
 
 // Codes of errors between nodes, of those that are the handlers'.

@@ -78,6 +78,7 @@ type Node struct {
 	http         *http.Server
 	front        atomic.Pointer[http.Handler]
 	noted        atomic.Pointer[string] // what the node waits for
+	awaited      atomic.Pointer[string] // likewise, before it has a cluster: see awaits
 	httpListener net.Listener
 	httpAddr     net.Addr
 
@@ -438,6 +439,7 @@ func (n *Node) start(ctx context.Context) {
 	n.movers.Go(func() { n.metrics.run(ctx, n) })
 	n.movers.Go(func() { n.lead(ctx) })
 	n.movers.Go(func() { n.seekOthers(ctx) })
+	n.movers.Go(func() { n.tellChanges(ctx) })
 	n.movers.Go(func() { n.keepSettled(ctx) })
 }
 

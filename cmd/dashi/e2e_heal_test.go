@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -109,4 +110,32 @@ func TestWithoutMajority(t *testing.T) {
 		n.start()
 	}
 	f.alike()
+}
+
+// A node that comes back with another zone and weight in its settings has them in the eyes of the cluster too.
+func TestZoneChanged(t *testing.T) {
+	t.Parallel()
+	recipe := filepath.Join(t.TempDir(), "cluster.yml")
+	check(t, os.WriteFile(recipe, []byte(clusterRecipe), 0o600))
+	f := newFleet(t, 2, recipe)
+	n := f.nodes[1]
+	n.kill()
+	text, err := os.ReadFile(n.config)
+	check(t, err)
+	settings := *decode[map[string]any](t, string(text))
+	of := settings["node"].(map[string]any)
+	of["zone"], of["weight"] = "attic", 7
+	text, err = json.Marshal(settings)
+	check(t, err)
+	check(t, os.WriteFile(n.config, text, 0o600))
+	n.start()
+	eventually(t, wait, "the other knows", func() error {
+		text := f.nodes[0].ask(http.StatusOK, "GET", "/v1/status", "")
+		for _, node := range decode[struct{ Nodes []struct{ ID, Zone string } }](t, text).Nodes {
+			if node.ID == "n2" && node.Zone == "attic" {
+				return nil
+			}
+		}
+		return fmt.Errorf("%s", text)
+	})
 }
