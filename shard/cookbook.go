@@ -152,6 +152,7 @@ func (s *Shard) derive(p *recipe.Program) *program {
 		}
 	}
 	if p.Accounts != nil {
+		d.byTimeParts = append(d.byTimeParts, timedParts(p, &p.Attributes[p.Accounts.MemberOf])...)
 		for _, item := range p.Accounts.Items {
 			if item.Attribute >= 0 {
 				d.byTimeParts = append(d.byTimeParts, timedParts(p, &p.Attributes[item.Attribute])...)

@@ -187,7 +187,7 @@ type program struct {
 	changes     []int               // activations on the change of an attribute
 	onChange    [][]int             // by event type: those whose attribute a rule of that type may change
 	byTime      []int               // activations whose attribute changes with time alone
-	byTimeParts []*recipe.Attribute // by which they do, those of sessions, and what is contributed to accounts
+	byTimeParts []*recipe.Attribute // by which they do, those of sessions, and what says of accounts who belongs and what they contribute
 	sessions    []watchedSession
 	onEvent     [][]int               // by event type
 	enters      []*activation.Subject // by audience: its own transitions

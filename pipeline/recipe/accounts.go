@@ -180,6 +180,10 @@ func (c *compiler) memberOf(e *entry) int {
 		c.report(e.doc, e.node, "`member_of` is "+quote(e.node.Value)+", which is neither a set nor a string", "a set for people who may belong to several accounts, `last` for those who belong to one at a time")
 		return -1
 	}
+	if out.scope.Attributes[e.node.Value].UsesNow { // nothing says at which instant it becomes another
+		c.report(e.doc, e.node, "`member_of` is "+quote(e.node.Value)+", which depends on `now`: nobody would leave when time alone says so", "an attribute that changes with events, or that knows when it lapses: a set or `last`, a place with its `timeout`, the keys of a sequence")
+		return -1
+	}
 	return i
 }
 

@@ -89,6 +89,9 @@ func TestAccountsWrong(t *testing.T) {
 	f("member_of: works_at", "member_of: logins", "neither a set nor a string", "last")
 	f("member_of: works_at", "member_of: works_at\n  id: properties.acount", "unknown field", "")
 	f("member_of: works_at", "member_of: works_at\n  id: properties.total", "a number; wanted: a string", "")
+	f("fresh: {kind: derived, value: (now - last_login).getHours()}\naudiences:\n  active: {when: logins >= 3, emit: none}\naccounts:\n  member_of: works_at",
+		"fresh: {kind: derived, value: 'now - last_login < duration(\"1h\") ? \"in\" : \"out\"'}\naudiences:\n  active: {when: logins >= 3, emit: none}\naccounts:\n  member_of: fresh",
+		"depends on `now`", "knows when it lapses")
 	f("people: 50", "people: 0", "out of range", "10000")
 	f("people: 50", "purposes: {}", "unknown key `purposes`", "")
 	f("people.count(active) >= 2", "people.count(activ) >= 2", "unknown audience `activ`", "active")

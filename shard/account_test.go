@@ -1,0 +1,76 @@
+package shard
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"dashi/pipeline/event"
+	"dashi/pipeline/identity"
+)
+
+var accountStart = time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+
+// tellOne applies one message at an instant, as the only one of a partition.
+func tellOne(t testing.TB, s *Shard, partition uint32, now time.Time, text string) {
+	t.Helper()
+	d := event.NewDecoder(s.Program().Schema, event.DefaultLimits)
+	var e event.Event
+	if err := d.Decode([]byte(text), now.UnixMilli(), &e); err != nil {
+		t.Fatalf("%v in %s", err, text)
+	}
+	var b Batch
+	b.Begin(s.Program().Hash, Stream{Topic: [16]byte{7}, Partition: partition}, -1)
+	b.Add(0, &e)
+	mustAccept(t, s.Apply(b.Seal(0, now.UnixMilli())))
+}
+
+// joins is a message by which somebody says to which account they belong, said is one of another event.
+func joins(who, account string, at time.Time) string {
+	return fmt.Sprintf(`{"type":"group","userId":%q,"groupId":%q,"timestamp":%q}`, who, account, at.Format(time.RFC3339))
+}
+
+func said(who, name string, at time.Time, rest string) string {
+	return fmt.Sprintf(`{"type":"track","event":%q,"userId":%q,"timestamp":%q%s}`, name, who, at.Format(time.RFC3339), rest)
+}
+
+// accountText is an account as a look-up shows it, "" for none.
+func accountText(s *Shard, name string) string {
+	var v View
+	if !s.Lookup([]byte("account"), []byte(name), identity.Hash("account", []byte(name)), &v) {
+		return ""
+	}
+	return string(v.AppendJSON(nil))
+}
+
+// Who belongs to an account by an attribute that lapses with time alone leaves the account at that instant, although nothing else of the cookbook
+// waits for that attribute.
+func TestMembershipLapses(t *testing.T) {
+	f := func(name, attributes, memberOf string) {
+		t.Helper()
+		s := newShard(t, testSettings(), readInline("m.yml", `recipe: m
+purposes: {location: properties.ok}
+places:
+  stores: {latitude: properties.lat, longitude: properties.lon, timeout: 1h, table: {leeds: {latitude: 53.7997, longitude: -1.5492, radius: 120}}}
+fields: {properties.lat: number, properties.lon: number, properties.ok: bool, properties.shop: string}
+attributes:
+  here: {kind: place, places: stores}
+`+attributes+`
+accounts:
+  member_of: `+memberOf+`
+  audiences:
+    crowded: {when: people.count() >= 1, emit: both}
+`))
+		tellOne(t, s, 1, accountStart, said("u1", "Visit", accountStart, `,"properties":{"shop":"leeds","lat":53.7997,"lon":-1.5492,"ok":true}`))
+		if accountText(s, "leeds") == "" {
+			t.Errorf("%s: there is no account", name)
+		}
+		mustAccept(t, s.Apply(AppendTick(nil, accountStart.Add(time.Hour+time.Minute).UnixMilli())))
+		if text := accountText(s, "leeds"); text != "" {
+			t.Errorf("%s: a minute after the person has left, the account still has them: %s", name, text)
+		}
+	}
+	f("place", "", "here")
+	f("derived of a place", "  shop: {kind: derived, value: 'here == \"leeds\" ? here : \"\"'}", "shop")
+	f("keys of a sequence", "  left: {kind: sequence, show: open_keys, key: properties.shop, steps: [{on: Visit}, {on: Exit, within: 1h}]}", "left")
+}
