@@ -2,6 +2,7 @@ package shard
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -73,4 +74,47 @@ accounts:
 	f("place", "", "here")
 	f("derived of a place", "  shop: {kind: derived, value: 'here == \"leeds\" ? here : \"\"'}", "shop")
 	f("keys of a sequence", "  left: {kind: sequence, show: open_keys, key: properties.shop, steps: [{on: Visit}, {on: Exit, within: 1h}]}", "left")
+}
+
+// An event of somebody erased, from before that, is not taken in when it comes late: neither is it told to the account that it names, also where
+// the person hangs together with others. The event of somebody who is there is told once.
+func TestBuriedEventIsNotTold(t *testing.T) {
+	s := newShard(t, testSettings(), readInline("b.yml", `recipe: b
+attributes:
+  company: {kind: set, add: {on: group, value: groupId}}
+fields: {properties.email: string}
+accounts:
+  member_of: company
+  attributes:
+    orders: {kind: count, on: Order}
+    mails: {kind: set, add: {on: Order, value: properties.email}}
+`))
+	order := func(partition uint32, who, device string, at, now time.Time) {
+		t.Helper()
+		tellOne(t, s, partition, now, said(who, "Order", at, fmt.Sprintf(`,"anonymousId":%q,"context":{"groupId":"acme"},"properties":{"email":"%s@x.com"}`, device, who)))
+	}
+	tellOne(t, s, 1, accountStart, joins("ada", "acme", accountStart))
+	order(2, "bob", "tablet", accountStart, accountStart)
+	order(3, "cleo", "tablet", accountStart, accountStart)
+	erased := accountStart.Add(time.Hour)
+	for _, who := range []string{"ada", "bob"} {
+		mustAccept(t, s.Apply(AppendErase(nil, erased.UnixMilli(), "user_id", []byte(who))))
+	}
+	before := accountText(s, "acme")
+	if !strings.Contains(before, `"orders":2`) {
+		t.Fatalf("the account has %s", before)
+	}
+	for i, who := range []string{"ada", "bob", "bob"} {
+		if i == 2 { // he has come again
+			order(9, who, "phone", erased.Add(time.Hour), erased.Add(time.Hour))
+			if before = accountText(s, "acme"); !strings.Contains(before, `"orders":3`) {
+				t.Fatalf("the account has %s", before)
+			}
+		}
+		buried := s.Stats().Buried
+		order(10+uint32(i), who, "tablet", accountStart.Add(time.Minute), erased.Add(2*time.Hour))
+		if after := accountText(s, "acme"); after != before || s.Stats().Buried == buried {
+			t.Errorf("%s: the account has %s, before %s", who, after, before)
+		}
+	}
 }

@@ -167,9 +167,6 @@ func (a *applier) event(e *event.Event, r *Result) {
 	s.counters.Events++
 	r.Applied++
 	a.deliver(e)
-	if p := s.program; p.told >= 0 && p.Accounts.Events[e.Type] {
-		a.tellEvent(e)
-	}
 }
 
 // count notes in the head of a record that an event was applied to it.

@@ -298,9 +298,14 @@ func (a *applier) tellAccounts() {
 	t.pending = t.pending[:0]
 }
 
-// tellEvent tells the account of an event, if it names one.
+// tellEvent tells the account of an event, if it names one. It comes where the event has been applied, not where it was read: the shard on whose
+// way it lies may not know that the person was erased.
 func (a *applier) tellEvent(e *event.Event) {
-	acc := a.s.program.Accounts
+	p := a.s.program
+	if p.told < 0 || !p.Accounts.Events[e.Type] {
+		return
+	}
+	acc := p.Accounts
 	for _, i := range acc.ID {
 		v := &e.Values[i]
 		if v.Kind != event.String {

@@ -50,6 +50,7 @@ func (a *applier) deliver(e *event.Event) {
 			a.ask(k, e, j+1)
 		}
 	}
+	a.tellEvent(e)
 }
 
 func (a *applier) keyOf(e *event.Event, i int) key {
@@ -140,6 +141,7 @@ func (a *applier) deliverAt(e *event.Event, k key) {
 	if dirty || settle || a.entered {
 		a.store()
 	}
+	a.tellEvent(e)
 }
 
 // lost is what becomes of an event whose strongest identifier is not in the component that it was sent to: it was erased, or is on its way.
