@@ -118,3 +118,50 @@ accounts:
 		}
 	}
 }
+
+// From the erasure of an account on only those belong to it who have said so since: what else they do does not bring it back, whatever kind of
+// attribute says who belongs.
+func TestErasedAccountStaysAway(t *testing.T) {
+	f := func(name, attributes string) {
+		t.Helper()
+		s := newShard(t, testSettings(), readInline("e.yml", `recipe: e
+fields: {properties.page: string}
+attributes:
+  n: {kind: count, on: "*"}
+  page: {kind: last, on: Visit, value: properties.page}
+  `+attributes+`
+accounts:
+  member_of: company
+  audiences:
+    some: people.count() > 0
+`))
+		defer s.Close()
+		tellOne(t, s, 1, accountStart, joins("u1", "acme", accountStart))
+		if accountText(s, "acme") == "" {
+			t.Errorf("%s: there is no account", name)
+		}
+		erased := accountStart.Add(time.Hour)
+		mustAccept(t, s.Apply(AppendEraseAccount(nil, erased.UnixMilli(), []byte("acme"), erased.UnixMilli())))
+		if text := accountText(s, "acme"); text != "" {
+			t.Errorf("%s: right after the erasure: %s", name, text)
+		}
+		at := erased.Add(10 * time.Minute)
+		tellOne(t, s, 2, at, said("u1", "Visit", at, `,"properties":{"page":"home"}`))
+		if text := accountText(s, "acme"); text != "" {
+			t.Errorf("%s: the person has only looked around, and the account is back: %s", name, text)
+		}
+		at = at.Add(time.Minute)
+		tellOne(t, s, 3, at, joins("u1", "acme", at))
+		if name != "only counted" && accountText(s, "acme") == "" {
+			t.Errorf("%s: the person has joined it again, and there is no account", name)
+		}
+	}
+	const raw = "raw: {kind: last, on: group, value: groupId}\n  "
+	f("last", "company: {kind: last, on: group, value: groupId}")
+	f("set", "company: {kind: set, add: {on: group, value: groupId}}")
+	f("of a session", "company: {kind: last, on: group, value: groupId, session: visit}\nsessions:\n  visit: {gap: 2h}")
+	f("derived", raw+"company: {kind: derived, value: raw}")
+	f("derived of two", raw+"company: {kind: derived, value: 'n > 0 ? raw : page'}")
+	f("derived of derived", raw+"first: {kind: derived, value: raw}\n  company: {kind: derived, value: first}")
+	f("only counted", "company: {kind: derived, value: 'n > 0 ? \"acme\" : \"\"'}")
+}

@@ -126,7 +126,7 @@ func (a *applier) accountsOf() [][]byte {
 	of := &p.Attributes[p.Accounts.MemberOf]
 	if of.Type == attribute.String {
 		if name, ok := of.Str(&a.env); ok {
-			a.addAccount(name, a.saidAt(of))
+			a.addAccount(name, a.saidAt(of, name))
 		}
 		return t.names
 	}

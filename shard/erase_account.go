@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	"dashi/pipeline/attribute"
@@ -101,14 +102,48 @@ func (s *Shard) joined(name []byte, at int64) bool {
 	return !after
 }
 
-// saidAt is when the person in a.env has said to which account they belong.
-func (a *applier) saidAt(of *recipe.Attribute) int64 {
-	if k, ok := of.Kind.(attribute.Dated); ok {
-		if at, ok := k.Since(a.env.State.Fixed[of.Slot.Offset : of.Slot.Offset+of.Kind.FixedSize()]); ok {
+// saidAt is when the person in a.env has said that they belong to the account of that name. What is derived was said when what it is derived from was: the
+// strings that are this name, or else all its strings, or else all that knows when. Where nothing does, as in a name made of a count, it was
+// said when the person was first seen: any later instant would move with events that have nothing to do with it, and bring an erased account back.
+func (a *applier) saidAt(of *recipe.Attribute, name []byte) int64 {
+	if of.Kind != nil {
+		if at, ok := a.stated(of); ok {
 			return at
 		}
+		return a.rec.First()
 	}
-	return a.rec.Last()
+	best, at := 0, a.rec.First()
+	for _, i := range of.Reads {
+		r := &a.s.program.Attributes[i]
+		since, ok := a.stated(r)
+		if !ok {
+			continue
+		}
+		rank := 1
+		if r.Type == attribute.String {
+			rank = 2
+			if v, ok := r.Str(&a.env); ok && bytes.Equal(v, name) {
+				rank = 3
+			}
+		}
+		if rank > best || rank == best && since > at {
+			best, at = rank, since
+		}
+	}
+	return at
+}
+
+// stated is the event time of the value of a stored attribute in a.env, if it knows.
+func (a *applier) stated(of *recipe.Attribute) (at int64, ok bool) {
+	k, ok := of.Kind.(attribute.Dated)
+	if !ok {
+		return 0, false
+	}
+	var segment []byte
+	if of.Slot.Segment >= 0 {
+		segment = a.env.State.Segment(of.Slot.Segment)
+	}
+	return k.Since(a.env.State.Fixed[of.Slot.Offset:of.Slot.Offset+of.Kind.FixedSize()], segment)
 }
 
 // takesBack says whether all that is told is that people do not belong to an account any more.

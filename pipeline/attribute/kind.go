@@ -94,9 +94,9 @@ type Timed interface {
 	NextChange(fixed, seg []byte, now int64) int64
 }
 
-// Dated is a kind that knows the event time of its value.
+// Dated is a kind that may know the event time of its value: of the input that says so. ok is false where it does not, or there is none.
 type Dated interface {
-	Since(fixed []byte) (at int64, ok bool)
+	Since(fixed, seg []byte) (at int64, ok bool)
 }
 
 // Gauge is a kind without a segment whose Num changes by inputs alone.

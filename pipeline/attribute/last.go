@@ -83,6 +83,9 @@ func (k *edge) AppendJSON(dst, fixed, seg []byte, now int64) []byte {
 	return appendKey(dst, get(fixed[8:])^k.flip, k.of)
 }
 
+// Since is the event time of the value; ok is false where there is none.
+func (k *edge) Since(fixed, seg []byte) (at int64, ok bool) { return keyTime(get(fixed), k.flip != 0) }
+
 // edgeString is last and first for strings: the time key is fixed, the segment is the string.
 type edgeString struct {
 	scalar
@@ -136,14 +139,19 @@ func (*edgeString) Str(fixed, seg []byte, now int64) ([]byte, bool) {
 }
 
 // Since is the event time of the value; ok is false where there is none.
-func (k *edgeString) Since(fixed []byte) (at int64, ok bool) {
-	switch when := get(fixed); {
-	case when == 0:
+func (k *edgeString) Since(fixed, seg []byte) (at int64, ok bool) {
+	return keyTime(get(fixed), k.first)
+}
+
+// keyTime is the time of a time key; ok is false where there is none.
+func keyTime(key uint64, first bool) (at int64, ok bool) {
+	switch {
+	case key == 0:
 		return 0, false
-	case k.first:
-		return earlyTime(when), true
+	case first:
+		return earlyTime(key), true
 	default:
-		return lateTime(when), true
+		return lateTime(key), true
 	}
 }
 

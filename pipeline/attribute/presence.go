@@ -178,6 +178,15 @@ func (k *presence) Num(fixed, seg []byte, now int64) (float64, bool) {
 	return float64(r.bucket(k.since(&r))), true
 }
 
+// Since is when somebody was reported where they are, the latest time.
+func (k *presence) Since(fixed, seg []byte) (at int64, ok bool) {
+	r := openRows(seg, reportRow)
+	if r.n == 0 {
+		return 0, false
+	}
+	return r.bucket(r.n - 1), true
+}
+
 func (k *presence) AppendJSON(dst, fixed, seg []byte, now int64) []byte {
 	if id, ok := k.Str(fixed, seg, now); ok {
 		return AppendQuoted(dst, id)

@@ -358,6 +358,16 @@ func (k *scoped) AppendJSON(dst, fixed, seg []byte, now int64) []byte {
 	return k.inner.AppendJSON(dst, f, s, now)
 }
 
+// Since is that of the value of the latest session.
+func (k *scoped) Since(fixed, seg []byte) (at int64, ok bool) {
+	inner, dated := k.inner.(Dated)
+	f, s, ok := k.latest(seg)
+	if !dated || !ok {
+		return 0, false
+	}
+	return inner.Since(f, s)
+}
+
 func (k *scoped) truncated(fixed, seg []byte, now int64) bool {
 	f, s, ok := k.latest(seg)
 	return ok && Truncated(k.inner, f, s, now)
