@@ -221,7 +221,8 @@ func (a *applier) hearOne(c *gathering, src []byte, from int) (rest []byte, err 
 	for i < hi && c.shard(i) < from {
 		i++
 	}
-	full := lo == hi && c.len() >= p.of.People && contributes
+	// Somebody on the way has rows before they are let in: such a row lets nobody in, nor does it take their own place away.
+	full := contributes && c.counts(lo, hi) < 0 && c.len()-(hi-lo) >= p.of.People
 	if full {
 		c.turnAway()
 		in.counters.PeopleOver++

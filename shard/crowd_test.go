@@ -155,6 +155,41 @@ func TestCrowdFull(t *testing.T) {
 	}
 }
 
+// Those who are turned away stay away when they move, whichever of the two messages comes first, and nothing is left of their way.
+func TestCrowdFullMoves(t *testing.T) {
+	s, hear := crowded(t)
+	for i := range 3 {
+		hear(1, tellIn, 1, fmt.Sprint("u", i))
+	}
+	for i, order := range [][]byte{{tellIn, tellMoves, tellTakes}, {tellIn, tellTakes, tellMoves}, {tellTakes, tellIn, tellMoves}} {
+		for _, kind := range order {
+			from := 1
+			if kind == tellTakes {
+				from = 2
+			}
+			hear(from, kind, 1, fmt.Sprint("late", i))
+			if c, _ := crowdOf(s); c.size() != 3 {
+				t.Errorf("order %v: %d people after %d", order, c.size(), kind)
+			}
+		}
+		if c, _ := crowdOf(s); c.len() != 3 {
+			t.Errorf("order %v: %d rows are left", order, c.len())
+		}
+	}
+	hear(1, tellIn, 1, "dan") // there is room again while he is on the way: his own row does not take it
+	hear(1, tellMoves, 0, "dan")
+	hear(1, tellOut, 0, "u0")
+	hear(2, tellTakes, 1, "dan")
+	if c, _ := crowdOf(s); c.size() != 3 || c.len() != 3 {
+		t.Errorf("%d people in %d rows, with dan", c.size(), c.len())
+	}
+	hear(1, tellMoves, 0, "u1") // one who is in goes on counting on the way, and moves in although it is full
+	hear(2, tellTakes, 2, "u1")
+	if c, _ := crowdOf(s); c.size() != 3 || c.len() != 3 {
+		t.Errorf("%d people in %d rows", c.size(), c.len())
+	}
+}
+
 // The rows against a list, with values that collide in nothing or in all but the value.
 func TestCrowdRows(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 7))
