@@ -3,6 +3,7 @@ package shard
 import (
 	"bytes"
 	"encoding/binary"
+	"math"
 
 	"dashi/pipeline/attribute"
 	"dashi/pipeline/event"
@@ -214,6 +215,7 @@ func (a *applier) hearOne(c *gathering, src []byte, from int) (rest []byte, err 
 		if src, err = a.readItems(src); err != nil {
 			return nil, err
 		}
+		a.countOutOfRange()
 	}
 	in.counters.People++
 	lo, hi := c.find(k)
@@ -275,6 +277,19 @@ func (a *applier) readItems(src []byte) (rest []byte, err error) {
 		}
 	}
 	return src, nil
+}
+
+// countOutOfRange counts the numbers in a.crowd.row that no sum or mean takes.
+func (a *applier) countOutOfRange() {
+	p, row := a.s.program, a.crowd.row
+	for _, f := range p.of.Folds {
+		if !p.folds[f.Attribute].exact || le64(row)>>f.Item&1 == 0 {
+			continue
+		}
+		if v := math.Float64frombits(le64(row[8*p.word[f.Item]:])); !attribute.InTotal(v) {
+			a.s.counters.OutOfRange++
+		}
+	}
 }
 
 // keyOfName is the key of an identifier whose namespace is named; the cookbook need not have it.

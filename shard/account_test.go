@@ -165,3 +165,35 @@ accounts:
 	f("derived of derived", raw+"first: {kind: derived, value: raw}\n  company: {kind: derived, value: first}")
 	f("only counted", "company: {kind: derived, value: 'n > 0 ? \"acme\" : \"\"'}")
 }
+
+// What people have summed up may be more than a single number may be: people.sum and people.avg take it. What no sum can take is counted, once for
+// every time that it is told.
+func TestPeopleSumsAreWide(t *testing.T) {
+	s := newShard(t, testSettings(), readInline("l.yml", `recipe: l
+attributes:
+  spent: {kind: sum, on: Order, value: properties.total}
+  beyond: {kind: derived, value: spent * spent * spent}
+  company: {kind: set, add: {on: Order, value: context.groupId}}
+accounts:
+  member_of: company
+  audiences:
+    rich: people.sum(spent) > 1 && people.avg(spent) > 1
+    sky_high: people.sum(beyond) > 1
+`))
+	for i := range 2 {
+		at := accountStart.Add(time.Duration(i) * time.Minute)
+		tellOne(t, s, uint32(i), at, said("u1", "Order", at, `,"context":{"groupId":"acme"},"properties":{"total":8000000000000}`))
+	}
+	text := accountText(s, "acme")
+	for _, want := range []string{`"people.sum(spent)":16000000000000`, `"people.avg(spent)":16000000000000`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %s in %s", want, text)
+		}
+	}
+	if strings.Contains(text, "beyond") {
+		t.Errorf("there is a sum of what no sum takes: %s", text)
+	}
+	if n := s.Stats().OutOfRange; n != 2 {
+		t.Errorf("%d numbers out of range, want 2", n)
+	}
+}

@@ -308,11 +308,10 @@ func (c *compiler) foldOf(d *document, n *yaml.Node, call expr.PeopleCall, i int
 		c.report(d, n, "people."+call.Function+"("+call.Of+"): "+quote(call.Of)+" depends on `now`: it changes all the time", "fold an attribute that changes with events, and compare that with now")
 		return nil, false
 	}
-	spec := attribute.Spec{Kind: call.Function}
-	if ordered {
-		spec.Of = a.Type
+	if k, ok := attribute.Total(call.Function); ok {
+		return k, true
 	}
-	k, err := attribute.New(spec)
+	k, err := attribute.New(attribute.Spec{Kind: call.Function, Of: a.Type})
 	if err != nil {
 		panic("BUG: " + err.Error())
 	}
