@@ -305,7 +305,7 @@ func (a *applier) settleAll() {
 	for _, o := range roots {
 		ref, _ := s.table.ByOrdinal(o)
 		a.load(ref)
-		a.settle(s.now)
+		a.settle(s.Now())
 		a.store()
 	}
 }

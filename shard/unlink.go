@@ -16,7 +16,8 @@ func (s *Shard) applyUnlink(body []byte, r *Result) {
 	if s.compare(a, b) > 0 {
 		a, b = b, a
 	}
-	f := fact{weak: b, strong: a, cut: true, first: s.now, last: s.now}
+	now := s.Now() // as an erasure: with a clock of event times the shard's own stands before all history
+	f := fact{weak: b, strong: a, cut: true, first: now, last: now}
 	s.apply.out = s.appendJoin(s.apply.out[:0], messageUnlink, b, a, &f)
 	s.apply.send(s.home(b), s.apply.out)
 	s.apply.drain()
