@@ -113,10 +113,10 @@ func (c *compiler) stored(i int, e *entry, kind string, a *Attribute) bool {
 
 func (c *compiler) spec(e *entry, kind string, of expr.Type, within *session) attribute.Spec {
 	s := attribute.Spec{Kind: kind, Unique: isTrue(value(e.node, "unique"))}
-	s.Limit, _ = strconv.Atoi(content(e.node, "limit"))
-	s.Top, _ = strconv.Atoi(content(e.node, "top"))
-	s.Precision, _ = strconv.Atoi(content(e.node, "precision"))
-	s.Nth, _ = strconv.Atoi(content(e.node, "nth"))
+	s.Limit = wholeNumber(value(e.node, "limit"), 0)
+	s.Top = wholeNumber(value(e.node, "top"), 0)
+	s.Precision = wholeNumber(value(e.node, "precision"), 0)
+	s.Nth = wholeNumber(value(e.node, "nth"), 0)
 	if within != nil {
 		s.Session = &within.spec
 	}

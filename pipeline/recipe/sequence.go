@@ -29,7 +29,7 @@ func (c *compiler) sequence(i int, e *entry) *attribute.SequenceSpec {
 			c.report(e.doc, n, "a step of "+quote(e.name)+" has neither or both of `on` and `not`", "`on` names what happens, `not` what must not")
 			continue
 		}
-		times, _ := strconv.Atoi(content(n, "times"))
+		times := wholeNumber(value(n, "times"), 0)
 		s.Steps = append(s.Steps, attribute.StepSpec{Not: not != nil, Optional: isTrue(value(n, "optional")), Times: times, Within: c.length(e, n, "within")})
 		if not != nil {
 			on = not
