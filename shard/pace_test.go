@@ -133,7 +133,12 @@ func TestPace(t *testing.T) {
   b: {on: {event: Cart}, cooldown: {group: g, period: 1h, priority: 5}}
   c: {on: {event: Visit}, cooldown: {group: g, period: 30m, priority: 9}}`
 	f(group, "5 Cart", "5 b", activation.Cooling)
-	f(group, "5 Cart, 20 Visit, 60 Cart", "5 b, 20 c, 60 b", activation.Cooling, activation.Cooling)
+	// A higher one that leaves meanwhile ends its own wait at 50, not that of b, which goes on until 65.
+	f(group, "5 Cart, 20 Visit, 60 Cart", "5 b, 20 c", activation.Cooling, activation.Cooling, activation.Cooling)
+	f(group, "5 Cart, 20 Visit, 65 Cart", "5 b, 20 c, 65 b", activation.Cooling, activation.Cooling)
+	f(`  x: {on: {event: Cart}, cooldown: {group: g, period: 24h, priority: 1}}
+  y: {on: {event: Visit}, cooldown: {group: g, period: 30m, priority: 9}}
+  z: {on: {event: Order}, cooldown: {group: g, period: 1h, priority: 1}}`, "0 Cart, 60 Visit, 120 Order", "0 x, 60 y", activation.Cooling)
 	f(group, "5 Visit, 20 Cart", "5 c", activation.Cooling, activation.Cooling)
 	// Quiet hours in the person's zone, or that of the recipe.
 	quiet := `  a: {on: {event: Cart}, quiet: {from: "21:00", to: "08:00", zone: Europe/Berlin, zone_from: timezone%s}}`

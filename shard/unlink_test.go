@@ -1,9 +1,12 @@
 package shard
 
 import (
+	"fmt"
 	"math"
 	"strings"
 	"testing"
+
+	"dashi/pipeline/activation"
 )
 
 const unlinkRecipe = `recipe: unlink
@@ -73,4 +76,34 @@ func TestOtherRulesByEvents(t *testing.T) {
 	w := newUnlinkTown(t)
 	mustAccept(t, w.s.Apply(AppendCookbook(nil, 1, readInline("linked.yml", strings.Replace(unlinkRecipe, "userId}", "userId, unique: true}", 1)))))
 	w.wantInTime()
+}
+
+// Who comes out of a person and comes back brings nothing twice: what has left once counts once against a cap.
+func TestCapAfterRejoin(t *testing.T) {
+	w := newTown(t, `recipe: rejoin
+identity: {namespaces: [{name: user_id, from: userId, unique: true}, {name: phone, from: traits.phone, normalise: exact, limit: {count: 1, excess: oldest}}]}
+attributes:
+  n: {kind: count, on: "*"}
+activations:
+  a: {on: {event: buy}, cap: {count: 2, period: 30d}}
+`)
+	minute := 0
+	step := func(what, who string) {
+		w.event(fmt.Sprint(minute, " ", what, " x 0 ", who))
+		minute++
+	}
+	step("buy", "phone:p1")
+	for range 3 {
+		step("look", "user_id:u phone:p1")
+		step("look", "user_id:u phone:p2") // p1 is over the limit, and comes out
+	}
+	step("look", "user_id:u phone:p1")
+	w.left()
+	step("buy", "user_id:u")
+	w.want(w.left(), "event a user_id:u")
+	step("buy", "user_id:u")
+	w.want(w.left(), "")
+	if n := w.s.counters.Suppressed[activation.Capped-1]; n != 1 {
+		t.Errorf("%d are beyond the cap", n)
+	}
 }

@@ -219,10 +219,7 @@ func (s *Schedule) Merge(o *Schedule) {
 		slices.SortFunc(s.Pending, func(a, b Pending) int { return laterPending(b, a) })
 		s.Pending = s.Pending[:MaxPending]
 	}
-	s.marks = append(s.marks, o.marks...)
-	slices.SortFunc(s.marks, func(a, b mark) int {
-		return cmp.Or(cmp.Compare(b.at, a.at), cmp.Compare(a.kind, b.kind), cmp.Compare(a.id, b.id), cmp.Compare(a.value, b.value))
-	})
+	s.marks = uniteMarks(s.marks, o.marks)
 	keys := map[uint64]int{}
 	kept := s.marks[:0]
 	for _, m := range s.marks { // the latest first
@@ -231,6 +228,9 @@ func (s *Schedule) Merge(o *Schedule) {
 				continue
 			}
 			keys[m.id]++
+		}
+		if m.kind == markGroup && slices.ContainsFunc(kept, m.within) {
+			continue
 		}
 		if m.kind == markExposed {
 			if i := slices.IndexFunc(kept, func(o mark) bool { return o.kind == markExposed && o.id == m.id }); i >= 0 {
@@ -241,6 +241,34 @@ func (s *Schedule) Merge(o *Schedule) {
 		kept = append(kept, m)
 	}
 	s.marks = kept
+}
+
+// uniteMarks is what two schedules remember, the latest first. Who comes out of a profile and comes back brings what that remembers as well: what
+// both have stands there once, or as often as in the one that has it more often.
+func uniteMarks(a, b []mark) []mark {
+	latest := func(a, b mark) int {
+		return cmp.Or(cmp.Compare(b.at, a.at), cmp.Compare(a.kind, b.kind), cmp.Compare(a.id, b.id), cmp.Compare(a.value, b.value))
+	}
+	slices.SortFunc(a, latest)
+	slices.SortFunc(b, latest)
+	all := make([]mark, 0, len(a)+len(b))
+	for len(a) > 0 && len(b) > 0 {
+		c := latest(a[0], b[0])
+		if c <= 0 {
+			all, a = append(all, a[0]), a[1:]
+		} else {
+			all = append(all, b[0])
+		}
+		if c >= 0 {
+			b = b[1:]
+		}
+	}
+	return append(append(all, a...), b...)
+}
+
+// within says whether a mark of a group adds nothing to o: whom it keeps back, o keeps back as long.
+func (m mark) within(o mark) bool {
+	return o.kind == markGroup && o.id == m.id && m.at <= o.at && int64(m.value) <= int64(o.value)
 }
 
 func laterPending(a, b Pending) int {
@@ -285,12 +313,14 @@ func (s *Schedule) Asks(p *Pace, key uint64, since, at int64) Reason {
 	return Leaves
 }
 
-// Sent remembers that an activation has left, and forgets what does not matter any more.
+// Sent remembers that an activation has left, and forgets what does not matter any more. Of its group that is what it outlasts: a wait that a lower one has
+// begun, and that ends later, goes on. So a group has one mark a priority at most.
 func (s *Schedule) Sent(p *Pace, key uint64, at int64) {
 	keys, oldest := 0, -1
+	group := mark{kind: markGroup, id: p.Group, at: at + p.Cooldown, value: uint64(int64(p.Priority))}
 	kept := s.marks[:0]
 	for _, m := range s.marks {
-		if m.kind == markSent && m.id == p.ID && m.at <= at-p.Period || m.kind == markGroup && (m.id == p.Group || m.at <= at) {
+		if m.kind == markSent && m.id == p.ID && m.at <= at-p.Period || m.kind == markGroup && (m.at <= at || m.within(group)) {
 			continue
 		}
 		if m.kind == markKey && m.id == p.ID {
@@ -314,7 +344,7 @@ func (s *Schedule) Sent(p *Pace, key uint64, at int64) {
 		s.marks = append(s.marks, mark{kind: markKey, id: p.ID, at: at, value: key})
 	}
 	if p.Group != 0 {
-		s.marks = append(s.marks, mark{kind: markGroup, id: p.Group, at: at + p.Cooldown, value: uint64(int64(p.Priority))})
+		s.marks = append(s.marks, group)
 	}
 }
 

@@ -80,6 +80,60 @@ func TestKeysAreBounded(t *testing.T) {
 	}
 }
 
+// A cool-down lasts as long as the longest that its priority has begun, whatever leaves meanwhile; what says nothing more is forgotten, so a group has one mark a
+// priority at most.
+func TestCooldownsAreBounded(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var s, o Schedule
+		var until [5]int64 // by priority
+		at := int64(0)
+		for range rapid.IntRange(1, 30).Draw(t, "steps") {
+			at += rapid.Int64Range(0, 10).Draw(t, "wait")
+			p := &Pace{ID: 1, Group: 5, Priority: rapid.IntRange(-2, 2).Draw(t, "priority"), Cooldown: rapid.Int64Range(1, 50).Draw(t, "cooldown")}
+			want := Leaves
+			for _, u := range until[p.Priority+2:] {
+				if at < u {
+					want = Cooling
+				}
+			}
+			if got := s.Asks(p, 0, 0, at); got != want {
+				t.Fatalf("at %d priority %d: %s, want %s; %v", at, p.Priority, got, want, s.marks)
+			}
+			if want == Cooling { // the other one may have left
+				o.Sent(p, 0, at)
+				s.Merge(&o)
+			} else {
+				s.Sent(p, 0, at)
+			}
+			until[p.Priority+2] = max(until[p.Priority+2], at+p.Cooldown)
+			if len(s.marks) > len(until) {
+				t.Fatalf("%d marks of %d priorities", len(s.marks), len(until))
+			}
+		}
+	})
+}
+
+// What comes back to where it has been brings nothing twice, and what left twice at one instant stays two.
+func TestMergeAgain(t *testing.T) {
+	var s, o Schedule
+	p := &Pace{ID: 1, Keyed: true, Count: 4, Period: 100, Group: 5, Cooldown: 10}
+	o.Sent(p, 1, 7)
+	o.Sent(p, 2, 7)
+	s.Sent(p, 3, 20)
+	s.Merge(&o)
+	once := bytes.Clone(s.Append(nil))
+	s.Merge(&o)
+	if again := s.Append(nil); !bytes.Equal(again, once) {
+		t.Errorf("%x, then %x", once, again)
+	}
+	if s.Asks(p, 4, 0, 30) != Leaves {
+		t.Error("three have left of four")
+	}
+	if s.Sent(p, 4, 30); s.Asks(p, 5, 0, 40) != Capped {
+		t.Error("four have left of four")
+	}
+}
+
 func TestQuietHours(t *testing.T) {
 	berlin, err := zone.Load("Europe/Berlin")
 	if err != nil {
