@@ -3,7 +3,6 @@ package shard
 import (
 	"dashi/pipeline/activation"
 	"dashi/pipeline/audience"
-	"dashi/pipeline/expr"
 	"dashi/shard/profile"
 	"dashi/shard/timer"
 )
@@ -104,15 +103,12 @@ func (a *applier) end(ref profile.Ref, at int64) {
 	s.drop(a.ref)
 }
 
-// carryExpiry keeps the time of a profile through a change of the cookbook: old is its ordinal in queue.
+// carryExpiry keeps the time of a profile through a change of the cookbook: old is its ordinal in queue. Where the new cookbook waits less
+// long, it begins now; where it waits longer, expire finds that out when the old time has come.
 func (s *Shard) carryExpiry(queue *timer.Queue, old uint32, rec profile.Record) {
 	idle := s.program.expire[rec.Namespace()]
 	if idle == 0 {
 		return
 	}
-	due := queue.Due(old)
-	if due == expr.Never {
-		due = s.clockFor(s.now, rec) + idle
-	}
-	s.expireAt(rec.Ordinal(), due)
+	s.expireAt(rec.Ordinal(), min(queue.Due(old), s.clockFor(s.now, rec)+idle))
 }

@@ -69,3 +69,31 @@ func TestVisitorsExpire(t *testing.T) {
 		t.Errorf("%d exits, want 3", exits)
 	}
 }
+
+// A new cookbook's time of silence holds for those who are silent already: a shorter one from the switch on, a longer one from the last event.
+func TestExpiryOfANewCookbook(t *testing.T) {
+	text := func(expire string) string {
+		return "identity: {namespaces: [{name: user_id, from: userId}, {name: anonymous_id, from: anonymousId, expire: " + expire + "}]}\n" + expireRecipe
+	}
+	start := time.Date(2025, 11, 1, 0, 0, 0, 0, time.UTC)
+	at := func(days int) int64 { return start.AddDate(0, 0, days).UnixMilli() }
+	for _, c := range []struct {
+		before, after string
+		gone          int // days after the last event; the switch is on day 1
+	}{{"30d", "2d", 3}, {"30d", "40d", 40}, {"5d", "30d", 30}, {"30d", "30d", 30}} {
+		s := newShard(t, testSettings(), readInline("expire.yml", text(c.before)))
+		f := newFeeder(t, s.Program(), [][]byte{[]byte(`{"type":"track","event":"Visit","anonymousId":"a1","timestamp":"2025-11-01T00:00:00Z"}`)})
+		mustAccept(t, s.Apply(f.batch(-1, 0, at(0))))
+		mustAccept(t, s.Apply(AppendCookbook(nil, at(1), readInline("expire.yml", text(c.after)))))
+		mustAccept(t, s.Apply(AppendTick(nil, at(c.gone)-1)))
+		if n := s.Stats().Profiles; n != 1 {
+			t.Errorf("%s, then %s: gone before day %d", c.before, c.after, c.gone)
+		}
+		for range 2 { // the first may find out only that it is not time yet
+			mustAccept(t, s.Apply(AppendTick(nil, at(c.gone)+1)))
+		}
+		if n := s.Stats().Profiles; n != 0 {
+			t.Errorf("%s, then %s: not gone on day %d", c.before, c.after, c.gone)
+		}
+	}
+}
