@@ -178,6 +178,29 @@ func readTold(told []byte) (n names, contribution []byte) {
 	return n, rest.src
 }
 
+// isTold says whether a segment is one that contribute may have written under this program, so that readTold and appendItems can read it.
+func (p *program) isTold(segment []byte) bool {
+	if len(segment) == 0 {
+		return true
+	}
+	n, src, err := uvarint(segment)
+	if err != nil || n == 0 || n > MaxAccounts {
+		return false
+	}
+	for range n {
+		if _, src, err = readBytes(src); err != nil {
+			return false
+		}
+	}
+	size := 8
+	for i := range p.Accounts.Items {
+		if p.Accounts.Items[i].Attribute >= 0 {
+			size += 8
+		}
+	}
+	return len(src) == size
+}
+
 func (n *names) read() {
 	if n.left > 0 {
 		n.name, n.src, _ = readBytes(n.src)

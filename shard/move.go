@@ -100,7 +100,8 @@ type came struct {
 }
 
 // readArrivals reads the records that come with a.incoming, and says whether they are what its identifiers call for: a record for each profile
-// with an event, and a fragment for each identifier with an event that shares its profile with another one.
+// with an event, and a fragment for each identifier with an event that shares its profile with another one. What is read of them later without
+// a look at its length is checked here: nothing else stands between a damaged message and a panic.
 func (a *applier) readArrivals(src []byte) error {
 	p, o := a.s.program, &a.incoming
 	size := arrivalHead + p.layout().Fixed
@@ -114,6 +115,9 @@ func (a *applier) readArrivals(src []byte) error {
 		if err != nil || i >= uint64(len(o.idents)) || kind > 1 || len(rest) < size || le64(rest[16:]) == 0 {
 			return errMessage
 		}
+		if !p.areMembers(rest[arrivalHead+p.membersAt : size]) {
+			return errMessage
+		}
 		ar := arrival{fragment: kind == 1, ident: int(i), due: int64(le64(rest[28:])), head: rest[:size], segments: rest[size:]}
 		src = ar.segments
 		for k := range p.links {
@@ -121,7 +125,7 @@ func (a *applier) readArrivals(src []byte) error {
 			if b, src, err = readBytes(src); err != nil {
 				return err
 			}
-			if k == p.since && len(b) != 8*countBits(ar.head[arrivalHead+p.membersAt:]) {
+			if k == p.since && len(b) != 8*countBits(ar.head[arrivalHead+p.membersAt:]) || k == p.told && !p.isTold(b) {
 				return errMessage
 			}
 		}
@@ -150,6 +154,12 @@ func (a *applier) readArrivals(src []byte) error {
 		}
 	}
 	return nil
+}
+
+// areMembers says whether there is an audience for each bit of the last part of a record's fixed part.
+func (p *program) areMembers(bits []byte) bool {
+	last := len(p.Audiences) & 63
+	return last == 0 || le64(bits[8*(p.words-1):])>>last == 0
 }
 
 func countBits(b []byte) int {
