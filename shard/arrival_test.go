@@ -79,4 +79,13 @@ func TestDamagedArrivals(t *testing.T) {
 	f("the second audience of one", func(m []byte) { m[members] = 2 })
 	f("the last audience of a word, of one", func(m []byte) { m[members], m[members+7] = 0, 0x80 })
 	f("a shorter name, so more is contributed than there are items", func(m []byte) { m[told+1] = 3 })
+	for i := range whole { // any one byte: whatever comes of it, it comes to an answer, and the state is sound
+		for _, b := range []byte{0, 0xff} {
+			m := bytes.Clone(whole)
+			m[i] = b
+			if _, s := arrive(t, m, i&1 == 0); s.Check() != nil {
+				t.Errorf("byte %d is %#x: %v", i, b, s.Check())
+			}
+		}
+	}
 }
