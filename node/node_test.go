@@ -416,7 +416,7 @@ func TestOpenRefuses(t *testing.T) {
 		return func(s *Settings) { s.Kafka.Inputs = []InputSettings{{Topic: "dashi.events", Decoder: d}} }
 	}
 	f(`no recipe has a mapping "orders"`, decoder("mapping:orders"))
-	f(`decoder "avro" is unknown`, decoder("avro"))
+	f(`decoder: "avro" is unknown`, decoder("avro"))
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
