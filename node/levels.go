@@ -17,20 +17,13 @@ const levelsInterval = time.Second
 
 // keepLevels has every shard know the thresholds among all profiles, as of each full hour. The node that leads the directory finds them out.
 func (n *Node) keepLevels(ctx context.Context) {
-	tick := time.NewTicker(levelsInterval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+	every(ctx, levelsInterval, func() {
 		if _, here := n.directory.group.Leader(); here {
 			if err := n.findLevels(ctx); err != nil && ctx.Err() == nil {
 				n.log.Warn("the thresholds of audiences stay as they are for now", "error", err)
 			}
 		}
-	}
+	})
 }
 
 // findLevels tells the shards that do not have the thresholds of this hour: what those that have them say, or, if there are none, what all

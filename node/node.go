@@ -417,17 +417,10 @@ func (n *Node) start(ctx context.Context) {
 		}
 	})
 	n.movers.Go(func() {
-		tick := time.NewTicker(tickInterval)
-		defer tick.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-				n.poll(ctx)
-				n.intake.tick()
-			}
-		}
+		every(ctx, tickInterval, func() {
+			n.poll(ctx)
+			n.intake.tick()
+		})
 	})
 	for _, w := range n.webhooks {
 		n.movers.Go(func() { w.Run(ctx) })

@@ -126,18 +126,25 @@ func (n *Node) seekOthers(ctx context.Context) {
 	if n.gossip == nil {
 		return
 	}
-	tick := time.NewTicker(seekInterval)
+	every(ctx, seekInterval, func() {
+		if addrs := n.strays(); len(addrs) > 0 {
+			if _, err := n.gossip.Join(addrs); err != nil {
+				n.log.Debug("no lost member of the gossip answers yet", "at", addrs, "error", err)
+			}
+		}
+	})
+}
+
+// every calls do again and again until ctx is done, an interval from now first. Calls do not overlap.
+func every(ctx context.Context, interval time.Duration, do func()) {
+	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-		}
-		if addrs := n.strays(); len(addrs) > 0 {
-			if _, err := n.gossip.Join(addrs); err != nil {
-				n.log.Debug("no lost member of the gossip answers yet", "at", addrs, "error", err)
-			}
+			do()
 		}
 	}
 }

@@ -56,34 +56,41 @@ func TestAddressThatIsNotHTTP(t *testing.T) {
 
 // A node that takes its time is waited for, whatever takes it: the head of the answer, or what comes behind.
 func TestNodeThatTakesItsTime(t *testing.T) {
-	const wait = 20 * time.Millisecond
-	asked := make(chan struct{}, 100)
+	asked, goOn := make(chan struct{}, 100), make(chan struct{})
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/healthz":
 			asked <- struct{}{}
 			http.NotFound(w, r) // it is HTTP, if not ours
 		case "/late":
-			<-asked
-			time.Sleep(wait)
+			<-asked // whoever waits for this has lost patience, and asked whether anybody is there
 			fmt.Fprint(w, "head")
 		case "/stream":
 			fmt.Fprint(w, "first ")
 			w.(http.Flusher).Flush()
-			time.Sleep(4 * wait)
+			<-goOn
 			fmt.Fprint(w, "last")
 		}
 	}))
 	defer s.Close()
-	c := &client{addr: s.URL, out: io.Discard, patience: wait}
-	for path, want := range map[string]string{"/late": "head", "/stream": "first last"} {
+	c := &client{addr: s.URL, out: io.Discard, patience: 20 * time.Millisecond}
+	open := func(path string) io.ReadCloser {
+		t.Helper()
 		rc, err := c.open(t.Context(), "GET", path, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := io.ReadAll(rc); err != nil || string(got) != want {
-			t.Errorf("%s: %q, %v", path, got, err)
-		}
-		rc.Close()
+		return rc
 	}
+	rest := func(rc io.ReadCloser, want string) {
+		t.Helper()
+		defer rc.Close()
+		if got, err := io.ReadAll(rc); err != nil || string(got) != want {
+			t.Errorf("%q, %v, want %q", got, err, want)
+		}
+	}
+	stream := open("/stream")
+	rest(open("/late"), "head") // which takes longer than patience: the stream has been open for as long
+	close(goOn)
+	rest(stream, "first last")
 }

@@ -13,9 +13,6 @@ import (
 
 // A cut that lasts so long that the gossip has forgotten the other side heals all the same: everybody is seen alive by everybody.
 func TestLongCutHeals(t *testing.T) {
-	if testing.Short() {
-		t.Skip("-short: it takes a minute; make test runs it")
-	}
 	t.Parallel()
 	net := newNetwork(t, 3)
 	recipe := filepath.Join(t.TempDir(), "cluster.yml")

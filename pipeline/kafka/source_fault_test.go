@@ -16,12 +16,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// TestSourceOutOfRetention: what expired before it was read is told, passed, and is not waited for.
-func TestSourceOutOfRetention(t *testing.T) {
-	t.Parallel()
-	b := openBroker(t, "", Topic{Name: "a", Partitions: 1})
-	p := openProducer(t, b.Settings(), "a")
-	produce(t, p, 0, 10)
+// readHalf reads the ten records of topic a, and commits five of them.
+func readHalf(t *testing.T, b *Broker) {
+	t.Helper()
 	h := newRecorder(t)
 	s, stop := runSource(t, sourceSettings(b, "a"), h)
 	h.wait("records", func() bool { return h.count() == 10 })
@@ -30,18 +27,33 @@ func TestSourceOutOfRetention(t *testing.T) {
 		s.Commit(stream, 5)
 	}
 	stop()
-	produce(t, p, 10, 90)
+}
+
+// expire deletes the records of topic a before an offset.
+func expire(t *testing.T, b *Broker, offset int64) {
+	t.Helper()
 	var trim kadm.Offsets
-	trim.AddOffset("a", 0, 80, -1)
+	trim.AddOffset("a", 0, offset, -1)
 	if _, err := admin(t, b.Settings()).DeleteRecords(testContext(t), trim); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestSourceOutOfRetention: what expired before it was read is told, passed, and is not waited for.
+func TestSourceOutOfRetention(t *testing.T) {
+	t.Parallel()
+	b := openBroker(t, "", Topic{Name: "a", Partitions: 1})
+	p := openProducer(t, b.Settings(), "a")
+	produce(t, p, 0, 10)
+	readHalf(t, b)
+	produce(t, p, 10, 90)
+	expire(t, b, 80)
 	type span struct{ from, to int64 }
 	lost := make(chan span, 10)
 	settings := sourceSettings(b, "a")
 	settings.Lost = func(_ Stream, from, to int64) { lost <- span{from, to} }
-	h = newRecorder(t)
-	_, stop = runSource(t, settings, h)
+	h := newRecorder(t)
+	_, stop := runSource(t, settings, h)
 	h.wait("what is left", func() bool { return h.count() == 20 })
 	if got := <-lost; got != (span{5, 80}) {
 		t.Errorf("lost %v", got)
@@ -55,20 +67,9 @@ func TestSourceEmptyAfterRetention(t *testing.T) {
 	b := openBroker(t, "", Topic{Name: "a", Partitions: 1})
 	p := openProducer(t, b.Settings(), "a")
 	produce(t, p, 0, 10)
+	readHalf(t, b)
+	expire(t, b, 10)
 	h := newRecorder(t)
-	s, stop := runSource(t, sourceSettings(b, "a"), h)
-	h.wait("records", func() bool { return h.count() == 10 })
-	next, _ := s.Status()
-	for stream := range next {
-		s.Commit(stream, 5)
-	}
-	stop()
-	var trim kadm.Offsets
-	trim.AddOffset("a", 0, 10, -1)
-	if _, err := admin(t, b.Settings()).DeleteRecords(testContext(t), trim); err != nil {
-		t.Fatal(err)
-	}
-	h = newRecorder(t)
 	runSource(t, sourceSettings(b, "a"), h)
 	h.wait("the end", func() bool {
 		for _, next := range h.next {
