@@ -75,7 +75,10 @@ func drain(ctx context.Context, e *Env) error {
 	if err != nil {
 		return err
 	}
-	if err := e.reportDrained("dashi", first, result.AtLeast(300_000), bare, settings); err != nil {
+	if err := e.reportDrained("dashi", first, result.AtLeast(300_000), settings); err != nil {
+		return err
+	}
+	if err := e.Report(result.Figure{Metric: "dashi, to bare client", Value: first.rate / bare, Unit: "x", Settings: settings}); err != nil {
 		return err
 	}
 	e.Say("reading them with dashi, all audiences activating")
@@ -83,16 +86,15 @@ func drain(ctx context.Context, e *Env) error {
 	if err != nil {
 		return err
 	}
-	return e.reportDrained("dashi, all audiences activating", second, nil, bare, settings)
+	return e.reportDrained("dashi, all audiences activating", second, nil, settings)
 }
 
-func (e *Env) reportDrained(who string, d drained, target *result.Target, bare float64, common result.Settings) error {
+func (e *Env) reportDrained(who string, d drained, target *result.Target, common result.Settings) error {
 	settings := maps.Clone(common)
 	maps.Copy(settings, result.Settings{"cookbook": d.cookbook, "version": d.version, "seconds": d.seconds, "seconds_to_first": d.first,
 		"seconds_to_idle": d.idle, "profiles": d.profiles, "activations": d.made})
 	for _, f := range []result.Figure{
 		{Metric: who, Value: d.rate, Unit: "events/s", Target: target},
-		{Metric: who + ", to bare client", Value: d.rate / bare, Unit: "x"},
 		{Metric: who + ", processor time with broker", Value: d.cpu, Unit: "us CPU an event"},
 		{Metric: who + ", most memory", Value: float64(d.peak >> 20), Unit: "MiB"},
 	} {
@@ -143,8 +145,8 @@ func (e *Env) drained(ctx context.Context, c cookbook, data string, n int) (r dr
 	if err != nil {
 		return r, err
 	}
-	if st.Cookbook.Attributes != 10 || st.Cookbook.Audiences != 50 {
-		return r, fmt.Errorf("the cookbook has %d attributes and %d audiences, want 10 and 50", st.Cookbook.Attributes, st.Cookbook.Audiences)
+	if st.Cookbook.Audiences < 50 {
+		return r, fmt.Errorf("the cookbook has %d audiences, want 50 at least", st.Cookbook.Audiences)
 	}
 	early := st.Events.Applied // between ready and our look
 	if _, err = d.WaitApplied(ctx, 1); err != nil {

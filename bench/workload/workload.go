@@ -55,6 +55,7 @@ func All() []Workload {
 		{Name: "memory", About: "resident memory of 1,000,000 profiles of 12 attributes", Limit: 10 * time.Minute, run: memory},
 		{Name: "gc", About: "a forced garbage collection with 5,000,000 profiles", Limit: 10 * time.Minute, run: collect},
 		{Name: "drain", About: "a backlog of 5,000,000 events in the embedded broker, until it is applied", Binary: true, Limit: 20 * time.Minute, run: drain},
+		{Name: "recipes", About: "a backlog of 2,000,000 events of the demo, with the 18 recipes", Binary: true, Limit: 10 * time.Minute, run: eighteen},
 		{Name: "load", About: "events as fast as a producer on the same machine makes them and dashi takes them, for 20 s", Binary: true, Limit: 10 * time.Minute, run: load},
 		{Name: "identity", About: "1,000,000 people with 1 to 6 identifiers: links in one process, and a backlog of their events in the embedded broker", Binary: true, Limit: 40 * time.Minute, run: links},
 		{Name: "resp", About: "HGETALL and SISMEMBER over RESP, side by side with redis-server", Binary: true, Limit: 15 * time.Minute, run: lookups},
