@@ -33,10 +33,10 @@ func (n *Node) keepTime(ctx context.Context) {
 }
 
 // keepTimeOnce proposes what is due at now, and says when to look again. When many timers are due at once all shards want entry after entry: only two
-// of them for each processor have one under way, by turns, so that a look-up does not queue behind all of them.
+// of them for each that may be applied at once are under way, by turns, so that a look-up does not queue behind all of them.
 func (n *Node) keepTimeOnce(now int64) (next int64) {
 	next = now + longestSleep.Milliseconds()
-	room := 2 * runtime.GOMAXPROCS(0)
+	room := 2 * cap(n.appliers)
 	for _, m := range n.members {
 		if m.ticking.Load() {
 			room--

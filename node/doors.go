@@ -31,7 +31,9 @@ func (d *doorCounts) get(c httpapi.Count) uint64 {
 	return 0
 }
 
-func (n *Node) respSettings() resp.Settings { return resp.Settings{Password: n.settings.RESP.Password} }
+func (n *Node) respSettings() resp.Settings {
+	return resp.Settings{Password: n.settings.RESP.Password, Loops: max(1, cap(n.appliers)/2)} // the other half applies events
+}
 
 func (n *Node) httpSettings() httpapi.Settings {
 	k := &keyer{n: n}

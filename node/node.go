@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -55,6 +57,7 @@ type Node struct {
 	traces     traces
 	abort      context.CancelCauseFunc // of Open
 	members    []*member               // by shard
+	appliers   chan struct{}           // has room for as many goroutines as may apply entries at once: see Options
 	sooner     chan struct{}           // see member
 	turn       atomic.Int64            // of keepTime: the member that is looked at first
 	hub        *hub
@@ -109,6 +112,10 @@ type Options struct {
 	// Forget has a node by itself switch to recipes that are others than at its last start although something is forgotten by that.
 	Forget bool
 
+	// Appliers is how many shards may apply entries at the same time; 0 for GOMAXPROCS. The others wait: the Go scheduler knows no priorities, and
+	// what answers a look-up would stand in line behind all of them. With a GOMAXPROCS above it there is always a thread for look-ups.
+	Appliers int
+
 	renounce error // why this node must not go on as who it was
 }
 
@@ -144,6 +151,7 @@ func open(ctx context.Context, settings Settings, o Options) (n *Node, err error
 		forget:   o.Forget,
 		log:      o.Log,
 		started:  time.Now(),
+		appliers: make(chan struct{}, cmp.Or(o.Appliers, runtime.GOMAXPROCS(0))),
 		sooner:   make(chan struct{}, 1),
 		turned:   make(chan struct{}, 1),
 		compile:  new(compiler).compile,

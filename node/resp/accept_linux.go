@@ -12,7 +12,7 @@ import (
 func (s *Server) openLoops() error {
 	n := s.settings.Loops
 	if n == 0 {
-		n = max(1, runtime.GOMAXPROCS(0)/2) // the other half applies events
+		n = max(1, runtime.GOMAXPROCS(0)/2)
 	}
 	for len(s.loops) < n {
 		l, err := newLoop(s.shared)

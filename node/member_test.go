@@ -1,0 +1,38 @@
+package node
+
+import (
+	"testing"
+	"testing/synctest"
+
+	"dashi/shard"
+)
+
+// Only so many members apply entries at the same time; the others wait without a lock, so that they can be asked.
+func TestApplyByTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		appliers := make(chan struct{}, 1)
+		m := newMember(0, shard.DefaultSettings, appliers, make(chan struct{}, 1), make(chan struct{}, 1))
+		defer m.shard.Close()
+		appliers <- struct{}{} // another one does
+		applied := make(chan struct{})
+		go func() {
+			m.Apply(1, shard.AppendTick(nil, 1000))
+			close(applied)
+		}()
+		synctest.Wait()
+		select {
+		case <-applied:
+			t.Fatal("applied out of turn")
+		default:
+		}
+		if !m.mu.TryRLock() {
+			t.Fatal("cannot be asked while it waits")
+		}
+		m.mu.RUnlock()
+		<-appliers
+		<-applied
+		if len(appliers) != 0 {
+			t.Error("keeps its turn")
+		}
+	})
+}
