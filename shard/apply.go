@@ -68,6 +68,7 @@ type applier struct {
 	place     []byte // where a root may lie that a pointer said
 	dir, data []byte // segments on their way from one record to another
 	formers   []former
+	aloof     aloof  // see sticky.go
 	frozen    former // see assemble
 	inherited former
 	one       former
@@ -98,6 +99,7 @@ func (a *applier) use(p *program) {
 	a.dirty = audience.NewBits(p.words * 64)
 	a.env.Audiences = make([]uint64, p.words)
 	a.env.Memos = make([]expr.Memo, len(p.Attributes))
+	a.aloof.use(p)
 	for i := range a.group {
 		a.group[i] = event.Event{}
 	}
@@ -200,8 +202,12 @@ func (a *applier) applyTo(e *event.Event, ref profile.Ref, fresh bool) {
 	count(a.rec, e)
 	if a.fragment != 0 {
 		rec := s.fragments.Edit(a.fragment)
+		last, known := rec.Last(), rec.Version() > 0
 		count(rec, e)
 		a.side.begin(rec)
+		if known && p.sticky.timed {
+			a.alone(rec, e.Time, last, s.clockFor(s.now, rec))
+		}
 	}
 	a.env.Event, a.env.Now, a.env.Item, a.env.Scratch = e, now, 0, a.env.Scratch[:0]
 	p.env(&a.env, a.rec)
@@ -256,8 +262,14 @@ func (a *applier) applyTo(e *event.Event, ref profile.Ref, fresh bool) {
 		a.contribute(e.Time)
 	}
 	a.keep()
-	if a.fragment != 0 && a.side.draft.open {
-		a.fragment = s.fragments.SetSegments(a.fragment, a.side.draft.dir, a.side.draft.data)
+	if a.fragment != 0 {
+		if p.sticky.bits != nil {
+			rec := s.fragments.Record(a.fragment)
+			clock := s.clockFor(s.now, rec)
+			a.alone(rec, e.Time, clock, clock)
+		}
+		a.fragment = a.keepSide(a.fragment)
+		a.ungroup()
 	}
 }
 

@@ -78,6 +78,7 @@ func (s *Shard) applyCookbook(body []byte, r *Result) {
 func (s *Shard) derive(p *recipe.Program) *program {
 	d := shapeOf(p)
 	d.index = audience.NewIndex(p.Audiences, len(p.Attributes), len(p.Purposes))
+	d.sticky = newStickiness(p)
 	d.paced = map[uint64]int{}
 	d.merged = activation.NewSubject("merged", "", activation.Merged)
 	d.unmerged = activation.NewSubject("unmerged", "", activation.Unmerged)
@@ -278,7 +279,10 @@ func (s *Shard) migrate(next *program) {
 	})
 	old.Close()
 	parts.Each(func(_ profile.Ref, rec profile.Record) bool {
-		s.apply.carry(m, s.fragments, s.fragments.Insert(rec.Hash(), rec.Namespace(), rec.Key()), rec)
+		ref := s.apply.carry(m, s.fragments, s.fragments.Insert(rec.Hash(), rec.Namespace(), rec.Key()), rec)
+		if next.sticky.bits != nil {
+			s.apply.settleAlone(ref)
+		}
 		return true
 	})
 	parts.Close()
@@ -454,7 +458,7 @@ func (a *applier) carryMembership(m *move, t *profile.Table, ref profile.Ref, ol
 	a.since = a.since[:0]
 	is := audience.NewBits(64 * max(1, p.words))
 	for i, j := range m.audiences {
-		if j >= 0 && was.Has(j) {
+		if j >= 0 && was.Has(j) && !(t != a.s.table && p.Audiences[i].Sticky && !m.last.Audiences[j].Sticky) { // of one that was not sticky a fragment remembers more than its own
 			is.Set(i)
 			a.since = binary.LittleEndian.AppendUint64(a.since, entered[j])
 		}

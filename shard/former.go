@@ -58,6 +58,9 @@ func (a *applier) remember(o int) (f *former, ref profile.Ref) {
 		a.split(ref, &c.idents[first])
 	case !f.loses: // it goes into another one whole: the first of its fragments remembers it, for when they are taken apart again
 		a.freeze(&c.idents[first], rec)
+		a.stickToOld(f)
+	default:
+		a.stickToOld(f)
 	}
 	return f, ref
 }
@@ -90,8 +93,10 @@ func (a *applier) former(o int, rec profile.Record) *former {
 
 // memberships reads the bits and entry times of a record.
 func (s *Shard) memberships(rec profile.Record, bits audience.Bits, since []int64) {
-	p := s.program
-	fixed, times := rec.Fixed(), rec.Segment(p.since)
+	readMemberships(s.program, rec.Fixed(), rec.Segment(s.program.since), bits, since)
+}
+
+func readMemberships(p *program, fixed, times []byte, bits audience.Bits, since []int64) {
 	for w := range p.words {
 		bits[w] = le64(fixed[p.membersAt+8*w:])
 	}
@@ -163,6 +168,11 @@ func (a *applier) inherit(n int, frozen, was *former) (took int) {
 		})
 	}
 	return took
+}
+
+// losing says whether old profile o loses a fragment to another one.
+func (a *applier) losing(o int) bool {
+	return slices.ContainsFunc(a.formers, func(f former) bool { return f.loses && f.id == o })
 }
 
 // loses says whether a profile that n takes in loses a fragment to another one.

@@ -28,6 +28,8 @@ func (a *applier) enter(i int) (ref profile.Ref, fresh bool) {
 		if !has {
 			if others == 1 {
 				a.split(ref, &c.idents[other])
+			} else {
+				a.stickToGrown(ref)
 			}
 			fragment = s.fragments.Insert(d.hash, d.ns, d.value)
 		}
@@ -77,7 +79,7 @@ func (a *applier) copyRecord(t *profile.Table, ref profile.Ref, from profile.Rec
 	return t.SetSegments(ref, a.dir, a.data)
 }
 
-// freeze copies memberships and sequence of a profile to a fragment.
+// freeze copies memberships and sequence of a profile to a fragment, but for those of sticky audiences: see sticky.go.
 func (a *applier) freeze(d *ident, from profile.Record) {
 	s, p := a.s, a.s.program
 	ref, found := s.fragments.Find(d.hash, d.ns, d.value)
@@ -86,8 +88,22 @@ func (a *applier) freeze(d *ident, from profile.Record) {
 	}
 	rec := s.fragments.Edit(ref)
 	rec.SetSequence(from.Sequence())
-	copy(rec.Fixed()[p.membersAt:], from.Fixed()[p.membersAt:])
-	ref = s.fragments.SetSegment(ref, p.since, from.Segment(p.since))
+	own, one := &a.frozen, &a.one
+	one.clear(p)
+	s.memberships(from, one.bits, one.since)
+	if sticky := p.sticky.bits; sticky != nil {
+		own.clear(p)
+		s.memberships(rec, own.bits, own.since)
+		sticky.Each(func(m int) { one.since[m] = own.since[m] })
+		for w := range sticky {
+			one.bits[w] = one.bits[w]&^sticky[w] | own.bits[w]&sticky[w]
+		}
+	}
+	for w := range p.words {
+		binary.LittleEndian.PutUint64(rec.Fixed()[p.membersAt+8*w:], one.bits[w])
+	}
+	a.since = appendTimes(a.since[:0], one)
+	ref = s.fragments.SetSegment(ref, p.since, a.since)
 	if p.pacing >= 0 {
 		s.fragments.SetSegment(ref, p.pacing, from.Segment(p.pacing))
 	}
@@ -108,7 +124,7 @@ func (a *applier) foldProfile(n int, ref profile.Ref, frozen *former) profile.Re
 			panic("BUG: a fragment is not there")
 		}
 		rec := s.fragments.Record(from)
-		a.recall(rec, frozen)
+		a.recall(i, rec, frozen)
 		if count++; count == 1 {
 			only = d
 			ref = a.copyRecord(s.table, ref, rec)
@@ -123,13 +139,18 @@ func (a *applier) foldProfile(n int, ref profile.Ref, frozen *former) profile.Re
 	return ref
 }
 
-// recall adds what a fragment remembers of memberships and of its sequence to frozen.
-func (a *applier) recall(rec profile.Record, frozen *former) {
-	one := &a.one
+// recall adds what the fragment of identifier i remembers of memberships and of its sequence to frozen; of sticky audiences only if it comes out of another profile.
+func (a *applier) recall(i int, rec profile.Record, frozen *former) {
+	one, sticky := &a.one, a.s.program.sticky.bits
 	one.clear(a.s.program)
 	a.s.memberships(rec, one.bits, one.since)
+	if sticky != nil && !a.losing(a.was[i]) {
+		for w := range sticky {
+			one.bits[w] &^= sticky[w]
+		}
+	}
 	one.bits.Each(func(m int) {
-		if since := one.since[m]; !frozen.bits.Has(m) || since < frozen.since[m] {
+		if since, _ := isTogether(one.since[m]); !frozen.bits.Has(m) || since < frozen.since[m] {
 			frozen.bits.Set(m)
 			frozen.since[m] = since
 		}

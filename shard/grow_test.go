@@ -38,6 +38,8 @@ audiences:
   reachable: {when: consent.email, emit: both}
   hot_buyers: hot && buyers
   both: buyers && !newcomers
+  regulars: {enter: recent >= 3, leave: spent > 30}
+  shy: {enter: both || quiet, leave: hot}
 activations:
   later: {on: {enter: busy}, delay: 1h}
   soon: {on: {exit: newcomers}, delay: 10m, cooldown: {group: g, period: 1h, priority: 5}}

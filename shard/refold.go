@@ -167,6 +167,7 @@ func (a *applier) assemble(n int, at int64) {
 	a.see(a.rec)
 	a.draft.begin()
 	copy(a.env.Audiences, was.bits)
+	a.begin(n, frozen, a.env.Audiences)
 	p.index.All(a.dirty)
 	var next int64
 	a.flipped, next = p.index.Evaluate(&a.env, a.dirty, a.flipped)
@@ -177,6 +178,14 @@ func (a *applier) assemble(n int, at int64) {
 		s.wakeBy(a.rec.Ordinal(), next)
 	}
 	is := audience.Bits(a.env.Audiences)
+	if p.sticky.bits != nil { // against what is known of it, not what it began with
+		a.flipped = a.flipped[:0]
+		for i := range p.Audiences {
+			if is.Has(i) != was.bits.Has(i) {
+				a.flipped = append(a.flipped, i)
+			}
+		}
+	}
 	if took > 0 && !a.loses(n) {
 		frozen = nil
 	}

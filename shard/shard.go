@@ -162,8 +162,9 @@ type Shard struct {
 // program is a recipe.Program with what the shard derives from it.
 type program struct {
 	*recipe.Program
-	index *audience.Index
-	folds []fold // by attribute
+	index  *audience.Index
+	folds  []fold // by attribute
+	sticky stickiness
 	// namespace maps the program's namespaces to the shard's, rank the other way round.
 	namespace   []uint8
 	rank        []int

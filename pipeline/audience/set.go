@@ -79,6 +79,8 @@ type Definition struct {
 	// Levels are the thresholds (expr.Env.Levels) that the condition reads. When they have become others it has to be evaluated, as when
 	// its time has come: Timed marks it.
 	Levels []int
+	// Sticky says that whoever is in stays in until another condition holds: the outcome depends on the audience's own bit in env.Audiences.
+	Sticky bool
 	// Purposes are the consents that the condition reads.
 	Purposes []int
 	Emit     Emit

@@ -246,7 +246,7 @@ func (c *compiler) conditions(e *entry, d *audience.Definition) bool {
 		return true
 	}
 	d.Source = "(" + strings.TrimSpace(nodes[0].Value) + ") || " + e.name + " && !coalesce(" + strings.TrimSpace(nodes[1].Value) + ", false)"
-	d.Condition, d.Next = sticky(len(c.program.Audiences), all[0].Bool, all[1].Bool), soonest(all)
+	d.Condition, d.Next, d.Sticky = sticky(len(c.program.Audiences), all[0].Bool, all[1].Bool), soonest(all), true
 	return true
 }
 

@@ -137,7 +137,7 @@ func (p *person) text() string {
 	}
 	var audiences []string
 	if p.count >= 3 {
-		audiences = append(audiences, "busy")
+		audiences = append(audiences, "busy", "loyal") // whoever stays in until they leave has entered by what is theirs
 	}
 	if p.sum > 5 {
 		audiences = append(audiences, "rich")

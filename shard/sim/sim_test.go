@@ -33,6 +33,7 @@ attributes:
   items: {kind: set, add: {on: buy, value: properties.product_id}}
 audiences:
   busy: events >= 3
+  loyal: {enter: events >= 3, leave: events < 1}
   rich: {when: spent > 5, emit: both}
 `
 

@@ -1,0 +1,364 @@
+package shard
+
+import (
+	"encoding/binary"
+	"slices"
+
+	"dashi/pipeline/attribute"
+	"dashi/pipeline/audience"
+	"dashi/pipeline/expr"
+	"dashi/pipeline/recipe"
+	"dashi/shard/profile"
+)
+
+// An audience with one condition for entering and another for leaving ("sticky") cannot be evaluated anew from what is folded: whoever is in depends on what
+// has been. So a profile that comes out of an unmerge must know what its people were in themselves. The naive way, to begin with what the
+// merged profile was in, gives one person's membership to another.
+//
+// Each fragment beside a profile keeps the bits of these audiences, and their entry times, as they would be had it always been alone: those of its profile
+// before it was merged, and then what its own events do; time is asked at these and when people come apart. What
+// a profile of several fragments was in although none of them alone is, stands with all of them, marked as earned together: the entry time plus together. Those
+// of one entry time are a group, and a profile that comes of an unmerge has what a group has earned if it has all of the group.
+
+// together marks the entry time, in a fragment, of an audience that the fragment was in only together with others. Entry times are of years of four digits.
+const together = int64(1) << 62
+
+// isTogether says whether an entry time of a fragment is marked, and what it is without the mark.
+func isTogether(since int64) (plain int64, is bool) {
+	if since > together/2 {
+		return since - together, true
+	}
+	return since, false
+}
+
+// stickiness is what a program says of its sticky audiences; nothing when there are none.
+type stickiness struct {
+	bits  audience.Bits // them; nil: there are none
+	ask   audience.Bits // and those that they read, by whatever way
+	timed bool          // some of these change with time
+}
+
+func newStickiness(p *recipe.Program) (s stickiness) {
+	for i := len(p.Audiences) - 1; i >= 0; i-- {
+		d := &p.Audiences[i]
+		if d.Sticky {
+			if s.bits == nil {
+				s.bits, s.ask = audience.NewBits(len(p.Audiences)), audience.NewBits(len(p.Audiences))
+			}
+			s.bits.Set(i)
+			s.ask.Set(i)
+		}
+		if s.bits == nil || !s.ask.Has(i) {
+			continue
+		}
+		for _, o := range d.Nested { // of a smaller index
+			s.ask.Set(o)
+		}
+		s.timed = s.timed || d.Next != nil || len(d.Levels) > 0
+	}
+	return s
+}
+
+// aloof is scratch space for what a fragment would be in had it been alone.
+type aloof struct {
+	env   expr.Env
+	ask   audience.Bits
+	flips []int
+	one   former // the memberships of the fragment in a.side, with marks
+	since []byte
+	parts []part
+	split []grouped // groups of which a member has come to be in by itself
+}
+
+// part is a fragment of a profile.
+type part struct {
+	ident   int
+	profile int // where it goes
+	ref     profile.Ref
+	changed bool
+	former  // bits and since, with marks
+}
+
+// grouped is an audience and a marked entry time.
+type grouped struct {
+	audience int
+	since    int64
+}
+
+func (x *aloof) use(p *program) {
+	x.ask = audience.NewBits(p.words * 64)
+	x.env = expr.Env{Audiences: make([]uint64, p.words), Memos: make([]expr.Memo, len(p.Attributes))}
+}
+
+// maxAsks is how many instants alone asks about: six changes of a window of six hours, or two a day for a month.
+const maxAsks = 64
+
+// alone brings up to date what the fragment that a.side shows, whose record is rec, would be in had it been alone, from an instant up to now. Whoever
+// enters does so at event time at. What has become so by time alone and is not so any more is seen of leaving only: the clock may have been later than the event that it goes on
+// from, so who would have entered then may not have.
+func (a *applier) alone(rec profile.Record, at, from, now int64) {
+	p, x, side := a.s.program, &a.aloof, &a.side.state
+	env, one := &x.env, &x.one
+	one.clear(p)
+	readMemberships(p, side.Fixed, side.Segment(p.since), one.bits, one.since)
+	env.Scratch, env.Hash, env.Levels = env.Scratch[:0], rec.Hash(), p.levels
+	env.State = attribute.State{Fixed: side.Fixed[:p.FixedSize:p.FixedSize], Dir: side.Dir, Data: side.Data}
+	env.Consent = side.Fixed[p.consentAt:p.membersAt:p.membersAt]
+	is := audience.Bits(env.Audiences)
+	for w := range p.words {
+		is[w] = one.bits[w] & p.sticky.bits[w]
+	}
+	is.Each(func(m int) {
+		if _, shared := isTogether(one.since[m]); shared {
+			is.Clear(m)
+		}
+	})
+	changed := false
+	env.Now = min(from, now)
+	for asked := 0; ; asked++ {
+		copy(x.ask, p.sticky.ask)
+		var next int64
+		x.flips, next = p.index.Evaluate(env, x.ask, x.flips)
+		last := next > now
+		for _, m := range x.flips {
+			switch {
+			case !p.sticky.bits.Has(m):
+			case !is.Has(m):
+				one.bits.Clear(m)
+				changed = true
+			case !last:
+				is.Clear(m)
+			default:
+				if one.bits.Has(m) {
+					x.split = append(x.split, grouped{m, one.since[m]})
+				}
+				one.bits.Set(m)
+				one.since[m], changed = at, true
+			}
+		}
+		if last {
+			break
+		}
+		if env.Now = next; asked == maxAsks {
+			env.Now = now
+		}
+	}
+	if !changed {
+		return
+	}
+	for w := range p.words {
+		binary.LittleEndian.PutUint64(side.Fixed[p.membersAt+8*w:], one.bits[w])
+	}
+	x.since = appendTimes(x.since[:0], one)
+	a.side.draft.set(side, p.since, x.since)
+}
+
+// appendTimes appends the entry times of what f is in.
+func appendTimes(dst []byte, f *former) []byte {
+	f.bits.Each(func(m int) { dst = binary.LittleEndian.AppendUint64(dst, uint64(f.since[m])) })
+	return dst
+}
+
+// ungroup takes the marks off the other fragments of the profile of an event where its fragment has come to be in by itself: from then on it is that
+// one which is in.
+func (a *applier) ungroup() {
+	x := &a.aloof
+	if len(x.split) == 0 {
+		return
+	}
+	a.gather(func(i int) bool { return a.comp.idents[i].profile == a.profile })
+	a.unmark()
+	a.putBackParts()
+}
+
+// unmark takes the marks of x.split off x.parts.
+func (a *applier) unmark() {
+	x := &a.aloof
+	for _, g := range x.split {
+		for k := range x.parts {
+			if f := &x.parts[k]; f.bits.Has(g.audience) && f.since[g.audience] == g.since {
+				f.bits.Clear(g.audience)
+				f.changed = true
+			}
+		}
+	}
+	x.split = x.split[:0]
+}
+
+// gather fills in a.aloof.parts with the fragments of a profile.
+func (a *applier) gather(of func(ident int) bool) {
+	s, c, x := a.s, &a.comp, &a.aloof
+	x.parts = x.parts[:0]
+	for i := range c.idents {
+		d := &c.idents[i]
+		if !d.state || !of(i) {
+			continue
+		}
+		k := s.key(d.ns, d.value)
+		ref, found := s.fragments.Find(k.hash, k.ns, k.value)
+		if !found {
+			panic("BUG: a fragment is not there")
+		}
+		if len(x.parts) == cap(x.parts) {
+			x.parts = append(x.parts, part{})
+		} else {
+			x.parts = x.parts[:len(x.parts)+1]
+		}
+		f := &x.parts[len(x.parts)-1]
+		f.clear(s.program)
+		f.ident, f.profile, f.ref, f.changed = i, d.profile, ref, false
+		s.memberships(s.fragments.Record(ref), f.bits, f.since)
+	}
+}
+
+// putBackParts writes the memberships of a.aloof.parts that changed.
+func (a *applier) putBackParts() {
+	s, p, x := a.s, a.s.program, &a.aloof
+	for k := range x.parts {
+		f := &x.parts[k]
+		if !f.changed {
+			continue
+		}
+		fixed := s.fragments.Edit(f.ref).Fixed()
+		for w := range p.words {
+			binary.LittleEndian.PutUint64(fixed[p.membersAt+8*w:], f.bits[w])
+		}
+		x.since = appendTimes(x.since[:0], &f.former)
+		f.ref = s.fragments.SetSegment(f.ref, p.since, x.since)
+	}
+}
+
+// stickToOld writes down in the fragments of old profile f.id, which is about to be another one, who of them has earned what it is in.
+func (a *applier) stickToOld(f *former) {
+	p, x := a.s.program, &a.aloof
+	if p.sticky.bits == nil {
+		return
+	}
+	of := func(i int) bool { return a.was[i] == f.id }
+	a.gather(of)
+	if len(x.parts) > 1 && (f.loses || meets(f.bits, p.sticky.bits)) {
+		x.split = x.split[:0]
+		for k := range x.parts {
+			a.settleAlone(x.parts[k].ref)
+		}
+		a.gather(of)
+		a.unmark()
+	}
+	a.credit(f)
+	a.putBackParts()
+}
+
+// stickToGrown does so with a profile that is about to have one fragment more.
+func (a *applier) stickToGrown(ref profile.Ref) {
+	s, p := a.s, a.s.program
+	if p.sticky.bits == nil {
+		return
+	}
+	f := &a.one
+	f.clear(p)
+	s.memberships(s.table.Record(ref), f.bits, f.since)
+	a.gather(func(i int) bool { return a.comp.idents[i].profile == a.profile })
+	a.credit(f)
+	a.putBackParts()
+}
+
+func meets(a, b audience.Bits) bool {
+	for w := range b {
+		if a[w]&b[w] != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// settleAlone asks what time alone has done to a fragment.
+func (a *applier) settleAlone(ref profile.Ref) {
+	rec := a.s.fragments.Edit(ref)
+	now := a.s.clockFor(a.s.now, rec)
+	a.side.begin(rec)
+	a.alone(rec, now, rec.Last(), now)
+	a.keepSide(ref)
+}
+
+// keepSide writes the segments of the fragment at ref that changed.
+func (a *applier) keepSide(ref profile.Ref) profile.Ref {
+	if a.side.draft.open {
+		ref = a.s.fragments.SetSegments(ref, a.side.draft.dir, a.side.draft.data)
+	}
+	return ref
+}
+
+// credit marks in a.aloof.parts what their profile f is in although none of them is, takes old marks off, and those of groups whose members go to
+// different profiles.
+func (a *applier) credit(f *former) {
+	p, x := a.s.program, &a.aloof
+	p.sticky.bits.Each(func(m int) {
+		known := len(x.parts) < 2
+		for k := range x.parts {
+			q := &x.parts[k]
+			if !q.bits.Has(m) {
+				continue
+			}
+			if since, shared := isTogether(q.since[m]); shared && (!f.bits.Has(m) || since < f.since[m]) {
+				q.bits.Clear(m) // the profile has left since
+				q.changed = true
+				continue
+			}
+			known = true
+		}
+		if f.bits.Has(m) && !known {
+			for k := range x.parts {
+				q := &x.parts[k]
+				q.bits.Set(m)
+				q.since[m], q.changed = f.since[m]+together, true
+			}
+		}
+		if f.loses {
+			a.breakUp(m)
+		}
+	})
+}
+
+// breakUp takes the marks of audience m off the groups whose members go to different profiles.
+func (a *applier) breakUp(m int) {
+	x := &a.aloof
+	for k := range x.parts {
+		q := &x.parts[k]
+		if !q.bits.Has(m) {
+			continue
+		}
+		since := q.since[m]
+		if _, shared := isTogether(since); !shared {
+			continue
+		}
+		whole := true
+		for j := range x.parts {
+			o := &x.parts[j]
+			whole = whole && (!o.bits.Has(m) || o.since[m] != since || o.profile == q.profile)
+		}
+		for j := range x.parts {
+			if o := &x.parts[j]; !whole && o.bits.Has(m) && o.since[m] == since {
+				o.bits.Clear(m)
+				o.changed = true
+			}
+		}
+	}
+}
+
+// begin makes bits, which has what new profile n inherits, what the sticky audiences of it begin with: what profiles were in that it takes in whole, and what
+// its fragments remember that come out of others.
+func (a *applier) begin(n int, frozen *former, bits audience.Bits) {
+	sticky := a.s.program.sticky.bits
+	if sticky == nil || !slices.ContainsFunc(a.formers, func(f former) bool { return f.loses }) {
+		return
+	}
+	for w := range sticky {
+		whole := uint64(0)
+		for k := range a.formers {
+			if f := &a.formers[k]; !f.loses && a.comp.idents[f.id].profile == n {
+				whole |= f.bits[w]
+			}
+		}
+		bits[w] = bits[w]&^sticky[w] | (whole|frozen.bits[w])&sticky[w]
+	}
+}
