@@ -44,7 +44,11 @@ func (n *Node) Unlink(ctx context.Context, a, b string) error {
 	ctx, cancel := context.WithTimeout(ctx, sayPatience)
 	defer cancel()
 	m := n.members[n.home(identity.Hash(nsA, valueA))]
-	r, err := m.patient(ctx, func() []byte { return shard.AppendUnlink(nil, n.now(), nsA, valueA, nsB, valueB) })
+	as, byEvents, err := n.instant(ctx)
+	if err != nil {
+		return err
+	}
+	r, err := m.patient(ctx, func() []byte { return asOf(shard.AppendUnlink(nil, n.now(), nsA, valueA, nsB, valueB), as, byEvents) })
 	if err != nil {
 		return unsaid(ctx, m, err)
 	}
@@ -65,12 +69,16 @@ func (n *Node) Erase(ctx context.Context, id string) (at time.Time, err error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, sayPatience)
 	defer cancel()
+	as, byEvents, err := n.instant(ctx)
+	if err != nil {
+		return at, err
+	}
 	var now int64
 	if ns == recipe.AccountNamespace { // whose people are everywhere
 		now = n.now()
-		err = n.eraseAccount(ctx, value, now)
+		err = n.eraseAccount(ctx, value, as)
 	} else {
-		now, err = n.erasePerson(ctx, ns, value)
+		now, err = n.erasePerson(ctx, ns, value, as, byEvents)
 	}
 	if err != nil {
 		return at, err
@@ -81,12 +89,55 @@ func (n *Node) Erase(ctx context.Context, id string) (at time.Time, err error) {
 	return time.UnixMilli(now).UTC(), n.survives(ctx)
 }
 
-// erasePerson has the home of an identifier take out whom it names, and returns the instant.
-func (n *Node) erasePerson(ctx context.Context, ns string, value []byte) (now int64, err error) {
+// instant is that as of which something is said to shards: by the time of day, or the latest event time that any of them has come to. The clock is of one kind in all
+// shards; a replica that is behind may not know it.
+func (n *Node) instant(ctx context.Context) (as int64, byEvents bool, err error) {
+	for _, m := range n.members {
+		if m.leads() {
+			m.mu.RLock()
+			byEvents = m.shard.ByEvents()
+			m.mu.RUnlock()
+			if !byEvents {
+				return n.now(), false, nil
+			}
+			break
+		}
+	}
+	for {
+		all, err := n.reports(ctx, readLeader, false)
+		as = shard.NoTime
+		for _, r := range all {
+			switch {
+			case r == nil:
+			case !r.Shard.ByEvents:
+				return n.now(), false, nil
+			default:
+				as = max(as, r.Shard.Now)
+			}
+		}
+		if err == nil {
+			return as, true, nil
+		}
+		if pause(ctx, switchPause); ctx.Err() != nil {
+			return 0, false, fmt.Errorf("cannot find out how far all shards have come, so nothing is done: %w", err)
+		}
+	}
+}
+
+// asOf says in an entry as of which instant it is. By the time of day each shard knows that itself.
+func asOf(entry []byte, as int64, byEvents bool) []byte {
+	if byEvents {
+		return shard.AppendAsOf(entry, as)
+	}
+	return entry
+}
+
+// erasePerson has the home of an identifier take out whom it names, and returns the time of day of that.
+func (n *Node) erasePerson(ctx context.Context, ns string, value []byte, as int64, byEvents bool) (now int64, err error) {
 	m := n.members[n.home(identity.Hash(ns, value))]
 	err = eraseIn(ctx, m, func() []byte {
 		now = n.now()
-		return shard.AppendErase(nil, now, ns, value)
+		return asOf(shard.AppendErase(nil, now, ns, value), as, byEvents)
 	})
 	return now, err
 }

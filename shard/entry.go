@@ -108,7 +108,8 @@ func AppendCookbook(dst []byte, now int64, sources []recipe.Source) []byte {
 	return AppendSwitch(dst, now, 0, false, sources)
 }
 
-// AppendUnlink appends the entry that says: these two identifiers, normalised, are never one person. It belongs to the home of either.
+// AppendUnlink appends the entry that says: these two identifiers, normalised, are never one person. It belongs to the home of either, and happens at that
+// shard's clock, unless AppendAsOf follows.
 func AppendUnlink(dst []byte, now int64, namespaceA string, valueA []byte, namespaceB string, valueB []byte) []byte {
 	dst = append(dst, kindUnlink)
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(now))

@@ -110,17 +110,50 @@ func (s *Shard) refuses(k key, at int64) bool {
 	return false
 }
 
-// AppendErase appends the entry that takes a person out, who has that identifier, normalised. It belongs to its home.
+// AppendErase appends the entry that takes a person out, who has that identifier, normalised. It belongs to its home. It happens at the shard's clock, unless
+// AppendAsOf follows.
 func AppendErase(dst []byte, now int64, namespace string, value []byte) []byte {
 	dst = append(dst, kindErase)
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(now))
 	return appendBytes(appendBytes(dst, []byte(namespace)), value)
 }
 
-// AppendEraseAccount appends the entry that takes an account out at an instant, which is not after now. It belongs to all shards, whose clocks differ: what was said
-// up to that instant is over in all of them, what was said later in none.
+// AppendEraseAccount appends the entry that takes an account out as of an instant, in milliseconds. It belongs to all shards, whose clocks differ: what was said
+// up to that instant is over in all of them, what was said later in none. By the time of day that is the proposer's clock, at most now. With a clock of
+// event times it is the latest that any shard has come to (Stats.Now): the time of day would bury all history that is still to be read.
 func AppendEraseAccount(dst []byte, now int64, name []byte, at int64) []byte {
-	return binary.LittleEndian.AppendUint64(AppendErase(dst, now, recipe.AccountNamespace, name), uint64(at))
+	return AppendAsOf(AppendErase(dst, now, recipe.AccountNamespace, name), at)
+}
+
+// AppendAsOf appends to an entry of AppendErase or AppendUnlink that it happens at an instant, in milliseconds, even if the shard's own clock is not there yet:
+// with a clock of event times, one that has read nothing stands before all history.
+func AppendAsOf(dst []byte, at int64) []byte {
+	return append(binary.LittleEndian.AppendUint64(dst, uint64(at)), asOf)
+}
+
+// asOf ends the instant of an entry. Of accounts there are entries without it in old logs, whose instant counts up to the shard's clock.
+const asOf = 1
+
+// instant reads the rest of an entry of AppendErase or AppendUnlink: at which instant it happens.
+func (s *Shard) instant(rest []byte) (at int64, err error) {
+	switch {
+	case len(rest) == 0:
+		return s.Now(), nil
+	case len(rest) == 9 && rest[8] == asOf:
+		return max(s.Now(), min(int64(le64(rest)), maxNow)), nil
+	}
+	return 0, errMessage
+}
+
+// accountInstant is the same of an account, where shards must not differ.
+func (s *Shard) accountInstant(rest []byte) (at int64, err error) {
+	switch {
+	case len(rest) == 8:
+		return min(int64(le64(rest)), s.Now()), nil
+	case len(rest) == 9 && rest[8] == asOf:
+		return min(int64(le64(rest)), maxNow), nil
+	}
+	return 0, errMessage
 }
 
 func (s *Shard) applyErase(body []byte, r *Result) {
@@ -130,20 +163,28 @@ func (s *Shard) applyErase(body []byte, r *Result) {
 	}
 	if space, rest, err := readBytes(body); err == nil && string(space) == recipe.AccountNamespace && s.program.Accounts != nil {
 		name, rest, err := readBytes(rest)
-		if err != nil || len(rest) != 8 || len(name) == 0 || len(name) > maxIdentifier {
+		at := int64(0)
+		if err == nil {
+			at, err = s.accountInstant(rest)
+		}
+		if err != nil || len(name) == 0 || len(name) > maxIdentifier {
 			r.refuse("erasure of an account of %d bytes: %v", len(body), err)
 			return
 		}
-		s.apply.eraseAccount(name, min(int64(le64(rest)), s.Now()), s.Now())
+		s.apply.eraseAccount(name, at)
 		s.apply.drain()
 		return
 	}
 	k, rest, err := s.readNamed(body)
-	if err != nil || len(rest) > 0 {
+	at := int64(0)
+	if err == nil {
+		at, err = s.instant(rest)
+	}
+	if err != nil {
 		r.refuse("erasure of %d bytes: %v", len(body), err)
 		return
 	}
-	s.apply.erase(k, k, s.Now())
+	s.apply.erase(k, k, at)
 	s.apply.drain()
 }
 

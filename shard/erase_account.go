@@ -15,13 +15,13 @@ import (
 // joined it; but from then on only those belong to it who have joined it since. Every shard gets the entry, since people are everywhere: each has the tombstone,
 // and takes back what it told the account of its people.
 
-// eraseAccount is what a shard does at an instant about the erasure of an account, of what was said until then.
-func (a *applier) eraseAccount(name []byte, until, at int64) {
+// eraseAccount is what a shard does about the erasure of an account, of what was said until an instant.
+func (a *applier) eraseAccount(name []byte, until int64) {
 	s := a.s
 	k := key{accountNamespace, identity.Hash(recipe.AccountNamespace, name), name}
 	s.bury(k, until)
 	if s.accounts != nil {
-		s.accounts.apply.takeAccountOut(k, at)
+		s.accounts.apply.takeAccountOut(k, until)
 	}
 	if s.program.told < 0 {
 		return
@@ -36,6 +36,7 @@ func (a *applier) eraseAccount(name []byte, until, at int64) {
 	for _, o := range people {
 		ref, _ := s.table.ByOrdinal(o)
 		a.lookAt(ref)
+		at := a.env.Now // their own: all accounts of these people are told, and live by what their people have lived to
 		a.tell(tellOut, name, keyOf(a.rec), nil, at)
 		a.draft.set(&a.env.State, s.program.told, nil) // whoever has joined it since is told of anew
 		a.contribute(at)

@@ -264,6 +264,9 @@ func (a *applier) absorb(to key, body []byte, from int) error {
 		return errMessage
 	}
 	a.moved = true
+	if s.byEvents { // a shard that reads no event itself has come to what it is told of
+		s.latest = max(s.latest, f.last)
+	}
 	if a.isGuest(f.first) {
 		c.unite(o, s.compare)
 		a.guest = c.theirs[0]

@@ -8,7 +8,11 @@ func (s *Shard) applyUnlink(body []byte, r *Result) {
 		r.Outcome = Stale
 		return
 	}
-	a, b, err := s.readPair(body)
+	a, b, rest, err := s.readPair(body)
+	now := int64(0)
+	if err == nil {
+		now, err = s.instant(rest)
+	}
 	if err != nil {
 		r.refuse("unlink of %d bytes: %v", len(body), err)
 		return
@@ -16,7 +20,6 @@ func (s *Shard) applyUnlink(body []byte, r *Result) {
 	if s.compare(a, b) > 0 {
 		a, b = b, a
 	}
-	now := s.Now() // as an erasure: with a clock of event times the shard's own stands before all history
 	f := fact{weak: b, strong: a, cut: true, first: now, last: now}
 	s.apply.out = s.appendJoin(s.apply.out[:0], messageUnlink, b, a, &f)
 	s.apply.send(s.home(b), s.apply.out)
@@ -24,16 +27,16 @@ func (s *Shard) applyUnlink(body []byte, r *Result) {
 }
 
 // readPair reads two identifiers whose namespaces are names of the cookbook in force.
-func (s *Shard) readPair(src []byte) (a, b key, err error) {
+func (s *Shard) readPair(src []byte) (a, b key, rest []byte, err error) {
 	for _, k := range []*key{&a, &b} {
 		if *k, src, err = s.readNamed(src); err != nil {
-			return a, b, err
+			return a, b, nil, err
 		}
 	}
-	if len(src) > 0 || a.is(b) {
-		return a, b, errMessage
+	if a.is(b) {
+		return a, b, nil, errMessage
 	}
-	return a, b, nil
+	return a, b, src, nil
 }
 
 // readNamed reads one of them.
