@@ -25,6 +25,9 @@ func (n *Node) Apply(ctx context.Context, a httpapi.Application) (*httpapi.Appli
 	if program == nil {
 		return nil, &httpapi.BadCookbook{Diagnostics: httpapi.Diagnostics(diagnostics)}
 	}
+	if large := oversize(program); large != nil {
+		return nil, &httpapi.BadCookbook{Diagnostics: httpapi.Diagnostics(large)}
+	}
 	if err := n.checkFormats(program); err != nil {
 		return nil, fmt.Errorf("%w: %w", httpapi.ErrUnfit, err)
 	}

@@ -50,6 +50,7 @@ var help = []struct {
 	{"dashi_merges_total", "Profiles that took others in.", nil},
 	{"dashi_unmerges_total", "Profiles that came out of others.", nil},
 	{"dashi_junk_identifiers_total", "Identifiers that were seen with too many people and are nobody's.", nil},
+	{"dashi_updates_too_large_total", "Updates and merges of attributes left out because the profile is as large as may be.", nil},
 	{"dashi_links_passed_over_total", "Links that a cap kept from being looked at, by cap.", []string{"cap"}},
 	{"dashi_outbox_entries", "Activations that Kafka has not acknowledged.", []string{"shard"}},
 	{"dashi_outbox_bytes", "Memory of the outbox.", []string{"shard"}},
@@ -226,6 +227,7 @@ func (c *collector) collectShards(counter func(string, uint64, ...string), gauge
 		sum.Junk += s.Junk
 		sum.Saturated += s.Saturated
 		sum.ComponentFull += s.ComponentFull
+		sum.TooLarge += s.TooLarge
 		sum.LinksOver += s.LinksOver
 		gauge("dashi_pointers", float64(s.Pointers), label)
 		gauge("dashi_messages_bytes", float64(s.PeerBytes), label)
@@ -250,6 +252,7 @@ func (c *collector) collectShards(counter func(string, uint64, ...string), gauge
 	counter("dashi_merges_total", sum.Merges)
 	counter("dashi_unmerges_total", sum.Unmerges)
 	counter("dashi_junk_identifiers_total", sum.Junk)
+	counter("dashi_updates_too_large_total", sum.TooLarge)
 	counter("dashi_links_passed_over_total", sum.Saturated, "junk_identifier")
 	counter("dashi_links_passed_over_total", sum.ComponentFull, "component")
 	counter("dashi_links_passed_over_total", sum.LinksOver, "event")

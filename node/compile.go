@@ -28,11 +28,19 @@ func (c *compiler) compile(sources []recipe.Source) (*recipe.Program, []recipe.D
 	i := slices.IndexFunc(c.kept, func(k compiled) bool { return slices.EqualFunc(k.sources, sources, sameSource) })
 	if i < 0 {
 		k := compiled{sources: slices.Clone(sources)}
-		k.program, k.diagnostics = recipe.Compile(sources)
+		k.program, k.diagnostics = recipe.Recompile(sources)
 		c.kept = append(c.kept[max(0, len(c.kept)-compilerKeeps+1):], k)
 		i = len(c.kept) - 1
 	}
 	return c.kept[i].program, c.kept[i].diagnostics
+}
+
+// oversize is what is wrong with a cookbook that is to come into force, although one that is may stay: see recipe.Recompile.
+func oversize(p *recipe.Program) []recipe.Diagnostic {
+	if p.Oversize == nil {
+		return nil
+	}
+	return []recipe.Diagnostic{*p.Oversize}
 }
 
 func sameSource(a, b recipe.Source) bool { return a.Name == b.Name && string(a.Text) == string(b.Text) }

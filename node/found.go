@@ -237,6 +237,9 @@ func (n *Node) govern(ctx context.Context) error {
 		if n.recipes == nil {
 			return errNoRecipes
 		}
+		if p, _ := n.compile(n.recipes); p != nil && p.Oversize != nil {
+			return &CheckError{oversize(p)}
+		}
 		return n.change(ctx, func(s *meta.State) (meta.Command, error) {
 			if s.Cookbook() != nil {
 				return nil, errNoCommand

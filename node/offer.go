@@ -82,6 +82,9 @@ func (n *Node) offer(ctx context.Context) error {
 		n.log.Warn("the recipes of this node are not those in force, and are not used: dashi apply puts them in force", "version", c.Version, "recipes", n.settings.Recipes)
 		return nil
 	}
+	if large := oversize(program); large != nil {
+		return &CheckError{large}
+	}
 	if why := n.refuses(program); why != "" {
 		return fmt.Errorf("cannot switch to the recipes: %s", why)
 	}

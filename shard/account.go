@@ -194,6 +194,9 @@ func (a *applier) hear(name []byte, at int64, src []byte, from int) error {
 	return err
 }
 
+// maxCrowd is how many bytes the people of an account may take, however long their names are; who comes later is turned away as beyond p.of.People.
+const maxCrowd = 24 << 20
+
 // hearOne takes in what is told of one person.
 func (a *applier) hearOne(c *gathering, src []byte, from int) (rest []byte, err error) {
 	in, p := a.s, a.s.program
@@ -224,7 +227,7 @@ func (a *applier) hearOne(c *gathering, src []byte, from int) (rest []byte, err 
 		i++
 	}
 	// Somebody on the way has rows before they are let in: such a row lets nobody in, nor does it take their own place away.
-	full := contributes && c.counts(lo, hi) < 0 && c.len()-(hi-lo) >= p.of.People
+	full := contributes && c.counts(lo, hi) < 0 && (c.len()-(hi-lo) >= p.of.People || len(c.b) >= maxCrowd)
 	if full {
 		c.turnAway()
 		in.counters.PeopleOver++

@@ -37,6 +37,7 @@ type applier struct {
 	side    side   // the fragment that the event goes to besides
 	segment []byte // scratch for kinds
 	text    []byte // a string before the update
+	near    []byte // a fixed part before a merge: see mergeBounded
 	since   []byte
 	before  []byte // values of watched attributes before the event
 	after   []byte

@@ -117,7 +117,7 @@ func (a *applier) deliverAt(e *event.Event, k key) {
 		weak := a.keyOf(e, j+1)
 		w := c.index(weak)
 		if w < 0 {
-			if len(c.idents) >= MaxComponent {
+			if c.full() {
 				s.counters.ComponentFull++
 				continue
 			}
@@ -130,6 +130,10 @@ func (a *applier) deliverAt(e *event.Event, k key) {
 		dirty = c.idents[w].seen(e.Time, e.Time) || dirty
 		l := identity.Link{A: min(i, w), B: max(i, w), First: e.Time, Last: e.Time, ID: messageID(e)}
 		_, known := c.link(l.A, l.B, false)
+		if !known && c.bytes() >= maxComponentBytes {
+			s.counters.ComponentFull++
+			continue
+		}
 		if c.add(l) {
 			dirty = true
 			settle = settle || !known || a.touchy()

@@ -48,6 +48,9 @@ func (s *Shard) buried(k key, at int64) (ever, after bool) {
 	return ever, ever && at <= until
 }
 
+// maxLost is how many tombstones a component keeps: a MiB of them. They are for what is on its way, so the oldest may go: the homes of the identifiers keep theirs.
+const maxLost = 1 << 16
+
 // lose notes that an identifier was taken out of c.
 func (c *component) lose(t tombstone) {
 	i, found := slices.BinarySearchFunc(c.lost, t.hash, func(t tombstone, hash uint64) int { return cmp.Compare(t.hash, hash) })
@@ -56,6 +59,15 @@ func (c *component) lose(t tombstone) {
 		return
 	}
 	c.lost = slices.Insert(c.lost, i, t)
+	if len(c.lost) > maxLost {
+		oldest := 0
+		for k := range c.lost {
+			if c.lost[k].until < c.lost[oldest].until {
+				oldest = k
+			}
+		}
+		c.lost = slices.Delete(c.lost, oldest, oldest+1)
+	}
 }
 
 // recallErasure makes a.comp, which was just made of the identifier with that hash, know that it was erased before.

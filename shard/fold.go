@@ -71,6 +71,10 @@ func (a *applier) fold(i int, in *attribute.Input) {
 		a.s.counters.OutOfRange++
 		return
 	}
+	if len(state.Data) >= MaxProfile && f.segment >= 0 {
+		a.s.counters.TooLarge++
+		return
+	}
 	if a.fragment != 0 {
 		a.besides(f, in)
 	}
@@ -163,6 +167,10 @@ func (d *side) begin(rec profile.Record) {
 // besides folds the occurrence into the fragment beside the profile.
 func (a *applier) besides(f *fold, in *attribute.Input) {
 	d := &a.side
+	if len(d.state.Data) >= MaxProfile && f.segment >= 0 {
+		a.s.counters.TooLarge++
+		return
+	}
 	fixed := d.state.Fixed[f.offset:]
 	if f.segment < 0 {
 		f.kind.Update(fixed, nil, in, nil)

@@ -180,10 +180,7 @@ func (a *applier) merge(ref profile.Ref, from profile.Record) profile.Ref {
 			k.Merge(rec.Fixed()[slot.Offset:], nil, other[slot.Offset:], nil, nil)
 			continue
 		}
-		merged := k.Merge(rec.Fixed()[slot.Offset:], rec.Segment(slot.Segment), other[slot.Offset:], from.Segment(slot.Segment), a.segment[:0])
-		if cap(merged) > cap(a.segment) && !same(merged, rec.Segment(slot.Segment)) {
-			a.segment = merged[:0]
-		}
+		merged, _ := a.mergeBounded(k, rec.Fixed()[slot.Offset:], rec.Segment(slot.Segment), other[slot.Offset:], from.Segment(slot.Segment), len(rec.Data()))
 		ref = s.table.SetSegment(ref, slot.Segment, merged)
 		rec = s.table.Edit(ref)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 
+	"dashi/pipeline/attribute"
 	"dashi/pipeline/audience"
 	"dashi/pipeline/consent"
 	"dashi/pipeline/expr"
@@ -182,18 +183,41 @@ func (a *applier) mergeInto(from profile.Record) {
 	}
 }
 
+// MaxProfile is the size in bytes of the variable part of a record from which on no attribute makes it longer. recipe.Compile refuses cookbooks that can come near, but one of an
+// earlier version may be in force. An update or a merge beyond it is left out whole and counted, the same on all replicas; there arrival decides. A single update makes a
+// record longer by a few greatest states at most (attribute.MaxBytes), so with them, and what else stands in it, it stays below profile.MaxRecord.
+const MaxProfile = 64 << 20
+
+// mergeBounded merges the state of one attribute of a record with so many bytes of segments; ok is false when nothing has changed because it would have too many.
+func (a *applier) mergeBounded(k attribute.Kind, fixed, segment, theirs, more []byte, have int) (merged []byte, ok bool) {
+	near := have+len(more) > MaxProfile
+	if near {
+		a.near = append(a.near[:0], fixed[:k.FixedSize()]...)
+	}
+	merged = k.Merge(fixed, segment, theirs, more, a.segment[:0])
+	if same(merged, segment) {
+		return merged, true
+	}
+	if cap(merged) > cap(a.segment) {
+		a.segment = merged[:0]
+	}
+	if near && len(merged) > len(segment) && have+len(merged)-len(segment) > MaxProfile {
+		copy(fixed, a.near)
+		a.s.counters.TooLarge++
+		return segment, false
+	}
+	return merged, true
+}
+
 // mergeFold merges the state of one attribute into the record that a.env shows, and returns the segment as it is now.
 func (a *applier) mergeFold(f *fold, fixed, segment, theirs, more []byte) []byte {
 	if f.segment < 0 {
 		f.kind.Merge(fixed, nil, theirs, nil, nil)
 		return nil
 	}
-	merged := f.kind.Merge(fixed, segment, theirs, more, a.segment[:0])
-	if same(merged, segment) {
+	merged, ok := a.mergeBounded(f.kind, fixed, segment, theirs, more, len(a.env.State.Data))
+	if !ok || same(merged, segment) {
 		return segment
-	}
-	if cap(merged) > cap(a.segment) {
-		a.segment = merged[:0]
 	}
 	a.draft.set(&a.env.State, f.segment, merged)
 	return a.env.State.Segment(f.segment)

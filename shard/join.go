@@ -7,6 +7,31 @@ import "dashi/pipeline/identity"
 // the one place where arrival decides.
 const MaxComponent = 1000
 
+// maxComponentBytes bounds what a component takes in the record of its root, however long its identifiers are, and however many cuts somebody has made in it: that counts as full
+// too. Two that are not full may still become one.
+const maxComponentBytes = 16 << 20
+
+// What an identifier takes besides its value, a link and a tombstone, at most.
+const (
+	identBytes     = 64
+	linkBytes      = 40
+	tombstoneBytes = 16
+)
+
+// full says whether nothing may be added to a component.
+func (c *component) full() bool {
+	return len(c.idents) >= MaxComponent || c.bytes() >= maxComponentBytes
+}
+
+// bytes is about how many it takes, and not less.
+func (c *component) bytes() int {
+	n := identBytes*len(c.idents) + linkBytes*len(c.facts.Links) + tombstoneBytes*len(c.lost)
+	for i := range c.idents {
+		n += len(c.idents[i].value)
+	}
+	return n
+}
+
 // message handles one message, from a peer or from this shard itself.
 func (a *applier) message(m []byte, from int) {
 	s := a.s
@@ -139,7 +164,7 @@ func (a *applier) connect(kind byte, to, other key, f *fact) {
 		a.store()
 		return
 	}
-	if len(c.idents) >= MaxComponent {
+	if c.full() {
 		s.counters.ComponentFull++
 		a.store()
 		return
@@ -206,6 +231,10 @@ func (a *applier) learn(f *fact) bool {
 		return false
 	}
 	if a.late(w, f.last) || a.late(t, f.last) {
+		return false
+	}
+	if _, known := c.link(min(w, t), max(w, t), f.cut); !known && c.bytes() >= maxComponentBytes {
+		a.s.counters.ComponentFull++
 		return false
 	}
 	if !f.cut {

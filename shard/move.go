@@ -81,6 +81,9 @@ func (a *applier) appendRecord(dst []byte, i int, rec profile.Record, due int64)
 	return dst
 }
 
+// maxArrival is how many bytes of segments a record may have that arrives, without its component: those that are sent have less (MaxProfile).
+const maxArrival = profile.MaxRecord - 40<<20
+
 // arrivalHead is the size of what stands before the fixed part: first, last, version, sequence, due.
 const arrivalHead = 8 + 8 + 8 + 4 + 8
 
@@ -120,10 +123,14 @@ func (a *applier) readArrivals(src []byte) error {
 		}
 		ar := arrival{fragment: kind == 1, ident: int(i), due: int64(le64(rest[28:])), head: rest[:size], segments: rest[size:]}
 		src = ar.segments
+		total := 0
 		for k := range p.links {
 			var b []byte
 			if b, src, err = readBytes(src); err != nil {
 				return err
+			}
+			if total += len(b); total > maxArrival {
+				return errMessage
 			}
 			if k == p.since && len(b) != 8*countBits(ar.head[arrivalHead+p.membersAt:]) || k == p.told && !p.isTold(b) {
 				return errMessage

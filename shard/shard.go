@@ -27,8 +27,8 @@ type Settings struct {
 	Home func(hash uint64) int
 	// Memory is where the pages of the table come from. It may differ between replicas.
 	Memory profile.Memory
-	// Compile makes the program of a cookbook; nil: recipe.Compile. It is for those who have many shards with one cookbook, and
-	// must give what recipe.Compile would.
+	// Compile makes the program of a cookbook; nil: recipe.Recompile. It is for those who have many shards with one cookbook, and
+	// must give what recipe.Recompile would.
 	Compile func([]recipe.Source) (*recipe.Program, []recipe.Diagnostic)
 }
 
@@ -43,7 +43,7 @@ func (s *Settings) compile(sources []recipe.Source) (*recipe.Program, []recipe.D
 	if s.Compile != nil {
 		return s.Compile(sources)
 	}
-	return recipe.Compile(sources)
+	return recipe.Recompile(sources)
 }
 
 // MaxActivation is the size of the longest activation in bytes. With its key and its headers it is below what brokers take unless told
@@ -106,6 +106,8 @@ type Counters struct {
 
 	Departed uint64 // activations that had left when the shard went back to a state before them
 	Remade   uint64 // of these, those that were made again, and did not leave a second time
+
+	TooLarge uint64 // updates and merges of attributes left out because the profile has MaxProfile: see grow.go
 
 	AccountEvents uint64 // events told to accounts
 	People        uint64 // times that an account was told something of a person

@@ -22,7 +22,10 @@ import (
 )
 
 // Version 16 has the least instants of the rings of timers. Those before it are not read: Kafka has the events.
-const snapshotVersion = 16
+const snapshotVersion = 17
+
+// oldestSnapshot is the first that is still read. 16 has no counter TooLarge.
+const oldestSnapshot = 16
 
 var snapshotMagic = []byte("DASHISHARD")
 
@@ -101,7 +104,7 @@ func (c *Counters) all() []*uint64 {
 	for i := range c.Suppressed {
 		all = append(all, &c.Suppressed[i])
 	}
-	all = append(all, &c.Expired, &c.AccountEvents, &c.People, &c.PeopleOver, &c.AccountsOver, &c.Erased, &c.Buried, &c.Departed, &c.Remade)
+	all = append(all, &c.Expired, &c.AccountEvents, &c.People, &c.PeopleOver, &c.AccountsOver, &c.Erased, &c.Buried, &c.Departed, &c.Remade, &c.TooLarge)
 	return all
 }
 
@@ -157,7 +160,7 @@ func Restore(r io.Reader, settings Settings) (*Shard, error) {
 		return nil, fmt.Errorf("cannot read head of shard snapshot: %w", err)
 	}
 	version := head[len(snapshotMagic)]
-	if !bytes.HasPrefix(head, snapshotMagic) || version != snapshotVersion {
+	if !bytes.HasPrefix(head, snapshotMagic) || version < oldestSnapshot || version > snapshotVersion {
 		return nil, errors.New("cannot restore shard: not a shard snapshot of a version this program knows: begin with a new data directory, from Kafka")
 	}
 	size, sum := le64(head[len(snapshotMagic)+1:]), le64(head[len(snapshotMagic)+9:])
@@ -169,7 +172,7 @@ func Restore(r io.Reader, settings Settings) (*Shard, error) {
 		return nil, errors.New("cannot restore shard: checksum of the snapshot does not match")
 	}
 	s := New(settings)
-	hasTable, timers, err := s.restoreBody(buf.Bytes())
+	hasTable, timers, err := s.restoreBody(buf.Bytes(), version)
 	if err != nil {
 		return nil, fmt.Errorf("cannot restore shard: %w", err)
 	}
@@ -241,7 +244,7 @@ func (s *Shard) restoreQueue(src []byte) (q *timer.Queue, rest []byte, err error
 	return q, rest, nil
 }
 
-func (s *Shard) restoreBody(src []byte) (hasTable bool, timers []byte, err error) {
+func (s *Shard) restoreBody(src []byte, version byte) (hasTable bool, timers []byte, err error) {
 	if len(src) < 8 {
 		return false, nil, errShort
 	}
@@ -274,7 +277,11 @@ func (s *Shard) restoreBody(src []byte) (hasTable bool, timers []byte, err error
 	if src, err = s.restoreHold(src); err != nil {
 		return false, nil, err
 	}
-	for _, c := range s.counters.all() {
+	counters := s.counters.all()
+	if version == oldestSnapshot {
+		counters = counters[:len(counters)-1]
+	}
+	for _, c := range counters {
 		if len(src) < 8 {
 			return false, nil, errShort
 		}

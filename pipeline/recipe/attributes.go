@@ -324,6 +324,7 @@ func (c *compiler) layOut() {
 			c.scope.Attributes[a.Name] = expr.AttributeRef{Index: i, Type: a.Type, Kind: a.Kind, Timed: a.Timed, Slot: a.Slot}
 		}
 	}
+	c.measure()
 }
 
 // definition hashes what the state of a stored attribute depends on, but for the conditions.

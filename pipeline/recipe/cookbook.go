@@ -63,6 +63,16 @@ type symbol struct {
 //
 // It is pure: the same sources give the same program everywhere. It keeps the texts of the sources.
 func Compile(sources []Source) (*Program, []Diagnostic) {
+	p, found := Recompile(sources)
+	if p != nil && p.Oversize != nil {
+		return nil, append([]Diagnostic{*p.Oversize}, found...)
+	}
+	return p, found
+}
+
+// Recompile is Compile of a cookbook that is or was in force: one that an earlier version of dashi took goes on, although it would be refused as a new one. See
+// Program.Oversize.
+func Recompile(sources []Source) (*Program, []Diagnostic) {
 	c := &compiler{builder: newSchemaBuilder(), names: map[string]*symbol{}, done: map[string]bool{}, zones: map[*document]*zone.Zone{}}
 	c.program = &Program{Sources: slices.Clone(sources), Mappings: map[string]*Mapping{}}
 	slices.SortStableFunc(c.program.Sources, func(a, b Source) int { return cmp.Compare(a.Name, b.Name) })
@@ -94,6 +104,9 @@ func Compile(sources []Source) (*Program, []Diagnostic) {
 		return nil, found
 	}
 	c.program.Warnings = found
+	if of := c.program.Accounts; of != nil && c.program.Oversize == nil {
+		c.program.Oversize = of.Program.Oversize
+	}
 	return c.program, found
 }
 

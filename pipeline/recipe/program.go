@@ -42,6 +42,8 @@ type Program struct {
 
 	// Warnings are what check says about a cookbook that is good: conditions that fell back to the interpreter, for one.
 	Warnings []Diagnostic
+	// Oversize says that a record may become larger than MaxProfileBytes; nil: it does not. Compile refuses such a cookbook, Recompile does not.
+	Oversize *Diagnostic
 }
 
 // Source is one recipe file, or the file of a model that a recipe names.

@@ -14,7 +14,7 @@ const (
 	MaxFixed    = 1 << 20
 	MaxSegments = 1 << 16
 	MaxKey      = 1<<16 - 1 // bytes
-	MaxRecord   = 64 << 20  // bytes, all parts together
+	MaxRecord   = 128 << 20 // bytes, all parts together
 )
 
 // A record in its slot, little-endian. The first eight bytes are the slot's and change when the record moves or is restored;
