@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 
 	"dashi/pipeline/audience"
 	"dashi/pipeline/recipe"
@@ -11,7 +12,7 @@ import (
 )
 
 // A profile travels from the node that holds its shard to the one that was asked for it as the record that it is, and what belongs to it of its
-// component: whoever receives it reads it as if it were its own. Both have the same cookbook, which the caller sees to, and the same version of dashi.
+// component, and the thresholds by which people are compared there: whoever receives it reads it as if it were its own. Both have the same cookbook, which the caller sees to, and the same version of dashi.
 
 // AppendView appends the profile that v shows.
 func AppendView(dst []byte, v *View) []byte {
@@ -21,6 +22,13 @@ func AppendView(dst []byte, v *View) []byte {
 		dst = appendNames(append(dst, travelsAccount), v.spaces)
 	} else {
 		dst = append(dst, travelsPerson)
+	}
+	for i := range v.Program.Levels {
+		level := math.NaN()
+		if i < len(v.Env.Levels) {
+			level = v.Env.Levels[i]
+		}
+		dst = binary.LittleEndian.AppendUint64(dst, math.Float64bits(level))
 	}
 	dst = appendBytes(dst, v.rec.Body())
 	if dst = appendBytes(dst, v.links); len(v.links) > 0 {
@@ -106,7 +114,13 @@ func (r *Reader) read(src []byte, v *View) error {
 			return err
 		}
 	}
-	body, src, err := readBytes(src)
+	n := 8 * len(p.Levels)
+	if len(src) < n {
+		return errShort
+	}
+	v.levels = slices.Grow(v.levels[:0], len(p.Levels))[:len(p.Levels)]
+	readLevels(src[:n], v.levels)
+	body, src, err := readBytes(src[n:])
 	if err != nil {
 		return err
 	}
@@ -118,6 +132,7 @@ func (r *Reader) read(src []byte, v *View) error {
 		return errMessage
 	}
 	v.fill(p, rec, now)
+	v.Env.Levels = v.levels
 	if !v.people.sound(len(v.spaces)) {
 		return errMessage
 	}

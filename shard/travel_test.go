@@ -2,6 +2,7 @@ package shard
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 
 	"dashi/shard/profile"
@@ -67,4 +68,52 @@ func FuzzReadView(f *testing.F) {
 			v.EachAudience(func(int, int64) {})
 		}
 	})
+}
+
+// What compares people is explained of a profile of another node as it is there: by that shard's thresholds.
+func TestLevelsTravel(t *testing.T) {
+	sources := readInline("top.yml", topRecipe)
+	s, p := newShard(t, testSettings(), sources), compile(t, sources)
+	f := newFeeder(t, p, spenders(100))
+	mustAccept(t, s.Apply(f.batch(-1, 99, 1000)))
+	reader, far := NewReader(p), View{}
+	check := func(known bool) {
+		t.Helper()
+		in := 0
+		s.table.Each(func(_ profile.Ref, rec profile.Record) bool {
+			var v View
+			s.view(rec, &v)
+			if err := reader.Read(AppendView(nil, &v), &far); err != nil {
+				t.Fatal(err)
+			}
+			for i := range p.Audiences {
+				parts, err := p.Explain(i)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, part := range parts {
+					if got, want := string(part.AppendJSON(nil, &far.Env)), string(part.AppendJSON(nil, &v.Env)); got != want || strings.HasPrefix(part.Text, "top(") && (got == "null") == known {
+						t.Fatalf("%s is %s, here %s", part.Text, got, want)
+					} else if i == 0 && got == "true" {
+						in++
+					}
+				}
+				next, unknown, reads := far.NextLevels(i)
+				if here, no, asks := v.NextLevels(i); next != here || unknown != no || reads != asks || unknown == known {
+					t.Fatalf("next at %d, unknown %v; here at %d, %v", next, unknown, here, no)
+				}
+			}
+			return true
+		})
+		if known && in == 0 {
+			t.Error("nobody is among the best")
+		}
+	}
+	check(false)
+	now := s.Now()
+	mustAccept(t, s.Apply(AppendLevels(nil, now, p.Hash, now, levels(s, now))))
+	check(true)
+	if err := reader.Read(AppendView(nil, &far)[:20], &View{}); err == nil {
+		t.Error("a part is read")
+	}
 }

@@ -36,6 +36,7 @@ type View struct {
 	links       []byte                      // what linked is read from; empty: the profile is of no component
 	member      int                         // the profile's index in linked
 	people      gathering                   // of an account
+	levels      []float64                   // of one that has travelled: what Env.Levels is
 	spaces      []string                    // the namespaces that these have, by number
 	accounts    *recipe.Accounts            // of an account: what is said of them
 }
