@@ -298,7 +298,7 @@ func (n *Node) openKafka(ctx context.Context) error {
 		ClientID: "dashi",
 		TLS:      kafka.TLS(k.TLS),
 		SASL:     kafka.SASL(k.SASL),
-		Log:      n.log,
+		Log:      kafka.Collapse(n.log),
 	}
 	if k.Embedded.Listen != "" {
 		broker, err := kafka.OpenBroker(kafka.BrokerSettings{
@@ -314,7 +314,9 @@ func (n *Node) openKafka(ctx context.Context) error {
 		}
 		n.broker = broker
 		n.onClose(broker.Close)
+		quiet := n.kafka.Log
 		n.kafka = broker.Settings()
+		n.kafka.Log = quiet
 		n.kafka.Compression = "none" // what stays in the process is not worth squeezing
 	} else if err := kafka.MakeTopics(ctx, n.kafka, n.topics()...); err != nil {
 		return err

@@ -129,7 +129,7 @@ func (t *trial) run(ctx context.Context) (err error) {
 		if !t.awaitNode(inner) {
 			return
 		}
-		err := playDemo(inner, kafka.Settings{Brokers: t.brokers, ClientID: "dashi-demo", Compression: "none", Log: t.log}, t.demo, t.people)
+		err := playDemo(inner, kafka.Settings{Brokers: t.brokers, ClientID: "dashi-demo", Compression: "none", Log: kafka.Collapse(t.log)}, t.demo, t.people)
 		if err != nil && inner.Err() == nil {
 			failed <- err
 		}

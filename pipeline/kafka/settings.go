@@ -27,7 +27,7 @@ type Settings struct {
 	Compression string   // of what is written: "lz4" (when empty) or "none"
 	TLS         TLS
 	SASL        SASL
-	Log         *slog.Logger // warnings about brokers that come and go; nil discards them
+	Log         *slog.Logger // warnings about brokers that come and go, better one of Collapse; nil discards them
 
 	dial func(ctx context.Context, network, addr string) (net.Conn, error) // in place of TCP; see Broker.Settings
 }

@@ -1,0 +1,107 @@
+package kafka
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// againEvery is how often a warning that goes on is logged: brokers that are away make each client warn several times a second, and the tenth
+// line tells nobody more than the first.
+const againEvery = 10 * time.Second
+
+// againMost bounds the different warnings that are remembered; beyond it they are logged as they come.
+const againMost = 256
+
+// Collapse has a warning or an error that comes again within ten seconds counted in place of logged: the first is logged at once, and
+// every ten seconds the last one of the others with how many there were (again=80 in=10s). Two are the same when message, address, topic and group are;
+// their other attributes may differ. Clients of one process share one such logger. What is below a warning passes.
+func Collapse(log *slog.Logger) *slog.Logger {
+	return slog.New(again{next: log.Handler(), seen: &seenLines{lines: map[line]*repeats{}}})
+}
+
+// again is the handler of Collapse.
+type again struct {
+	next slog.Handler
+	seen *seenLines
+}
+
+// line is what tells one warning from another.
+type line struct {
+	level                       slog.Level
+	message, addr, topic, group string
+}
+
+// repeats are those of a line since it was last logged.
+type repeats struct {
+	count int
+	last  slog.Record
+	to    slog.Handler
+}
+
+type seenLines struct {
+	mu    sync.Mutex
+	lines map[line]*repeats
+}
+
+func (a again) Enabled(ctx context.Context, l slog.Level) bool { return a.next.Enabled(ctx, l) }
+
+func (a again) WithAttrs(attrs []slog.Attr) slog.Handler { return again{a.next.WithAttrs(attrs), a.seen} }
+
+func (a again) WithGroup(name string) slog.Handler { return again{a.next.WithGroup(name), a.seen} }
+
+func (a again) Handle(ctx context.Context, r slog.Record) error {
+	if r.Level < slog.LevelWarn || !a.seen.count(lineOf(r), r, a.next) {
+		return a.next.Handle(ctx, r)
+	}
+	return nil
+}
+
+func lineOf(r slog.Record) line {
+	l := line{level: r.Level, message: r.Message}
+	r.Attrs(func(at slog.Attr) bool {
+		switch at.Key {
+		case "addr":
+			l.addr = at.Value.String()
+		case "topic":
+			l.topic = at.Value.String()
+		case "group":
+			l.group = at.Value.String()
+		}
+		return true
+	})
+	return l
+}
+
+// count says whether the line was logged less than againEvery ago: it is counted then.
+func (s *seenLines) count(l line, r slog.Record, to slog.Handler) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if seen := s.lines[l]; seen != nil {
+		seen.count++
+		seen.last, seen.to = r.Clone(), to
+		return true
+	}
+	if len(s.lines) < againMost {
+		s.lines[l] = &repeats{}
+		time.AfterFunc(againEvery, func() { s.tell(l) })
+	}
+	return false
+}
+
+// tell logs how often a line has come again; one that has not is forgotten, so that the next is a first one.
+func (s *seenLines) tell(l line) {
+	s.mu.Lock()
+	seen := s.lines[l]
+	if seen.count == 0 {
+		delete(s.lines, l)
+		s.mu.Unlock()
+		return
+	}
+	s.lines[l] = &repeats{}
+	time.AfterFunc(againEvery, func() { s.tell(l) })
+	s.mu.Unlock()
+	seen.last.AddAttrs(slog.Int("again", seen.count), slog.Duration("in", againEvery))
+	_ = seen.to.Handle(context.Background(), seen.last) // nobody is there to hear of it
+}
