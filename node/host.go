@@ -3,8 +3,11 @@ package node
 import (
 	"fmt"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
+	"dashi/ring/meta"
 	"dashi/shard/group"
 	"dashi/shard/transport"
 	"dashi/shard/wal"
@@ -31,8 +34,8 @@ func (n *Node) logStatus(st *Status) {
 		st.Log.Error = err.Error()
 		st.Trouble = append(st.Trouble, "log: "+err.Error())
 	}
-	if s.SnapshotFailures > 0 {
-		st.Trouble = append(st.Trouble, "snapshots have failed: see the log of the process")
+	if len(s.SnapshotsFailing) > 0 {
+		st.Trouble = append(st.Trouble, snapshotTrouble(s.SnapshotsFailing))
 	}
 	st.Log.Stalls, st.Log.Full = s.Log.Stalls, s.Log.Full
 	if d := n.host.Stalled(); d > 0 {
@@ -46,4 +49,40 @@ func (n *Node) logStatus(st *Status) {
 		}
 		st.Trouble = append(st.Trouble, fmt.Sprintf("the disk %s for %s: %s", what, d.Round(time.Second), then))
 	}
+}
+
+// snapshotTrouble names the groups whose last snapshot failed.
+func snapshotTrouble(groups []uint32) string {
+	var which []string
+	var shards []int
+	for _, id := range groups {
+		if id == directoryGroup {
+			which = append(which, "the directory")
+		} else {
+			shards = append(shards, int(id%meta.MaxShards))
+		}
+	}
+	if len(shards) > 0 {
+		which = append(which, shardNames(shards))
+	}
+	return fmt.Sprintf("the last snapshot of %s failed, and the log grows until one succeeds: see the log of the process", strings.Join(which, " and "))
+}
+
+// shardNames lists shards for a person: all when they are few, else the first of them.
+func shardNames(shards []int) string {
+	const most = 8
+	text := "shard "
+	if len(shards) > 1 {
+		text = "shards "
+	}
+	for i, s := range shards {
+		if i == most {
+			return text + fmt.Sprintf(" and %d more", len(shards)-most)
+		}
+		if i > 0 {
+			text += ", "
+		}
+		text += strconv.Itoa(s)
+	}
+	return text
 }

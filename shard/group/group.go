@@ -34,6 +34,7 @@ type Group struct {
 
 	applied atomic.Uint64
 	snapped atomic.Uint64 // index of the newest durable snapshot
+	failing atomic.Bool   // the last attempt at a snapshot failed
 	limit   atomic.Int64  // bytes logged after which the next snapshot is taken
 	leading atomic.Uint64 // the term in which this replica leads and has applied everything from before
 	alone   atomic.Bool   // nobody else is a member, so nothing is replicated

@@ -3,6 +3,7 @@ package group
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -556,6 +557,37 @@ func TestSnapshotOnDemand(t *testing.T) {
 		}
 		chains[0].fails = nil
 		must(t, groups[0].Snapshot()) // the turn was given back
+		must(t, h.Close())
+	})
+}
+
+// TestFailingSnapshot: that snapshots of a group fail is told for as long as they do, and no longer.
+func TestFailingSnapshot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := settings(vfs.NewMem())
+		s.SnapshotBytes = 1000
+		h := openHost(t, s)
+		g, c := openGroup(t, h, 3)
+		other, _ := openGroup(t, h, 4)
+		failing := func(want ...uint32) {
+			t.Helper()
+			synctest.Wait()
+			if got := h.Stats().SnapshotsFailing; !slices.Equal(got, want) {
+				t.Fatalf("failing: %d, want %d", got, want)
+			}
+		}
+		failing()
+		c.fails = errInjected
+		propose(t, g, 1, 30, 100)
+		propose(t, other, 1, 30, 100)
+		failing(3)
+		synctest.Wait()
+		c.fails = nil
+		propose(t, g, 31, 60, 100)
+		failing()
+		if h.Stats().SnapshotFailures == 0 {
+			t.Fatal("it never failed")
+		}
 		must(t, h.Close())
 	})
 }

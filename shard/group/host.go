@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -88,10 +89,11 @@ type Stats struct {
 	SnapshotBytes    uint64
 	SnapshotLast     time.Duration
 	SnapshotFailures uint64
-	SnapshotsCorrupt uint64 // found when groups were opened, and passed over
-	Replayed         uint64 // entries applied from the log when groups were opened
-	Campaigns        uint64 // elections that this node stood in because a leader was found dead
-	Stalls           uint64 // times that the node went mute because its disk did not answer
+	SnapshotsFailing []uint32 // groups whose last snapshot failed, ascending
+	SnapshotsCorrupt uint64   // found when groups were opened, and passed over
+	Replayed         uint64   // entries applied from the log when groups were opened
+	Campaigns        uint64   // elections that this node stood in because a leader was found dead
+	Stalls           uint64   // times that the node went mute because its disk did not answer
 }
 
 // OpenHost opens the log and the snapshots below Settings.Dir. One process at a time has a directory.
@@ -168,6 +170,14 @@ func (h *Host) Stats() Stats {
 	s := h.stats
 	h.statsMu.Unlock()
 	s.Log = h.log.Stats()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for id, g := range h.groups {
+		if g != nil && g.failing.Load() {
+			s.SnapshotsFailing = append(s.SnapshotsFailing, id)
+		}
+	}
+	slices.Sort(s.SnapshotsFailing)
 	return s
 }
 

@@ -22,9 +22,7 @@ func (g *Group) snapshotSoon() {
 	ok := g.ask(func() {
 		defer g.host.hurry()
 		defer func() { <-g.host.persisting }()
-		if err := g.take(); err != nil {
-			g.failedSnapshot(err)
-		}
+		g.tried(g.take())
 	})
 	if !ok {
 		<-g.host.persisting
@@ -51,7 +49,12 @@ func (g *Group) takeNow() error {
 	return err
 }
 
-func (g *Group) failedSnapshot(err error) {
+// tried notes how an attempt ended that nobody else is told of.
+func (g *Group) tried(err error) {
+	g.failing.Store(err != nil)
+	if err == nil {
+		return
+	}
 	g.host.count(func(s *Stats) { s.SnapshotFailures++ })
 	g.host.settings.Log.Error("cannot take snapshot: the log grows until one succeeds", "group", g.id, "error", err)
 }
@@ -66,6 +69,7 @@ func (g *Group) freeze() (Snapshot, error) {
 // persisted notes that a snapshot is durable: one that was taken here, or came from the leader.
 func (g *Group) persisted(index uint64, size int64, elapsed time.Duration) {
 	g.snapped.Store(index)
+	g.failing.Store(false)
 	g.setThreshold(size)
 	g.host.count(func(s *Stats) {
 		s.Snapshots++
@@ -117,9 +121,7 @@ func (g *Group) hurry() {
 		} else if err = g.takeNow(); err == nil {
 			err = g.host.log.TruncateBefore(g.id, g.snapshots.before()+1)
 		}
-		if err != nil {
-			g.failedSnapshot(err)
-		}
+		g.tried(err)
 	})
 }
 
