@@ -3,11 +3,8 @@ package node
 import (
 	"fmt"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"time"
 
-	"dashi/ring/meta"
 	"dashi/shard/group"
 	"dashi/shard/transport"
 	"dashi/shard/wal"
@@ -49,40 +46,4 @@ func (n *Node) logStatus(st *Status) {
 		}
 		st.Trouble = append(st.Trouble, fmt.Sprintf("the disk %s for %s: %s", what, d.Round(time.Second), then))
 	}
-}
-
-// snapshotTrouble names the groups whose last snapshot failed.
-func snapshotTrouble(groups []uint32) string {
-	var which []string
-	var shards []int
-	for _, id := range groups {
-		if id == directoryGroup {
-			which = append(which, "the directory")
-		} else {
-			shards = append(shards, int(id%meta.MaxShards))
-		}
-	}
-	if len(shards) > 0 {
-		which = append(which, shardNames(shards))
-	}
-	return fmt.Sprintf("the last snapshot of %s failed, and the log grows until one succeeds: see the log of the process", strings.Join(which, " and "))
-}
-
-// shardNames lists shards for a person: all when they are few, else the first of them.
-func shardNames(shards []int) string {
-	const most = 8
-	text := "shard "
-	if len(shards) > 1 {
-		text = "shards "
-	}
-	for i, s := range shards {
-		if i == most {
-			return text + fmt.Sprintf(" and %d more", len(shards)-most)
-		}
-		if i > 0 {
-			text += ", "
-		}
-		text += strconv.Itoa(s)
-	}
-	return text
 }

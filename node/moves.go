@@ -160,16 +160,32 @@ func (n *Node) prefer(s *meta.State) (meta.Command, error) {
 
 // move takes the next step of every move of a shard that this node leads. Each step may be repeated, by whoever leads then.
 func (n *Node) move(ctx context.Context) {
-	for _, mv := range n.directory.State().Moves {
+	moves := n.directory.State().Moves
+	n.watchMoves(moves)
+	for _, mv := range moves {
 		if m := n.members[mv.Shard]; m.leads() {
 			ctx, cancel := context.WithTimeout(ctx, moveTimeout)
 			err := n.step(ctx, m, mv)
 			cancel()
+			n.moveWatch.tried(mv, err)
 			if err != nil && ctx.Err() == nil && !errors.Is(err, group.ErrNotLeader) {
 				n.log.Debug("a move has to try again", "shard", m.id, "step", mv.Step.String(), "error", err)
 			}
 		}
 	}
+}
+
+// watchMoves notes how far the moves are.
+func (n *Node) watchMoves(moves []meta.Move) {
+	levels := n.heard.all()
+	n.moveWatch.look(moves, func(m meta.Move) uint64 {
+		if to := groupMember(m.Add.Member, m.Add.Incarnation); to == n.identity.member() {
+			return n.members[m.Shard].level().applied
+		} else if p := levels[to]; p != nil {
+			return p.shards[m.Shard].applied
+		}
+		return 0
+	}, time.Now())
 }
 
 // step takes one step of a move on the shard's leader.

@@ -39,6 +39,7 @@ type Node struct {
 	gossip       *gossip.Gossip // nil: no other nodes
 	transport    *transport.Transport
 	heard        *heard
+	moveWatch    moveWatch
 	directory    *directory
 	recipes      []recipe.Source // that this node was given; nil: none
 	forget       bool            // Options.Forget

@@ -133,8 +133,7 @@ func (n *Node) clusterStatus(st *Status) {
 		for k := range sh.Replicas {
 			sh.Replicas[k].Lag = most - sh.Replicas[k].Applied
 		}
-		if sh.Leader == "" {
-			st.Trouble = append(st.Trouble, fmt.Sprintf("shard %d has no leader that this node knows", i))
-		}
 	}
+	st.Trouble = append(st.Trouble, leaderTrouble(st.Shards)...)
+	st.Trouble = append(st.Trouble, n.moveWatch.trouble(s.Moves, time.Now())...)
 }

@@ -1,7 +1,12 @@
 package node
 
 import (
+	"errors"
+	"slices"
 	"testing"
+	"time"
+
+	"dashi/ring/meta"
 )
 
 func TestSnapshotTrouble(t *testing.T) {
@@ -15,4 +20,59 @@ func TestSnapshotTrouble(t *testing.T) {
 	f([]uint32{directoryGroup}, "the directory")
 	f([]uint32{0, groupOf(2, 7), directoryGroup}, "the directory and shards 0, 2")
 	f([]uint32{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, "shards 0, 1, 2, 3, 4, 5, 6, 7 and 2 more")
+}
+
+// With a node or two away the status had a line for each shard.
+func TestLeaderTrouble(t *testing.T) {
+	shard := func(leader string, silent ...string) ShardStatus {
+		s := ShardStatus{Leader: leader}
+		for _, node := range []string{"n1", "n2", "n3"} {
+			s.Replicas = append(s.Replicas, ReplicaStatus{Node: node, Silent: slices.Contains(silent, node)})
+		}
+		return s
+	}
+	f := func(shards []ShardStatus, want ...string) {
+		t.Helper()
+		if got := leaderTrouble(shards); !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	f([]ShardStatus{shard("n1"), shard("n1", "n2")})
+	f([]ShardStatus{shard("n1"), shard("", "n2")}, "no leader known for 1 of 2 shards: shard 1, whose replicas answer")
+	many := slices.Repeat([]ShardStatus{shard("", "n3", "n2")}, 21)
+	many = append(many, slices.Repeat([]ShardStatus{shard("n1")}, 10)...)
+	f(append(many, shard("")),
+		"no majority for 21 of 32 shards: shards 0, 1, 2, 3, 4, 5, 6, 7 and 13 more wait for more of n2, n3",
+		"no leader known for 1 of 32 shards: shard 31, whose replicas answer")
+}
+
+func TestMovesThatStandStill(t *testing.T) {
+	var w moveWatch
+	start := time.Unix(1000, 0)
+	move := meta.Move{Shard: 5, Step: meta.Joined, Add: meta.Replica{Member: "n4"}, Remove: meta.Replica{Member: "n1"}}
+	applied := uint64(0)
+	at := func(seconds int, m meta.Move, want ...string) {
+		t.Helper()
+		now := start.Add(time.Duration(seconds) * time.Second)
+		w.look([]meta.Move{m}, func(meta.Move) uint64 { return applied }, now)
+		if got := w.trouble([]meta.Move{m}, now); !slices.Equal(got, want) {
+			t.Errorf("at %d: got %q, want %q", seconds, got, want)
+		}
+	}
+	at(0, move)
+	at(59, move)
+	at(61, move, `the move of shard 5 from n1 to n4 has stood at "catching up" for 1m1s`)
+	w.tried(move, errors.New("no answer"))
+	at(90, move, `the move of shard 5 from n1 to n4 has stood at "catching up" for 1m30s: no answer`)
+	applied = 7 // it gets on
+	at(100, move)
+	at(161, move, `the move of shard 5 from n1 to n4 has stood at "catching up" for 1m1s`)
+	move.Step = meta.Voting
+	at(162, move)
+	applied = 9 // as every replica does
+	at(222, move, `the move of shard 5 from n1 to n4 has stood at "voting" for 1m0s`)
+	w.look(nil, nil, start)
+	if len(w.moves) > 0 {
+		t.Error("moves that have ended are kept")
+	}
 }

@@ -1,0 +1,157 @@
+package node
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"dashi/ring/meta"
+)
+
+// snapshotTrouble names the groups whose last snapshot failed.
+func snapshotTrouble(groups []uint32) string {
+	var which []string
+	var shards []int
+	for _, id := range groups {
+		if id == directoryGroup {
+			which = append(which, "the directory")
+		} else {
+			shards = append(shards, int(id%meta.MaxShards))
+		}
+	}
+	if len(shards) > 0 {
+		which = append(which, shardNames(shards))
+	}
+	return fmt.Sprintf("the last snapshot of %s failed, and the log grows until one succeeds: see the log of the process", strings.Join(which, " and "))
+}
+
+// shardNames lists shards for a person: all when they are few, else the first of them.
+func shardNames(shards []int) string {
+	const most = 8
+	text := "shard "
+	if len(shards) > 1 {
+		text = "shards "
+	}
+	for i, s := range shards {
+		if i == most {
+			return text + fmt.Sprintf(" and %d more", len(shards)-most)
+		}
+		if i > 0 {
+			text += ", "
+		}
+		text += strconv.Itoa(s)
+	}
+	return text
+}
+
+// leaderTrouble says which shards take no events, one line for all that lack the same.
+func leaderTrouble(shards []ShardStatus) (lines []string) {
+	var leaderless, minor []int
+	var away []string
+	for i := range shards {
+		sh := &shards[i]
+		if sh.Leader != "" {
+			continue
+		}
+		var silent []string
+		for _, r := range sh.Replicas {
+			if r.Silent {
+				silent = append(silent, r.Node)
+			}
+		}
+		if 2*len(silent) < len(sh.Replicas) {
+			leaderless = append(leaderless, i)
+			continue
+		}
+		minor = append(minor, i)
+		away = append(away, silent...)
+	}
+	if len(minor) > 0 {
+		slices.Sort(away)
+		lines = append(lines, fmt.Sprintf("no majority for %d of %d shards: %s wait for more of %s", len(minor), len(shards), shardNames(minor), strings.Join(slices.Compact(away), ", ")))
+	}
+	if len(leaderless) > 0 {
+		lines = append(lines, fmt.Sprintf("no leader known for %d of %d shards: %s, whose replicas answer", len(leaderless), len(shards), shardNames(leaderless)))
+	}
+	return lines
+}
+
+// moveStill is how long a move may stand at a step, without its new replica catching up, before a person should look at it.
+const moveStill = time.Minute
+
+// moveWatch knows since when every move has stood where it is, as far as this node has seen.
+type moveWatch struct {
+	mu    sync.Mutex
+	moves map[uint32]standing
+}
+
+// standing is a move at a step.
+type standing struct {
+	meta.Move
+	applied uint64 // by the replica that catches up
+	since   time.Time
+	why     string // what the last attempt at the step said, on the node that makes it
+}
+
+// look takes note of the moves under way; applied is what a new replica has.
+func (w *moveWatch) look(moves []meta.Move, applied func(meta.Move) uint64, now time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	next := make(map[uint32]standing, len(moves))
+	for _, m := range moves {
+		at := standing{Move: m, since: now}
+		if m.Step == meta.Joined { // it gets on then without a step; later it applies events like any other
+			at.applied = applied(m)
+		}
+		if was, ok := w.moves[m.Shard]; ok && was.Move == m && was.applied == at.applied {
+			at = was
+		}
+		next[m.Shard] = at
+	}
+	w.moves = next
+}
+
+// tried notes how an attempt at the next step of a move ended.
+func (w *moveWatch) tried(m meta.Move, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if was, ok := w.moves[m.Shard]; ok && was.Move == m {
+		was.why = ""
+		if err != nil {
+			was.why = err.Error()
+		}
+		w.moves[m.Shard] = was
+	}
+}
+
+// trouble has a line for each of the moves that has stood still for moveStill.
+func (w *moveWatch) trouble(moves []meta.Move, now time.Time) (lines []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, m := range moves {
+		at, ok := w.moves[m.Shard]
+		if !ok || at.Move != m || now.Sub(at.since) < moveStill {
+			continue
+		}
+		line := fmt.Sprintf("the move of shard %d%s has stood at %q for %s", m.Shard, fromTo(m), m.Step, now.Sub(at.since).Round(time.Second))
+		if at.why != "" {
+			line += ": " + at.why
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// fromTo says between which nodes a move is.
+func fromTo(m meta.Move) (text string) {
+	if m.Remove != (meta.Replica{}) {
+		text = " from " + m.Remove.Member
+	}
+	if m.Add != (meta.Replica{}) {
+		text += " to " + m.Add.Member
+	}
+	return text
+}
