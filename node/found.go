@@ -50,10 +50,21 @@ func (n *Node) openGossip() error {
 		return err
 	}
 	n.onClose(func() error {
-		n.gossip.Leave(leaveWait)
+		if !n.gossip.Contested() || n.letIn() {
+			n.gossip.Leave(leaveWait)
+		} // else it is a second node with the id of one that stays
 		return n.gossip.Close()
 	})
 	return nil
+}
+
+// letIn says whether the directory, as far as it is known here, has this node among its members.
+func (n *Node) letIn() bool {
+	if n.directory == nil {
+		return false
+	}
+	m, ok := n.directory.State().Member(n.identity.Node)
+	return ok && m.Incarnation == n.identity.Incarnation
 }
 
 // leaveWait is how long a node that closes waits for somebody to hear it.

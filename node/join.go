@@ -32,7 +32,7 @@ func (n *Node) enter(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		changed := n.directory.Changed()
-		if m, ok := n.directory.State().Member(n.identity.Node); ok && m.Incarnation == n.identity.Incarnation {
+		if n.letIn() {
 			n.awaits("")
 			return nil
 		}

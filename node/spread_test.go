@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"dashi/ring/gossip"
 )
 
 // Five nodes, three of which have a replica of each shard. Any of them answers for all, over every door and at every level, in parts or as a whole. One goes for
@@ -216,4 +218,31 @@ func TestRoutesAreLearned(t *testing.T) {
 	if got := n.holders(m); !slices.Equal(got, []string{n.identity.member()}) {
 		t.Errorf("the directory is newer: %v", got)
 	}
+}
+
+// A second node with the id of one that is there is refused, and goes without a word: the others would take it for that of the one that stays.
+func TestSecondNodeOfTheSameName(t *testing.T) {
+	c := openCluster(t, 3)
+	c.add() // one that has said as little as the second will
+	since := func() time.Time {
+		g, ok := c.nodes[0].gossiped("n4")
+		if !ok || g.State != gossip.Alive {
+			t.Errorf("n4 is %s to n1", g.State)
+		}
+		return g.Since
+	}
+	before := since()
+	second := c.settings[3]
+	second.Data, second.Gossip.Listen = t.TempDir(), freePorts(t, 1)[0]
+	n, err := Open(testContext(t), second, clusterOptions(t, 3))
+	if err == nil {
+		t.Error(n.Close())
+	} else if !strings.Contains(err.Error(), `there is a node "n4", and it is alive: choose another node.id`) {
+		t.Error(err)
+	}
+	if at := since(); at != before {
+		t.Errorf("n4 has gone and come back at %s, before it was %s", at, before)
+	}
+	visit(t, c.nodes[3], "a", 5, "one")
+	c.idle()
 }

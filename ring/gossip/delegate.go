@@ -19,12 +19,13 @@ type delegate struct {
 	log     *slog.Logger
 	changed chan struct{}
 
-	mu      sync.Mutex
-	meta    Meta
-	encoded []byte
-	members map[string]Member
-	leaving map[string]bool // who has said goodbye
-	foreign map[string]bool // addresses of other clusters that the log has told of
+	mu        sync.Mutex
+	meta      Meta
+	encoded   []byte
+	members   map[string]Member
+	leaving   map[string]bool // who has said goodbye
+	contested bool            // another node goes by this one's id
+	foreign   map[string]bool // addresses of other clusters that the log has told of
 }
 
 // set changes what this node says about itself (I2).
@@ -145,6 +146,11 @@ func (d *delegate) admit(n *memberlist.Node) error {
 
 // NotifyConflict makes it a ConflictDelegate.
 func (d *delegate) NotifyConflict(existing, other *memberlist.Node) {
+	if existing.Name == d.self {
+		d.mu.Lock()
+		d.contested = true
+		d.mu.Unlock()
+	}
 	d.log.Error("two nodes have the same id: give one another, or an empty data directory", "id", existing.Name, "at", existing.Address(), "and", other.Address())
 }
 

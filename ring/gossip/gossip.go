@@ -200,7 +200,15 @@ func (g *Gossip) UseKeys(keys [][]byte) error {
 	return nil
 }
 
-// Leave tells the others that this node goes, and waits until one has heard it, or for the time given.
+// Contested says whether another node has been heard of that goes by this one's id. Leave would then be said in its name too: whichever of the
+// two is not the rightful one should Close without it.
+func (g *Gossip) Contested() bool {
+	g.delegate.mu.Lock()
+	defer g.delegate.mu.Unlock()
+	return g.delegate.contested
+}
+
+// Leave tells the others that this node goes, and waits until one has heard it, or for the time given. See Contested.
 //
 // memberlist knows whether a node left or failed, but does not tell (its Node.State is never set), so every member is told directly first.
 func (g *Gossip) Leave(wait time.Duration) {
