@@ -3,7 +3,9 @@ package node
 import (
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"dashi/node/httpapi"
@@ -32,13 +34,29 @@ func (n *Node) openFront() {
 	n.note("")
 	var opening http.Handler = http.HandlerFunc(n.opening)
 	n.front.Store(&opening)
-	n.http = httpapi.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*n.front.Load()).ServeHTTP(w, r) }))
+	n.http = httpapi.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*n.front.Load()).ServeHTTP(w, r) }),
+		n.httpListener.Addr(), n.hostNames()...)
 	n.serving.Go(func() {
 		if err := n.http.Serve(n.httpListener); err != nil && err != http.ErrServerClosed {
 			n.fail(fmt.Errorf("cannot serve HTTP on %s: %w", n.settings.HTTP.Listen, err))
 		}
 	})
 	n.onClose(n.http.Close)
+}
+
+// hostNames are the names that HTTP is asked by, as far as the settings tell. None: any.
+func (n *Node) hostNames() []string {
+	a, ok := n.httpAddr.(*net.TCPAddr)
+	if len(n.settings.HTTP.Hosts) == 0 && !(ok && a.IP.IsLoopback()) {
+		return nil
+	}
+	names := slices.Clone(n.settings.HTTP.Hosts)
+	for _, addr := range []string{n.settings.HTTP.Listen, n.settings.Node.Advertise, n.settings.Gossip.Advertise} {
+		if host, _, err := net.SplitHostPort(addr); err == nil {
+			names = append(names, host)
+		}
+	}
+	return names
 }
 
 // opening answers while the node is being opened.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -437,6 +438,29 @@ func TestClosedRESPDoor(t *testing.T) {
 	n := openNode(t, settings)
 	if addr := n.RESPAddr(); addr != "" {
 		t.Errorf("address %q", addr)
+	}
+}
+
+// A node on this machine is asked as localhost, by an address, or by a name in its settings.
+func TestHostNames(t *testing.T) {
+	s := testSettings(t, t.TempDir())
+	s.HTTP.Hosts, s.Node.Advertise = []string{"dashi.example.com"}, "shop-1:7071"
+	n := openNode(t, s)
+	_, port, _ := net.SplitHostPort(n.HTTPAddr())
+	for host, want := range map[string]int{"localhost": 200, "127.0.0.1": 200, "dashi.example.com": 200, "shop-1": 200, "evil.example": 421} {
+		r, err := http.NewRequest("GET", "http://"+n.HTTPAddr()+"/v1/audiences", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = net.JoinHostPort(host, port)
+		w, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Body.Close()
+		if w.StatusCode != want {
+			t.Errorf("%s: %s, want %d", r.Host, w.Status, want)
+		}
 	}
 }
 

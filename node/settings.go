@@ -68,6 +68,8 @@ type GossipSettings struct {
 // HTTPSettings are those of the HTTP front door.
 type HTTPSettings struct {
 	Listen string `yaml:"listen"`
+	// Hosts are names that the node is asked by; "*": any. None: any, but of a node that listens on the loopback localhost.
+	Hosts []string `yaml:"hosts"`
 	// WriteKeys are the keys that event producers may use; none: any.
 	WriteKeys []string `yaml:"write_keys"`
 	// Debug serves the profiles of the Go runtime at /debug/pprof/.

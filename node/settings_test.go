@@ -26,8 +26,8 @@ func TestSampleIsTheDefaults(t *testing.T) {
 	if len(got.Webhooks) == 0 {
 		got.Webhooks = nil
 	}
-	if len(got.HTTP.WriteKeys) == 0 {
-		got.HTTP.WriteKeys = nil
+	if len(got.HTTP.WriteKeys)+len(got.HTTP.Hosts) == 0 {
+		got.HTTP.WriteKeys, got.HTTP.Hosts = nil, nil
 	}
 	if len(got.Gossip.Join)+len(got.Gossip.Keys) == 0 {
 		got.Gossip.Join, got.Gossip.Keys = nil, nil

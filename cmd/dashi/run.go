@@ -69,7 +69,7 @@ func devCommand() *cobra.Command {
 	var (
 		data, http, resp, broker, level string
 		clock                           string
-		recipes                         []string
+		recipes, hosts                  []string
 		demo                            float64
 		people, shards                  int
 		debug, forget                   bool
@@ -89,6 +89,7 @@ last start it switches to them; if something would be forgotten by that it does 
 	f := c.Flags()
 	f.StringVar(&data, "data", "data", "directory for everything that is kept")
 	f.StringVar(&http, "http", defaultHTTP, "address of HTTP and the console")
+	f.StringSliceVar(&hosts, "http-host", nil, "name that HTTP is asked by, of a proxy in front for one, beside localhost (may be repeated; *: any)")
 	f.StringVar(&resp, "resp", "127.0.0.1:6380", "address for Redis clients")
 	f.StringVar(&broker, "kafka", "127.0.0.1:19092", "address of the embedded Kafka")
 	f.StringSliceVar(&recipes, "recipes", nil, "recipe files or directories (default: the recipes in this binary)")
@@ -111,7 +112,7 @@ last start it switches to them; if something would be forgotten by that it does 
 		}
 		s := node.DefaultSettings()
 		s.Data, s.HTTP.Listen, s.RESP.Listen, s.Kafka.Embedded.Listen = data, http, resp, broker
-		s.Recipes, s.Shards, s.HTTP.Debug, s.Clock = recipes, shards, debug, clock
+		s.Recipes, s.Shards, s.HTTP.Debug, s.Clock, s.HTTP.Hosts = recipes, shards, debug, clock, hosts
 		webhookSecret = cmp.Or(webhookSecret, os.Getenv("DASHI_WEBHOOK_SECRET"), devSecret)
 		for i, url := range webhooks {
 			s.Webhooks = append(s.Webhooks, node.WebhookSettings{Name: fmt.Sprintf("dev-%d", i+1), URL: url, Secret: webhookSecret})

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"net"
 	"net/http"
 	"net/url"
 	"path"
@@ -109,10 +110,11 @@ func unclean(p string) bool {
 
 // NewServer makes a server for h with the time-outs that keep slow clients from holding it: a request has to arrive in a minute,
 // an answer to be read in one; streams set their own. Have it call API.Close when it shuts down
-// (RegisterOnShutdown), or streams hold it. Whatever h is, web pages of other origins do not get to change anything (I7).
-func NewServer(h http.Handler) *http.Server {
+// (RegisterOnShutdown), or streams hold it. Whatever h is, web pages of other origins do not get to change anything, nor to ask under a name that is not
+// this node's (I7): it listens at an address, and is called by these names as well.
+func NewServer(h http.Handler, listen net.Addr, names ...string) *http.Server {
 	s := &http.Server{
-		Handler:           sameOrigin(h),
+		Handler:           sameOrigin(ownHosts(h, listen, names)),
 		ConnContext:       withLast,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       time.Minute,

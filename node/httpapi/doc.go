@@ -77,6 +77,8 @@
 //	I6  Reading a profile happens inside the Backend's callback, into a buffer; nothing is written to a client there.
 //	I7  Only the routes for events are for other origins: a web page can send events. It cannot read profiles (no CORS), and it cannot change or ask
 //	    anything else, also where it needs no answer: what a browser sends from another origin with a method other than GET, HEAD and OPTIONS is 403.
+//	    Nor can it read by having its own name mean this machine: a node that listens on the loopback is asked as localhost, by an address, or by a name that
+//	    it was given, and 421 otherwise.
 //
 // An API serves any number of requests at once. The caller makes it with New, serves it with NewServer, and ends streams
 // with API.Close before or while the server shuts down.

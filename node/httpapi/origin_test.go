@@ -1,15 +1,19 @@
 package httpapi
 
 import (
+	"net"
 	"net/http"
 	"strings"
 	"testing"
 )
 
+// anywhere is the address of a server that has no names.
+var anywhere = &net.TCPAddr{}
+
 // I7: what a page of another site sends without being asked for leave is refused, but for events; those without a browser are not concerned.
 func TestOtherOriginsChangeNothing(t *testing.T) {
 	b := newFake()
-	h := NewServer(newTestAPI(b, nil)).Handler
+	h := NewServer(newTestAPI(b, nil), anywhere).Handler
 	elsewhere := [][]string{
 		{"Sec-Fetch-Site: cross-site", "Origin: https://evil.example"},
 		{"Sec-Fetch-Site: same-site"}, // another port of this machine

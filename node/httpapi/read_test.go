@@ -304,7 +304,7 @@ func listen(t *testing.T, a *API) (*http.Server, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := NewServer(a)
+	s := NewServer(a, anywhere)
 	s.RegisterOnShutdown(a.Close)
 	go s.Serve(l)
 	t.Cleanup(func() { s.Close() })
@@ -439,7 +439,7 @@ func TestSlowStream(t *testing.T) {
 
 // A client that sends its header a byte at a time, or announces a body and never sends it, is cut off by the time-outs.
 func TestServerTimeouts(t *testing.T) {
-	s := NewServer(newTestAPI(newFake(), nil))
+	s := NewServer(newTestAPI(newFake(), nil), anywhere)
 	if s.ReadHeaderTimeout <= 0 || s.ReadTimeout <= 0 || s.WriteTimeout <= 0 || s.IdleTimeout <= 0 || s.MaxHeaderBytes <= 0 {
 		t.Errorf("%+v", s)
 	}
