@@ -292,10 +292,17 @@ func tailCommand() *cobra.Command {
 		defer rc.Close()
 		lines := bufio.NewScanner(rc)
 		lines.Buffer(nil, 4<<20)
+		gone := false
 		for lines.Scan() {
+			if lines.Text() == "event: gone" { // what follows is why
+				gone = true
+			}
 			data, ok := strings.CutPrefix(lines.Text(), "data: ")
 			if !ok {
 				continue
+			}
+			if e := (&apiError{}); gone && json.Unmarshal([]byte(data), e) == nil {
+				return e
 			}
 			if cl.json() {
 				fmt.Fprintln(cl.out, data)

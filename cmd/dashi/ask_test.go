@@ -1,7 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"slices"
 	"strings"
@@ -116,6 +121,24 @@ func TestBrokenMembers(t *testing.T) {
 			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%s: %v, want %s", format, err, c.want)
 			}
+		}
+	}
+}
+
+// When a cookbook drops what dashi tail is to show, it ends and says so.
+func TestTailOfWhatIsDropped(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, "retry: 1000\n\nid: 1\ndata: {\"activation\":\"vip\",\"profile\":\"user_id:u1\"}\n\nevent: gone\ndata: {\"error\":{\"code\":\"unknown_audience\",\"message\":\"nothing leaves\"}}\n\n")
+	}))
+	defer s.Close()
+	for _, format := range []string{"text", "json"} {
+		c := tailCommand()
+		var out bytes.Buffer
+		c.SetOut(&out)
+		c.SetErr(io.Discard)
+		c.SetArgs([]string{"--addr", s.URL, "--audience", "vip", "-o", format})
+		if err := c.Execute(); err == nil || err.Error() != "nothing leaves" || !strings.Contains(out.String(), "user_id:u1") || strings.Contains(out.String(), "unknown_audience") {
+			t.Errorf("%s: %v, printed %q", format, err, out.String())
 		}
 	}
 }

@@ -10,15 +10,18 @@ import (
 	"github.com/klauspost/compress/gzip"
 )
 
-// fail answers with an error as DESIGN.md wants it.
+// failure is an error as DESIGN.md wants it.
+type failure struct {
+	Error struct {
+		Code    string `json:"code"`
+		Message string `json:"message"`
+		Hint    string `json:"hint,omitempty"`
+	} `json:"error"`
+}
+
+// fail answers with an error.
 func fail(w http.ResponseWriter, status int, code, message, hint string) {
-	var e struct {
-		Error struct {
-			Code    string `json:"code"`
-			Message string `json:"message"`
-			Hint    string `json:"hint,omitempty"`
-		} `json:"error"`
-	}
+	var e failure
 	e.Error.Code, e.Error.Message, e.Error.Hint = code, message, hint
 	b, _ := json.Marshal(e)
 	w.Header().Set("Content-Type", "application/json")

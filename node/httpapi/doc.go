@@ -46,7 +46,7 @@
 //	                                          14 days; goal, if it has one, is {"on","within","hold_back","treated":{"exposed","converted","rate":{"value",
 //	                                          "low","high"}},"control":{..},"difference":{"value","low","high"},"confidence"}: since the goal is in force
 //	GET  /v1/activations/{name}/stats         the same of one, with "hours":[{"at","sent","entered","left"}]
-//	GET  /v1/activations/stream               server-sent events; ?audience=NAME of an audience or an activation; Last-Event-ID goes on after that one, if remembered
+//	GET  /v1/activations/stream               server-sent events; ?audience=NAME of an audience or an activation; Last-Event-ID goes on after that one, if remembered; ends with event: gone when a cookbook drops NAME
 //	GET  /v1/cookbook                         {"version","at","hash","switching","refused","sources":[{"name","text"}]}
 //	PUT  /v1/cookbook {"sources":[..]}        commits another: {"version","same","changes","losses"}; ?dry_run=true only tells; ?forget=true when
 //	                                          attributes, accounts or purposes lose what they know; 422 with what check says

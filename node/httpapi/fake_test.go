@@ -23,6 +23,8 @@ import (
 
 // fake is a node with profiles in a map and Kafka in a slice.
 type fake struct {
+	gone atomic.Pointer[string] // the audience that another cookbook has dropped
+
 	application Application
 	applied     *Applied
 	applyErr    error
@@ -199,6 +201,9 @@ func (f *fake) Audiences(context.Context) ([]Audience, error) {
 }
 
 func (f *fake) Sends(name string) bool {
+	if gone := f.gone.Load(); gone != nil && *gone == name {
+		return false
+	}
 	_, ok := f.AudienceIndex([]byte(name))
 	return ok || name == "welcome"
 }

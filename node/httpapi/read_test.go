@@ -398,6 +398,22 @@ func TestHeartbeat(t *testing.T) {
 	wantText(t, openStream(t, url), "retry: 1000\n\n:\n\n:\n\n")
 }
 
+// A stream of what another cookbook has dropped went on without ever a word.
+func TestStreamOfWhatIsDropped(t *testing.T) {
+	b := newFake()
+	_, url := listen(t, newTestAPI(b, func(s *Settings) { s.Limits.Heartbeat = time.Millisecond }))
+	vip, all := openStream(t, url, "?audience=vip"), openStream(t, url)
+	wantText(t, vip, "retry: 1000\n\n:\n\n")
+	gone := "vip"
+	b.gone.Store(&gone)
+	rest, err := io.ReadAll(vip)
+	want := "\n\nevent: gone\ndata: {\"error\":{\"code\":\"unknown_audience\",\"message\":\"nothing leaves under the name \\\"vip\\\" any more, since another cookbook is in force\"}}\n\n"
+	if err != nil || !strings.HasSuffix("\n\n"+string(rest), want) {
+		t.Errorf("%q %v", rest, err)
+	}
+	wantText(t, all, "retry: 1000\n\n:\n\n:\n\n:\n\n")
+}
+
 func TestTooManyStreams(t *testing.T) {
 	b := newFake()
 	a := newTestAPI(b, func(s *Settings) { s.Limits.Streams = 1 })

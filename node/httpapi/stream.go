@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"encoding/json"
 	"net/http"
 	"strconv"
 	"sync/atomic"
@@ -71,6 +72,10 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request) {
 			a.count(SlowStreams, 1)
 			return
 		case <-heartbeat.C:
+			if wanted != "" && !a.backend.Sends(wanted) {
+				_, _ = w.Write(appendGone(buf, wanted)) // the last word
+				return
+			}
 			buf = append(buf, ":\n\n"...)
 		case first := <-queue:
 			var n int64
@@ -78,6 +83,16 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request) {
 			a.count(Pushed, n)
 		}
 	}
+}
+
+// appendGone writes the event that a stream ends with when another cookbook has dropped what it is of: silence would look like a quiet day. Who comes
+// back is told that there is no such name.
+func appendGone(buf []byte, name string) []byte {
+	e := failure{}
+	e.Error.Code, e.Error.Message = "unknown_audience", "nothing leaves under the name "+strconv.Quote(name)+" any more, since another cookbook is in force"
+	b, _ := json.Marshal(e)
+	buf = append(append(buf, "event: gone\ndata: "...), b...)
+	return append(buf, "\n\n"...)
 }
 
 // streamBytes is about what is written at once when many activations wait.

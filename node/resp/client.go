@@ -24,6 +24,7 @@ type client struct {
 	channels atomic.Pointer[channels]
 	queue    chan message
 	stop     func()
+	gone     bool // it has been told that nothing leaves any more under a name it subscribes to; of the carrier
 }
 
 // carrier moves the bytes of a client: a conn with a goroutine of its own, or a socket in an event loop. Its methods are
@@ -39,6 +40,7 @@ type carrier interface {
 type message struct {
 	activation, audience string
 	payload              []byte
+	gone                 string // in place of the others: a name that nothing leaves under any more
 }
 
 // listen is called by the session, inside Handle, and when the connection ends.
@@ -64,7 +66,7 @@ func (c *client) wake() { c.carrier.notify() }
 
 // deliver is called by whoever publishes and never waits (I7).
 func (c *client) deliver(_, activation, audience string, payload []byte) {
-	m := message{activation, audience, payload}
+	m := message{activation: activation, audience: audience, payload: payload}
 	if !c.channels.Load().wants(&m) {
 		return
 	}
@@ -78,13 +80,40 @@ func (c *client) deliver(_, activation, audience string, payload []byte) {
 	}
 }
 
-// appendQueued appends what waits in the queue, pushBytes and one message at most.
+// miss has a subscriber told of, and cut off for, a channel that nothing comes from any more: silence would look like a quiet day. sends says
+// whether a name is still one that something leaves under.
+func (c *client) miss(sends func(name string) bool) {
+	ch := c.channels.Load()
+	if ch == nil {
+		return
+	}
+	for name := range ch.names {
+		if !sends(name) {
+			select {
+			case c.queue <- message{gone: name}:
+				c.carrier.notify()
+			default: // it is being cut off for not reading
+			}
+			return
+		}
+	}
+}
+
+// appendQueued appends what waits in the queue, pushBytes and one message at most. When it sets gone, the connection has to end behind it.
 func (c *client) appendQueued(dst []byte) []byte {
 	ch, resp3 := c.session.channels, c.session.resp3
 	n := uint64(0)
 	for end := len(dst) + pushBytes; len(dst) < end; n++ {
 		select {
 		case m := <-c.queue:
+			if m.gone != "" {
+				if ch == nil || !ch.has(m.gone) { // it has been ended since
+					continue
+				}
+				c.gone = true
+				dst = appendError(dst, "ERR the channel "+channelPrefix+m.gone+" is gone: nothing leaves under that name any more, since another cookbook is in force")
+				break
+			}
 			dst = appendMessage(dst, resp3, ch, &m)
 			continue
 		default:

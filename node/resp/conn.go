@@ -151,7 +151,7 @@ func (c *conn) pushBatch(buf []byte) ([]byte, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	buf = c.appendQueued(buf)
-	return buf, len(buf) == 0 || c.write(buf)
+	return buf, (len(buf) == 0 || c.write(buf)) && !c.gone
 }
 
 func (c *conn) end() {

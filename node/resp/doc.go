@@ -9,6 +9,8 @@
 //	activations[.NAME]  a channel: the activations that leave, as JSON, or those
 //	                    of the audience or activation NAME                       SUBSCRIBE UNSUBSCRIBE
 //
+// When a cookbook comes into force under which nothing leaves as NAME, a subscriber to it is sent an error and cut off within two seconds.
+//
 // What another node has is fetched from there while others are served (fetch.go), so any node answers for all. DASHI READ LOCAL, the default, is content with any
 // replica; LEADER and LINEARIZABLE are as ?read= is over HTTP. READONLY is the first of them, READWRITE the second. DASHI BEHIND
 // says by how many entries the replica here that lags most is behind what its leader last said. TRYAGAIN means that nobody could be asked.

@@ -27,10 +27,11 @@ type fake struct {
 	indices  map[string]int
 
 	touched atomic.Int64
-	moving  atomic.Int64  // how often the profile user_id:moving is still on its way
-	away    atomic.Bool   // all profiles are on another node
-	gate    chan struct{} // what is fetched waits for it, if not nil
-	fetches []string      // under subMu
+	moving  atomic.Int64           // how often the profile user_id:moving is still on its way
+	away    atomic.Bool            // all profiles are on another node
+	gate    chan struct{}          // what is fetched waits for it, if not nil
+	fetches []string               // under subMu
+	gone    atomic.Pointer[string] // the audience that another cookbook has dropped
 
 	subMu sync.Mutex
 	subs  map[int]func(id, activation, audience string, payload []byte)
@@ -191,6 +192,9 @@ func (f *fake) size(index int) int64 {
 }
 
 func (f *fake) Sends(name string) bool {
+	if gone := f.gone.Load(); gone != nil && *gone == name {
+		return false
+	}
 	_, ok := f.indices[name]
 	return ok || name == "welcome"
 }

@@ -236,12 +236,22 @@ func (s *Server) sweepEvery(d time.Duration) {
 	}
 }
 
-// sweep closes the connections that have been idle, unread or without password for too long.
+// sweep closes the connections that have been idle, unread or without password for too long, and those that subscribe to what is gone.
 func (s *Server) sweep(now time.Time) {
 	l := &s.shared.limits
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	known := map[string]bool{}
+	sends := func(name string) bool {
+		sent, ok := known[name]
+		if !ok {
+			sent = s.shared.backend.Sends(name)
+			known[name] = sent
+		}
+		return sent
+	}
 	for c := range s.clients {
+		c.miss(sends)
 		beat := c.beat.Load()
 		if beat != c.lastBeat {
 			c.lastBeat, c.beatAt = beat, now

@@ -303,6 +303,35 @@ func testSubscribe(t *testing.T, w way) {
 	}
 }
 
+// A subscriber to what another cookbook has dropped went on without ever hearing of anything.
+func TestSubscriptionToWhatIsDropped(t *testing.T) { bothWays(t, testSubscriptionToWhatIsDropped) }
+
+func testSubscriptionToWhatIsDropped(t *testing.T, w way) {
+	b := shop()
+	s, addr := start(t, w, b, "", Limits{})
+	vip, all, former := dial(t, addr), dial(t, addr), dial(t, addr)
+	vip.send(wire("SUBSCRIBE", "activations.vip", "activations.lapsed"))
+	vip.want("*3\r\n" + bulk("subscribe") + bulk("activations.vip") + ":1\r\n*3\r\n" + bulk("subscribe") + bulk("activations.lapsed") + ":2\r\n")
+	all.send(wire("SUBSCRIBE", "activations"))
+	all.want("*3\r\n" + bulk("subscribe") + bulk("activations") + ":1\r\n")
+	former.send(wire("SUBSCRIBE", "activations.vip") + wire("UNSUBSCRIBE"))
+	former.want("*3\r\n" + bulk("subscribe") + bulk("activations.vip") + ":1\r\n*3\r\n" + bulk("unsubscribe") + bulk("activations.vip") + ":0\r\n")
+	s.sweep(time.Now())
+	b.publish("1", "vip", "{}")
+	vip.want("*3\r\n" + bulk("message") + bulk("activations.vip") + bulk("{}"))
+	all.want("*3\r\n" + bulk("message") + bulk("activations") + bulk("{}"))
+	gone := "vip"
+	b.gone.Store(&gone)
+	s.sweep(time.Now())
+	vip.want("-ERR the channel activations.vip is gone: nothing leaves under that name any more, since another cookbook is in force\r\n")
+	vip.wantEnd()
+	b.publish("2", "lapsed", "{}")
+	all.want("*3\r\n" + bulk("message") + bulk("activations") + bulk("{}"))
+	former.send("PING\r\n")
+	former.want("+PONG\r\n")
+	until(t, "two connections", func() bool { return s.Stats().Connections == 2 && s.Stats().Subscribers == 1 })
+}
+
 func TestSubscribeRESP3(t *testing.T) { bothWays(t, testSubscribeRESP3) }
 
 func testSubscribeRESP3(t *testing.T, w way) {

@@ -170,7 +170,13 @@ func (s *socket) settle() {
 // push writes activations, between answers, and comes back for more when all others had their turn.
 func (s *socket) push() {
 	s.loop.out = s.appendQueued(s.loop.out[:0])
-	if s.write(s.loop.out) && (len(s.queue) > 0 || s.finishing.Load()) {
+	if !s.write(s.loop.out) {
+		return
+	}
+	if s.gone {
+		s.last = true
+		s.settle()
+	} else if len(s.queue) > 0 || s.finishing.Load() {
 		s.notify()
 	}
 }
