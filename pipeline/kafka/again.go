@@ -47,7 +47,9 @@ type seenLines struct {
 
 func (a again) Enabled(ctx context.Context, l slog.Level) bool { return a.next.Enabled(ctx, l) }
 
-func (a again) WithAttrs(attrs []slog.Attr) slog.Handler { return again{a.next.WithAttrs(attrs), a.seen} }
+func (a again) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return again{a.next.WithAttrs(attrs), a.seen}
+}
 
 func (a again) WithGroup(name string) slog.Handler { return again{a.next.WithGroup(name), a.seen} }
 

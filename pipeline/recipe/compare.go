@@ -8,6 +8,7 @@ import (
 	"dashi/pipeline/activation"
 	"dashi/pipeline/audience"
 	"dashi/pipeline/expr"
+	"dashi/pipeline/identity"
 )
 
 // Fate is what becomes of a part of the cookbook in force when another takes its place.
@@ -43,6 +44,9 @@ const (
 	countsAnew    = "its goal is another one and counts anew: exposed, held back and converted begin at zero, and everybody may be exposed once more"
 	countsNow     = "its goal counts from the switch on"
 	countsNoMore  = "what its goal has counted is forgotten"
+	readAnew      = "events are read another way from the switch on; what is known stays"
+	anotherRank   = "it has another rank: the switch is refused if people are linked by it"
+	linkedAnew    = "who is one person is decided anew, by the links that are known"
 	waitsNoMore   = "what waits to leave is dropped, and whom it has left for is forgotten"
 )
 
@@ -51,6 +55,7 @@ type Changes struct {
 	Attributes  []Change `json:"attributes"`
 	Audiences   []Change `json:"audiences"`
 	Purposes    []Change `json:"purposes"` // of consent
+	Identity    []Change `json:"identity"` // namespaces of identifiers, and max_identifiers if that is another
 	Activations []Change `json:"activations"`
 	Mappings    []Change `json:"mappings"`
 	// Accounts says what becomes of the accounts themselves; empty when neither cookbook has any. Changed: people or events belong to accounts by another rule.
@@ -72,6 +77,7 @@ func (c *Changes) Sections() []Section {
 		{"attribute", "attributes", c.Attributes},
 		{"audience", "audiences", c.Audiences},
 		{"purpose", "purposes", c.Purposes},
+		{"identity", "identity", c.Identity},
 		{"activation", "activations", c.Activations},
 		{"mapping", "mappings", c.Mappings},
 		{"account attribute", "account attributes", c.AccountAttributes},
@@ -85,15 +91,7 @@ func Compare(last, next *Program) *Changes {
 	c := &Changes{Mappings: []Change{}}
 	people := comparison{last: last, next: next}
 	c.Attributes, c.Audiences, c.Activations = people.attributes(nil), people.audiences(), people.activations()
-	c.Purposes = fates([]Change{}, last.Purposes, next.Purposes, func(s *string) string { return *s }, func(a, b *string) (Fate, string) {
-		switch {
-		case b == nil:
-			return Dropped, forgets
-		case a == nil:
-			return New, ""
-		}
-		return Kept, ""
-	})
+	c.Purposes, c.Identity = people.purposes(), people.identity()
 	c.Mappings = fates(c.Mappings, last.mappings(), next.mappings(), func(m **Mapping) string { return (*m).Name }, func(a, b **Mapping) (Fate, string) {
 		switch {
 		case b == nil:
@@ -107,6 +105,96 @@ func Compare(last, next *Program) *Changes {
 	})
 	c.compareAccounts(&people)
 	return c
+}
+
+// purposes are the fates of the purposes of consent. Who has consented is kept by name, however consent is read.
+func (c *comparison) purposes() []Change {
+	named := func(p *Program) (all []purpose) {
+		for i, name := range p.Purposes {
+			all = append(all, purpose{name, p.Consents[i]})
+		}
+		return all
+	}
+	return fates([]Change{}, named(c.last), named(c.next), func(p *purpose) string { return p.name }, func(a, b *purpose) (Fate, string) {
+		switch {
+		case b == nil:
+			return Dropped, forgets
+		case a == nil:
+			return New, ""
+		case a.said != b.said:
+			return Changed, readAnew
+		}
+		return Kept, ""
+	})
+}
+
+// purpose is one of consent, with a hash of how it is granted.
+type purpose struct {
+	name string
+	said uint64
+}
+
+// identity is the fates of the namespaces.
+func (c *comparison) identity() []Change {
+	kept := func(p, other *Program) (names []string) { // those that both have, strongest first
+		for _, ns := range p.Identity.Namespaces {
+			if slices.ContainsFunc(other.Identity.Namespaces, func(o identity.Rule) bool { return o.Name == ns.Name }) {
+				names = append(names, ns.Name)
+			}
+		}
+		return names
+	}
+	before, now := kept(c.last, c.next), kept(c.next, c.last)
+	index := func(p *Program, name string) int {
+		return slices.IndexFunc(p.Identity.Namespaces, func(r identity.Rule) bool { return r.Name == name })
+	}
+	changes := fates([]Change{}, c.last.Identity.Namespaces, c.next.Identity.Namespaces, func(r *identity.Rule) string { return r.Name }, func(a, b *identity.Rule) (Fate, string) {
+		switch {
+		case a == nil:
+			return New, ""
+		case b == nil:
+			return Gone, "the switch is refused if people are linked by it"
+		}
+		i, j := index(c.last, a.Name), index(c.next, b.Name)
+		var notes []string
+		if slices.Index(before, a.Name) != slices.Index(now, a.Name) {
+			notes = append(notes, anotherRank)
+		}
+		if c.last.Readings[i] != c.next.Readings[j] {
+			notes = append(notes, readAnew)
+		}
+		if *a != *b {
+			notes = append(notes, linkedAnew)
+		}
+		if x, y := c.last.Expire[i], c.next.Expire[j]; x != y {
+			notes = append(notes, "expires "+expiry(y)+" in place of "+expiry(x))
+		}
+		if len(notes) == 0 {
+			return Kept, ""
+		}
+		return Changed, join(notes...)
+	})
+	if a, b := c.last.Identity.MaxIdentifiers, c.next.Identity.MaxIdentifiers; a != b {
+		changes = append(changes, Change{"max_identifiers", Changed, fmt.Sprintf("%d in place of %d; %s", b, a, linkedAnew)})
+	}
+	return changes
+}
+
+// expiry is after how many milliseconds a profile goes, as recipes say it.
+func expiry(ms int64) string {
+	if ms == 0 {
+		return "never"
+	}
+	const second = 1000
+	for _, unit := range []struct {
+		ms   int64
+		name string
+	}{{24 * 3600 * second, "d"}, {3600 * second, "h"}, {60 * second, "m"}} {
+		if ms%unit.ms == 0 {
+			return fmt.Sprintf("after %d%s", ms/unit.ms, unit.name)
+		}
+	}
+	return fmt.Sprintf("after %ds", ms/second)
 }
 
 // compareAccounts compares what the cookbooks say of accounts. One that says nothing of them has none, with nothing.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"dashi/pipeline/identity"
 )
 
 func TestCompare(t *testing.T) {
@@ -70,10 +72,68 @@ audiences:
 	f(list(c.Audiences), "a_kept kept, b_changed changed, c_changed changed, d_changed changed, e_gone gone, f_new new")
 	f(list(c.Purposes), "ads dropped, calls new, mail kept")
 	f(strings.Join(c.Losses(), ", "), "attribute dropped, attribute reset, attribute turned, consent to ads")
-	f(c.Summary(), "attributes: 2 kept, 1 new, 1 changed, 2 reset, 1 dropped, 1 gone; audiences: 1 kept, 1 new, 3 changed, 1 gone; purposes: 1 kept, 1 new, 1 dropped")
+	f(c.Summary(), "attributes: 2 kept, 1 new, 1 changed, 2 reset, 1 dropped, 1 gone; audiences: 1 kept, 1 new, 3 changed, 1 gone; purposes: 1 kept, 1 new, 1 dropped; identity: 6 kept")
 	same := Compare(read(first), read(first))
-	f(same.Summary(), "attributes: 7 kept; audiences: 5 kept; purposes: 2 kept")
+	f(same.Summary(), "attributes: 7 kept; audiences: 5 kept; purposes: 2 kept; identity: 6 kept")
 	f(strings.Join(same.Losses(), ", "), "")
+}
+
+// dashi apply did not show that consent is read from another field, nor anything of identity and expiry.
+func TestCompareConsentAndIdentity(t *testing.T) {
+	const first = `
+recipe: a
+fields: {context.mail: bool, context.post: bool}
+purposes:
+  mail: context.mail
+  ads: {granted: {on: Accepted}, description: one}
+identity:
+  namespaces:
+    - {name: user_id, from: userId, unique: true}
+    - {name: phone, from: traits.phone}
+    - {name: email, from: [traits.email, properties.email], normalise: email, expire: 2h}
+    - {name: card, from: properties.reason}
+    - {name: anonymous_id, from: anonymousId}
+`
+	f := func(replace, by string, want ...string) {
+		t.Helper()
+		text := strings.Replace(first, replace, by, 1)
+		if text == first && replace != by {
+			t.Fatalf("%q is not there", replace)
+		}
+		c := compared(t, first, text)
+		var got []string
+		for _, of := range [][]Change{c.Purposes, c.Identity} {
+			for _, change := range of {
+				if change.Fate != Kept || change.Note != "" {
+					got = append(got, fmt.Sprintf("%s %s: %s", change.Name, change.Fate, change.Note))
+				}
+			}
+		}
+		if strings.Join(got, "\n") != strings.Join(want, "\n") {
+			t.Errorf("%q by %q:\n%s\nwant\n%s", replace, by, strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+		if len(c.Losses()) > 0 {
+			t.Errorf("%q by %q loses %q", replace, by, c.Losses())
+		}
+	}
+	f("", "")
+	f("mail: context.mail", "mail: context.post", "mail changed: "+readAnew)
+	f("on: Accepted", "on: Agreed", "ads changed: "+readAnew)
+	f("description: one", "description: two")
+	f("[traits.email, properties.email]", "[properties.email, traits.email]", "email changed: "+readAnew)
+	f("normalise: email, ", "", "email changed: "+readAnew)
+	f("from: traits.phone", "from: [traits.phone]")
+	f("from: traits.phone", "from: traits.phone, normalise: phone, limit: {count: 3}", "phone changed: "+readAnew+"; "+linkedAnew)
+	f("user_id, from: userId, unique: true", "user_id, from: userId, limit: {count: 1, period: 4w}", "user_id changed: "+linkedAnew)
+	f("name: anonymous_id, from: anonymousId", "name: anonymous_id, from: anonymousId, shared: isolate, expire: never",
+		"anonymous_id changed: "+linkedAnew+"; expires never in place of after 30d")
+	f("expire: 2h", "expire: 90m", "email changed: expires after 90m in place of after 2h")
+	f("    - {name: card, from: properties.reason}\n", "", "card gone: the switch is refused if people are linked by it")
+	f("name: card", "name: badge", "badge new: ", "card gone: the switch is refused if people are linked by it")
+	f("    - {name: phone, from: traits.phone}\n    - {name: email, from: [traits.email, properties.email], normalise: email, expire: 2h}\n",
+		"    - {name: email, from: [traits.email, properties.email], normalise: email, expire: 2h}\n    - {name: phone, from: traits.phone}\n",
+		"email changed: "+anotherRank, "phone changed: "+anotherRank)
+	f("identity:\n", "identity:\n  max_identifiers: 7\n", fmt.Sprintf("max_identifiers changed: 7 in place of %d; %s", identity.DefaultMaxIdentifiers, linkedAnew))
 }
 
 // compared is what becomes of one text when another takes its place.

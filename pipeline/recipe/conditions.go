@@ -59,6 +59,7 @@ func (c *compiler) refine(r *pendingRule) {
 func (c *compiler) namePurposes() {
 	for i, e := range c.purposes {
 		c.program.Purposes = append(c.program.Purposes, e.name)
+		c.program.Consents = append(c.program.Consents, said(&e))
 		c.scope.Purposes[e.name] = i
 	}
 }

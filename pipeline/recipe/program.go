@@ -28,8 +28,10 @@ type Program struct {
 	// Audiences are in an order in which nested ones come before those that read them.
 	Audiences   []audience.Definition
 	Purposes    []string
-	Levels      []Level // what audiences compare people with each other by
-	Expire      []int64 // by namespace: a profile of it goes when nothing is heard for so many milliseconds; 0: never
+	Consents    []uint64 // by purpose: a hash of what the recipe says of how it is granted
+	Readings    []uint64 // by namespace: a hash of what the recipe says of how its identifiers are read from events
+	Levels      []Level  // what audiences compare people with each other by
+	Expire      []int64  // by namespace: a profile of it goes when nothing is heard for so many milliseconds; 0: never
 	Activations []Activation
 	Mappings    map[string]*Mapping
 	// Accounts are what the cookbook says of companies or households; nil when it says nothing.

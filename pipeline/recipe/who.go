@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cespare/xxhash/v2"
 	"go.yaml.in/yaml/v3"
 
 	"dashi/pipeline/attribute"
@@ -117,6 +118,19 @@ func (c *compiler) namespace(d *document, n *yaml.Node) {
 	schema.Namespaces = append(schema.Namespaces, event.Namespace{Name: name.Value, Paths: paths(from), Normalise: normalise, Refusal: refusal})
 	c.program.Identity.Namespaces = append(c.program.Identity.Namespaces, rule)
 	c.program.Expire = append(c.program.Expire, c.namespaceExpiry(d, n))
+	c.program.Readings = append(c.program.Readings, reading(n))
+}
+
+// reading hashes what the recipe says of how identifiers of a namespace are read. An order of paths is a rank, so lists are hashed as they are.
+func reading(n *yaml.Node) uint64 {
+	h := xxhash.New()
+	for _, key := range []string{"from", "normalise", "region", "hash", "blocked"} {
+		h.WriteString(key)
+		if v := value(n, key); v != nil {
+			writeNode(h, v, false)
+		}
+	}
+	return h.Sum64()
 }
 
 // namespaceExpiry is after how long a profile of the namespace goes, 0 for never. Visitors who never say who they are do.
