@@ -183,7 +183,41 @@ func compare(want *yaml.Node, got json.RawMessage, ordered bool) (wanted, had st
 		sortTexts(a)
 		sortTexts(b)
 	}
-	return text(want), string(got), equal(a, b)
+	wanted, had, same = shown(want), string(got), equal(a, b)
+	if ka, kb := kindName(a), kindName(b); !same && ka != kb && ka != "" && kb != "" { // 10 and "10" look much alike
+		wanted, had = wanted+" ("+ka+")", had+" ("+kb+")"
+	}
+	return wanted, had, same
+}
+
+// kindName is what a value of YAML or JSON is, in words; empty for nothing and for a time, which JSON has none of.
+func kindName(v any) string {
+	switch v.(type) {
+	case string:
+		return "a string"
+	case int, float64:
+		return "a number"
+	case bool:
+		return "a bool"
+	case []any:
+		return "a list"
+	case map[string]any:
+		return "an object"
+	}
+	return ""
+}
+
+// shown is text, in quotes when it is a string that without them would be something else.
+func shown(n *yaml.Node) string {
+	var plain any
+	if n.Kind == yaml.ScalarNode && n.Tag == "!!str" {
+		if err := yaml.Unmarshal([]byte(n.Value), &plain); err == nil {
+			if _, is := plain.(string); !is {
+				return strconv.Quote(n.Value)
+			}
+		}
+	}
+	return text(n)
 }
 
 func sortTexts(v any) {
@@ -321,7 +355,7 @@ func (w *wantedActivation) String(g *rig) string {
 		s += " at " + show(w.at.from(g.c.start))
 	}
 	for _, a := range w.attributes {
-		s += " " + a.name + "=" + text(a.want)
+		s += " " + a.name + "=" + shown(a.want)
 	}
 	return s
 }

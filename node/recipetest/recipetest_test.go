@@ -218,6 +218,11 @@ func TestFailuresSayWhere(t *testing.T) {
 	}
 	at := "4: 2026-01-01T09:00:00Z: "
 	f("expect: {attributes: {orders: 2}}", at+"attribute orders of user_id:somebody: want 2, got 1")
+	f("expect: {attributes: {orders: '1'}}", at+`attribute orders of user_id:somebody: want "1" (a string), got 1 (a number)`) // it was: want 1, got 1
+	f("expect: {attributes: {orders: one}}", at+`attribute orders of user_id:somebody: want one (a string), got 1 (a number)`)
+	f("expect: {attributes: {orders: [1]}}", at+`attribute orders of user_id:somebody: want [1] (a list), got 1 (a number)`)
+	f("expect: {attributes: {orders: null}}", at+`attribute orders of user_id:somebody: want null, got 1`)
+	f("expect: {activations: [{name: thanks, attributes: {orders: '1'}}]}", at+"activations: want exactly, in this order: thanks orders=\"1\", got + thanks event of user_id:somebody at 2026-01-01T09:00:00Z orders=1 total=60\nmissing or elsewhere: thanks orders=\"1\"")
 	f("expect: {attributes: {order: 2}}", at+`attribute order of user_id:somebody: want 2, got there is no attribute "order"; is it orders_7d?`)
 	f("expect: {audiences: {rich: true}}", at+"audience rich of user_id:somebody: want in, got out")
 	f("expect: {audiences: {lapsed: 2026-01-01}}", at+"audience lapsed of user_id:somebody: want in since 2026-01-01T00:00:00Z, got out")
