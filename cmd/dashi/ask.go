@@ -178,42 +178,49 @@ func audiencesCommand() *cobra.Command {
 
 func membersCommand() *cobra.Command {
 	var limit int
+	var cursor string
 	c := &cobra.Command{
 		Use:     "members NAME",
 		Short:   "List the profiles in an audience",
+		Long:    "List the profiles in an audience: all of them, or with --limit so many, and --cursor the next ones after that. With -o json the last line has the cursor.",
 		Example: "  dashi members vip --limit 20\n  dashi members vip -o json > vip.ndjson",
 		Args:    cobra.ExactArgs(1),
 	}
 	c.Flags().IntVar(&limit, "limit", 0, "stop after so many; without it all are listed")
+	c.Flags().StringVar(&cursor, "cursor", "", "go on where an earlier list stopped, which said so")
 	cl := addClientFlags(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		path := "/v1/audiences/" + url.PathEscape(args[0]) + "/members"
+		query := url.Values{}
 		if c.Flags().Changed("limit") {
 			if limit < 1 {
 				return fmt.Errorf("--limit is %d: give a number from 1, or leave it out to list all members", limit)
 			}
-			path += fmt.Sprintf("?limit=%d", limit)
+			query.Set("limit", strconv.Itoa(limit))
 		}
-		rc, err := cl.open(c.Context(), "GET", path, nil)
+		if cursor != "" {
+			query.Set("cursor", cursor)
+		}
+		rc, err := cl.open(c.Context(), "GET", "/v1/audiences/"+url.PathEscape(args[0])+"/members?"+query.Encode(), nil)
 		if err != nil {
 			return err
 		}
 		defer rc.Close()
-		return printMembers(cl, args[0], rc)
+		return printMembers(cl, c.ErrOrStderr(), args[0], rc)
 	}
 	return c
 }
 
 // printMembers prints a stream of members. One that the node had to break off ends with a line that says why: what was printed before is not all.
-func printMembers(cl *client, name string, stream io.Reader) error {
+// More is told to people beside the list: how to see the next ones.
+func printMembers(cl *client, more io.Writer, name string, stream io.Reader) error {
 	lines := bufio.NewReaderSize(stream, 64<<10)
 	for {
 		text, err := lines.ReadBytes('\n')
 		if len(text) > 0 {
 			var line struct {
-				ID    string
-				Since time.Time
-				Error *struct{ Message string }
+				ID, Cursor string
+				Since      time.Time
+				Error      *struct{ Message string }
 			}
 			if err := json.Unmarshal(text, &line); err != nil {
 				return fmt.Errorf("cannot read the members of %q: %w", name, err)
@@ -222,11 +229,14 @@ func printMembers(cl *client, name string, stream io.Reader) error {
 				if _, err := cl.out.Write(text); err != nil {
 					return err
 				}
-			} else if line.ID != "" { // else the cursor to go on from
+			} else if line.ID != "" {
 				fmt.Fprintf(cl.out, "%s\tsince %s\n", plain(line.ID), local(line.Since))
 			}
 			if line.Error != nil {
-				return fmt.Errorf("these are not all members of %q: %s", name, line.Error.Message)
+				return fmt.Errorf("these are not all members of %q: %s (go on with --cursor %s)", name, line.Error.Message, line.Cursor)
+			}
+			if line.Cursor != "" && !cl.json() {
+				fmt.Fprintf(more, "there may be more: --cursor %s\n", line.Cursor)
 			}
 		}
 		if err == io.EOF {

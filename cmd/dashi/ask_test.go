@@ -110,13 +110,16 @@ func TestBrokenMembers(t *testing.T) {
 	for _, format := range []string{"text", "json"} {
 		for _, c := range []struct{ end, want string }{
 			{"", ""},
-			{`{"error":{"code":"unavailable","message":"nobody has shard 3"}}` + "\n", `these are not all members of "vip": nobody has shard 3`},
+			{`{"error":{"code":"unavailable","message":"nobody has shard 3"},"cursor":"y"}` + "\n", `these are not all members of "vip": nobody has shard 3 (go on with --cursor y)`},
 			{`{"id":`, `cannot read the members of "vip"`},
 		} {
-			var out strings.Builder
-			err := printMembers(&client{out: &out, format: format}, "vip", strings.NewReader(stream+c.end))
+			var out, more strings.Builder
+			err := printMembers(&client{out: &out, format: format}, &more, "vip", strings.NewReader(stream+c.end))
 			if !strings.Contains(out.String(), "user_id:a") {
 				t.Errorf("%s: %q is printed", format, out.String())
+			}
+			if want := map[string]string{"text": "there may be more: --cursor x\n"}[format]; more.String() != want {
+				t.Errorf("%s: beside the list: %q", format, more.String())
 			}
 			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%s: %v, want %s", format, err, c.want)
@@ -140,5 +143,29 @@ func TestTailOfWhatIsDropped(t *testing.T) {
 		if err := c.Execute(); err == nil || err.Error() != "nothing leaves" || !strings.Contains(out.String(), "user_id:u1") || strings.Contains(out.String(), "unknown_audience") {
 			t.Errorf("%s: %v, printed %q", format, err, out.String())
 		}
+	}
+}
+
+// What an API can list in parts the command can too.
+func TestMembersInParts(t *testing.T) {
+	asked := ""
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = r.URL.Path + " " + r.URL.Query().Encode()
+		fmt.Fprint(w, "{\"id\":\"user_id:a\",\"since\":\"2026-01-01T00:00:00Z\"}\n{\"cursor\":\"3-7\"}\n")
+	}))
+	defer s.Close()
+	var out, more bytes.Buffer
+	c := membersCommand()
+	c.SetOut(&out)
+	c.SetErr(&more)
+	c.SetArgs([]string{"vip", "--limit", "1", "--cursor", "2-5", "--addr", s.URL})
+	if err := c.Execute(); err != nil {
+		t.Fatal(err)
+	}
+	if want := "/v1/audiences/vip/members cursor=2-5&limit=1"; asked != want {
+		t.Errorf("asked %q, want %q", asked, want)
+	}
+	if strings.Count(out.String(), "\n") != 1 || more.String() != "there may be more: --cursor 3-7\n" {
+		t.Errorf("printed %q and %q", out.String(), more.String())
 	}
 }
