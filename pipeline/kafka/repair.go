@@ -65,7 +65,7 @@ func repair(dir string, log *slog.Logger) error {
 	}
 	var logs []*logFiles
 	for _, p := range partitions {
-		l, err := scanPartition(p)
+		l, err := scanPartition(p, log)
 		if err != nil {
 			return fmt.Errorf("partition %s-%d: %w", p.topic, p.partition, err)
 		}

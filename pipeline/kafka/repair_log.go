@@ -47,7 +47,8 @@ func parseEntries(raw []byte, fn func(data []byte)) int {
 	return at
 }
 
-// readLog reads a log of entries and cuts off a torn one at its end.
+// readLog reads a log of entries. A torn one at its end is cut off. Damage before that is taken out: entries stand for themselves, so those behind it hold. The
+// broker underneath would stop there, and forget the positions that they have.
 func readLog(path string, log *slog.Logger, fn func(data []byte)) error {
 	raw, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -56,11 +57,42 @@ func readLog(path string, log *slog.Logger, fn func(data []byte)) error {
 	if err != nil {
 		return err
 	}
-	if n := parseEntries(raw, fn); n < len(raw) {
-		log.Warn("kafka broker: cuts off an entry that a killed process left half written", "file", path, "bytes", len(raw)-n)
-		return os.Truncate(path, int64(n))
+	end := parseEntries(raw, fn)
+	if end == len(raw) {
+		return nil
 	}
-	return nil
+	kept, behind := raw[:end:end], 0
+	for at := nextEntry(raw, end); at < len(raw); at = nextEntry(raw, at) {
+		n := parseEntries(raw[at:], func(data []byte) { fn(data); behind++ })
+		kept = append(kept, raw[at:at+n]...)
+		at += n
+	}
+	if behind == 0 {
+		log.Warn("kafka broker: cuts off an entry that a killed process left half written", "file", path, "bytes", len(raw)-end)
+		return os.Truncate(path, int64(end))
+	}
+	log.Error("kafka broker: a file is damaged: what cannot be read of it is lost, offsets of consumer groups or ends of transactions; the entries behind it are kept",
+		"file", path, "at", end, "bytes", len(raw)-len(kept), "kept_behind", behind)
+	if err := os.WriteFile(path+".tmp", kept, 0o644); err != nil {
+		return err
+	}
+	return os.Rename(path+".tmp", path)
+}
+
+// nextEntry is where the next whole entry with JSON begins, after one that is none at from; len(raw) when there is none.
+func nextEntry(raw []byte, from int) int {
+	for at := from + 1; len(raw)-at >= entryHeader; at++ {
+		if n := int64(binary.LittleEndian.Uint32(raw[at:])); n < 2 || n > int64(len(raw)-at-8) {
+			continue
+		}
+		whole := false
+		n := int(binary.LittleEndian.Uint32(raw[at:]))
+		parseEntries(raw[at:at+8+n], func(data []byte) { whole = json.Valid(data) })
+		if whole {
+			return at
+		}
+	}
+	return len(raw)
 }
 
 // An index entry: version uint8, low byte of the CRC-32C of the 13 bytes that follow it, leader epoch uint32, an earlier timestamp
@@ -100,10 +132,10 @@ type batchInfo struct {
 }
 
 // scanPartition reads the batches' headers; nil when the partition has none. A torn batch at the end is cut off.
-func scanPartition(p partitionFiles) (*logFiles, error) {
+func scanPartition(p partitionFiles, log *slog.Logger) (*logFiles, error) {
 	l := &logFiles{files: p}
 	for i := range p.segments {
-		if err := l.scanSegment(i); err != nil {
+		if err := l.scanSegment(i, log); err != nil {
 			return nil, err
 		}
 	}
@@ -113,7 +145,7 @@ func scanPartition(p partitionFiles) (*logFiles, error) {
 	return l, nil
 }
 
-func (l *logFiles) scanSegment(i int) error {
+func (l *logFiles) scanSegment(i int, log *slog.Logger) error {
 	f, err := os.Open(l.files.data(i))
 	if err != nil {
 		return err
@@ -127,6 +159,10 @@ func (l *logFiles) scanSegment(i int) error {
 			return nil
 		}
 		if err != nil { // torn: the writer died within it
+			if info, err := f.Stat(); err == nil {
+				log.Warn("kafka broker: cuts off the end of a log, from a batch on that is not whole", "topic", l.files.topic, "partition", l.files.partition,
+					"file", l.files.data(i), "after_offset", l.lastOffset(), "bytes", info.Size()-at)
+			}
 			l.files.segments[i].size = at
 			return os.Truncate(l.files.data(i), at)
 		}
@@ -134,6 +170,14 @@ func (l *logFiles) scanSegment(i int) error {
 		l.batches = append(l.batches, info)
 		at += int64(info.size)
 	}
+}
+
+// lastOffset is that of the last whole record; -1 when there is none.
+func (l *logFiles) lastOffset() int64 {
+	if len(l.batches) == 0 {
+		return -1
+	}
+	return l.batches[len(l.batches)-1].next - 1
 }
 
 var errTorn = errors.New("torn batch")

@@ -5,9 +5,11 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -90,7 +92,7 @@ func dropMarker(t *testing.T, dir string, partition int32, torn int) {
 		if f.topic != activations || f.partition != partition {
 			continue
 		}
-		l, err := scanPartition(f)
+		l, err := scanPartition(f, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -197,6 +199,69 @@ func TestRepairTornLogs(t *testing.T) {
 		if _, got := openOutlet(t, openOutlets(t, b2.Settings()), 1); got != position+100 {
 			t.Errorf("position %d after another restart, want %d", got, position+100)
 		}
+	}
+}
+
+// Damage in the middle of a log had everything behind it cut off, as if it were a torn end. What is lost is told, in bytes.
+func TestReadLogDamage(t *testing.T) {
+	var raw []byte
+	var starts []int
+	for i := range 5 {
+		starts = append(starts, len(raw))
+		raw = appendEntry(raw, fmt.Appendf(nil, `{"n":%d,"text":"some text"}`, i))
+	}
+	size := starts[1]
+	f := func(raw []byte, kept, logged string) {
+		t.Helper()
+		path := filepath.Join(t.TempDir(), "groups.log")
+		if err := os.WriteFile(path, raw, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		for _, logged := range []string{logged, ""} { // the second time nothing is wrong
+			var out bytes.Buffer
+			got := ""
+			err := readLog(path, slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{ReplaceAttr: withoutTime})), func(data []byte) { got += string(data[5]) })
+			if err != nil || got != kept {
+				t.Errorf("kept %q (%v), want %q", got, err, kept)
+			}
+			if out.Len() > 0 != (logged != "") || !strings.Contains(out.String(), logged) {
+				t.Errorf("logged %q, want %q", out.String(), logged)
+			}
+		}
+	}
+	damaged := func(at ...int) []byte {
+		d := bytes.Clone(raw)
+		for _, i := range at {
+			d[i] ^= 0x40
+		}
+		return d
+	}
+	f(raw, "01234", "")
+	f(raw[:len(raw)-3], "0123", fmt.Sprintf("bytes=%d", size-3))
+	for part := range 12 { // length, checksum, version, JSON
+		f(damaged(starts[2]+part), "0134", fmt.Sprintf("at=%d bytes=%d kept_behind=2", starts[2], size))
+	}
+	f(damaged(starts[1]+20, starts[3]+20), "024", fmt.Sprintf("at=%d bytes=%d kept_behind=2", starts[1], 2*size))
+	f(damaged(0), "1234", fmt.Sprintf("at=0 bytes=%d kept_behind=4", size))
+	f(append(damaged(starts[2]), raw[:7]...), "0134", fmt.Sprintf("at=%d bytes=%d kept_behind=2", starts[2], size+7))
+}
+
+// What is cut off a partition is told, too.
+func TestScanTellsWhatItCuts(t *testing.T) {
+	var b batch
+	b.add(&Message{Key: []byte("k"), Value: []byte("v")}, 5)
+	raw := b.seal(nil, 7, 1, 0)
+	p := partitionFiles{topic: "dashi.events", partition: 3, dir: t.TempDir(), segments: []segmentFile{{size: int64(len(raw) + 9)}}}
+	if err := os.WriteFile(p.data(0), append(raw, raw[:9]...), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	l, err := scanPartition(p, slog.New(slog.NewTextHandler(&out, nil)))
+	if err != nil || len(l.batches) != 1 {
+		t.Fatal(l, err)
+	}
+	if want := fmt.Sprintf("topic=dashi.events partition=3 file=%s after_offset=%d bytes=9", p.data(0), l.batches[0].next-1); !strings.Contains(out.String(), want) {
+		t.Errorf("logged %q, want %q", out.String(), want)
 	}
 }
 
