@@ -186,6 +186,13 @@ func ReadSettings(path string) (Settings, error) {
 	if err := d.Decode(&s); err != nil && err != io.EOF { // EOF: nothing is set
 		return s, fmt.Errorf("cannot read settings %q: %w", path, err)
 	}
+	var second yaml.Node
+	switch err := d.Decode(&second); {
+	case err == nil:
+		return s, fmt.Errorf("cannot read settings %q: line %d: a second document begins here, and settings are one: remove the line ---", path, second.Line)
+	case err != io.EOF:
+		return s, fmt.Errorf("cannot read settings %q: %w", path, err)
+	}
 	return s, s.Check()
 }
 

@@ -129,6 +129,9 @@ func TestSettingsErrors(t *testing.T) {
 	f(hook("header: {Webhook-Id: x}"), "webhooks[0].header: Webhook-Id is set by dashi")
 	f(hook("secret_env: X"), "set one of them")
 	f("webhooks: [{name: a, url: 'http://x', secret_env: X}, {name: a, url: 'http://y', secret_env: X}]\n", `webhooks[1].name: "a" is webhooks[0] already`)
+	f("shards: 4\n---\nresp: {listen: ''}\n", "line 2: a second document begins here") // which was passed over
+	f("shards: 4\n---\n", "a second document begins here")
+	f("shards: 4\n---\n]\n", "did not find expected node content")
 	f("limits: {outbox_bytes: 0}\n", "limits.outbox_bytes: must be positive")
 }
 

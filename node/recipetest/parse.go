@@ -3,6 +3,7 @@ package recipetest
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"regexp"
 	"slices"
 	"strings"
@@ -27,20 +28,32 @@ func Parse(sources []recipe.Source, program *recipe.Program) ([]Case, []recipe.D
 	}
 	for _, s := range sources {
 		p.file = s.Name
-		var doc yaml.Node
-		if err := yaml.NewDecoder(bytes.NewReader(s.Text)).Decode(&doc); err != nil {
-			if IsTestFile(s.Name) { // a recipe's own errors are for its compiler to tell
-				line := 1
-				if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
-					fmt.Sscan(m[1], &line)
-				}
-				p.report(&yaml.Node{Line: line, Column: 1}, strings.TrimPrefix(err.Error(), "yaml: "), "")
-			}
+		decoder := yaml.NewDecoder(bytes.NewReader(s.Text))
+		var doc, second yaml.Node
+		if err := decoder.Decode(&doc); err != nil {
+			p.broken(err)
 			continue
+		}
+		if err := decoder.Decode(&second); err == nil && IsTestFile(s.Name) {
+			p.report(&second, "a second document begins here, whose tests would not run", "remove the `---`, or use two files")
+		} else if err != nil && err != io.EOF {
+			p.broken(err)
 		}
 		p.document(doc.Content[0], IsTestFile(s.Name))
 	}
 	return p.cases, p.found
+}
+
+// broken reports what is no YAML. A recipe's own errors are for its compiler to tell.
+func (p *parser) broken(err error) {
+	if !IsTestFile(p.file) {
+		return
+	}
+	line := 1
+	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
+		fmt.Sscan(m[1], &line)
+	}
+	p.report(&yaml.Node{Line: line, Column: 1}, strings.TrimPrefix(err.Error(), "yaml: "), "")
 }
 
 var yamlLine = regexp.MustCompile(`line (\d+)`)

@@ -421,3 +421,11 @@ func BenchmarkThousandCases(b *testing.B) {
 		}
 	}
 }
+
+// What stands behind a second --- was passed over: its tests never ran, and nothing said so.
+func TestSecondDocument(t *testing.T) {
+	cases, found := Parse([]recipe.Source{{Name: "a.test.yml", Text: []byte("tests:\n  one:\n    - page: {}\n---\ntests:\n  two:\n    - page: {}\n")}}, nil)
+	if len(cases) != 1 || len(found) != 1 || found[0].Line != 4 || !strings.Contains(found[0].Message, "a second document begins here") {
+		t.Errorf("%d tests, found %+v", len(cases), found)
+	}
+}
