@@ -80,6 +80,15 @@ func (e *apiError) Error() string {
 	return e.Err.Message
 }
 
+// withHint gives an answer of that code another hint: the node speaks of its query parameters, whoever uses a command of its flags.
+func withHint(err error, code, hint string) error {
+	var e *apiError
+	if errors.As(err, &e) && e.Err.Code == code {
+		e.Err.Hint = hint
+	}
+	return err
+}
+
 // open sends a request and returns the body of a good answer.
 func (c *client) open(ctx context.Context, method, path string, body any) (io.ReadCloser, error) {
 	var in io.Reader

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/spf13/cobra"
 )
 
 // other serves something that is not HTTP: it answers a connection with says, if anything, and leaves it open unless it is to be closed.
@@ -93,4 +95,23 @@ func TestNodeThatTakesItsTime(t *testing.T) {
 	rest(open("/late"), "head") // which takes longer than patience: the stream has been open for as long
 	close(goOn)
 	rest(stream, "first last")
+}
+
+// What to do is said in flags, not in the words of the interface.
+func TestHintsAreFlags(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusGatewayTimeout)
+		fmt.Fprint(w, `{"error":{"code":"timeout","message":"it takes too long","hint":"wait longer with ?timeout=, or look at less, with ?scan="}}`)
+	}))
+	defer s.Close()
+	f := func(c *cobra.Command, want string, args ...string) {
+		t.Helper()
+		c.SetArgs(append(args, "--addr", s.URL))
+		c.SilenceErrors, c.SilenceUsage, c.GroupID = true, true, ""
+		if err := c.Execute(); err == nil || err.Error() != "it takes too long ("+want+")" {
+			t.Errorf("%s: %v", c.Name(), err)
+		}
+	}
+	f(statusCommand(), "wait longer with --timeout, or see what is behind: dashi status without --wait-idle", "--wait-idle")
+	f(eventsCommand(), "look at less, with --scan or --since", "user_id:ada")
 }

@@ -41,7 +41,7 @@ found, and the last line says how far back it was looked.`,
 		var e httpapi.Events
 		printed, err := cl.call(c.Context(), "GET", path+q.Encode(), nil, &e)
 		if err != nil || printed {
-			return err
+			return withHint(err, "timeout", "look at less, with --scan or --since")
 		}
 		slices.Reverse(e.Events)
 		if err := printEvents(cl, e.Events); err != nil {

@@ -59,7 +59,7 @@ and all activations that came of it have been sent.`,
 		var st node.Status
 		printed, err := cl.call(c.Context(), "GET", path, nil, &st)
 		if err != nil || printed {
-			return err
+			return withHint(err, "timeout", "wait longer with --timeout, or see what is behind: dashi status without --wait-idle")
 		}
 		printStatus(cl.out, &st)
 		return nil
