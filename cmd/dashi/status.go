@@ -96,7 +96,7 @@ func printStatus(out io.Writer, st *node.Status) {
 	}
 	fmt.Fprintf(w, "events\t%d applied (%.0f/s), %d repeated\n", st.Events.Applied, st.Events.PerSecond, st.Events.Repeated)
 	for _, reason := range sortedKeys(st.Events.Rejected) {
-		fmt.Fprintf(w, "rejected\t%d %s\n", st.Events.Rejected[reason], reason)
+		fmt.Fprintf(w, "rejected\t%d %s, by this node since its start\n", st.Events.Rejected[reason], reason)
 	}
 	if len(st.Events.Rejected) > 0 {
 		fmt.Fprintln(w, "\tdashi dead shows them")

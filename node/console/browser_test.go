@@ -122,6 +122,7 @@ func TestPage(t *testing.T) {
 	node.lost.Store(false)
 	until("it is no news for ever", `document.getElementById("recovery").hidden`)
 	text("rejected-more", "malformed 12, no identifier 3")
+	until("it is said since when, unlike beside it", `document.getElementById("rejected").previousElementSibling.textContent.includes("since start")`)
 	until("the plot has points", `document.querySelector("#rate-plot .line")?.getAttribute("d").split("L").length > 200`)
 	until("the plot moves", `(window.first ??= document.getElementById("rate-readout").textContent) !== document.getElementById("rate-readout").textContent`)
 	until("the audiences are there, by size", `[...document.querySelectorAll("#audiences tbody .open")].map(e => e.textContent).join().startsWith("active_today,cart_abandoners,big_spenders")`)

@@ -68,6 +68,7 @@ function figures(st) {
   const why = Object.entries(events.rejected || {}).filter(([, n]) => n > 0).sort((a, b) => b[1] - a[1]);
   say($('rejected'), count(why.reduce((sum, [, n]) => sum + n, 0)));
   say($('rejected-more'), why.map(([reason, n]) => `${reason.replaceAll('_', ' ')} ${compact(n)}`).join(', ') || 'all could be read');
+  $('rejected').title = `by this node since its start, ${new Date(st.started).toLocaleString()}; dashi dead shows what there is`;
 }
 
 function tables(st) {
