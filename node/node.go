@@ -43,6 +43,7 @@ type Node struct {
 	directory    *directory
 	recipes      []recipe.Source // that this node was given; nil: none
 	forget       bool            // Options.Forget
+	unoffered    bool            // they wait for a cookbook that is on its way; of Open
 
 	cookbook  atomic.Pointer[cookbook]
 	readers   readers

@@ -39,6 +39,19 @@ func (n *Node) openCookbook(ctx context.Context) error {
 	return n.offer(ctx)
 }
 
+// errLater is an offer that has to wait until a cookbook that is on its way has come into force, or has been withdrawn.
+var errLater = errors.New("another cookbook is on its way")
+
+// offer is tryOffer, without an error when it has to be tried again: see awaitSwitch.
+func (n *Node) offer(ctx context.Context) error {
+	err := n.tryOffer(ctx)
+	if n.unoffered = errors.Is(err, errLater); n.unoffered {
+		n.log.Info("the recipes are others than at the last start, and wait until the cookbook that is on its way is in force")
+		return nil
+	}
+	return err
+}
+
 // without counts the shards here that have no cookbook. One that is still being brought here does not count.
 func (n *Node) without() (count int) {
 	for _, m := range n.members {
@@ -62,10 +75,10 @@ func (n *Node) target() (*recipe.Program, error) {
 	return program, nil
 }
 
-// offer commits the recipes that a node by itself is given, if they are others than those that it was given last: `dashi dev` with edited recipes takes them,
+// tryOffer commits the recipes that a node by itself is given, if they are others than those that it was given last: `dashi dev` with edited recipes takes them,
 // and one with the same as ever keeps what `dashi apply` has put in force. Like apply it forgets nothing unless it is told to: then it does not start, because to
 // serve other recipes than those that it was given would be a surprise too.
-func (n *Node) offer(ctx context.Context) error {
+func (n *Node) tryOffer(ctx context.Context) error {
 	if n.recipes == nil {
 		return nil
 	}
@@ -85,6 +98,9 @@ func (n *Node) offer(ctx context.Context) error {
 	if large := oversize(program); large != nil {
 		return &CheckError{large}
 	}
+	if n.switching() { // what they would change is known when it is over
+		return errLater
+	}
 	if why := n.refuses(program); why != "" {
 		return fmt.Errorf("cannot switch to the recipes: %s", why)
 	}
@@ -96,10 +112,12 @@ func (n *Node) offer(ctx context.Context) error {
 	n.log.Info("the recipes are others than at the last start: switching to them", "changes", changes.Summary())
 	if err := n.change(ctx, func(s *meta.State) (meta.Command, error) {
 		if s.Cookbook().Version != c.Version {
-			return nil, errNoCommand
+			return nil, errLater
 		}
 		return putCookbook(program.Sources), nil
-	}); err != nil && !busy(err) {
+	}); busy(err) {
+		return errLater
+	} else if err != nil {
 		return err
 	}
 	return n.noteRecipes(given)
@@ -134,11 +152,20 @@ func (n *Node) refuses(next *recipe.Program) string {
 
 // awaitSwitch waits until no cookbook is on its way, on a node by itself: whoever has started it with other recipes sees them in force.
 func (n *Node) awaitSwitch(ctx context.Context) error {
-	for n.gossip == nil && n.switching() {
+	for n.gossip == nil {
+		switch {
+		case n.switching():
+			pause(ctx, switchPause)
+		case n.unoffered:
+			if err := n.offer(ctx); err != nil {
+				return err
+			}
+		default:
+			return nil
+		}
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("not open: the cookbook has not been switched: %w", err)
 		}
-		pause(ctx, switchPause)
 	}
 	return nil
 }

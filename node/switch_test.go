@@ -319,6 +319,41 @@ func TestStartWithOtherRecipes(t *testing.T) {
 	closeNode(t, n)
 }
 
+// A node that was stopped while a cookbook was on its way, and is started with other recipes: the first comes into force, then the others. They were noted as
+// given, and never offered again.
+func TestStartAmidASwitch(t *testing.T) {
+	settings := testSettings(t, t.TempDir())
+	start := func(text string) *Node {
+		t.Helper()
+		n, err := Open(testContext(t), settings, Options{Recipes: []recipe.Source{{Name: "visits.yml", Text: []byte(text)}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	n := start(testRecipe)
+	visit(t, n, "a", 5, "x")
+	waitIdle(t, n)
+	n.stop() // nobody takes the switch further
+	n.movers.Wait()
+	with := func(audience string) string {
+		return strings.Replace(testRecipe, "activations:", "  "+audience+": {when: 'visits >= 4'}\nactivations:", 1)
+	}
+	if _, err := n.Apply(testContext(t), application(with("more"))); err != nil || !n.switching() {
+		t.Fatal(err, n.switching())
+	}
+	closeNode(t, n)
+	last := with("last")
+	n = start(last)
+	if c := n.Cookbook(); c.Version != 3 || c.Sources[0].Text != last || c.Switching != nil {
+		t.Errorf("version %d, want 3: %s", c.Version, c.Sources[0].Text)
+	}
+	if got := sums(t, n)["visits"]; got != 5 {
+		t.Errorf("%d visits, want 5", got)
+	}
+	closeNode(t, n)
+}
+
 // What accounts know is not forgotten without a word, nor are accounts, and a dry run says so before.
 func TestApplyKeepsAccounts(t *testing.T) {
 	n := companyNode(t, testSettings(t, t.TempDir()), companyRecipe)
