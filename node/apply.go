@@ -39,7 +39,11 @@ func (n *Node) Apply(ctx context.Context, a httpapi.Application) (*httpapi.Appli
 	}
 	changes := recipe.Compare(now.Program, program)
 	applied := &httpapi.Applied{Version: now.version, Changes: changes, Losses: changes.Losses(), Diagnostics: httpapi.Diagnostics(diagnostics), Same: now.Hash == program.Hash}
-	switch why := n.refuses(program); {
+	why, err := n.refuses(ctx, program)
+	if err != nil {
+		return nil, err
+	}
+	switch {
 	case why != "":
 		return nil, fmt.Errorf("%w: %s", httpapi.ErrUnfit, why)
 	case a.DryRun:

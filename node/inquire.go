@@ -44,6 +44,7 @@ const (
 	askFlows   questionKind = 9  // what has been counted of an audience: stats.go
 	askMoved   questionKind = 10 // how many came into each audience, and left it: moved.go
 	askSent    questionKind = 11 // and of activations: activations.go
+	askRefuses questionKind = 12 // whether it takes another cookbook: refuses.go
 )
 
 // answerOne answers a question about a shard that the replica here may answer.
@@ -67,6 +68,8 @@ func (n *Node) answerOne(ctx context.Context, level readLevel, m *member, q *que
 		return m.answerMoved(q.body)
 	case askSent:
 		return m.answerSent(q.body)
+	case askRefuses:
+		return m.answerRefuses(q.body)
 	case askLevels:
 		return n.answerLevels(m)
 	case askNumbers:
@@ -168,7 +171,7 @@ func (n *Node) inquireOf(ctx context.Context, to string, level readLevel, questi
 	} else {
 		patience := askPatience
 		switch kind := questions[0].kind; {
-		case kind == askCount || kind == askReport: // they may read all profiles
+		case kind == askCount || kind == askReport || kind == askRefuses: // they may read all profiles
 			patience = time.Hour
 		case kind == askLook && level == readLocal:
 			patience = askLocally

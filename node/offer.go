@@ -101,7 +101,9 @@ func (n *Node) tryOffer(ctx context.Context) error {
 	if n.switching() { // what they would change is known when it is over
 		return errLater
 	}
-	if why := n.refuses(program); why != "" {
+	if why, err := n.refuses(ctx, program); err != nil {
+		return err
+	} else if why != "" {
 		return fmt.Errorf("cannot switch to the recipes: %s", why)
 	}
 	changes := recipe.Compare(n.cookbook.Load().Program, program)
@@ -135,19 +137,6 @@ func (n *Node) noteRecipes(given string) error {
 	}
 	n.identity.Recipes = given
 	return n.saveIdentity()
-}
-
-// refuses says why a shard here does not take a program in the place of the one that it has; empty when all do.
-func (n *Node) refuses(next *recipe.Program) string {
-	for _, m := range n.members {
-		m.mu.RLock()
-		why := m.shard.Refuses(next)
-		m.mu.RUnlock()
-		if why != "" {
-			return why
-		}
-	}
-	return ""
 }
 
 // awaitSwitch waits until no cookbook is on its way, on a node by itself: whoever has started it with other recipes sees them in force.

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"dashi/node/httpapi"
+	"dashi/pipeline/event"
 	"dashi/pipeline/expr"
 	"dashi/pipeline/recipe"
 	"dashi/ring/meta"
@@ -189,6 +190,43 @@ func TestApplyRefuses(t *testing.T) {
 	f(linkedRecipe("email", "user_id")+mapping, httpapi.ErrUnfit, "another rank")
 	if v := n.Cookbook().Version; v != 1 {
 		t.Errorf("version %d", v)
+	}
+}
+
+// A cookbook is refused on a node that has none of the shards that do: what is here says nothing of the others.
+func TestApplyAsksAllShards(t *testing.T) {
+	c := newCluster(t, 3)
+	for i := range c.settings {
+		c.settings[i].Replicas, c.settings[i].Shards = 1, 6
+	}
+	text := linkedRecipe("user_id", "email")
+	c.options = func(i int) Options {
+		o := clusterOptions(t, i)
+		o.Recipes = []recipe.Source{{Name: "visits.yml", Text: []byte(text)}}
+		return o
+	}
+	c.openAll()
+	link(t, c.nodes[0], 0, 1) // one person, in two shards at most
+	c.idle()
+	asked := 0
+	for _, n := range c.nodes {
+		concerned := slices.ContainsFunc(n.members, func(m *member) bool {
+			m.mu.RLock()
+			defer m.mu.RUnlock()
+			return m.shard.Refuses([]event.Namespace{{Name: "email"}, {Name: "user_id"}}) != ""
+		})
+		if concerned {
+			continue
+		}
+		asked++
+		a := application(linkedRecipe("email", "user_id"))
+		a.DryRun = true
+		if _, err := n.Apply(testContext(t), a); !errors.Is(err, httpapi.ErrUnfit) || !strings.Contains(err.Error(), "another rank") {
+			t.Errorf("node %s: %v", n.identity.Node, err)
+		}
+	}
+	if asked == 0 {
+		t.Error("every node has a part of them")
 	}
 }
 
@@ -415,4 +453,25 @@ func TestStartForgets(t *testing.T) {
 	closeNode(t, start(testRecipe, false, 1, 5))
 	closeNode(t, start(other, true, 2, 0))
 	closeNode(t, start(other, false, 2, 0))
+}
+
+// Shards are asked in a start, too.
+func TestStartIsRefused(t *testing.T) {
+	settings := testSettings(t, t.TempDir())
+	open := func(namespaces ...string) (*Node, error) {
+		return Open(testContext(t), settings, Options{Recipes: []recipe.Source{{Name: "visits.yml", Text: []byte(linkedRecipe(namespaces...))}}})
+	}
+	n, err := open("user_id", "email")
+	if err != nil {
+		t.Fatal(err)
+	}
+	link(t, n, 0, 5)
+	waitIdle(t, n)
+	closeNode(t, n)
+	if n, err = open("email", "user_id"); err == nil {
+		closeNode(t, n)
+	}
+	if err == nil || !strings.Contains(err.Error(), "another rank") {
+		t.Errorf("%v", err)
+	}
 }

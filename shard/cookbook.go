@@ -51,7 +51,7 @@ func (s *Shard) applyCookbook(body []byte, r *Result) {
 		return
 	}
 	same := s.program != nil && s.program.Hash == compiled.Hash
-	switch why := s.reordered(compiled); {
+	switch why := s.reordered(compiled.Schema.Namespaces); {
 	case why != "":
 		r.refuse("%s", why)
 		return
@@ -211,9 +211,9 @@ func (p *program) fragmentLayout() profile.Layout {
 	return profile.Layout{Fixed: p.membersAt + 8*p.words, Segments: p.links}
 }
 
-// reordered says why a program cannot follow the present one: where components lie depends on the order of the namespaces in them.
-func (s *Shard) reordered(next *recipe.Program) string {
-	if s.program == nil || sameRanks(s.program.Schema.Namespaces, next.Schema.Namespaces) || s.pointers.used == 0 && s.fragments.Len() == 0 {
+// reordered says why a program with these namespaces cannot follow the present one: where components lie depends on the order of the namespaces in them.
+func (s *Shard) reordered(next []event.Namespace) string {
+	if s.program == nil || sameRanks(s.program.Schema.Namespaces, next) || s.pointers.used == 0 && s.fragments.Len() == 0 {
 		return ""
 	}
 	last, used := -1, s.linkedNamespaces()
@@ -221,7 +221,7 @@ func (s *Shard) reordered(next *recipe.Program) string {
 		if !used[s.program.namespace[i]] {
 			continue
 		}
-		rank := slices.IndexFunc(next.Schema.Namespaces, func(o event.Namespace) bool { return o.Name == ns.Name })
+		rank := slices.IndexFunc(next, func(o event.Namespace) bool { return o.Name == ns.Name })
 		if rank < 0 {
 			return "namespace " + ns.Name + " is not in the new cookbook, and people are linked by it: keep it, or begin anew from Kafka"
 		}

@@ -191,8 +191,9 @@ func (s *Shard) holdsOut(kind byte) bool {
 	return s.held != nil
 }
 
-// Refuses says why the cookbook of a program cannot follow the one in force, as far as that can be said without an entry; empty when it can.
-func (s *Shard) Refuses(next *recipe.Program) string { return s.reordered(next) }
+// Refuses says why a cookbook with these namespaces, of which only the names count, cannot follow the one in force, as far as that can be said without an
+// entry; empty when it can.
+func (s *Shard) Refuses(namespaces []event.Namespace) string { return s.reordered(namespaces) }
 
 func (s *Shard) appendHold(dst []byte) []byte {
 	dst = binary.LittleEndian.AppendUint64(dst, s.version)

@@ -1,0 +1,55 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"dashi/pipeline/event"
+	"dashi/pipeline/recipe"
+)
+
+// refuses says why a shard does not take a program in the place of the one that it has; empty when all do. Every shard is asked, wherever it is, unless
+// what they judge by stays as it is: the names of namespaces, and their order.
+func (n *Node) refuses(ctx context.Context, next *recipe.Program) (string, error) {
+	if slices.EqualFunc(n.cookbook.Load().Schema.Namespaces, next.Schema.Namespaces, func(a, b event.Namespace) bool { return a.Name == b.Name }) {
+		return "", nil
+	}
+	var body []byte
+	for _, ns := range next.Schema.Namespaces {
+		body = appendBytes(body, []byte(ns.Name))
+	}
+	questions := make([]*question, len(n.members))
+	for i := range questions {
+		questions[i] = &question{kind: askRefuses, shard: i, body: body}
+	}
+	if err := n.inquire(ctx, readLocal, questions); err != nil {
+		if slices.ContainsFunc(questions, func(q *question) bool { return !q.over() }) {
+			return "", err
+		} // else a node of another version does not know the question: the switch asks again
+	}
+	for _, q := range questions {
+		if q.err == nil && len(q.answer) > 0 {
+			return string(q.answer), nil
+		}
+	}
+	return "", nil
+}
+
+// answerRefuses answers askRefuses: names of namespaces, strongest first. The answer is a sentence, or nothing.
+func (m *member) answerRefuses(body []byte) (answer []byte, err error) {
+	var namespaces []event.Namespace
+	for len(body) > 0 {
+		var name []byte
+		if name, body, err = readBytes(body); err != nil {
+			return nil, err
+		}
+		namespaces = append(namespaces, event.Namespace{Name: string(name)})
+	}
+	if len(namespaces) == 0 {
+		return nil, errors.New("no namespaces")
+	}
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return []byte(m.shard.Refuses(namespaces)), nil
+}
