@@ -354,11 +354,14 @@ func (p *proposal) applied(index uint64, result any, err error) {
 		k.free.Store(0)
 		switch {
 		case errors.Is(err, group.ErrNotLeader), errors.Is(err, group.ErrUnknown): // another replica takes over: the marks tell what it has
-			p.member.stalled.Store(time.Now().UnixNano())
+			now := time.Now().UnixNano()
+			p.member.stalled.Store(now)
+			p.member.waitedFor.Store(now)
 		case !errors.Is(err, group.ErrClosed):
 			k.log.Error("shard did not take a batch", "shard", p.member.id, "stream", in.stream.String(), "error", err)
 		}
 	case r.Outcome == shard.Accepted:
+		p.member.waitedFor.Store(0)
 		pr := &in.progress[p.member.id]
 		pr.mark = max(pr.mark, r.Mark)
 		pr.pending = append(pr.pending, applied{index, r.Mark})

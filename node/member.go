@@ -25,13 +25,14 @@ type member struct {
 	shard   *shard.Shard
 	answers bool // the replica here is one of the voters, and has what they have: look-ups may be answered from it
 
-	group   atomic.Pointer[group.Group] // nil: there is no replica here
-	route   atomic.Pointer[route]       // where the shard is by the word of another node; nil: nobody knew better
-	hint    atomic.Pointer[string]      // who leads it by the word of another node; nil: nobody said
-	lane    *lane                       // to the leader on another node
-	stalled atomic.Int64                // when a batch last found no leader, in Unix nanoseconds
-	grew    chan struct{}               // has one token when the outbox may have grown
-	talks   chan struct{}               // has one token when there may be messages for other shards
+	group     atomic.Pointer[group.Group] // nil: there is no replica here
+	route     atomic.Pointer[route]       // where the shard is by the word of another node; nil: nobody knew better
+	hint      atomic.Pointer[string]      // who leads it by the word of another node; nil: nobody said
+	lane      *lane                       // to the leader on another node
+	stalled   atomic.Int64                // when a batch last found no leader, in Unix nanoseconds
+	waitedFor atomic.Int64                // the same, while none has been accepted since; else 0
+	grew      chan struct{}               // has one token when the outbox may have grown
+	talks     chan struct{}               // has one token when there may be messages for other shards
 	// These have a token each while this replica leads, for the publisher and the courier: see tellLeaders.
 	publishes, delivers chan struct{}
 
@@ -213,6 +214,15 @@ func (m *member) level() (l level) {
 // leaderless says whether a batch has just found no leader, or one that does not answer: there is one again in a moment.
 func (m *member) leaderless(now time.Time) bool {
 	return now.UnixNano()-m.stalled.Load() < int64(leaderPause)
+}
+
+// waitShown is for how long the status says that a shard without a leader is waited for, after a batch found none and until one is accepted: between two
+// attempts, of which there are some in a second, nothing holds the intake back.
+const waitShown = 2 * time.Second
+
+// awaited says whether the intake waits for a leader of the shard.
+func (m *member) awaited(now time.Time) bool {
+	return now.UnixNano()-m.waitedFor.Load() < int64(waitShown)
 }
 
 // leaderOf is the member that leads a group as far as its replica here knows; empty when it knows none.

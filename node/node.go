@@ -510,6 +510,27 @@ func (n *Node) Ready() error {
 // now is the proposer's clock: the only place where the time of day enters a shard.
 func (n *Node) now() int64 { return time.Now().UnixMilli() }
 
+// noLeader says why a shard takes no batch.
+func (n *Node) noLeader(m *member) string {
+	if n.switching() {
+		return "a cookbook is coming into force"
+	}
+	return fmt.Sprintf("shard %d has no leader that takes events", m.id)
+}
+
+// heldBack is what the status says of holdBack: it stays the same from one attempt to the next.
+func (n *Node) heldBack(now time.Time) string {
+	if why := n.intake.counts.holding.Load(); why != nil {
+		return *why
+	}
+	for _, m := range n.members {
+		if m.awaited(now) {
+			return n.noLeader(m)
+		}
+	}
+	return ""
+}
+
 // holdBack says why no events may come in at the moment; empty when they may.
 func (n *Node) holdBack() string {
 	if err := n.host.Err(); err != nil { // it does not come back: look-ups go on, and somebody has to look at the disk
@@ -518,11 +539,8 @@ func (n *Node) holdBack() string {
 	var bytes int64
 	now := time.Now()
 	for _, m := range n.members {
-		if m.leaderless(now) && n.switching() {
-			return "a cookbook is coming into force"
-		}
 		if m.leaderless(now) {
-			return fmt.Sprintf("shard %d has no leader that takes events", m.id)
+			return n.noLeader(m)
 		}
 		bytes += m.load.profiles.Load()
 		if held := m.load.peers.Load(); held > n.settings.Limits.OutboxBytes/2 {

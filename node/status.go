@@ -206,9 +206,9 @@ func (n *Node) Status(hashes bool) *Status {
 		s := n.resp.Stats()
 		st.Lookups.RESP = s.Hits + s.Misses
 	}
-	if why := n.intake.counts.holding.Load(); why != nil {
-		st.Events.HeldBack = *why
-		st.Trouble = append(st.Trouble, "no events are consumed: "+*why)
+	if why := n.heldBack(time.Now()); why != "" {
+		st.Events.HeldBack = why
+		st.Trouble = append(st.Trouble, "no events are consumed: "+why)
 	}
 	if _, err := n.source.Status(); err != nil {
 		st.Trouble = append(st.Trouble, "input: "+err.Error())

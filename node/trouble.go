@@ -74,7 +74,7 @@ func leaderTrouble(shards []ShardStatus) (lines []string) {
 		lines = append(lines, fmt.Sprintf("no majority for %d of %d shards: %s wait for more of %s", len(minor), len(shards), shardNames(minor), strings.Join(slices.Compact(away), ", ")))
 	}
 	if len(leaderless) > 0 {
-		lines = append(lines, fmt.Sprintf("no leader known for %d of %d shards: %s, whose replicas answer", len(leaderless), len(shards), shardNames(leaderless)))
+		lines = append(lines, fmt.Sprintf("no leader known for %d of %d shards: %s, of which a majority was heard of a moment ago", len(leaderless), len(shards), shardNames(leaderless)))
 	}
 	return lines
 }

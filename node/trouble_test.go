@@ -38,12 +38,12 @@ func TestLeaderTrouble(t *testing.T) {
 		}
 	}
 	f([]ShardStatus{shard("n1"), shard("n1", "n2")})
-	f([]ShardStatus{shard("n1"), shard("", "n2")}, "no leader known for 1 of 2 shards: shard 1, whose replicas answer")
+	f([]ShardStatus{shard("n1"), shard("", "n2")}, "no leader known for 1 of 2 shards: shard 1, of which a majority was heard of a moment ago")
 	many := slices.Repeat([]ShardStatus{shard("", "n3", "n2")}, 21)
 	many = append(many, slices.Repeat([]ShardStatus{shard("n1")}, 10)...)
 	f(append(many, shard("")),
 		"no majority for 21 of 32 shards: shards 0, 1, 2, 3, 4, 5, 6, 7 and 13 more wait for more of n2, n3",
-		"no leader known for 1 of 32 shards: shard 31, whose replicas answer")
+		"no leader known for 1 of 32 shards: shard 31, of which a majority was heard of a moment ago")
 }
 
 func TestMovesThatStandStill(t *testing.T) {
