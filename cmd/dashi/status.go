@@ -96,10 +96,10 @@ func printStatus(out io.Writer, st *node.Status) {
 	}
 	fmt.Fprintf(w, "events\t%d applied (%.0f/s), %d repeated\n", st.Events.Applied, st.Events.PerSecond, st.Events.Repeated)
 	for _, reason := range sortedKeys(st.Events.Rejected) {
-		fmt.Fprintf(w, "rejected\t%d %s, by this node since its start\n", st.Events.Rejected[reason], reason)
+		fmt.Fprintf(w, "rejected\t%d %s\n", st.Events.Rejected[reason], reason)
 	}
 	if len(st.Events.Rejected) > 0 {
-		fmt.Fprintln(w, "\tdashi dead shows them")
+		fmt.Fprintln(w, "\tby this node since its start; dashi dead shows them")
 	}
 	fmt.Fprintf(w, "latency\tp50 %.2f ms, p99 %.2f ms from fetched to applied\n", st.Latency.P50, st.Latency.P99)
 	fmt.Fprintf(w, "activations\t%d made, %d withheld for consent, %d waiting; %d published by this node since its start\n",
