@@ -1,6 +1,7 @@
 package recipetest
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -327,6 +328,10 @@ func (u *unlinkStep) run(g *rig, s *step) {
 			g.fail(s.line, "unlink", "an identifier of the cookbook", id+": "+why)
 			return
 		}
+	}
+	if spaces[0] == spaces[1] && bytes.Equal(values[0], values[1]) {
+		g.fail(s.line, "unlink", "two identifiers", u.ids[0]+" and "+u.ids[1]+" are one and the same")
+		return
 	}
 	g.apply(shard.AppendUnlink(nil, g.now, spaces[0], values[0], spaces[1], values[1]))
 }
