@@ -2,9 +2,8 @@ package recipetest
 
 import (
 	"bytes"
-	"fmt"
+	"errors"
 	"io"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -28,35 +27,36 @@ func Parse(sources []recipe.Source, program *recipe.Program) ([]Case, []recipe.D
 	}
 	for _, s := range sources {
 		p.file = s.Name
+		testsOnly := IsTestFile(s.Name) // a recipe's own errors are for its compiler to tell
 		decoder := yaml.NewDecoder(bytes.NewReader(s.Text))
 		var doc, second yaml.Node
-		if err := decoder.Decode(&doc); err != nil {
-			p.broken(err)
+		switch err := decoder.Decode(&doc); {
+		case errors.Is(err, io.EOF):
+			doc.Content = []*yaml.Node{{Kind: yaml.ScalarNode, Tag: "!!null", Line: 1, Column: 1}}
+		case err != nil:
+			p.unreadable(s.Text, err, testsOnly)
 			continue
 		}
-		if err := decoder.Decode(&second); err == nil && IsTestFile(s.Name) {
-			p.report(&second, "a second document begins here, whose tests would not run", "remove the `---`, or use two files")
-		} else if err != nil && err != io.EOF {
-			p.broken(err)
+		p.document(doc.Content[0], testsOnly)
+		switch err := decoder.Decode(&second); {
+		case errors.Is(err, io.EOF):
+		case err != nil:
+			p.unreadable(s.Text, err, testsOnly)
+		case testsOnly:
+			p.report(&second, "a second document begins here", "one file has one `tests`: remove the `---`")
 		}
-		p.document(doc.Content[0], IsTestFile(s.Name))
 	}
 	return p.cases, p.found
 }
 
-// broken reports what is no YAML. A recipe's own errors are for its compiler to tell.
-func (p *parser) broken(err error) {
-	if !IsTestFile(p.file) {
+// unreadable tells what is no YAML.
+func (p *parser) unreadable(text []byte, err error, testsOnly bool) {
+	if !testsOnly {
 		return
 	}
-	line := 1
-	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
-		fmt.Sscan(m[1], &line)
-	}
-	p.report(&yaml.Node{Line: line, Column: 1}, strings.TrimPrefix(err.Error(), "yaml: "), "")
+	line, message, hint := recipe.ExplainYAML(err, text)
+	p.report(&yaml.Node{Line: line, Column: 1}, message, hint)
 }
-
-var yamlLine = regexp.MustCompile(`line (\d+)`)
 
 // IsTestFile says whether a file holds tests and no recipe.
 func IsTestFile(name string) bool {
@@ -75,6 +75,10 @@ func (p *parser) report(n *yaml.Node, message, hint string) {
 }
 
 func (p *parser) document(root *yaml.Node, testsOnly bool) {
+	if testsOnly && root.Kind != yaml.MappingNode {
+		p.report(root, "there are no tests in this file", "a file of tests begins with `tests:`")
+		return
+	}
 	p.each(root, func(key string, k, v *yaml.Node) {
 		switch {
 		case key == "tests":

@@ -282,7 +282,16 @@ func TestTestsThatCannotBeRead(t *testing.T) {
 	f(step+"Page: {path: /}", "3:7: error: there is no step `Page`, and no recipe reads an event of that name (write `page`"+sent+"\"Page\", userId: ada}`)")
 	f(step+"rows: {a: 1}", "3:7: error: there is no step `rows`, and no recipe reads an event of that name (write `row`"+sent+"\"rows\", userId: ada}`)")
 	f(step+"check: {attributes: {orders: 2}, audiences: [rich]}", "3:7: error: `check` holds what an `expect` states, and no recipe reads an event of that name (write `expect`"+sent+"\"check\", userId: ada}`)")
-	f("tests: {a: [}", "1:1: error: did not find expected node content")
+	f("tests: {a: [}", "1:1: error: this is not YAML: did not find expected node content")
+	f("tests:\n\tone: []", "2:1: error: a tab is used as indentation (YAML is indented with spaces; replace the tab)")
+
+	// A file that holds no tests does not pass for one whose tests all hold.
+	none := "1:1: error: there are no tests in this file (a file of tests begins with `tests:`)"
+	f("", none)
+	f("# later", none)
+	f("~", none)
+	f("- page: {}", none)
+	f("tests: {}\n---\ntests: {}", "2:1: error: a second document begins here (one file has one `tests`: remove the `---`)")
 }
 
 // What a recipe reads is an event whatever its name, and so is what is no near miss.

@@ -53,7 +53,7 @@ func parse(src Source, f *findings) *document {
 			report(1, 1, "the file is empty", "a recipe begins with `recipe: NAME`")
 			return d
 		}
-		line, message, hint := explainYAML(err, src.Text)
+		line, message, hint := ExplainYAML(err, src.Text)
 		report(line, firstColumn(src.Text, line), message, hint)
 		return d
 	}
@@ -62,7 +62,7 @@ func parse(src Source, f *findings) *document {
 		report(second.Line, second.Column, "a second document begins here", "one file is one recipe: remove the `---`, or use two files")
 		return d
 	} else if !errors.Is(err, io.EOF) {
-		line, message, hint := explainYAML(err, src.Text)
+		line, message, hint := ExplainYAML(err, src.Text)
 		report(line, firstColumn(src.Text, line), message, hint)
 		return d
 	}
@@ -82,8 +82,8 @@ func parse(src Source, f *findings) *document {
 
 var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
 
-// explainYAML turns the parser's words into ours. It reports the line with the trouble, as far as it is known.
-func explainYAML(err error, source []byte) (line int, message, hint string) {
+// ExplainYAML turns the words of the YAML parser into ours, for recipes and for their tests. It returns the line with the trouble, from 1, as far as it is known.
+func ExplainYAML(err error, source []byte) (line int, message, hint string) {
 	parts := yamlLine.FindStringSubmatch(err.Error())
 	if parts == nil {
 		return 1, "this is not YAML: " + err.Error(), ""
