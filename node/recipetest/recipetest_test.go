@@ -237,6 +237,8 @@ func TestFailuresSayWhere(t *testing.T) {
 	f("{row: {who: a}, map: none}", at+`map: want a mapping of the cookbook, got there is no mapping "none"`)
 	f("{Order Completed: {total: x}}", at+"the event: want to be taken, got rejected: wrong_type: properties.total: want number, got string \"x\"")
 	f("{Order Completed: {total: 1}, rejected: true}", at+`rejected: want true, got the event is taken: {"event":"Order Completed","properties":{"total":1},"timestamp":"2026-01-01T09:00:00Z","type":"track","userId":"somebody"}`)
+	f("at: 2025-01-01", at+"at: want an instant to which the clock can move on, got 2025-01-01T00:00:00Z: the clock stands later; beside an event it would be a late one")
+	f("{expect: {profile: true}, at: -1m}", at+"at: want an instant to which the clock can move on, got 2026-01-01T08:59:00Z: the clock stands later; beside an event it would be a late one")
 	f("unlink: [user_id:a, user_id:a]", at+"unlink: want two identifiers, got user_id:a and user_id:a are one and the same")
 	f("unlink: [email:A@b.example, email:a@b.example]", at+"unlink: want two identifiers, got email:A@b.example and email:a@b.example are one and the same")
 	f("{Order Completed: {}, who: plate:1}", at+"who: want an identifier of the cookbook, got plate:1: there is no such namespace; there are user_id, crm_id, email, phone, anonymous_id, match_id")

@@ -111,6 +111,10 @@ func (r *Runner) Run(c *Case) Result {
 
 func (g *rig) step(s *step) {
 	g.when = s.at.from(g.now)
+	if !s.sent && g.when < g.now {
+		g.fail(s.line, "at", "an instant to which the clock can move on", show(g.when)+": the clock stands later; beside an event it would be a late one")
+		return
+	}
 	if g.when > g.now {
 		g.now = g.when
 		switch {
