@@ -241,6 +241,7 @@ func TestFailuresSayWhere(t *testing.T) {
 	f("{expect: {profile: true}, at: -1m}", at+"at: want an instant to which the clock can move on, got 2026-01-01T08:59:00Z: the clock stands later; beside an event it would be a late one")
 	f("unlink: [user_id:a, user_id:a]", at+"unlink: want two identifiers, got user_id:a and user_id:a are one and the same")
 	f("unlink: [email:A@b.example, email:a@b.example]", at+"unlink: want two identifiers, got email:A@b.example and email:a@b.example are one and the same")
+	f("{message: {type: nonsense}, rejected: bad_time}", at+`rejected: want bad_time, got no_type: type: want track, identify, page, screen, group or alias, got "nonsense"`)
 	f("{Order Completed: {}, who: plate:1}", at+"who: want an identifier of the cookbook, got plate:1: there is no such namespace; there are user_id, crm_id, email, phone, anonymous_id, match_id")
 }
 

@@ -261,7 +261,7 @@ func (g *rig) refused(err error, line int, rejected string, text []byte) bool {
 	case rejected == "":
 		g.fail(line, "the event", "to be taken", "rejected: "+err.Error())
 	case rejected != "true" && rejected != reason:
-		g.fail(line, "rejected", rejected, reason+": "+err.Error())
+		g.fail(line, "rejected", rejected, err.Error())
 	}
 	return true
 }
