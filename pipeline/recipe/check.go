@@ -1,6 +1,7 @@
 package recipe
 
 import (
+	"cmp"
 	"math"
 	"strconv"
 	"strings"
@@ -130,6 +131,12 @@ func (c *checker) checkObject(n *yaml.Node, s *shape, what string) bool {
 	if s.tag != "" {
 		t := value(n, s.tag)
 		if t == nil {
+			for i := 0; i+1 < len(n.Content); i += 2 {
+				if k := n.Content[i]; strings.HasPrefix(k.Value, s.tag+":") {
+					c.at(k, what+" has no "+quote(s.tag), betweenBraces(n, k, n.Content[i+1]))
+					return false
+				}
+			}
 			c.at(n, what+" has no "+quote(s.tag), "it is one of "+strings.Join(variantNames(s), ", "))
 			return false
 		}
@@ -146,7 +153,7 @@ func (c *checker) checkObject(n *yaml.Node, s *shape, what string) bool {
 		}
 		found := s.find(k.Value, v)
 		if found == nil {
-			c.at(k, "unknown key "+quote(k.Value)+" in "+what, didYouMean(k.Value, s.keyNames(v)))
+			c.at(k, "unknown key "+quote(k.Value)+" in "+what, cmp.Or(betweenBraces(n, k, child), didYouMean(k.Value, s.keyNames(v))))
 			good = false
 			continue
 		}
@@ -157,6 +164,18 @@ func (c *checker) checkObject(n *yaml.Node, s *shape, what string) bool {
 		good = c.check(child, found.shape, part) && good
 	}
 	return c.checkRequired(n, s, v, what) && good
+}
+
+// betweenBraces is the hint for a key that nobody meant as one: YAML cuts what stands between { and } at each comma, and takes a colon without a
+// space behind it for a part of the text. "" when there is another reason.
+func betweenBraces(n, k, child *yaml.Node) string {
+	switch {
+	case n.Style&yaml.FlowStyle == 0 || child.Tag != "!!null" || child.Value != "":
+		return ""
+	case strings.Contains(k.Value, ":"):
+		return "a space stands behind the colon, as in `" + strings.Replace(k.Value, ":", ": ", 1) + "`"
+	}
+	return "between { and } a comma begins another key: put a text that contains one in quotes as a whole, and a list in [ ]"
 }
 
 func (c *checker) checkRequired(n *yaml.Node, s *shape, v *variant, what string) bool {
@@ -223,7 +242,7 @@ func (c *checker) checkMap(n *yaml.Node, s *shape, what string) bool {
 			continue
 		}
 		if message, hint := checkName(k.Value, s.names); message != "" {
-			c.at(k, message, hint)
+			c.at(k, message, cmp.Or(betweenBraces(n, k, child), hint))
 			c.doc.bad[child] = true
 			good = false
 			continue
