@@ -303,7 +303,7 @@ func (c *compiler) purposesAt(e *entry, n *yaml.Node) (list []int, good bool) {
 			hint := didYouMean(p.Value, c.program.Purposes)
 			switch {
 			case c.people != nil:
-				hint = "consent is given by people: an account has none; count those who have given it"
+				hint = noConsent
 			case len(c.program.Purposes) == 0:
 				hint = expr.NoPurposes
 			}

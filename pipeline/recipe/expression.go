@@ -1,6 +1,7 @@
 package recipe
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"strings"
@@ -53,7 +54,9 @@ func (c *compiler) compile(d *document, n *yaml.Node, what string, w where, want
 	}
 	x, err := expr.Compile(src, &scope, want)
 	if err != nil {
-		c.reportExpression(d, n, what, r, err)
+		told := *err
+		told.Hint = cmp.Or(c.elsewhere(err, w), err.Hint)
+		c.reportExpression(d, n, what, r, &told)
 		return nil
 	}
 	if x.UsesNow && !w.clock {
@@ -68,6 +71,23 @@ func (c *compiler) compile(d *document, n *yaml.Node, what string, w where, want
 		c.warn(d, n, "the "+what+" is run by the interpreter, which is some ten times slower: "+x.Why, "")
 	}
 	return x
+}
+
+// noName is what to do about a name that is nowhere: who writes a recipe beside a base, and checks it alone, meets it first.
+const noName = "no recipe of this cookbook has an attribute or audience of this name: check this file together with the one that has it (dashi check BASE FILE)"
+
+// noConsent is what to do about consent where accounts are asked for it.
+const noConsent = "consent is given by people: an account has none; count those who have given it"
+
+// elsewhere is the hint for a name that an expression cannot know, since it is of another recipe, or of people; "" for other errors.
+func (c *compiler) elsewhere(err *expr.Error, w where) string {
+	switch {
+	case c.people != nil && (strings.HasPrefix(err.Message, "unknown purpose `") || strings.HasPrefix(err.Message, "`consent` needs a purpose")):
+		return noConsent
+	case w.attributes && strings.HasPrefix(err.Message, "unknown name `") && !strings.Contains(err.Message, "did you mean"):
+		return noName
+	}
+	return ""
 }
 
 // knowsPeople says whether an expression of accounts asks about people as it must; when not, it has reported why, or somebody else has.
