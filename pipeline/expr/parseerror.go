@@ -71,6 +71,8 @@ var slips = []struct {
 	{regexp.MustCompile(`(^|[^|])\|([^|]|$)`), "write || for or"},
 	{regexp.MustCompile(`(?i)\bis\s+(not\s+)?null\b`), "write known(x) or !known(x)"},
 	{regexp.MustCompile(`["']`), "a quote is not closed"},
+	{regexp.MustCompile("[\u2012-\u2015\u2212]"), "write - for minus"},
+	{regexp.MustCompile(`\b\d+(ms|[smhdw])\b`), `a duration is written duration("30d")`},
 }
 
 // slip recognises a common mistake in an expression that does not parse.
