@@ -1,6 +1,7 @@
 package attribute
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"math/bits"
@@ -133,7 +134,7 @@ func newSpan(window, bucket string, z *zone.Zone) (*span, error) {
 	}
 	if n := s.most(); n > MaxBuckets {
 		if bucket == "" {
-			bucket = strconv.FormatInt(s.width/second, 10) + "s"
+			bucket = cmp.Or(map[unit]string{days: "1d", weeks: "1w", months: "1mo"}[b.unit], strconv.FormatInt(s.width/second, 10)+"s")
 		}
 		return nil, fmt.Errorf("a window of %s and buckets of %s are up to %d buckets with the day ahead; at most %d: use wider buckets", window, bucket, n, MaxBuckets)
 	}

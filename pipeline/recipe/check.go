@@ -140,7 +140,11 @@ func (c *checker) checkObject(n *yaml.Node, s *shape, what string) bool {
 			c.at(n, what+" has no "+quote(s.tag), "it is one of "+strings.Join(variantNames(s), ", "))
 			return false
 		}
-		if v = s.variant(t.Value); v == nil || t.Kind != yaml.ScalarNode {
+		if t.Kind != yaml.ScalarNode {
+			c.at(t, quote(s.tag)+" of "+what+" is "+describeNode(t)+"; wanted: text", "")
+			return false
+		}
+		if v = s.variant(t.Value); v == nil {
 			c.at(t, "unknown "+s.tag+" "+quote(t.Value), didYouMean(t.Value, variantNames(s)))
 			return false
 		}

@@ -120,6 +120,9 @@ func closestPath(path string, known []string) string {
 	if hint := spell.Closest(path, known); hint != "" {
 		return "did you mean " + quote(hint) + "?"
 	}
+	if checkPath(path) != "" {
+		return "say where events hold it, as in `" + consentPath + "email`"
+	}
 	return "declare it under fields, as in `" + path + ": bool`"
 }
 

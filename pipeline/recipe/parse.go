@@ -109,6 +109,8 @@ func ExplainYAML(err error, source []byte) (line int, message, hint string) {
 		hint = "between { and }, a text that contains one of , [ ] { } : stands in quotes"
 	case strings.Contains(words, "did not find expected key"):
 		hint = "look at the indentation of this line and of those beside it"
+	case strings.Contains(words, "unexpected end of stream"):
+		hint = "a quote that is opened here is not closed"
 	case strings.Contains(words, "cannot start any token"):
 		hint = "a text that begins with this character stands in quotes"
 	case strings.Contains(words, "unknown anchor"), strings.Contains(words, "alphabetic or numeric"):

@@ -1,6 +1,10 @@
 package recipe
 
-import "go.yaml.in/yaml/v3"
+import (
+	"slices"
+
+	"go.yaml.in/yaml/v3"
+)
 
 // Activations may wait for the start and the end of a session, or leave once in each. An attribute of kind in_session knows of
 // them: one that a recipe has, or else one that is made here and has the session's name.
@@ -96,6 +100,14 @@ func (c *compiler) oncePerSession(e *entry, a *Activation, once *yaml.Node) bool
 			return false
 		}
 		name = &yaml.Node{Value: c.sessions[0].entry.name, Line: once.Line, Column: once.Column}
+	}
+	if !slices.ContainsFunc(c.sessions, func(s session) bool { return s.entry.name == name.Value }) {
+		words := []string{onceProfile, onceSession}
+		for i := range c.sessions {
+			words = append(words, c.sessions[i].entry.name)
+		}
+		c.report(e.doc, once, "`once` of "+quote(e.name)+" is "+quote(once.Value), didYouMean(once.Value, words))
+		return false
 	}
 	i, good := c.follower(e, name)
 	switch {
