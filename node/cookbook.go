@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"dashi/node/recipetest"
 	"dashi/pipeline/event"
@@ -128,7 +129,7 @@ func readSources(files []string) ([]recipe.Source, error) {
 	return readData(sources)
 }
 
-// readData adds the files that the recipes name. One that is not there is for check to report, at its place.
+// readData adds the files that the recipes name. One that is not there, or is a directory, is for check to report, at its place.
 func readData(sources []recipe.Source) ([]recipe.Source, error) {
 	for _, s := range slices.Clone(sources) {
 		for _, name := range recipe.DataFiles(s) {
@@ -136,7 +137,7 @@ func readData(sources []recipe.Source) ([]recipe.Source, error) {
 				continue
 			}
 			text, err := os.ReadFile(name)
-			if errors.Is(err, fs.ErrNotExist) {
+			if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.EISDIR) {
 				continue
 			}
 			if err != nil {

@@ -39,11 +39,16 @@ func TestReadRecipesWithModel(t *testing.T) {
 	if err := os.Remove(filepath.Join(dir, "models/buy.json")); err != nil {
 		t.Fatal(err)
 	}
-	sources, err := ReadRecipes([]string{dir})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if p, found := recipe.Compile(sources); p != nil || len(found) != 2 {
-		t.Errorf("a missing model is not reported: %v", found)
+	for _, missing := range []string{"nothing", "a directory"} {
+		sources, err := ReadRecipes([]string{dir})
+		if err != nil {
+			t.Fatal(missing, err)
+		}
+		if p, found := recipe.Compile(sources); p != nil || len(found) != 2 {
+			t.Errorf("%s in place of a model is not reported: %v", missing, found)
+		}
+		if err := os.MkdirAll(filepath.Join(dir, "models/buy.json"), 0o755); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
