@@ -3,6 +3,7 @@ package recipetest
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -99,8 +100,15 @@ func (p *parser) each(n *yaml.Node, fn func(key string, k, v *yaml.Node)) {
 	if n.Kind != yaml.MappingNode {
 		return
 	}
+	lines := map[string]int{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
-		fn(n.Content[i].Value, n.Content[i], resolve(n.Content[i+1]))
+		k := n.Content[i]
+		if first, twice := lines[k.Value]; twice && IsTestFile(p.file) { // in a recipe, its compiler tells
+			p.report(k, "`"+k.Value+"` stands twice", fmt.Sprintf("the first is on line %d", first))
+			continue
+		}
+		lines[k.Value] = k.Line
+		fn(k.Value, k, resolve(n.Content[i+1]))
 	}
 }
 

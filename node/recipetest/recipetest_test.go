@@ -288,6 +288,11 @@ func TestTestsThatCannotBeRead(t *testing.T) {
 	f("tests: {a: [}", "1:1: error: this is not YAML: did not find expected node content")
 	f("tests:\n\tone: []", "2:1: error: a tab is used as indentation (YAML is indented with spaces; replace the tab)")
 
+	// What stands twice would be stated once.
+	f("tests:\n  one: [{page: {}}]\n  one: [{page: {}}]", "3:3: error: `one` stands twice (the first is on line 2)")
+	f(step+"expect: {attributes: {orders: 1, orders: 2}}", "3:40: error: `orders` stands twice (the first is on line 3)")
+	f(step+"{page: {}, at: +1d, at: +2d}", "3:27: error: `at` stands twice (the first is on line 3)")
+
 	// A file that holds no tests does not pass for one whose tests all hold.
 	none := "1:1: error: there are no tests in this file (a file of tests begins with `tests:`)"
 	f("", none)
