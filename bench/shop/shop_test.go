@@ -1,7 +1,10 @@
 package shop
 
 import (
+	"bytes"
 	"encoding/json"
+	"os"
+	"regexp"
 	"testing"
 	"time"
 )
@@ -68,4 +71,24 @@ func BenchmarkNext(b *testing.B) {
 		bytes += len(s.Next(now).Value)
 	}
 	b.ReportMetric(float64(bytes)/float64(b.N), "bytes/event")
+}
+
+// README asks for a company by its name: it is there soon after the demo has begun.
+func TestCompanyOfReadme(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile(`bin/dashi get account:(\S+)`).FindSubmatch(readme)
+	if named == nil {
+		t.Fatal("README asks for no company")
+	}
+	s, now := New(1, 20_000), time.UnixMilli(1_767_258_000_000)
+	for range 6_000 { // half a minute of make run
+		now = now.Add(5 * time.Millisecond)
+		if bytes.Contains(s.Next(now).Value, append([]byte(`"groupId":"`), append(named[1], '"')...)) {
+			return
+		}
+	}
+	t.Errorf("the demo has no company %s", named[1])
 }
