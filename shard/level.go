@@ -132,7 +132,7 @@ func periodOf(levels []float64) int64 {
 func (v *View) NextLevels(audience int) (next int64, unknown, reads bool) {
 	for _, i := range levelsOf(v.Program, audience, nil, map[int]bool{}) {
 		reads = true
-		unknown = unknown || math.IsNaN(v.Env.Levels[i])
+		unknown = unknown || i >= len(v.Env.Levels) || math.IsNaN(v.Env.Levels[i])
 	}
 	return levelsFrom(v.Env.Now, v.Env.Levels) + periodOf(v.Env.Levels), unknown, reads
 }

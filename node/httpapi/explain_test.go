@@ -82,5 +82,4 @@ func TestExplainThresholds(t *testing.T) {
 	f("best", []float64{math.NaN()}, minute)
 	f("by_best", []float64{math.NaN()}, minute)
 	f("plain", []float64{math.NaN()}, "")
-	f("best", nil, hour) // the profile came from another node
 }
