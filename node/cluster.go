@@ -220,8 +220,7 @@ func (n *Node) giveBack(ctx context.Context) {
 		if prefers == n.identity.member() || !m.leads() || !known || to.Draining {
 			continue
 		}
-		p := levels[prefers]
-		if p == nil || time.Since(p.at) > 2*tickInterval || p.shards[i].applied+giveBackLag < m.level().applied {
+		if !levels[prefers].fit(i, m.level().applied, time.Now()) {
 			continue
 		}
 		g := m.group.Load()
@@ -233,6 +232,12 @@ func (n *Node) giveBack(ctx context.Context) {
 		}
 		return
 	}
+}
+
+// fit says whether a replica can be handed shard i, whose leader has applied so much: it answers, also its disk, and is not behind. While a shard is being handed to
+// one that does not take it nothing is committed there; one with a stalled disk answers, and is not behind for as long as no events come.
+func (p *peerLevels) fit(i int, applied uint64, now time.Time) bool {
+	return p != nil && !p.stalled && now.Sub(p.at) <= 2*tickInterval && p.shards[i].applied+giveBackLag >= applied
 }
 
 // giveBackLag is how many entries a replica may be behind to be handed its shard.
