@@ -170,10 +170,13 @@ func (p *process) code(within time.Duration) int {
 }
 
 // interrupt is Ctrl-C. It returns the exit code.
-func (p *process) interrupt() int {
+func (p *process) interrupt() int { p.t.Helper(); return p.end(os.Interrupt) }
+
+// end sends a signal that ends the process in order. It returns the exit code.
+func (p *process) end(s os.Signal) int {
 	p.t.Helper()
-	if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
-		p.t.Fatalf("cannot interrupt: %v", err)
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.t.Fatalf("cannot send %v: %v", s, err)
 	}
 	return p.code(stopWait)
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -59,10 +60,10 @@ func TestRestart(t *testing.T) {
 	before := n.everyone(people...)
 	has(t, "the first run", before, "21 profiles, 122 applied, 0 repeated", `"visits":3`, `"regulars":{`)
 
-	for _, stop := range []string{"SIGINT", "SIGKILL", "SIGINT"} {
+	for _, stop := range []string{"SIGINT", "SIGKILL", "SIGHUP", "SIGINT"} {
 		if stop == "SIGKILL" {
 			n.kill()
-		} else if code := n.interrupt(); code != 0 || n.stderr.String() != "" {
+		} else if code := n.end(map[string]os.Signal{"SIGINT": os.Interrupt, "SIGHUP": syscall.SIGHUP}[stop]); code != 0 || n.stderr.String() != "" {
 			t.Errorf("%s: code %d, stderr %q", stop, code, n.stderr.String())
 		}
 		n.start()
