@@ -194,7 +194,7 @@ func (n *Node) Status(hashes bool) *Status {
 		st.Trouble = append(st.Trouble, err.Error())
 	}
 	st.shards(all)
-	st.clock(all)
+	st.clock(all, n.now())
 	n.clusterStatus(st)
 	n.streamStatus(st)
 	n.logStatus(st)
