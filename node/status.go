@@ -213,6 +213,9 @@ func (n *Node) Status(hashes bool) *Status {
 	if _, err := n.source.Status(); err != nil {
 		st.Trouble = append(st.Trouble, "input: "+err.Error())
 	}
+	if lost := n.metrics.lost.Load(); lost > 0 {
+		st.Trouble = append(st.Trouble, fmt.Sprintf("input: Kafka deleted %d records before they were read: its retention is too short", lost))
+	}
 	for _, p := range n.publishers {
 		if text := p.problem(); text != "" {
 			st.Trouble = append(st.Trouble, text)

@@ -1,0 +1,23 @@
+package node
+
+import (
+	"strings"
+	"testing"
+
+	"dashi/pipeline/kafka"
+)
+
+// Events that Kafka deleted before they were read are missing in profiles for good: the status says so, and not the log alone.
+func TestLost(t *testing.T) {
+	n := openNode(t, testSettings(t, t.TempDir()))
+	says := func() bool {
+		return strings.Contains(strings.Join(n.Status(false).Trouble, "; "), "Kafka deleted 5 records before they were read")
+	}
+	if says() {
+		t.Error("nothing was lost yet")
+	}
+	n.lost(kafka.Stream{Partition: 99}, 3, 8)
+	if !says() {
+		t.Errorf("trouble %q", n.Status(false).Trouble)
+	}
+}
