@@ -197,7 +197,7 @@ func (s *Source) awaitTopics(ctx context.Context, client *kgo.Client) error {
 			return nil
 		}
 		if err == nil {
-			err = fmt.Errorf("topic %q does not exist at Kafka %s: waiting for it (create it, or check kafka.topics)", missing[0], s.settings.at())
+			err = fmt.Errorf("topic %q does not exist at Kafka %s: waiting for it (create it, or check kafka.inputs)", missing[0], s.settings.at())
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
