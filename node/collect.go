@@ -94,6 +94,7 @@ var help = []struct {
 	{"dashi_directory_epoch", "Changes that the directory has committed.", nil},
 	{"dashi_moves", "Replicas on their way to another node.", nil},
 	{"dashi_raft_campaigns_total", "Elections that this node stood in because a leader was found dead.", nil},
+	{"dashi_disk_stalled_seconds", "How long the disk has not answered, or has been full, at the moment; 0 while it takes what is written.", nil},
 	{"dashi_disk_stalls_total", "Times that this node went mute because its disk did not answer.", nil},
 	{"dashi_log_entries_total", "Entries written to the log of this node since its start.", nil},
 	{"dashi_log_entry_bytes_total", "Bytes of these entries.", nil},
@@ -296,6 +297,7 @@ func (c *collector) collectCluster(put func(prometheus.ValueType, string, float6
 	gauge("dashi_moves", float64(len(n.directory.State().Moves)))
 	s := n.host.Stats()
 	counter("dashi_raft_campaigns_total", s.Campaigns)
+	gauge("dashi_disk_stalled_seconds", n.host.Stalled().Seconds())
 	counter("dashi_disk_stalls_total", s.Stalls)
 	counter("dashi_snapshots_total", s.Snapshots)
 	counter("dashi_snapshot_bytes_total", s.SnapshotBytes)

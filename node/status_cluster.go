@@ -97,7 +97,7 @@ func (n *Node) clusterStatus(st *Status) {
 			}
 		}
 		if stalled && !ns.Self {
-			st.Trouble = append(st.Trouble, fmt.Sprintf("node %s: its disk does not answer", m.ID))
+			st.Trouble = append(st.Trouble, fmt.Sprintf("node %s: its disk does not answer, or is full", m.ID))
 		}
 		if gone := m.Draining; gone { // as somebody wants it
 			ns.State += ", draining"

@@ -83,11 +83,13 @@ func TestSlowDisk(t *testing.T) {
 		if own.code != 0 || !strings.Contains(own.stdout, "the disk has not answered for") || !strings.Contains(own.stdout, "disk stalled") {
 			return errors.New(own.stdout + own.stderr)
 		}
-		if theirs.code != 0 || !strings.Contains(theirs.stdout, "node n1: its disk does not answer") {
+		if theirs.code != 0 || !strings.Contains(theirs.stdout, "node n1: its disk does not answer, or is full") {
 			return errors.New(theirs.stdout + theirs.stderr)
 		}
 		if text := slow.ask(http.StatusOK, "GET", "/metrics", ""); !strings.Contains(text, "\ndashi_disk_stalls_total 1\n") {
 			return errors.New("the metrics do not count it")
+		} else if !strings.Contains(text, "\ndashi_disk_stalled_seconds ") || strings.Contains(text, "\ndashi_disk_stalled_seconds 0\n") {
+			return errors.New("the metrics do not say that it lasts")
 		}
 		return nil
 	})

@@ -132,7 +132,7 @@ func OpenHost(s Settings) (*Host, error) {
 		return nil, fmt.Errorf("cannot list %q: %w", logDir, err)
 	}
 	log, err := wal.Open(logDir, wal.Options{FS: s.FS, Mode: s.Mode, SegmentSize: s.segmentSize, OnStall: func(op string, d time.Duration) {
-		s.Log.Error("disk does not answer", "operation", op, "for", d.Round(time.Second))
+		s.Log.Error(stallText(op), "operation", op, "for", d.Round(time.Second))
 	}})
 	if err != nil {
 		return nil, err
@@ -207,6 +207,14 @@ func (h *Host) hurry() {
 	if g := h.groups[s.OldestGroup]; g != nil {
 		g.hurry()
 	}
+}
+
+// stallText says what is wrong with the disk when an operation of the log takes too long.
+func stallText(op string) string {
+	if op == "space" {
+		return "disk is full: the log waits for room"
+	}
+	return "disk does not answer"
 }
 
 // Stalled is how long the disk has not answered, or has been full, for; 0 while it answers in time. Meanwhile the node is mute: others lead.

@@ -37,7 +37,7 @@ func (h *Host) watchDisk() {
 	h.transport.Mute(mute)
 	if mute {
 		h.count(func(s *Stats) { s.Stalls++ })
-		h.settings.Log.Error("disk does not answer: peers take over the groups of this node", "for", stalled.Round(time.Millisecond), "error", h.log.Err())
+		h.settings.Log.Error("disk does not answer, or is full: peers take over the groups of this node", "for", stalled.Round(time.Millisecond), "error", h.log.Err())
 	} else {
 		h.settings.Log.Info("disk answers again")
 	}
