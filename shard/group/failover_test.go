@@ -355,6 +355,15 @@ func TestDiskHangs(t *testing.T) {
 	hang.Lock()
 	lost := make(chan error, 1)
 	go func() { lost <- write(r.nodes[0].groups[0], put(1, 7)) }()
+	refused := make(chan error, 1) // to one who has more to propose than it has room for
+	go func() {
+		for {
+			if err := r.nodes[0].groups[0].Propose(put(1, 8), func(uint64, any, error) {}); err != nil {
+				refused <- err
+				return
+			}
+		}
+	}()
 	eventually(t, "another leads", func() bool {
 		_, a := r.nodes[1].groups[0].Leader()
 		_, b := r.nodes[2].groups[0].Leader()
@@ -362,6 +371,10 @@ func TestDiskHangs(t *testing.T) {
 	})
 	if _, here := r.nodes[0].groups[0].Leader(); here || r.nodes[0].host.Stats().Stalls == 0 {
 		t.Fatal("it still says that it leads")
+	}
+	eventually(t, "it takes no more", func() bool { return len(refused) > 0 })
+	if err := <-refused; !errors.Is(err, ErrNotLeader) {
+		t.Errorf("refused with %v", err)
 	}
 	eventually(t, "writes go on", func() bool { return r.tryWrite(0, put(0, 2)) })
 	hang.Unlock()

@@ -104,7 +104,7 @@ func (g *Group) Durable() uint64 {
 
 // Propose hands an entry to the group, which owns it until it calls done: once, in the order of the calls, on a goroutine of the group. For an
 // entry that is applied that is right after Apply and before the next. Propose blocks while the outcome of Settings.Pending entries, or of entries of
-// Settings.PendingBytes, is open. After an error (ErrClosed, ErrTooLarge, ErrNotLeader, or that of a log that has failed) done is not called.
+// Settings.PendingBytes, is open, save that a node whose disk does not answer refuses what others could take. After an error (ErrClosed, ErrTooLarge, ErrNotLeader, or that of a log that has failed) done is not called.
 //
 // An error that done gets is ErrNotLeader when the entry will never be applied, and ErrUnknown when it may be or may have been: then the proposer
 // must find out from the state, and must not simply repeat.
@@ -118,6 +118,9 @@ func (g *Group) Propose(entry []byte, done func(index uint64, result any, err er
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for g.full(len(entry)) && !g.closed {
+		if g.host.mute.Load() && !g.alone.Load() { // others lead, and room is when the disk wants
+			return g.notLeader()
+		}
 		g.room.Wait()
 	}
 	if g.closed {

@@ -43,6 +43,9 @@ func (h *Host) watchDisk() {
 	}
 	for _, g := range h.running() {
 		g.kickChanged()
+		g.mu.Lock()
+		g.room.Broadcast() // nobody waits for the room of a mute node
+		g.mu.Unlock()
 	}
 }
 
