@@ -424,7 +424,7 @@ func (n *Node) start(ctx context.Context) {
 	reading, stop := context.WithCancel(ctx)
 	n.stopSource = stop
 	n.movers.Go(func() {
-		if err := n.source.Run(reading); err != nil {
+		if err := n.read(reading); err != nil {
 			n.fail(err)
 		}
 	})

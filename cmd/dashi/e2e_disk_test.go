@@ -55,6 +55,17 @@ func TestSlowDisk(t *testing.T) {
 			t.Fatalf("fsfreeze %s: %v: %s", how, err, out)
 		}
 	}
+	read := func(nodes []*node) (partitions int) {
+		t.Helper()
+		for _, n := range nodes {
+			st := decode[struct {
+				Kafka struct{ Streams []struct{ Partition int } }
+			}](t, n.ask(http.StatusOK, "GET", "/v1/status", ""))
+			partitions += len(st.Kafka.Streams)
+		}
+		return partitions
+	}
+	partitions := read(tr.nodes)
 	freeze("-f")
 	start := time.Now()
 	others := tr.nodes[1:]
@@ -90,6 +101,12 @@ func TestSlowDisk(t *testing.T) {
 			return errors.New("the metrics do not count it")
 		} else if !strings.Contains(text, "\ndashi_disk_stalled_seconds ") || strings.Contains(text, "\ndashi_disk_stalled_seconds 0\n") {
 			return errors.New("the metrics do not say that it lasts")
+		}
+		return nil
+	})
+	eventually(t, wait, "the others read what it read", func() error {
+		if n := read(others); n < partitions {
+			return fmt.Errorf("%d partitions of %d", n, partitions)
 		}
 		return nil
 	})
