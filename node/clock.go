@@ -133,11 +133,8 @@ func (n *Node) SetClock(byEvents bool, to int64) (now int64, err error) {
 	return to, n.findLevels(n.running)
 }
 
-// clockAhead is how far the shards may be ahead of the time of day of this node before that is trouble: clocks that are kept in step differ by less.
-const clockAhead = 10 * time.Second
-
-// clock fills in what the status says of time. The entries of every node move the clock of every shard, and it never goes back: one node whose clock is ahead
-// moves it for all, and until the time of day has come there, windows and timers stand still.
+// clock fills in what the status says of time. The entries of every node move the clock of every shard, and it never goes back: one node whose clock is ahead,
+// if there is no majority that knows better (skew.go), moves it for all, and until the time of day has come there, windows and timers stand still.
 func (st *Status) clock(all []*report, today int64) {
 	st.Clock.Follows = "wall"
 	now := int64(shard.NoTime)
@@ -157,7 +154,7 @@ func (st *Status) clock(all []*report, today int64) {
 	}
 	if now > shard.NoTime {
 		st.Clock.Now = time.UnixMilli(now).UTC()
-		if ahead := time.Duration(now-today) * time.Millisecond; st.Clock.Follows == "wall" && ahead > clockAhead {
+		if ahead := time.Duration(now-today) * time.Millisecond; st.Clock.Follows == "wall" && ahead > clockOff {
 			st.Trouble = append(st.Trouble, fmt.Sprintf("the time of the shards is %s ahead of the clock of this node, and does not go back: this clock is behind, or that of another node is or was ahead", ahead.Round(time.Second)))
 		}
 	}

@@ -62,6 +62,9 @@ type Node struct {
 	appliers   chan struct{}           // has room for as many goroutines as may apply entries at once: see Options
 	sooner     chan struct{}           // see member
 	turn       atomic.Int64            // of keepTime: the member that is looked at first
+	wall       func() time.Time
+	anchor     atomic.Pointer[anchor] // of the time of day that most nodes have; nil: fewer than three are known
+	corrected  atomic.Int64           // what was added to the clock of this node for that, a time.Duration
 	hub        *hub
 	metrics    *measures
 
@@ -118,7 +121,8 @@ type Options struct {
 	// what answers a look-up would stand in line behind all of them. With a GOMAXPROCS above it there is always a thread for look-ups.
 	Appliers int
 
-	renounce error // why this node must not go on as who it was
+	wall     func() time.Time // what time it is; nil: time.Now
+	renounce error            // why this node must not go on as who it was
 }
 
 // sessionTimeout is how long the partitions of a dead node wait for it: the least that brokers allow by default.
@@ -160,6 +164,9 @@ func open(ctx context.Context, settings Settings, o Options) (n *Node, err error
 		hub:      newHub(),
 		metrics:  newMeasures(),
 		failed:   make(chan error, 8),
+	}
+	if n.wall = o.wall; n.wall == nil {
+		n.wall = time.Now
 	}
 	if n.log == nil {
 		n.log = slog.New(slog.DiscardHandler)
@@ -206,6 +213,7 @@ func open(ctx context.Context, settings Settings, o Options) (n *Node, err error
 	if err := n.openDirectory(ctx); err != nil {
 		return n, err
 	}
+	n.hearClocks(ctx)
 	// After a power loss it may be that not all is left.
 	if err := n.prepareShards(); err != nil {
 		return n, err
@@ -506,9 +514,6 @@ func (n *Node) Ready() error {
 	}
 	return nil
 }
-
-// now is the proposer's clock: the only place where the time of day enters a shard.
-func (n *Node) now() int64 { return time.Now().UnixMilli() }
 
 // noLeader says why a shard takes no batch.
 func (n *Node) noLeader(m *member) string {

@@ -29,6 +29,7 @@ const (
 	callAsk      = 22 // questions about shards that you have: see question
 	callSurvey   = 23 // what is left of your replicas?
 	callWithin   = 24 // how far can your replica of a shard go back?
+	callTime     = 25 // what time is it?
 )
 
 // openPeers listens for the other nodes and can call them. It comes after found: connections are within one cluster.
@@ -47,9 +48,14 @@ func (n *Node) openPeers() (err error) {
 	})
 	open := &n.open
 	n.transport.Handle(callPropose, calls{open, func(_ context.Context, c *transport.Call) ([]byte, error) { return n.answerPropose(c.Body) }})
-	n.transport.Handle(callLevels, calls{open, func(context.Context, *transport.Call) ([]byte, error) {
-		return appendLevels([]byte{bit(n.hub.listening()) | bit(n.host.Stalled() > 0)<<1}, n.levels()), nil
+	n.transport.Handle(callLevels, calls{open, func(_ context.Context, c *transport.Call) ([]byte, error) {
+		answer := appendLevels([]byte{bit(n.hub.listening()) | bit(n.host.Stalled() > 0)<<1}, n.levels())
+		if len(c.Body) > 0 { // from one who knows what to do with it
+			answer = n.appendTime(answer)
+		}
+		return answer, nil
 	}})
+	n.transport.Handle(callTime, calls{nil, func(context.Context, *transport.Call) ([]byte, error) { return n.appendTime(nil), nil }})
 	n.transport.Handle(callEpoch, calls{&n.directed, n.answerEpoch})
 	n.transport.Handle(callAsk, calls{open, n.answerAsk})
 	n.transport.Handle(callJoin, calls{open, func(ctx context.Context, c *transport.Call) ([]byte, error) { return n.answerJoin(ctx, c.Body) }})
@@ -79,12 +85,12 @@ func (n *Node) listenForPeers() (err error) {
 
 // calls answers one type of call, once what it needs is there.
 type calls struct {
-	there *atomic.Bool
+	there *atomic.Bool // nil: from the start
 	serve func(context.Context, *transport.Call) ([]byte, error)
 }
 
 func (c calls) Serve(ctx context.Context, call *transport.Call) ([]byte, error) {
-	if !c.there.Load() {
+	if c.there != nil && !c.there.Load() {
 		return nil, errors.New("the node is starting")
 	}
 	return c.serve(ctx, call)
@@ -209,13 +215,14 @@ type peerLevels struct {
 	shards    []level
 }
 
-// heard is what the other nodes said last.
+// heard is what the other nodes said last, by member of groups.
 type heard struct {
-	mu sync.Mutex
-	by map[string]*peerLevels // by member of groups
+	mu  sync.Mutex
+	by  map[string]*peerLevels
+	off map[string]time.Duration // their clocks are so far ahead of that of this node
 }
 
-func newHeard() *heard { return &heard{by: map[string]*peerLevels{}} }
+func newHeard() *heard { return &heard{by: map[string]*peerLevels{}, off: map[string]time.Duration{}} }
 
 // all is a copy of the map; what it holds is not written to.
 func (p *heard) all() map[string]*peerLevels {
@@ -237,7 +244,7 @@ func (n *Node) levels() []level {
 const levelBytes = 1 + 4*8
 
 // appendLevels appends a byte and four numbers for every shard. An answer has a byte before them that says whether anybody listens to activations, and whether the
-// disk does not answer.
+// disk does not answer; to a question that is not empty it ends with the time (appendTime).
 func appendLevels(dst []byte, levels []level) []byte {
 	for _, l := range levels {
 		dst = append(dst, bit(l.leads)|bit(l.answers)<<1)
@@ -275,9 +282,14 @@ func (n *Node) poll(ctx context.Context) {
 	var wait sync.WaitGroup
 	for _, member := range n.others() {
 		wait.Go(func() {
-			answer, err := n.transport.Call(ctx, member, callLevels, nil)
+			asked := n.wall()
+			answer, err := n.transport.Call(ctx, member, callLevels, []byte{1})
 			if err != nil {
 				return // its levels grow old
+			}
+			if size := 1 + levelBytes*len(n.members); len(answer) > size {
+				n.noteTime(member, answer[size:], asked)
+				answer = answer[:size]
 			}
 			if p, err := readLevels(answer, len(n.members)); err == nil {
 				n.heard.mu.Lock()
@@ -292,6 +304,7 @@ func (n *Node) poll(ctx context.Context) {
 		})
 	}
 	wait.Wait()
+	n.keepClock()
 }
 
 // durable is up to which index nothing of a shard is lost in a power cut of its leader.

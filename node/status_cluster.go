@@ -95,6 +95,9 @@ func (n *Node) clusterStatus(st *Status) {
 			if ns.Stalled = p.stalled; p.stalled && ns.State == string(gossip.Alive) {
 				stalled = true
 			}
+			if skew := n.skewOf(m.ID, groupMember(m.ID, m.Incarnation)); skew != "" {
+				st.Trouble = append(st.Trouble, skew)
+			}
 		}
 		if stalled && !ns.Self {
 			st.Trouble = append(st.Trouble, fmt.Sprintf("node %s: its disk does not answer, or is full", m.ID))

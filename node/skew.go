@@ -1,0 +1,150 @@
+package node
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"dashi/ring/gossip"
+)
+
+// The entries of every node move the time of every shard, which never goes back: one node whose clock is an hour ahead would end all windows of the last
+// hour, for all, until the time of day has come there. So nodes tell each other their time, and one whose clock is far off those of most others goes
+// by theirs. Two nodes cannot know which of them is right; their status says how far they are apart.
+
+// clockOff is how far a clock may be off the others' without consequences: clocks that are kept in step differ by less.
+const clockOff = 10 * time.Second
+
+// anchor is an instant of which the time of day is known; what has passed since is measured without it, so that a clock that is set makes no difference.
+type anchor struct {
+	at     time.Time
+	millis int64
+}
+
+// now is the proposer's clock: the only place where the time of day enters a shard.
+func (n *Node) now() int64 {
+	if a := n.anchor.Load(); a != nil {
+		return a.millis + time.Since(a.at).Milliseconds()
+	}
+	return n.wall().UnixMilli()
+}
+
+func (n *Node) appendTime(dst []byte) []byte {
+	return binary.LittleEndian.AppendUint64(dst, uint64(n.wall().UnixMilli()))
+}
+
+// noteTime reads what appendTime wrote on another node, of which it was asked at an instant.
+func (n *Node) noteTime(member string, src []byte, asked time.Time) {
+	if len(src) != 8 {
+		return
+	}
+	now := n.wall()
+	given := now.Add(-now.Sub(asked) / 2).Round(0) // as the clock here went half way
+	off := time.UnixMilli(int64(binary.LittleEndian.Uint64(src))).Sub(given)
+	n.heard.mu.Lock()
+	n.heard.off[member] = off
+	n.heard.mu.Unlock()
+}
+
+// clockPatience is how long a node that starts waits to hear what time it is on the others, as long as they are alive by the gossip.
+const clockPatience = 10 * time.Second
+
+// hearClocks asks them, before anything here is stamped.
+func (n *Node) hearClocks(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, clockPatience)
+	defer cancel()
+	var wait sync.WaitGroup
+	for _, m := range n.directory.State().Members {
+		if m.ID == n.identity.Node {
+			continue
+		}
+		wait.Go(func() {
+			member := groupMember(m.ID, m.Incarnation)
+			for ctx.Err() == nil {
+				if g, ok := n.gossiped(m.ID); !ok || g.State != gossip.Alive {
+					return
+				}
+				asked := n.wall()
+				if answer, err := n.transport.Call(ctx, member, callTime, nil); err == nil {
+					n.noteTime(member, answer, asked)
+					return
+				}
+				pause(ctx, switchPause)
+			}
+		})
+	}
+	wait.Wait()
+	n.keepClock()
+}
+
+// keepClock compares the clock of this node with those of the others, as they were last heard.
+func (n *Node) keepClock() {
+	off := []time.Duration{0}
+	n.heard.mu.Lock()
+	for _, member := range n.others() { // those who are silent too: what they said is better than nothing
+		if d, told := n.heard.off[member]; told {
+			off = append(off, d)
+		}
+	}
+	n.heard.mu.Unlock()
+	if len(off) < 3 {
+		n.anchor.Store(nil)
+		n.corrected.Store(0)
+		return
+	}
+	by := correction(off)
+	n.anchor.Store(&anchor{time.Now(), n.wall().Add(by).UnixMilli()})
+	if was := time.Duration(n.corrected.Swap(int64(by))); by != was && (by == 0 || was == 0) {
+		if by != 0 {
+			n.log.Error("the clock of this node is not that of most others, whose time it goes by: set it", "ahead", -by.Round(time.Millisecond))
+		} else {
+			n.log.Info("the clock of this node is that of most others again")
+		}
+	}
+}
+
+// correction is what to add to a clock: the others are so far ahead of it, and it is one of them, with 0. It is their median; the one nearer to 0 of two. It is nothing
+// when they are near.
+func correction(off []time.Duration) time.Duration {
+	off = slices.Sorted(slices.Values(off))
+	low, high := off[(len(off)-1)/2], off[len(off)/2]
+	median := low
+	if high.Abs() < low.Abs() {
+		median = high
+	}
+	if median.Abs() <= clockOff {
+		return 0
+	}
+	return median
+}
+
+// skewOf is what the status says of the clock of a member, this node or another; nothing if it is right.
+func (n *Node) skewOf(id, member string) string {
+	by, most := time.Duration(n.corrected.Load()), n.anchor.Load() != nil
+	if id == n.identity.Node {
+		if by == 0 {
+			return ""
+		}
+		return fmt.Sprintf("the clock of this node is %s those of most others, whose time it goes by: set it", aheadOf(-by))
+	}
+	n.heard.mu.Lock()
+	off := n.heard.off[member]
+	n.heard.mu.Unlock()
+	switch {
+	case (off - by).Abs() <= clockOff:
+		return ""
+	case most:
+		return fmt.Sprintf("node %s: its clock is %s those of most others", id, aheadOf(off-by))
+	}
+	return fmt.Sprintf("node %s: its clock is %s that of this node; the time of the shards follows the later one", id, aheadOf(off))
+}
+
+func aheadOf(d time.Duration) string {
+	if d < 0 {
+		return (-d).Round(time.Second).String() + " behind"
+	}
+	return d.Round(time.Second).String() + " ahead of"
+}
