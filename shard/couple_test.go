@@ -189,6 +189,75 @@ func TestNothingStaysParked(t *testing.T) {
 	})
 }
 
+// TestAnewWhereItLed: a phone is on its way to an address whose person is erased and begins anew meanwhile, while its pointer leads there still. What is
+// about the phone waits for it and goes on to where it came, whether the phone was erased once itself or not.
+func TestAnewWhereItLed(t *testing.T) {
+	for _, again := range []bool{false, true} {
+		for _, what := range []string{"event", "link", "cut", "erasure"} {
+			t.Run(fmt.Sprintf("%s/again=%t", what, again), func(t *testing.T) {
+				c := newCouple(t, coupleRecipe, "user:u1", "user:u2")
+				now := coupleStart
+				step := func() time.Time { now = now.Add(time.Second); return now }
+				erase := func(shard int, namespace, value string) {
+					mustAccept(t, c.s[shard].Apply(AppendErase(nil, step().UnixMilli(), namespace, []byte(value))))
+				}
+				if again {
+					c.feed(1, now, now, `"context":{}`, `"phone":"p1"`)
+					erase(1, "phone", "p1")
+				}
+				step()
+				c.feed(0, now, now, `"userId":"u1"`, `"email":"e1@x.com"`)
+				c.rest(now)
+				step()
+				c.feed(1, now, now, `"context":{}`, `"email":"e1@x.com","phone":"p1"`)
+				c.deliver(1, now)
+				c.deliver(0, now) // the phone sets out for the address, and by way of that for u1
+				erase(0, "user", "u1")
+				c.deliver(0, now) // the address is nobody's
+				step()
+				c.feed(1, now, now, `"context":{}`, `"email":"e1@x.com"`) // and begins anew
+				switch step(); what {
+				case "event":
+					c.feed(1, now, now, `"context":{}`, `"phone":"p1"`)
+				case "link":
+					c.feed(0, now, now, `"userId":"u2"`, `"phone":"p1"`)
+					c.deliver(0, now)
+				case "cut":
+					mustAccept(t, c.s[1].Apply(AppendUnlink(nil, now.UnixMilli(), "user", []byte("u9"), "phone", []byte("p1"))))
+				case "erasure":
+					erase(1, "phone", "p1")
+				}
+				step()
+				c.feed(1, now, now, `"context":{}`, `"email":"e1@x.com","card":"c1"`) // something moves: what waits is looked at again
+				c.rest(now)
+				for i, s := range c.s {
+					if n := len(s.parked); n > 0 || s.counters.Corrupt > 0 {
+						t.Errorf("shard %d keeps %d messages at rest, %d were corrupt", i, n, s.counters.Corrupt)
+					}
+					if err := s.Check(); err != nil {
+						t.Error(err)
+					}
+				}
+				p := c.profile(0, "phone", "p1") + c.profile(1, "phone", "p1")
+				switch what {
+				case "event":
+					if !strings.Contains(p, `"n":1`) {
+						t.Errorf("the event of the phone is lost: %q", p)
+					}
+				case "link":
+					if p := c.profile(0, "user", "u2"); !strings.Contains(p, "p1") {
+						t.Errorf("the phone was seen with u2 after the erasure: %q", p)
+					}
+				case "erasure":
+					if p != "" {
+						t.Errorf("the phone is erased: %s", p)
+					}
+				}
+			})
+		}
+	}
+}
+
 // TestEnteredStaysIn: who is in an audience that is entered by one condition and left by another stays in when they turn out to be somebody else.
 func TestEnteredStaysIn(t *testing.T) {
 	const recipe = `recipe: sticky

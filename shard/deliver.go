@@ -151,21 +151,13 @@ func (a *applier) deliverAt(e *event.Event, k key) {
 // lost is what becomes of an event whose strongest identifier is not in the component that it was sent to: it was erased, or is on its way.
 func (a *applier) lost(e *event.Event, k key) {
 	s := a.s
-	to := a.comp.idents[0].key
-	switch ever, after := a.missing(k, e.Time); {
-	case after:
+	ever, after := a.missing(k, e.Time)
+	if after {
 		s.counters.Buried++
 		return
-	case ever || a.astray(k):
-		to = k
 	}
-	out := event.AppendPacked(s.appendForward(a.out[:0], to), e)
-	if to.is(k) {
-		a.out = out
-		a.send(s.home(k), out)
-		return
-	}
-	a.park(out)
+	to, waits := a.way(k, ever)
+	a.sendOrPark(event.AppendPacked(s.appendForward(a.out[:0], to), e), to, waits)
 }
 
 // park keeps a message about an identifier that is on its way to a component of this shard but not yet in it: a pointer that was
@@ -173,6 +165,16 @@ func (a *applier) lost(e *event.Event, k key) {
 func (a *applier) park(m []byte) {
 	a.out = m
 	a.s.parked = append(a.s.parked, slices.Clone(m))
+}
+
+// sendOrPark is what becomes of a message to an identifier, by what way says.
+func (a *applier) sendOrPark(m []byte, to key, waits bool) {
+	if waits {
+		a.park(m)
+		return
+	}
+	a.out = m
+	a.send(a.s.home(to), m)
 }
 
 // touchy says whether another time of a link may make another partition of the component: not while all its identifiers are

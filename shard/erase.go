@@ -106,11 +106,23 @@ func (a *applier) missing(k key, at int64) (ever, after bool) {
 	return false, false
 }
 
-// astray says whether what is about k, which a.comp does not have, came here because somebody erased once led here, and has to go to the home
-// of k and from there anew. Where that is here, it waits for k's pointer to change.
-func (a *applier) astray(k key) bool {
-	ever, _ := a.s.buried(a.comp.idents[0].key, 0)
-	return ever && a.s.home(k) != a.s.settings.Self
+// way is where a message about k goes, which a.comp does not have, and whether it waits here until something moves. ever says that k was erased once.
+//
+// At the home of k its pointer has the last word: while there is one, k is on its way, here or, when somebody on that way was erased and has begun anew,
+// elsewhere. The message waits in the name of k until the pointer or what it leads to changes: in the name of this component's root it would wait for ever in the second
+// case, and if it were sent on, it would be back at once, without end. Without a pointer k lies elsewhere here, or begins anew.
+//
+// Elsewhere it goes to the home of k if an erasure may have led it astray; or else waits for the component that it overtook.
+func (a *applier) way(k key, ever bool) (to key, waits bool) {
+	s, root := a.s, a.comp.idents[0].key
+	if s.home(k) == s.settings.Self {
+		return k, s.pointers.has(k)
+	}
+	astray, _ := s.buried(root, 0)
+	if ever || astray {
+		return k, false
+	}
+	return root, true
 }
 
 // refuses says whether what happened to k at an instant is not taken in, and counts it.
@@ -241,12 +253,9 @@ func (a *applier) erase(to, k key, at int64) {
 	a.load(ref)
 	i := a.comp.index(k)
 	if i < 0 {
-		if ever, _ := a.missing(k, at); ever || a.astray(k) {
-			a.out = s.appendErase(a.out[:0], messageErase, k, k, at)
-			a.send(s.home(k), a.out)
-			return
-		}
-		a.park(s.appendErase(a.out[:0], messageErase, a.comp.idents[0].key, k, at))
+		ever, _ := a.missing(k, at)
+		to, waits := a.way(k, ever)
+		a.sendOrPark(s.appendErase(a.out[:0], messageErase, to, k, at), to, waits)
 		return
 	}
 	a.takeOut(i, at)
@@ -367,8 +376,10 @@ func (c *component) without(p int) {
 
 // erasedElsewhere is what the home of an identifier hears of its erasure.
 func (a *applier) erasedElsewhere(k key, at int64) {
-	a.s.bury(k, at)
-	a.s.pointers.remove(k)
+	s := a.s
+	s.bury(k, at)
+	s.pointers.remove(k)
+	a.moved = a.moved || len(s.parked) > 0 // what is parked may have waited for k
 }
 
 // append appends the tombstones in the order of their hashes.

@@ -136,15 +136,13 @@ func (a *applier) connect(kind byte, to, other key, f *fact) {
 	}
 	c := &a.comp
 	if c.index(f.weak) < 0 && c.index(f.strong) < 0 {
-		switch ever, after := a.missing(end, f.last); {
-		case after:
+		ever, after := a.missing(end, f.last)
+		if after {
 			s.counters.Buried++
 			return
-		case ever || a.astray(end):
-			a.sendOn(kind, end, other, f)
-			return
 		}
-		a.park(s.appendJoin(a.out[:0], kind, c.idents[0].key, other, f))
+		to, waits := a.way(end, ever)
+		a.sendOrPark(s.appendJoin(a.out[:0], kind, to, other, f), to, waits)
 		return
 	}
 	if w := c.index(f.weak); w >= 0 && !f.cut && !a.late(w, f.last) {
@@ -222,12 +220,12 @@ func (a *applier) learn(f *fact) bool {
 		}
 		other := *f
 		other.strongs = t < 0 && w >= 0
-		// One who was erased and is not on the way here begins anew at home.
-		if a.astray(missing) || ever && (a.s.home(missing) != a.s.settings.Self || !a.s.pointers.has(missing)) {
-			a.sendOn(kind, missing, c.idents[0].key, &other)
-			return false
+		to, waits := a.way(missing, ever)
+		back := c.idents[0].key
+		if !to.is(missing) {
+			back = missing
 		}
-		a.park(a.s.appendJoin(a.out[:0], kind, c.idents[0].key, missing, &other))
+		a.sendOrPark(a.s.appendJoin(a.out[:0], kind, to, back, &other), to, waits)
 		return false
 	}
 	if a.late(w, f.last) || a.late(t, f.last) {
