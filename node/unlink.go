@@ -90,10 +90,10 @@ func (n *Node) Erase(ctx context.Context, id string) (at time.Time, err error) {
 }
 
 // instant is that as of which something is said to shards: by the time of day, or the latest event time that any of them has come to. The clock is of one kind in all
-// shards; a replica that is behind may not know it.
+// shards, and does not change while there are profiles; a replica without any may be behind and not know it.
 func (n *Node) instant(ctx context.Context) (as int64, byEvents bool, err error) {
 	for _, m := range n.members {
-		if m.leads() {
+		if m.leads() || m.load.profiles.Load() > 0 {
 			m.mu.RLock()
 			byEvents = m.shard.ByEvents()
 			m.mu.RUnlock()

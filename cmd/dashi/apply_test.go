@@ -42,7 +42,7 @@ activation         letter  changed  its goal is another one and counts anew: exp
 account attribute  plan    dropped  what it knows is forgotten
 account audience   large   gone     
 every account, and all that it knows, is forgotten
-attributes: 2 kept; audiences: 1 changed; activations: 1 changed; accounts: dropped; account attributes: 1 dropped; account audiences: 1 gone
+attributes: 2 kept; audiences: 1 changed; identity: 6 kept; activations: 1 changed; accounts: dropped; account attributes: 1 dropped; account audiences: 1 gone
 `
 	if out.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", out.String(), want)

@@ -3,6 +3,7 @@ package main_test
 import (
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -56,6 +57,7 @@ func TestRestart(t *testing.T) {
 	}
 	n.ask(200, "POST", "/v1/page", `{"userId":"twice"}`)
 	n.ask(200, "POST", "/v1/page", `{"userId":"twice"}`)
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP) // or the node would ignore it too, when these tests run under nohup
 	people := []string{"m0", "m7", "m19", "twice"}
 	before := n.everyone(people...)
 	has(t, "the first run", before, "21 profiles, 122 applied, 0 repeated", `"visits":3`, `"regulars":{`)
