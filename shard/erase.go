@@ -108,18 +108,20 @@ func (a *applier) missing(k key, at int64) (ever, after bool) {
 
 // way is where a message about k goes, which a.comp does not have, and whether it waits here until something moves. ever says that k was erased once.
 //
-// At the home of k its pointer has the last word: while there is one, k is on its way, here or, when somebody on that way was erased and has begun anew,
-// elsewhere. The message waits in the name of k until the pointer or what it leads to changes: in the name of this component's root it would wait for ever in the second
-// case, and if it were sent on, it would be back at once, without end. Without a pointer k lies elsewhere here, or begins anew.
+// At the home of k its pointer has the last word. If that leads to this component, k is on its way: here, or elsewhere when somebody on that way was erased and has
+// begun anew. The message waits in the name of k until the pointer or what it leads to changes: in the name of this component's root it would wait for ever in the second
+// case, and if it were sent on, it would be back at once, without end. If it leads anywhere else, the message goes there; without a pointer k begins anew.
 //
-// Elsewhere it goes to the home of k if an erasure may have led it astray; or else waits for the component that it overtook.
+// Elsewhere it goes to the home of k if an erasure may have led it astray: a component that has taken in whoever was erased and began anew on its way
+// has their tombstone. Or else it waits for the component that it overtook.
 func (a *applier) way(k key, ever bool) (to key, waits bool) {
 	s, root := a.s, a.comp.idents[0].key
 	if s.home(k) == s.settings.Self {
-		return k, s.pointers.has(k)
+		_, ref, where := s.place(k, &a.place)
+		return k, where == here && keyOf(s.table.Record(ref)).is(root)
 	}
 	astray, _ := s.buried(root, 0)
-	if ever || astray {
+	if ever || astray || len(a.comp.lost) > 0 {
 		return k, false
 	}
 	return root, true

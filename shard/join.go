@@ -219,11 +219,11 @@ func (a *applier) learn(f *fact) bool {
 			return false
 		}
 		other := *f
-		other.strongs = t < 0 && w >= 0
+		other.strongs = w >= 0
 		to, waits := a.way(missing, ever)
 		back := c.idents[0].key
-		if !to.is(missing) {
-			back = missing
+		if !to.is(missing) { // it is for the one that is here, until something moves
+			back, other.strongs = missing, !other.strongs
 		}
 		a.sendOrPark(a.s.appendJoin(a.out[:0], kind, to, back, &other), to, waits)
 		return false

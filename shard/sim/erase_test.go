@@ -128,15 +128,57 @@ func seeds(t *testing.T, n int, run func(t *testing.T, seed uint64), again ...ui
 // TestErasureUnderWay erases people while events and messages about them are under way. Who they were with then depends on what has arrived; but
 // everything comes to rest and to its place, and those whose erasure was asked for are not known any more, since all happened before.
 func TestErasureUnderWay(t *testing.T) {
+	underWay := eraser(t, 6)
+	seeds(t, 2000, func(t *testing.T, seed uint64) {
+		s, facts := draw(seed)
+		r := rand.New(rand.NewPCG(seed, 8))
+		w, asked := underWay(t, s, r, facts)
+		defer w.Close()
+		for _, id := range asked {
+			if got, _ := text(t, w, id); got != "none" {
+				t.Fatalf("seed %d, %d shards: %s is %s\nfacts %+v\nasked %v\nagain: go test ./shard/sim -run 'TestErasureUnderWay$' -sim.seed=%d",
+					seed, s.Shards, id, got, facts, asked, seed)
+			}
+		}
+	}, 13146759120556442681)
+}
+
+// TestErasureAndReturn does the same with few shards and much that happens after the erasures: people come back on the ways that lead to those who are gone.
+func TestErasureAndReturn(t *testing.T) {
+	underWay := eraser(t, 3)
+	seeds(t, 2000, func(t *testing.T, seed uint64) {
+		r := rand.New(rand.NewPCG(seed, 9))
+		facts := drawFacts(r, 10+r.IntN(40))
+		s := Settings{Seed: seed, Partitions: 1 + r.IntN(3), Shards: []int{2, 3, 5, 7, 11}[r.IntN(5)]}
+		s.Lose, s.Repeat, s.Delay = r.IntN(10), r.IntN(10), r.IntN(100)
+		for i := range facts {
+			if r.IntN(2) == 0 {
+				facts[i].at += eraseUnderWayAt
+			}
+		}
+		w, _ := underWay(t, s, r, facts)
+		defer w.Close()
+		for _, f := range facts {
+			for _, id := range f.ids {
+				if _, hops := text(t, w, id); hops > 1 || w.failure != nil {
+					t.Fatalf("seed %d, %d shards: %s took %d hops\nagain: go test ./shard/sim -run ErasureAndReturn -sim.seed=%d", seed, s.Shards, id, hops, seed)
+				}
+			}
+		}
+	}, 13172935679570445237, 9889699024847494612, 5998476154709173233)
+}
+
+const eraseUnderWayAt = 2000 // after the times of drawFacts
+
+// eraser makes a function that runs facts through a world and erases somebody of one in so many of them. It returns the world at rest, and whose erasure was asked for.
+func eraser(t *testing.T, often int) func(t *testing.T, s Settings, r *rand.Rand, facts []fact) (*World, []string) {
 	program := compile(t, sources())
 	memory := profile.NewMemory()
 	d := event.NewDecoder(program.Schema, event.DefaultLimits)
-	seeds(t, 2000, func(t *testing.T, seed uint64) {
-		s, facts := draw(seed)
+	return func(t *testing.T, s Settings, r *rand.Rand, facts []fact) (*World, []string) {
+		t.Helper()
 		s.Program, s.Memory = program, memory
-		r := rand.New(rand.NewPCG(seed, 8))
 		w := New(s)
-		defer w.Close()
 		var asked []string
 		for i := range facts {
 			f := &facts[i]
@@ -148,24 +190,19 @@ func TestErasureUnderWay(t *testing.T) {
 				w.Feed(r.IntN(s.Partitions), decode(t, d, f), decode(t, d, f))
 			}
 			w.Steps(r.IntN(6))
-			if r.IntN(6) == 0 {
+			if r.IntN(often) == 0 {
 				id := f.ids[r.IntN(len(f.ids))]
 				ns, value, _ := strings.Cut(id, ":")
-				w.Erase(2000, ns, value)
+				w.Erase(eraseUnderWayAt, ns, value)
 				asked = append(asked, id)
 				w.Steps(r.IntN(4))
 			}
 		}
 		if err := w.Run(); err != nil {
-			t.Fatalf("%v\nfacts %+v\nasked %v\nagain: go test ./shard/sim -run ErasureUnderWay -sim.seed=%d", err, facts, asked, seed)
+			t.Fatalf("%v\nfacts %+v\nasked %v\nagain: go test ./shard/sim -run '%s$' -sim.seed=%d", err, facts, asked, t.Name(), s.Seed)
 		}
-		for _, id := range asked {
-			if got, _ := text(t, w, id); got != "none" {
-				t.Fatalf("seed %d, %d shards: %s is %s\nfacts %+v\nasked %v\nagain: go test ./shard/sim -run ErasureUnderWay -sim.seed=%d",
-					seed, s.Shards, id, got, facts, asked, seed)
-			}
-		}
-	}, 13146759120556442681)
+		return w, asked
+	}
 }
 
 // feedShuffled tells a world facts in any order, over any partitions, each event twice.
