@@ -38,10 +38,10 @@ func TestWarningsThatGoOnAreCounted(t *testing.T) {
 				two.Log(kgo.LogLevelInfo, "metadata")
 				two.Log(kgo.LogLevelInfo, "metadata")
 			}
-			time.Sleep(249 * time.Millisecond) // never at the instant of a timer
+			<-time.After(249 * time.Millisecond) // in the bubble's time; never at the instant of a timer
 			synctest.Wait()
 		}
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		synctest.Wait()
 		one.Log(kgo.LogLevelWarn, "no broker", "addr", "a:1", "err", errors.New("refused")) // all was well for a while
 		want := []string{
@@ -56,6 +56,6 @@ func TestWarningsThatGoOnAreCounted(t *testing.T) {
 		if got := lines(&out); strings.Join(got, "\n") != strings.Join(want, "\n") {
 			t.Errorf("logged\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 		}
-		time.Sleep(time.Minute) // the last timer ends
+		<-time.After(time.Minute) // the last timer ends
 	})
 }

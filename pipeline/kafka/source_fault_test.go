@@ -16,9 +16,12 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// readHalf reads the ten records of topic a, and commits five of them.
-func readHalf(t *testing.T, b *Broker) {
+// halfRead is a broker with ten records in topic a, of which all have been read and five committed, and a producer of more.
+func halfRead(t *testing.T) (*Broker, *Producer) {
 	t.Helper()
+	b := openBroker(t, "", Topic{Name: "a", Partitions: 1})
+	p := openProducer(t, b.Settings(), "a")
+	produce(t, p, 0, 10)
 	h := newRecorder(t)
 	s, stop := runSource(t, sourceSettings(b, "a"), h)
 	h.wait("records", func() bool { return h.count() == 10 })
@@ -27,6 +30,7 @@ func readHalf(t *testing.T, b *Broker) {
 		s.Commit(stream, 5)
 	}
 	stop()
+	return b, p
 }
 
 // expire deletes the records of topic a before an offset.
@@ -42,10 +46,7 @@ func expire(t *testing.T, b *Broker, offset int64) {
 // TestSourceOutOfRetention: what expired before it was read is told, passed, and is not waited for.
 func TestSourceOutOfRetention(t *testing.T) {
 	t.Parallel()
-	b := openBroker(t, "", Topic{Name: "a", Partitions: 1})
-	p := openProducer(t, b.Settings(), "a")
-	produce(t, p, 0, 10)
-	readHalf(t, b)
+	b, p := halfRead(t)
 	produce(t, p, 10, 90)
 	expire(t, b, 80)
 	type span struct{ from, to int64 }
@@ -64,10 +65,7 @@ func TestSourceOutOfRetention(t *testing.T) {
 // TestSourceEmptyAfterRetention: a stream of which everything expired still comes to its end.
 func TestSourceEmptyAfterRetention(t *testing.T) {
 	t.Parallel()
-	b := openBroker(t, "", Topic{Name: "a", Partitions: 1})
-	p := openProducer(t, b.Settings(), "a")
-	produce(t, p, 0, 10)
-	readHalf(t, b)
+	b, _ := halfRead(t)
 	expire(t, b, 10)
 	h := newRecorder(t)
 	runSource(t, sourceSettings(b, "a"), h)
