@@ -203,11 +203,11 @@ func (a *applier) applyTo(e *event.Event, ref profile.Ref, fresh bool) {
 	count(a.rec, e)
 	if a.fragment != 0 {
 		rec := s.fragments.Edit(a.fragment)
-		last, known := rec.Last(), rec.Version() > 0
+		known := rec.Version() > 0
 		count(rec, e)
 		a.side.begin(rec)
-		if known && p.sticky.timed {
-			a.alone(rec, e.Time, last, s.clockFor(s.now, rec))
+		if a.side.heeded = !known; known {
+			a.catchUpAlone(rec)
 		}
 	}
 	a.env.Event, a.env.Now, a.env.Item, a.env.Scratch = e, now, 0, a.env.Scratch[:0]
@@ -264,7 +264,7 @@ func (a *applier) applyTo(e *event.Event, ref profile.Ref, fresh bool) {
 	}
 	a.keep()
 	if a.fragment != 0 {
-		if p.sticky.bits != nil {
+		if a.side.heeded && p.sticky.bits != nil {
 			rec := s.fragments.Record(a.fragment)
 			clock := s.clockFor(s.now, rec)
 			a.alone(rec, e.Time, clock, clock)
@@ -331,6 +331,7 @@ func (a *applier) rule(rule *recipe.Rule, e *event.Event) {
 		if a.fragment != 0 {
 			at := a.side.state.Fixed[p.consentAt+8*rule.Purpose:]
 			binary.LittleEndian.PutUint64(at, consent.Update(le64(at), in.Value.Bits != 0, e.Time))
+			a.side.heeded = a.side.heeded || p.sticky.bits != nil && p.sticky.purposes[rule.Purpose]
 		}
 		return
 	}

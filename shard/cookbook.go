@@ -78,7 +78,7 @@ func (s *Shard) applyCookbook(body []byte, r *Result) {
 func (s *Shard) derive(p *recipe.Program) *program {
 	d := shapeOf(p)
 	d.index = audience.NewIndex(p.Audiences, len(p.Attributes), len(p.Purposes))
-	d.sticky = newStickiness(p)
+	d.sticky.heed(p, d.index)
 	d.paced = map[uint64]int{}
 	d.merged = activation.NewSubject("merged", "", activation.Merged)
 	d.unmerged = activation.NewSubject("unmerged", "", activation.Unmerged)
@@ -175,6 +175,11 @@ func shapeOf(p *recipe.Program) *program {
 		told:      -1,
 		crowd:     -1,
 		links:     p.Segments + 1,
+		sticky:    newStickiness(p),
+		aloneAt:   -1,
+	}
+	if d.sticky.changing() {
+		d.aloneAt = d.membersAt + 8*d.words
 	}
 	if slices.ContainsFunc(p.Activations, func(act recipe.Activation) bool { return act.Pace != nil }) {
 		d.pacing, d.links = d.since+1, d.since+2
@@ -206,9 +211,13 @@ func (p *program) layout() profile.Layout {
 	return profile.Layout{Fixed: p.membersAt + 8*p.words, Segments: max(p.links, p.crowd) + 1}
 }
 
-// fragmentLayout is that of fragments: they have no links.
+// fragmentLayout is that of fragments: they have no links, but an instant of their own.
 func (p *program) fragmentLayout() profile.Layout {
-	return profile.Layout{Fixed: p.membersAt + 8*p.words, Segments: p.links}
+	fixed := p.membersAt + 8*p.words
+	if p.aloneAt >= 0 {
+		fixed = p.aloneAt + 8
+	}
+	return profile.Layout{Fixed: fixed, Segments: p.links}
 }
 
 // reordered says why a program with these namespaces cannot follow the present one: where components lie depends on the order of the namespaces in them.
@@ -255,6 +264,9 @@ func (s *Shard) linkedNamespaces() (used [256]bool) {
 // migrate moves every record into a table of the new program's shape.
 func (s *Shard) migrate(next *program) {
 	last, old, parts := s.program, s.table, s.fragments
+	if last != nil {
+		s.apply.settleFragments()
+	}
 	s.program = next
 	s.table = profile.New(next.layout(), s.settings.Memory)
 	s.fragments = profile.New(next.fragmentLayout(), s.settings.Memory)
@@ -280,12 +292,12 @@ func (s *Shard) migrate(next *program) {
 	old.Close()
 	parts.Each(func(_ profile.Ref, rec profile.Record) bool {
 		ref := s.apply.carry(m, s.fragments, s.fragments.Insert(rec.Hash(), rec.Namespace(), rec.Key()), rec)
-		if next.sticky.bits != nil {
-			s.apply.settleAlone(ref)
-		}
+		rec = s.fragments.Edit(ref)
+		next.setUntil(rec.Fixed(), s.clockFor(s.now, rec))
 		return true
 	})
 	parts.Close()
+	s.apply.settleFragments()
 	for o := range s.table.Ordinals() { // once all are there: activations name the other identifiers too
 		if ref, found := s.table.ByOrdinal(o); found && s.table.Record(ref).Version() > 0 {
 			s.apply.greet(m, ref)
@@ -298,6 +310,14 @@ func (s *Shard) migrate(next *program) {
 
 // settleAll partitions every component anew, because the rules are others.
 func (a *applier) settleAll() {
+	a.eachComponent(func() {
+		a.settle(a.s.Now())
+		a.store()
+	})
+}
+
+// eachComponent calls f with every component in a.comp, in the order of the table.
+func (a *applier) eachComponent(f func()) {
 	s := a.s
 	var roots []uint32
 	s.table.Each(func(_ profile.Ref, rec profile.Record) bool {
@@ -309,8 +329,7 @@ func (a *applier) settleAll() {
 	for _, o := range roots {
 		ref, _ := s.table.ByOrdinal(o)
 		a.load(ref)
-		a.settle(s.Now())
-		a.store()
+		f()
 	}
 }
 

@@ -110,7 +110,7 @@ func (a *applier) deliverAt(e *event.Event, k key) {
 		return
 	}
 	dirty := c.idents[i].seen(e.Time, e.Time)
-	ref, fresh := a.enter(i)
+	ref, fresh := a.enter(e, i)
 	a.applyTo(e, ref, fresh)
 	settle := false
 	for j := range a.linked(e) {

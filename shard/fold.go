@@ -77,6 +77,7 @@ func (a *applier) fold(i int, in *attribute.Input) {
 	}
 	if a.fragment != 0 {
 		a.besides(f, in)
+		a.side.heeded = a.side.heeded || p.sticky.bits != nil && p.sticky.attributes[i]
 	}
 	fixed := state.Fixed[f.offset:]
 	if f.flip == flipGauge {
@@ -155,8 +156,9 @@ func (a *applier) update(f *fold, fixed, segment []byte, in *attribute.Input) (n
 
 // side is the fragment beside the profile of an event, while that is applied: its record, and the segments that changed.
 type side struct {
-	state attribute.State // Fixed is all of the fixed part
-	draft draft
+	state  attribute.State // Fixed is all of the fixed part
+	draft  draft
+	heeded bool // the event changed what a sticky audience reads
 }
 
 func (d *side) begin(rec profile.Record) {

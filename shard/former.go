@@ -33,8 +33,8 @@ func (f *former) clear(p *program) {
 	f.values, f.ends = f.values[:0], f.ends[:0]
 }
 
-// remember makes a former of an old profile, and keeps its fragments. It returns where its record is.
-func (a *applier) remember(o int) (f *former, ref profile.Ref) {
+// remember makes a former of an old profile, whose timers have fired up to an instant, and keeps its fragments. It returns where its record is.
+func (a *applier) remember(o int, now int64) (f *former, ref profile.Ref) {
 	s, c := a.s, &a.comp
 	name := &c.idents[o]
 	ref, found := s.table.Find(name.hash, name.ns, name.value)
@@ -55,7 +55,7 @@ func (a *applier) remember(o int) (f *former, ref profile.Ref) {
 	}
 	switch {
 	case states == 1:
-		a.split(ref, &c.idents[first])
+		a.split(ref, &c.idents[first], now)
 	case !f.loses: // it goes into another one whole: the first of its fragments remembers it, for when they are taken apart again
 		a.freeze(&c.idents[first], rec)
 		a.stickToOld(f)

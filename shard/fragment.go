@@ -4,12 +4,13 @@ import (
 	"encoding/binary"
 
 	"dashi/pipeline/consent"
+	"dashi/pipeline/event"
 	"dashi/shard/profile"
 )
 
-// enter prepares a.comp for an event whose strongest identifier is i: a profile of one fragment is that fragment, one of several has the
+// enter prepares a.comp for event e, whose strongest identifier is i: a profile of one fragment is that fragment, one of several has the
 // fragments beside it. It returns the record of the profile, and whether that has no event yet.
-func (a *applier) enter(i int) (ref profile.Ref, fresh bool) {
+func (a *applier) enter(e *event.Event, i int) (ref profile.Ref, fresh bool) {
 	s, c := a.s, &a.comp
 	d := &c.idents[i]
 	a.profile, a.fragment, a.entered = d.profile, 0, !d.state
@@ -27,7 +28,14 @@ func (a *applier) enter(i int) (ref profile.Ref, fresh bool) {
 		fragment, has := s.fragments.Find(d.hash, d.ns, d.value)
 		if !has {
 			if others == 1 {
-				a.split(ref, &c.idents[other])
+				now := s.now
+				if s.byEvents {
+					now = a.eventClock(e, ref, true)
+				}
+				if s.first <= now {
+					ref = a.catchUp(ref, now)
+				}
+				a.split(ref, &c.idents[other], now)
 			} else {
 				a.stickToGrown(ref)
 			}
@@ -49,11 +57,12 @@ func (a *applier) enter(i int) (ref profile.Ref, fresh bool) {
 	return ref, false
 }
 
-// split makes the fragment of d out of its profile, of which it was the only one.
-func (a *applier) split(ref profile.Ref, d *ident) {
+// split makes the fragment of d out of its profile, of which it was the only one and whose timers have fired up to an instant.
+func (a *applier) split(ref profile.Ref, d *ident, now int64) {
 	d.key = a.s.key(d.ns, d.value)
 	if _, found := a.s.fragments.Find(d.hash, d.ns, d.value); !found {
-		a.copyRecord(a.s.fragments, a.s.fragments.Insert(d.hash, d.ns, d.value), a.s.table.Record(ref))
+		part := a.copyRecord(a.s.fragments, a.s.fragments.Insert(d.hash, d.ns, d.value), a.s.table.Record(ref))
+		a.s.program.setUntil(a.s.fragments.Edit(part).Fixed(), now)
 	}
 }
 

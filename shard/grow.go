@@ -39,9 +39,11 @@ func (a *applier) grow(n int, at int64) {
 	for o, is := range a.oldMarked {
 		switch {
 		case is && o == a.guest:
-			a.former(o, s.fragments.Record(a.take(&a.arrivals[0], true)))
+			part := a.take(&a.arrivals[0], true)
+			p.setUntil(s.fragments.Edit(part).Fixed(), a.clockAt(at))
+			a.former(o, s.fragments.Record(part))
 		case is:
-			a.remember(o)
+			a.remember(o, a.clockAt(at))
 		}
 	}
 	was := &a.inherited

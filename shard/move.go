@@ -107,7 +107,6 @@ type came struct {
 // a look at its length is checked here: nothing else stands between a damaged message and a panic.
 func (a *applier) readArrivals(src []byte) error {
 	p, o := a.s.program, &a.incoming
-	size := arrivalHead + p.layout().Fixed
 	a.arrivals = a.arrivals[:0]
 	n := len(o.idents)
 	a.came = slices.Grow(a.came[:0], n)[:n]
@@ -115,10 +114,14 @@ func (a *applier) readArrivals(src []byte) error {
 	for len(src) > 0 {
 		kind := src[0]
 		i, rest, err := uvarint(src[1:])
+		size := arrivalHead + p.layout().Fixed
+		if kind == 1 {
+			size = arrivalHead + p.fragmentLayout().Fixed
+		}
 		if err != nil || i >= uint64(len(o.idents)) || kind > 1 || len(rest) < size || le64(rest[16:]) == 0 {
 			return errMessage
 		}
-		if !p.areMembers(rest[arrivalHead+p.membersAt : size]) {
+		if !p.areMembers(rest[arrivalHead+p.membersAt:]) {
 			return errMessage
 		}
 		ar := arrival{fragment: kind == 1, ident: int(i), due: int64(le64(rest[28:])), head: rest[:size], segments: rest[size:]}
@@ -132,7 +135,7 @@ func (a *applier) readArrivals(src []byte) error {
 			if total += len(b); total > maxArrival {
 				return errMessage
 			}
-			if k == p.since && len(b) != 8*countBits(ar.head[arrivalHead+p.membersAt:]) || k == p.told && !p.isTold(b) {
+			if k == p.since && len(b) != 8*countBits(ar.head[arrivalHead+p.membersAt:][:8*p.words]) || k == p.told && !p.isTold(b) {
 				return errMessage
 			}
 		}
@@ -304,11 +307,7 @@ func (a *applier) isGuest(at int64) bool {
 	if len(a.incoming.idents) != 1 || len(a.arrivals) != 1 || a.arrivals[0].fragment || s.program.told >= 0 || s.foldAnew {
 		return false
 	}
-	now := s.now
-	if s.byEvents {
-		now = max(now, at)
-	}
-	return a.arrivals[0].due > now
+	return a.arrivals[0].due > a.clockAt(at)
 }
 
 // seat makes the record of a guest that no other profile takes in.

@@ -58,7 +58,7 @@ func (a *applier) refold(at int64) {
 	a.seat()
 	for o := range c.idents {
 		if a.oldMarked[o] {
-			a.dismantle(o)
+			a.dismantle(o, at)
 		}
 	}
 	for n := range c.idents {
@@ -123,9 +123,9 @@ func (a *applier) mark() {
 }
 
 // dismantle keeps the fragments of an old profile and what is to be remembered of it, and empties its record.
-func (a *applier) dismantle(o int) {
+func (a *applier) dismantle(o int, at int64) {
 	s := a.s
-	f, ref := a.remember(o)
+	f, ref := a.remember(o, a.clockAt(at))
 	s.vanish(s.table.Record(ref).Ordinal(), f.bits)
 	s.table.Edit(ref).SetVersion(0)
 	s.holders++

@@ -174,6 +174,7 @@ type program struct {
 	consentAt   int              // offset of the consent words in the fixed part
 	membersAt   int              // offset of the membership bits
 	words       int              // of membership bits
+	aloneAt     int              // of fragments: offset of the instant of program.until; -1: time changes no sticky audience
 	since       int              // segment of the entry times
 	pacing      int              // segment of the schedule; -1: no activation is paced
 	told        int              // segment of what accounts were told; -1: there are no accounts

@@ -16,7 +16,8 @@ import (
 // merged profile was in, gives one person's membership to another.
 //
 // Each fragment beside a profile keeps the bits of these audiences, and their entry times, as they would be had it always been alone: those of its profile
-// before it was merged, and then what its own events do; time is asked at these and when people come apart. What
+// before it was merged, and then what its own events and time do. It has no timer: it keeps the instant before which time alone changes none of them,
+// and when that has passed, the fragment is asked about at its next event and when people come apart, as of all instants from that one on. What
 // a profile of several fragments was in although none of them alone is, stands with all of them, marked as earned together: the entry time plus together. Those
 // of one entry time are a group, and a profile that comes of an unmerge has what a group has earned if it has all of the group.
 
@@ -33,9 +34,12 @@ func isTogether(since int64) (plain int64, is bool) {
 
 // stickiness is what a program says of its sticky audiences; nothing when there are none.
 type stickiness struct {
-	bits  audience.Bits // them; nil: there are none
-	ask   audience.Bits // and those that they read, by whatever way
-	timed bool          // some of these change with time
+	bits       audience.Bits // them; nil: there are none
+	ask        audience.Bits // and those that they read, by whatever way
+	attributes []bool        // by attribute: whether one of these reads it
+	purposes   []bool
+	timed      bool // some of these change with time
+	levels     bool // or with thresholds
 }
 
 func newStickiness(p *recipe.Program) (s stickiness) {
@@ -54,10 +58,31 @@ func newStickiness(p *recipe.Program) (s stickiness) {
 		for _, o := range d.Nested { // of a smaller index
 			s.ask.Set(o)
 		}
-		s.timed = s.timed || d.Next != nil || len(d.Levels) > 0
+		s.timed, s.levels = s.timed || d.Next != nil, s.levels || len(d.Levels) > 0
 	}
 	return s
 }
+
+// heed finds out what these audiences read.
+func (s *stickiness) heed(p *recipe.Program, index *audience.Index) {
+	if s.bits == nil {
+		return
+	}
+	readers := audience.NewBits(len(p.Audiences))
+	reads := func() bool { defer clear(readers); return meets(readers, s.ask) }
+	s.attributes, s.purposes = make([]bool, len(p.Attributes)), make([]bool, len(p.Purposes))
+	for i := range s.attributes {
+		index.Touched(i, readers)
+		s.attributes[i] = reads()
+	}
+	for i := range s.purposes {
+		index.Consented(i, readers)
+		s.purposes[i] = reads()
+	}
+}
+
+// changing says whether a fragment may come to be in one of these audiences, or not to be, without an event.
+func (s *stickiness) changing() bool { return s.timed || s.levels }
 
 // aloof is scratch space for what a fragment would be in had it been alone.
 type aloof struct {
@@ -90,12 +115,32 @@ func (x *aloof) use(p *program) {
 	x.env = expr.Env{Audiences: make([]uint64, p.words), Memos: make([]expr.Memo, len(p.Attributes))}
 }
 
-// maxAsks is how many instants alone asks about: six changes of a window of six hours, or two a day for a month.
+// maxAsks is how many instants alone asks about: six changes of a window of six hours, or two a day for a month. After those it asks about the last.
 const maxAsks = 64
 
+// until is the instant before which time alone changes nothing of what a fragment with that fixed part would be in had it been alone.
+func (p *program) until(fixed []byte) int64 { return int64(le64(fixed[p.aloneAt:])) }
+
+func (p *program) setUntil(fixed []byte, ms int64) {
+	if p.aloneAt >= 0 {
+		binary.LittleEndian.PutUint64(fixed[p.aloneAt:], uint64(ms))
+	}
+}
+
+// catchUpAlone brings up to date what time alone has made of the fragment that a.side shows, whose record is rec.
+func (a *applier) catchUpAlone(rec profile.Record) {
+	p := a.s.program
+	if p.aloneAt < 0 {
+		return
+	}
+	now := a.s.clockFor(a.s.now, rec)
+	if until := p.until(a.side.state.Fixed); now >= until || p.sticky.levels {
+		a.alone(rec, NoTime, min(until, now), now)
+	}
+}
+
 // alone brings up to date what the fragment that a.side shows, whose record is rec, would be in had it been alone, from an instant up to now. Whoever
-// enters does so at event time at. What has become so by time alone and is not so any more is seen of leaving only: the clock may have been later than the event that it goes on
-// from, so who would have entered then may not have.
+// enters does so at event time at; NoTime: by time alone, and so at the instant that it is so.
 func (a *applier) alone(rec profile.Record, at, from, now int64) {
 	p, x, side := a.s.program, &a.aloof, &a.side.state
 	env, one := &x.env, &x.one
@@ -114,29 +159,30 @@ func (a *applier) alone(rec profile.Record, at, from, now int64) {
 		}
 	})
 	changed := false
-	env.Now = min(from, now)
+	env.Now = from
 	for asked := 0; ; asked++ {
 		copy(x.ask, p.sticky.ask)
 		var next int64
 		x.flips, next = p.index.Evaluate(env, x.ask, x.flips)
-		last := next > now
 		for _, m := range x.flips {
-			switch {
-			case !p.sticky.bits.Has(m):
-			case !is.Has(m):
+			if !p.sticky.bits.Has(m) {
+				continue
+			}
+			changed = true
+			if !is.Has(m) {
 				one.bits.Clear(m)
-				changed = true
-			case !last:
-				is.Clear(m)
-			default:
-				if one.bits.Has(m) {
-					x.split = append(x.split, grouped{m, one.since[m]})
-				}
-				one.bits.Set(m)
-				one.since[m], changed = at, true
+				continue
+			}
+			if one.bits.Has(m) {
+				x.split = append(x.split, grouped{m, one.since[m]})
+			}
+			one.bits.Set(m)
+			if one.since[m] = at; at == NoTime {
+				one.since[m] = env.Now
 			}
 		}
-		if last {
+		if next > now {
+			p.setUntil(side.Fixed, next)
 			break
 		}
 		if env.Now = next; asked == maxAsks {
@@ -237,12 +283,7 @@ func (a *applier) stickToOld(f *former) {
 	of := func(i int) bool { return a.was[i] == f.id }
 	a.gather(of)
 	if len(x.parts) > 1 && (f.loses || meets(f.bits, p.sticky.bits)) {
-		x.split = x.split[:0]
-		for k := range x.parts {
-			a.settleAlone(x.parts[k].ref)
-		}
-		a.gather(of)
-		a.unmark()
+		a.settleParts(of)
 	}
 	a.credit(f)
 	a.putBackParts()
@@ -271,13 +312,34 @@ func meets(a, b audience.Bits) bool {
 	return false
 }
 
-// settleAlone asks what time alone has done to a fragment.
-func (a *applier) settleAlone(ref profile.Ref) {
-	rec := a.s.fragments.Edit(ref)
-	now := a.s.clockFor(a.s.now, rec)
-	a.side.begin(rec)
-	a.alone(rec, now, rec.Last(), now)
-	a.keepSide(ref)
+// settleParts asks what time alone has done to the fragments of one profile, which a.aloof.parts are.
+func (a *applier) settleParts(of func(ident int) bool) {
+	x := &a.aloof
+	x.split = x.split[:0]
+	for k := range x.parts {
+		rec := a.s.fragments.Edit(x.parts[k].ref)
+		a.side.begin(rec)
+		a.catchUpAlone(rec)
+		a.keepSide(x.parts[k].ref)
+	}
+	a.gather(of)
+	a.unmark()
+}
+
+// settleFragments does so with all fragments, before they come to another cookbook and when they have.
+func (a *applier) settleFragments() {
+	if a.s.program.sticky.bits == nil {
+		return
+	}
+	a.eachComponent(func() {
+		for n := range a.comp.idents {
+			of := func(i int) bool { return a.comp.idents[i].profile == n }
+			if a.gather(of); len(a.aloof.parts) > 1 {
+				a.settleParts(of)
+				a.putBackParts()
+			}
+		}
+	})
 }
 
 // keepSide writes the segments of the fragment at ref that changed.

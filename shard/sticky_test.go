@@ -10,7 +10,8 @@ import (
 	"dashi/pipeline/identity"
 )
 
-// stickyRecipe has an audience that one enters by one condition and leaves by another, and one that does the same by way of a third.
+// stickyRecipe has an audience that one enters by one condition and leaves by another, one that does the same by way of a third, and two that one enters by time
+// alone: when the last sign of having gone is three hours old, and when but one of several orders is of the last six hours.
 const stickyRecipe = `recipe: sticky
 identity: {namespaces: [{name: user_id, from: userId}, {name: email, from: traits.email}]}
 attributes:
@@ -20,6 +21,8 @@ audiences:
   hot: rush >= 2
   vip: {enter: rush >= 2, leave: gone > 0, emit: both}
   fan: {enter: hot, leave: gone > 0}
+  calm: {enter: rush >= 1 && gone == 0, leave: gone > 0}
+  brief: {enter: rush == 1, leave: rush == 0}
 `
 
 // pair are two users; the profile of both is named by the first.
@@ -217,7 +220,7 @@ func TestStickyAgainstAlone(t *testing.T) {
 		for _, pair := range [][2]int{{0, 1}, {1, 2}, {0, 2}} {
 			w.unlink(ids[pair[0]], ids[pair[1]])
 		}
-		for _, audience := range []string{"hot", "vip", "fan"} {
+		for _, audience := range []string{"hot", "vip", "fan", "calm", "brief"} {
 			if got, want := w.in(audience, ids...), alone.in(audience, ids...); got != want {
 				t.Errorf("seed %d: %q are in %s, alone it would be %q", seed, got, audience, want)
 			}
@@ -228,4 +231,36 @@ func TestStickyAgainstAlone(t *testing.T) {
 	if met < 100 {
 		t.Errorf("only %d merges", met)
 	}
+}
+
+// Who has entered by time alone while the profile of both was out is in since that instant, whether or not their own events were applied since.
+func TestStickyByTime(t *testing.T) {
+	first, second := pair()
+	for _, later := range [][]string{nil, {"200 look " + second}, {"200 look " + second, "201 leave " + first, "202 look " + second}} {
+		w, alone := newTown(t, stickyRecipe), newTown(t, stickyRecipe)
+		lines := append([]string{"0 look " + first + " email:e@x.example", "1 look " + second + " email:e@x.example", "2 buy " + second, "3 leave " + second, "100 leave " + first}, later...)
+		w.tell(lines...)
+		for _, line := range lines {
+			if strings.Contains(line, second) {
+				alone.tell(strings.TrimSuffix(line, " email:e@x.example"))
+			}
+		}
+		tick := AppendTick(nil, fallback+250*60_000)
+		mustAccept(t, w.s.Apply(tick))
+		mustAccept(t, alone.s.Apply(tick))
+		w.want(w.in("calm", first, second), "")
+		w.s = restoreCopy(t, w.s)
+		w.unlink(first, second)
+		want := alone.since("calm", second)
+		if got := w.since("calm", second); got != want || want == "" {
+			t.Errorf("after %q %s is in since %q, alone it would be %q", later, second, got, want)
+		}
+	}
+}
+
+// since is what the profile says of when it entered the audience; "" when it is not in.
+func (w *town) since(audience, who string) string {
+	_, after, _ := strings.Cut(w.profile(who), `"`+audience+`":{"since":"`)
+	instant, _, _ := strings.Cut(after, `"`)
+	return instant
 }

@@ -103,10 +103,7 @@ func (a *applier) catchUp(ref profile.Ref, now int64) profile.Ref {
 // their own time: with a clock of event times, somebody who shares an address with them may be read far ahead of them.
 func (a *applier) catchUpMarked(at int64) {
 	s, c := a.s, &a.comp
-	now := s.now
-	if s.byEvents {
-		now = max(now, at)
-	}
+	now := a.clockAt(at)
 	if s.first > now {
 		return
 	}
@@ -122,6 +119,14 @@ func (a *applier) catchUpMarked(at int64) {
 		}
 	}
 	a.turn()
+}
+
+// clockAt is the clock when a fact of an instant is dealt with.
+func (a *applier) clockAt(at int64) int64 {
+	if a.s.byEvents {
+		return max(a.s.now, at)
+	}
+	return a.s.now
 }
 
 // turn changes the new partition of a.comp for the old one, and back.
