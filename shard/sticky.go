@@ -332,9 +332,17 @@ func (a *applier) settleFragments() {
 		return
 	}
 	a.eachComponent(func() {
-		for n := range a.comp.idents {
-			of := func(i int) bool { return a.comp.idents[i].profile == n }
-			if a.gather(of); len(a.aloof.parts) > 1 {
+		idents := a.comp.idents
+		for n := range idents {
+			of := func(i int) bool { return idents[i].profile == n }
+			states := 0
+			for i := range idents {
+				if of(i) && idents[i].state {
+					states++
+				}
+			}
+			if states > 1 { // one alone is the profile itself
+				a.gather(of)
 				a.settleParts(of)
 				a.putBackParts()
 			}
