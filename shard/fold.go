@@ -31,8 +31,22 @@ type fold struct {
 	gauge   attribute.Gauge // for flipGauge
 	offset  int
 	segment int
+	size    int // of its fixed part
 	flip    flip
 	exact   bool // it sums exactly, and so has a range
+}
+
+// nothing says whether a state is the zero state, which a merge passes over (I1 of attribute.Kind). Profiles that another one takes in are mostly small.
+func (f *fold) nothing(fixed, segment []byte) bool {
+	if len(segment) > 0 {
+		return false
+	}
+	for at := f.offset; at < f.offset+f.size; at += 8 {
+		if le64(fixed[at:]) != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 func newFold(a *recipe.Attribute, read bool) fold {
@@ -40,7 +54,7 @@ func newFold(a *recipe.Attribute, read bool) fold {
 		return fold{}
 	}
 	name := a.Kind.Name()
-	f := fold{kind: a.Kind, offset: a.Slot.Offset, segment: a.Slot.Segment, flip: flipAny, exact: slices.Contains([]string{"sum", "avg", "tally"}, name)}
+	f := fold{kind: a.Kind, offset: a.Slot.Offset, segment: a.Slot.Segment, size: a.Kind.FixedSize(), flip: flipAny, exact: slices.Contains([]string{"sum", "avg", "tally"}, name)}
 	switch {
 	case !read:
 		f.flip = flipNothing

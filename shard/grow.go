@@ -53,7 +53,6 @@ func (a *applier) grow(n int, at int64) {
 	a.profile, a.fragment, a.ref, a.rec = n, 0, ref, s.table.Edit(ref)
 	a.see(a.rec)
 	a.draft.begin()
-	p.index.Timed(a.dirty)
 	for o, is := range a.oldMarked {
 		if !is || o == n {
 			continue
@@ -76,6 +75,9 @@ func (a *applier) grow(n int, at int64) {
 		a.draft.set(&a.env.State, p.pacing, a.inheritSchedule(n, took, nil))
 	}
 	a.env.Now = s.clockFor(s.now, a.rec)
+	if s.timers.Due(a.rec.Ordinal()) <= a.env.Now { // its timers have fired up to the fact: with a clock of event times another profile may have been further
+		p.index.Timed(a.dirty)
+	}
 	// Whoever was in stays in as long as the condition holds, and one with a condition of its own for leaving asks whether they were.
 	mine := append(a.bits[:0], a.env.Audiences...)
 	a.bits = mine
@@ -155,7 +157,13 @@ func (a *applier) mergeInto(from profile.Record) {
 		fixed, theirs := state.Fixed[f.offset:], other[f.offset:]
 		var segment, more []byte
 		if f.segment >= 0 {
-			segment, more = state.Segment(f.segment), from.Segment(f.segment)
+			more = from.Segment(f.segment)
+		}
+		if f.nothing(other, more) {
+			continue
+		}
+		if f.segment >= 0 {
+			segment = state.Segment(f.segment)
 		}
 		switch f.flip {
 		case flipNothing:
