@@ -47,7 +47,7 @@ func Handler(b Backend) http.Handler {
 	}
 	mux.HandleFunc("GET /console/history", func(w http.ResponseWriter, r *http.Request) { history(w, r, b) })
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		fail(w, http.StatusNotFound, "not_found", "there is no "+r.Method+" "+r.URL.Path, "the console is at /")
+		fail(w, http.StatusNotFound, "not_found", "there is no "+r.Method+" "+r.URL.Path, "the console is at /, and GET /v1/ lists the rest")
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()

@@ -59,14 +59,15 @@ func New(settings Settings, backend Backend, metrics, console http.Handler) *API
 		a.count = func(Count, int64) {}
 	}
 	a.routeIntake(a.mux)
-	a.routeReads(a.mux)
-	a.routeIdentity(a.mux)
-	a.mux.HandleFunc("/v1/", notFound)
+	for _, r := range a.routes() {
+		a.mux.HandleFunc(r.Method+" "+r.Path, r.handler)
+	}
+	a.mux.HandleFunc("/v1/", a.notFound)
 	if metrics != nil {
 		a.mux.Handle("GET /metrics", metrics)
 	}
 	if console == nil {
-		console = http.HandlerFunc(notFound)
+		console = http.HandlerFunc(a.notFound)
 	}
 	a.mux.Handle("/", console)
 	return a
@@ -76,10 +77,6 @@ func randomID() string {
 	var b [16]byte
 	rand.Read(b[:]) // never fails: crypto/rand
 	return hex.EncodeToString(b[:])
-}
-
-func notFound(w http.ResponseWriter, r *http.Request) {
-	fail(w, http.StatusNotFound, "not_found", "there is no "+r.Method+" "+r.URL.Path, "")
 }
 
 // Close ends the streams. It may be called more than once.

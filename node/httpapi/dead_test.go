@@ -47,7 +47,7 @@ func TestDeadLetters(t *testing.T) {
 		call("POST", "/v1/dead:resend?"+bad, http.StatusBadRequest)
 	}
 	call("POST", "/v1/dead:resend?dry_run=perhaps", http.StatusBadRequest)
-	call("GET", "/v1/dead:resend", http.StatusNotFound) // to look at it must send nothing
+	call("GET", "/v1/dead:resend", http.StatusMethodNotAllowed) // to look at it must send nothing
 	for err, status := range map[error]int{ErrUnavailable: http.StatusServiceUnavailable, context.DeadlineExceeded: http.StatusGatewayTimeout, ErrResending: http.StatusConflict} {
 		failure = err
 		call("POST", "/v1/dead:resend", status)

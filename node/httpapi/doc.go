@@ -19,7 +19,7 @@
 // try again: the SDKs keep the batch. 400 is only for a body that is not JSON or is too large, since SDKs drop what got a 4xx, and 401
 // for a wrong write key.
 //
-// Out:
+// Out (GET /v1/ lists these with a line for each; a path with another method is 405):
 //
 //	GET  /v1/profiles/{ns}:{value}            a profile, or 404
 //	GET  /v1/profiles/{ns}:{value}/scores     {"profile","scores":[{"score","value","model","unit","base","factors":[{"input","value","adds"}]}]}:

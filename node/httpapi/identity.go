@@ -16,10 +16,6 @@ var ErrNobody = errors.New("nobody can have this identifier")
 // ErrSame is returned by Unlink for an identifier and itself.
 var ErrSame = errors.New("an identifier cannot be unlinked from itself")
 
-func (a *API) routeIdentity(mux *http.ServeMux) {
-	mux.HandleFunc("POST /v1/identity:unlink", a.unlink)
-}
-
 // unlink answers POST /v1/identity:unlink {"a", "b"}: the two are never one person, from now on and in hindsight.
 func (a *API) unlink(w http.ResponseWriter, r *http.Request) {
 	var in struct{ A, B string }

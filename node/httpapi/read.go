@@ -14,27 +14,6 @@ import (
 	"dashi/shard"
 )
 
-func (a *API) routeReads(mux *http.ServeMux) {
-	mux.HandleFunc("GET /v1/profiles/{id...}", a.profile)
-	mux.HandleFunc("DELETE /v1/profiles/{id...}", a.erase)
-	mux.HandleFunc("POST /v1/profiles:batchGet", a.batchGet)
-	mux.HandleFunc("GET /v1/audiences", a.audiences)
-	mux.HandleFunc("GET /v1/audiences/{name}/members", a.members)
-	mux.HandleFunc("GET /v1/audiences/{name}/stats", a.audienceStats)
-	mux.HandleFunc("POST /v1/query", a.query)
-	mux.HandleFunc("GET /v1/activations", a.activations)
-	mux.HandleFunc("GET /v1/activations/{name}/stats", a.activationStats)
-	mux.HandleFunc("GET /v1/activations/stream", a.stream)
-	mux.HandleFunc("GET /v1/cookbook", func(w http.ResponseWriter, r *http.Request) { answer(w, r, a.backend.Cookbook()) })
-	mux.HandleFunc("PUT /v1/cookbook", a.putCookbook)
-	mux.HandleFunc("GET /v1/dead", a.dead)
-	mux.HandleFunc("POST /v1/dead:resend", a.resend)
-	mux.HandleFunc("GET /v1/status", a.status)
-	mux.HandleFunc("PUT /v1/clock", a.setClock)
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { send(w, r, []byte("{\"ok\":true}\n")) })
-	mux.HandleFunc("GET /readyz", a.ready)
-}
-
 // page is a buffer that profiles are written into under a shard's lock.
 type page struct {
 	buf  []byte

@@ -54,8 +54,8 @@ func TestProfile(t *testing.T) {
 	f("/v1/profiles/", 400, `{"error":{"code":"bad_identifier"`)
 	f("/v1/nothing", 404, `{"error":{"code":"not_found"`)
 	f("/nothing", 404, `{"error":{"code":"not_found"`)
-	if w := do(a, "PATCH", "/v1/profiles/user_id:bob", nil); w.Code != 404 {
-		t.Errorf("PATCH: %d", w.Code)
+	if w := do(a, "PATCH", "/v1/profiles/user_id:bob", nil); w.Code != 405 || w.Header().Get("Allow") != "GET, DELETE" {
+		t.Errorf("PATCH: %d, allowed are %s", w.Code, w.Header().Get("Allow"))
 	}
 }
 
