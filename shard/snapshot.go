@@ -22,9 +22,9 @@ import (
 )
 
 // Version 16 has the least instants of the rings of timers. Those before it are not read: Kafka has the events.
-const snapshotVersion = 17
+const snapshotVersion = 18
 
-// oldestSnapshot is the first that is still read. 16 has no counter TooLarge.
+// oldestSnapshot is the first that is still read. 16 has no counter TooLarge, 16 and 17 have no instants of fragments.
 const oldestSnapshot = 16
 
 var snapshotMagic = []byte("DASHISHARD")
@@ -189,6 +189,9 @@ func Restore(r io.Reader, settings Settings) (*Shard, error) {
 		s.table.Close()
 		return nil, fmt.Errorf("cannot restore fragments: %w", err)
 	}
+	if version < snapshotVersion {
+		s.apply.giveInstants()
+	}
 	if s.table.Layout() != s.program.layout() || s.fragments.Layout() != s.program.fragmentLayout() {
 		s.Close()
 		return nil, errors.New("cannot restore shard: its records do not have the shape of its cookbook; was the snapshot written by another version?")
@@ -203,6 +206,22 @@ func Restore(r io.Reader, settings Settings) (*Shard, error) {
 		return nil, fmt.Errorf("cannot restore shard: %w", err)
 	}
 	return s, nil
+}
+
+// giveInstants gives fragments of before version 18 an instant to be asked from: this one.
+func (a *applier) giveInstants() {
+	s, p, old := a.s, a.s.program, a.s.fragments
+	now := p.fragmentLayout()
+	if had := (profile.Layout{Fixed: now.Fixed - 8, Segments: now.Segments}); p.aloneAt < 0 || old.Layout() != had {
+		return
+	}
+	s.fragments = profile.New(now, s.settings.Memory)
+	old.Each(func(_ profile.Ref, rec profile.Record) bool {
+		ref := a.copyRecord(s.fragments, s.fragments.Insert(rec.Hash(), rec.Namespace(), rec.Key()), rec)
+		p.setUntil(s.fragments.Edit(ref).Fixed(), s.clockFor(s.now, rec))
+		return true
+	})
+	old.Close()
 }
 
 // restoreTimers reads both queues, in which each timer has a profile.
@@ -278,7 +297,7 @@ func (s *Shard) restoreBody(src []byte, version byte) (hasTable bool, timers []b
 		return false, nil, err
 	}
 	counters := s.counters.all()
-	if version == oldestSnapshot {
+	if version == 16 {
 		counters = counters[:len(counters)-1]
 	}
 	for _, c := range counters {

@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"testing"
 
 	"dashi/pipeline/identity"
+	"dashi/shard/profile"
 )
 
 // stickyRecipe has an audience that one enters by one condition and leaves by another, one that does the same by way of a third, and two that one enters by time
@@ -256,6 +258,51 @@ func TestStickyByTime(t *testing.T) {
 			t.Errorf("after %q %s is in since %q, alone it would be %q", later, second, got, want)
 		}
 	}
+}
+
+// A snapshot of before fragments had an instant of their own is read: they are asked from then on.
+func TestSnapshotWithoutInstants(t *testing.T) {
+	first, second := pair()
+	w := newTown(t, stickyRecipe)
+	w.tell("0 buy "+second+" email:e@x.example", "1 buy "+second, "2 look "+first+" email:e@x.example", "3 leave "+second)
+	layout := w.s.fragments.Layout()
+	layout.Fixed -= 8
+	narrow := profile.New(layout, profile.Heap{})
+	w.s.fragments.Each(func(_ profile.Ref, rec profile.Record) bool {
+		ref := narrow.Insert(rec.Hash(), rec.Namespace(), rec.Key())
+		to := narrow.Edit(ref)
+		to.SetFirst(rec.First())
+		to.SetLast(rec.Last())
+		to.SetVersion(rec.Version())
+		to.SetSequence(rec.Sequence())
+		copy(to.Fixed(), rec.Fixed())
+		narrow.SetSegments(ref, rec.Dir(), rec.Data())
+		return true
+	})
+	have := w.s.fragments
+	w.s.fragments = narrow
+	var b bytes.Buffer
+	snap := w.s.Snapshot()
+	defer snap.Release()
+	if _, err := snap.WriteTo(&b); err != nil {
+		t.Fatal(err)
+	}
+	w.s.fragments = have
+	narrow.Close()
+	old := b.Bytes()
+	old[len(snapshotMagic)] = 17
+	s, err := Restore(bytes.NewReader(old), testSettings())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if s.fragments.Len() != have.Len() || s.fragments.Layout() != have.Layout() {
+		t.Fatalf("%d fragments of %+v", s.fragments.Len(), s.fragments.Layout())
+	}
+	w.s = s
+	mustAccept(t, w.s.Apply(AppendTick(nil, fallback+250*60_000))) // what left is three hours old, the rush is not over
+	w.unlink(first, second)
+	w.want(w.in("calm", first, second), second[len("user_id:"):])
 }
 
 // since is what the profile says of when it entered the audience; "" when it is not in.
