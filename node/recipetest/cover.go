@@ -181,13 +181,8 @@ func (r *Runner) Coverage() Coverage {
 	for i, name := range c.names {
 		note(c.entered[i], "audience "+name)
 	}
-	activations := r.program.Activations
-	if r.program.Accounts != nil {
-		activations = slices.Concat(activations, r.program.Accounts.Program.Activations)
-	}
-	for i := range activations {
-		name := activations[i].Name
-		note(c.activations[name], "activation "+name)
+	for _, a := range allActivations(r.program) {
+		note(c.activations[a.Name], "activation "+a.Name)
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.program.Mappings)) {
 		note(c.mappings[name], "mapping "+name)

@@ -44,7 +44,7 @@ func (x *expectStep) run(g *rig, s *step) {
 			if have, ok := p.Consent[c.name]; ok {
 				got = strconv.FormatBool(have.Granted)
 			} else if !slices.Contains(g.program.Purposes, c.name) {
-				got = "there is no such purpose; there are " + strings.Join(g.program.Purposes, ", ")
+				got = unknownName("purpose", c.name, g.program.Purposes)
 			}
 			if want != got {
 				g.fail(c.line, "consent "+c.name+" of "+id, want, got)
@@ -110,6 +110,12 @@ func (x *expectStep) compareAudiences(g *rig, p seen, id string) {
 		}
 	}
 	if x.exactly != nil {
+		for _, name := range x.exactly {
+			if _, ok := g.cover.audiences[name]; !ok {
+				g.fail(x.exactlyLine, "audiences of "+id, "exactly "+strings.Join(x.exactly, ", "), unknownName("audience", name, g.cover.audienceNames()))
+				return
+			}
+		}
 		got := []string{}
 		for name := range p.Audiences {
 			got = append(got, name)
@@ -154,16 +160,6 @@ func difference(want, got []string) string {
 		}
 	}
 	return " (" + strings.Join(parts, " ") + ")"
-}
-
-func unknownName(what, name string, names []string) string {
-	near := ""
-	for _, n := range names {
-		if strings.Contains(n, name) || strings.Contains(name, n) {
-			near = "; is it " + n + "?"
-		}
-	}
-	return "there is no " + what + " " + strconv.Quote(name) + near
 }
 
 // compare compares what a test writes with a value as JSON. nothing and null are the same.
@@ -278,6 +274,13 @@ func text(n *yaml.Node) string {
 }
 
 func (x *expectedActivations) compare(g *rig) {
+	for i := range x.wanted {
+		w := &x.wanted[i]
+		if wrong := w.unknown(g.cover); wrong != "" {
+			g.fail(w.line, "activations", w.String(g), wrong)
+			return
+		}
+	}
 	taken := make([]bool, len(g.left))
 	var missing []string
 	same := !x.exact || len(x.wanted) == len(g.left)

@@ -57,7 +57,7 @@ func (w *wantedGoal) compare(g *rig) {
 		counts, found = goalOf(in, in.Program(), w.name)
 	}
 	if !found {
-		g.fail(w.line, "goal of "+w.name, "a goal", "there is no activation with a goal of that name")
+		g.fail(w.line, "goal of "+w.name, "a goal", unknownName("activation with a goal", w.name, g.cover.goalNames()))
 		return
 	}
 	compare := func(side, what string, have int64) {

@@ -22,7 +22,7 @@ const defaultWho = "user_id:somebody"
 // Parse reads the tests in the sources: recipes, and files of tests. What is wrong with a test is told, and the test left out. The program says which
 // events the recipes read; nil when they have errors.
 func Parse(sources []recipe.Source, program *recipe.Program) ([]Case, []recipe.Diagnostic) {
-	p := &parser{}
+	p := &parser{program: program}
 	if program != nil {
 		p.events = program.Schema.Types
 	}
@@ -65,10 +65,11 @@ func IsTestFile(name string) bool {
 }
 
 type parser struct {
-	file   string
-	events []string // that the recipes name
-	cases  []Case
-	found  []recipe.Diagnostic
+	file    string
+	program *recipe.Program // nil when the recipes have errors
+	events  []string        // that the recipes name
+	cases   []Case
+	found   []recipe.Diagnostic
 }
 
 func (p *parser) report(n *yaml.Node, message, hint string) {
@@ -271,7 +272,7 @@ func (p *parser) step(n *yaml.Node, c *Case) (step, bool) {
 		case "context":
 			context = merge(context, p.object(v))
 		case "consent":
-			context = merge(context, map[string]any{"consent": map[string]any{"categoryPreferences": p.object(v)}})
+			context = merge(context, p.consent(v))
 		default:
 			if verb != "" {
 				p.report(k, "a step does one thing: `"+verb+"` or `"+key+"`", "what may stand beside an event: "+strings.Join(stepKeys, ", "))
