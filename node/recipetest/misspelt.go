@@ -11,7 +11,7 @@ import (
 )
 
 // stepWords are what a step may begin with, besides the name of an event, and what may stand beside one.
-var stepWords = slices.Concat([]string{"expect", "advance", "row", "message", "unlink", "identify", "group", "alias", "page", "screen"}, stepKeys)
+var stepWords = slices.Concat([]string{"expect", "advance", "row", "message", "unlink", "identify", "group", "alias", "page", "screen", "map"}, stepKeys)
 
 // misspelt reports a step that would be sent as an event which no recipe reads, though something else was meant: its name is nearly a word of
 // ours, or it holds what only an expectation does. A test that sends `expct` states nothing, and passes whatever the recipe does.

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
+	"dashi/pipeline/activation"
 	"dashi/pipeline/recipe"
 
 	"go.yaml.in/yaml/v3"
@@ -153,7 +155,7 @@ func (p *parser) test(name string, k, v *yaml.Node) {
 			}
 		})
 	}
-	if steps == nil || steps.Kind != yaml.SequenceNode {
+	if steps == nil || steps.Kind != yaml.SequenceNode || len(steps.Content) == 0 {
 		p.report(k, "the test `"+name+"` has no list of steps", "`steps` is a list of events, advance and expect")
 		return
 	}
@@ -228,7 +230,7 @@ func (p *parser) object(v *yaml.Node) map[string]any {
 
 // stated reads NAME: VALUE pairs.
 func (p *parser) stated(v *yaml.Node) []stated {
-	if v.Kind != yaml.MappingNode {
+	if v.Kind != yaml.MappingNode && v.Tag != "!!null" { // nothing at all is what a recorded test states of a profile without attributes
 		p.report(v, "a mapping of names and values is needed here", "")
 	}
 	var list []stated
@@ -239,8 +241,35 @@ func (p *parser) stated(v *yaml.Node) []stated {
 // kinds of calls of the Segment spec, and where what they say stands.
 var calls = map[string]string{"identify": "traits", "group": "traits", "alias": "", "page": "properties", "screen": "properties"}
 
-// stepKeys may stand beside the event's name.
-var stepKeys = []string{"at", "who", "id", "repeat", "rejected", "context", "consent", "map"}
+// stepKeys may stand beside an event's name.
+var stepKeys = []string{"at", "who", "id", "repeat", "rejected", "context", "consent"}
+
+// beside are the keys that may stand beside what is no event.
+var beside = map[string][]string{
+	"expect":  {"at"},
+	"advance": {},
+	"unlink":  {"at"},
+	"row":     {"at", "repeat", "rejected", "map"},
+}
+
+// besides reports the keys of a step that say nothing about what it does.
+func (p *parser) besides(verb string, keys []*yaml.Node) {
+	known, ok := beside[verb]
+	if !ok {
+		known = stepKeys
+	}
+	for _, k := range keys {
+		switch {
+		case slices.Contains(known, k.Value):
+		case verb == "expect" && slices.Contains(expectKeys, k.Value):
+			p.report(k, "`"+k.Value+"` stands beside `expect`", "write it into it: `expect: {"+k.Value+": ..}`")
+		case len(known) == 0:
+			p.report(k, "`"+k.Value+"` says nothing beside `"+verb+"`", "nothing stands beside it")
+		default:
+			p.report(k, "`"+k.Value+"` says nothing beside `"+verb+"`", "what may stand there: "+strings.Join(known, ", "))
+		}
+	}
+}
 
 func (p *parser) step(n *yaml.Node, c *Case) (step, bool) {
 	s := step{line: n.Line}
@@ -253,7 +282,11 @@ func (p *parser) step(n *yaml.Node, c *Case) (step, bool) {
 	row := &rowStep{mapping: c.mapping}
 	var context map[string]any
 	verb := ""
+	var others []*yaml.Node
 	p.each(n, func(key string, k, v *yaml.Node) {
+		if key == "map" || slices.Contains(stepKeys, key) {
+			others = append(others, k)
+		}
 		switch key {
 		case "at":
 			s.at, _ = p.moment(v)
@@ -274,6 +307,10 @@ func (p *parser) step(n *yaml.Node, c *Case) (step, bool) {
 		case "consent":
 			context = merge(context, p.consent(v))
 		default:
+			if verb == "expect" && slices.Contains(expectKeys, key) {
+				others = append(others, k)
+				return
+			}
 			if verb != "" {
 				p.report(k, "a step does one thing: `"+verb+"` or `"+key+"`", "what may stand beside an event: "+strings.Join(stepKeys, ", "))
 				return
@@ -282,8 +319,11 @@ func (p *parser) step(n *yaml.Node, c *Case) (step, bool) {
 			p.verb(key, k, v, &s, e, row)
 		}
 	})
+	if verb != "" {
+		p.besides(verb, others)
+	}
 	switch {
-	case verb == "" && s.at.given:
+	case verb == "" && s.at.given && len(others) == 1:
 		s.do = nothing // the clock moves there
 	case verb == "":
 		p.report(n, "the step does nothing", "name an event such as `Order Completed`, or advance, at, unlink, expect")
@@ -389,6 +429,11 @@ func (p *parser) expect(v *yaml.Node) *expectStep {
 			x.consent = p.stated(v)
 		case "sizes":
 			x.sizes = p.stated(v)
+			for _, z := range x.sizes {
+				if n, err := strconv.Atoi(z.want.Value); err != nil || n < 0 {
+					p.report(z.want, "`"+z.name+"` is a number of people", "as in `sizes: {vip: 2}`")
+				}
+			}
 		case "goals":
 			x.goals = p.goals(v)
 		case "activations":
@@ -447,6 +492,9 @@ func (p *parser) activation(n *yaml.Node) wantedActivation {
 			p.unknown(k, []string{"name", "transition", "profile", "type", "at", "event_time", "attributes"})
 		}
 	})
+	if transitions := activation.Transitions(); w.transition != "" && !slices.Contains(transitions, w.transition) {
+		p.report(n, "there is no transition `"+w.transition+"`", meant(w.transition, transitions))
+	}
 	if w.name == "" {
 		p.report(n, "an activation has a name", "write `vip enter`, `welcome`, or {name: vip, transition: enter, at: +1d}")
 	}

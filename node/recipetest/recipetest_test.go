@@ -57,6 +57,9 @@ func TestPasses(t *testing.T) {
 		if failed := try(t, tests); len(failed) > 0 {
 			t.Errorf("%s\n%s", tests, strings.Join(failed, "\n"))
 		}
+		if wrong := schemaSays(t, tests); wrong != "" {
+			t.Errorf("%s\nthe schema says: %s", tests, wrong)
+		}
 	}
 	// The clock: people leave and enter at the instant, and the past is as it was.
 	f(`
@@ -252,6 +255,9 @@ func TestTestsThatCannotBeRead(t *testing.T) {
 		if len(got) == 0 || got[0] != "clocked.test.yml:"+want {
 			t.Errorf("%s\n got %q\nwant %q", tests, got, want)
 		}
+		if !beyondSchema(want) && schemaSays(t, tests) == "" {
+			t.Errorf("%s\nthe schema says nothing; the parser: %s", tests, want)
+		}
 	}
 	step := "tests:\n  one:\n    - "
 	f("test: {}", "1:1: error: a file of tests holds `tests`, not `test`")
@@ -262,7 +268,8 @@ func TestTestsThatCannotBeRead(t *testing.T) {
 	f("tests:\n  one: {clock: sun, steps: []}", "2:16: error: clock is wall or event, not `sun`")
 	f(step+"advance", "3:7: error: a step is a mapping (an event such as `Order Completed: {total: 5}`, `advance: 2d`, or `expect: ...`)")
 	f(step+"{}", "3:7: error: the step does nothing (name an event such as `Order Completed`, or advance, at, unlink, expect)")
-	f(step+"{page: {}, screen: {}}", "3:18: error: a step does one thing: `page` or `screen` (what may stand beside an event: at, who, id, repeat, rejected, context, consent, map)")
+	f(step+"{page: {}, screen: {}}", "3:18: error: a step does one thing: `page` or `screen` (what may stand beside an event: at, who, id, repeat, rejected, context, consent)")
+	f(step+"{Order Completed: {}, Order Refunded: {}}", "3:29: error: a step does one thing: `Order Completed` or `Order Refunded` (what may stand beside an event: at, who, id, repeat, rejected, context, consent)")
 	f(step+"advance: soon", "3:16: error: \"soon\" is no span of time: write 90s, 30m, 1h30m, 30d or 2w")
 	f(step+"{page: {}, at: noon}", "3:22: error: \"noon\" is no instant: write 2026-03-01T09:00:00Z, 2026-03-01 09:00, or +2d or -90m from where the clock stands")
 	f(step+"{page: {}, who: ada}", "3:23: error: `ada` is no identifier (write namespace:value, as in user_id:ada)")
@@ -276,6 +283,22 @@ func TestTestsThatCannotBeRead(t *testing.T) {
 	f(step+"expect: {goals: {thanks: {treated: {exposed: few}}}}", "3:52: error: `exposed` is a number of people (as in `goals: {welcome: {treated: {exposed: 2, converted: 1}, control: {exposed: 1, converted: 0}}}`)")
 	f(step+"expect: {activations: vip}", "3:29: error: activations is a list: all that left since the last such list, in order (`{include: [...]}` names only some of them)")
 	f(step+"expect: {activations: [{}]}", "3:30: error: an activation has a name (write `vip enter`, `welcome`, or {name: vip, transition: enter, at: +1d})")
+
+	f(step+"expect: {activations: [vip enters]}", "3:30: error: there is no transition `enters` (is it enter?)")
+	f(step+"expect: {activations: [{name: vip, transition: in}]}", "3:30: error: there is no transition `in` (there are enter, exit, change, event, session_start, session_end, merged, unmerged, erased)")
+	f(step+"expect: {sizes: {rich: many}}", "3:30: error: `rich` is a number of people (as in `sizes: {vip: 2}`)")
+	f(step+"unlink: [user_id:a, user_id:b, user_id:c]", "3:15: error: unlink names two identifiers that are never one person (as in `unlink: [user_id:42, anonymous_id:9f31]`)")
+	f("tests:\n  one: []", "2:3: error: the test `one` has no list of steps (`steps` is a list of events, advance and expect)")
+
+	// What stands beside something of which it says nothing would not be looked at: an expectation about somebody else passed.
+	f(step+"{expect: {profile: false}, who: user_id:b}", "3:34: error: `who` stands beside `expect` (write it into it: `expect: {who: ..}`)")
+	f(step+"{who: user_id:b, expect: {profile: false}}", "3:8: error: `who` stands beside `expect` (write it into it: `expect: {who: ..}`)")
+	f(step+"{expect: {profile: true}, audiences: [rich]}", "3:33: error: `audiences` stands beside `expect` (write it into it: `expect: {audiences: ..}`)")
+	f(step+"{expect: {profile: true}, repeat: 2}", "3:33: error: `repeat` says nothing beside `expect` (what may stand there: at)")
+	f(step+"{advance: 1d, at: +1d}", "3:21: error: `at` says nothing beside `advance` (nothing stands beside it)")
+	f(step+"{row: {who: a}, map: rows, who: user_id:a}", "3:34: error: `who` says nothing beside `row` (what may stand there: at, repeat, rejected, map)")
+	f(step+"{page: {}, map: rows}", "3:18: error: `map` says nothing beside `page` (what may stand there: at, who, id, repeat, rejected, context, consent)")
+	f(step+"{at: +1d, who: user_id:b}", "3:7: error: the step does nothing (name an event such as `Order Completed`, or advance, at, unlink, expect)")
 
 	// A misspelt step is not taken for an event: it would state nothing, and pass.
 	sent := "; to send an event of that name nevertheless: `message: {type: track, event: "
@@ -396,6 +419,15 @@ func TestRecord(t *testing.T) {
 	}
 	if !strings.HasPrefix(string(text), "tests:\n  \"recorded user_id:ada\":\n    start: 2026-01-01T09:00:01Z\n") {
 		t.Errorf("%s", text)
+	}
+
+	// Nobody has been anything yet: the test states so and can be read.
+	text, err = NewRecorder(program, "user_id:eve", nil).Write([]byte(`{"id":"user_id:eve"}`), base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if failed := try(t, string(text)); len(failed) > 0 {
+		t.Errorf("%s\n%q", text, failed)
 	}
 }
 

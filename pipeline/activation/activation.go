@@ -31,6 +31,11 @@ const (
 	Erased Transition = "erased" // the person is to be forgotten, everywhere
 )
 
+// Transitions are the names of all of them.
+func Transitions() []string {
+	return []string{string(Enter), string(Exit), string(Change), string(Event), string(SessionStart), string(SessionEnd), string(Merged), string(Unmerged), string(Erased)}
+}
+
 // Identifier is one identifier of the profile.
 type Identifier struct {
 	Namespace string

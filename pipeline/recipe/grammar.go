@@ -285,25 +285,6 @@ var identityShape = &shape{is: object, doc: "Who an event is about.", keys: []ke
 		shape: &shape{is: integer, min: 2, max: identity.MostIdentifiers}},
 }}
 
-// The steps of a test are for whoever runs it: see node/recipetest.
-var stepsShape = &shape{is: listOf, doc: "Events, advance and expect, in their order.", of: &shape{is: mapOf, names: anyName,
-	doc: "An event such as `Order Completed: {total: 5}` with at, who, id, repeat, context, consent or rejected beside it; row; message; advance: 30d; at; unlink: [user_id:42, anonymous_id:9f31]; or expect: {attributes, audiences, consent, activations, sizes, goals, profile, who}.",
-	of:  &shape{is: anything}}}
-
-var testShape = &shape{is: object, def: "test", doc: "A test: what happens, and what must hold then.", keys: []key{
-	describedKey,
-	{name: "start", doc: "Where the clock stands at first; 2026-01-01T09:00:00Z without it.", shape: &shape{is: anything}},
-	{name: "who", doc: "Whom it is about, NAMESPACE:VALUE; user_id:somebody without it.", shape: oneOrMany(textShape("An identifier."))},
-	{name: "map", doc: "The mapping of its rows.", shape: textShape("A mapping.")},
-	{name: "clock", doc: "wall (the default): the test moves the clock; event: people live by the times of their events.", shape: &shape{is: text, words: []string{"wall", "event"}}},
-	{name: "steps", doc: "What happens, in order.", required: true, shape: stepsShape},
-}, or: []*shape{stepsShape}}
-
-var testsKey = key{name: "tests", doc: "What dashi test runs: by name, a list of steps, or a mapping with steps. Beside the recipe, in NAME.test.yml, they are no part of the cookbook.",
-	shape: &shape{is: mapOf, names: anyName, empty: true, of: testShape}}
-
-var testFileShape = &shape{is: object, doc: "Tests of the recipe beside it.", keys: []key{testsKey}}
-
 var accountsShape = &shape{is: object, doc: "What is known about accounts: companies or households. A cookbook has one kind of them; several recipes may add to it.", keys: []key{
 	{name: "member_of", doc: "The attribute of people that says to which accounts they belong: a set, or a string for one at a time. One recipe says it, or all say the same.", shape: textShape("An attribute of people.")},
 	{name: "id", doc: "Where events say of which account they are too, in this order; groupId, then context.groupId, without it.", shape: oneOrMany(textShape("A path such as properties.account_id."))},

@@ -35,6 +35,9 @@ type schemaWriter struct {
 }
 
 func (g *schemaWriter) shape(s *shape) map[string]any {
+	if s.detail != nil {
+		s = s.detail
+	}
 	if s.def == "" {
 		return g.forms(s)
 	}
@@ -86,7 +89,10 @@ func (g *schemaWriter) form(s *shape) map[string]any {
 	case listOf:
 		out["type"] = "array"
 		out["items"] = g.shape(s.of)
-		if !s.empty {
+		switch {
+		case s.size > 0:
+			out["minItems"], out["maxItems"] = s.size, s.size
+		case !s.empty:
 			out["minItems"] = 1
 		}
 	case text:
@@ -95,6 +101,9 @@ func (g *schemaWriter) form(s *shape) map[string]any {
 			break
 		}
 		out["type"], out["pattern"] = scalar, `\S`
+		if s.pattern != "" {
+			out["type"], out["pattern"] = "string", s.pattern
+		}
 	case expression:
 		out["type"], out["pattern"], out["maxLength"] = scalar, `\S`, maxExpression
 	case integer, number:
@@ -117,8 +126,15 @@ func (g *schemaWriter) object(out map[string]any, s *shape) {
 	if s.oneKey {
 		out["minProperties"], out["maxProperties"] = 1, 1
 	}
+	if s.some {
+		out["minProperties"] = 1
+	}
 	if s.tag == "" {
 		out["properties"], out["additionalProperties"] = properties, false
+		if s.rest != nil {
+			out["additionalProperties"], out["propertyNames"] = g.shape(s.rest), map[string]any{"not": map[string]any{"enum": s.not}}
+			out["not"] = map[string]any{"propertyNames": map[string]any{"enum": s.keyNames(nil)}} // there is one that is none of its own
+		}
 		if len(required) > 0 {
 			out["required"] = required
 		}

@@ -40,6 +40,18 @@ type shape struct {
 
 	// or are other forms that may stand here; the forms of one place differ, so the YAML node decides.
 	or []*shape
+
+	schemaShape
+}
+
+// schemaShape is what the JSON Schema alone says of a shape. The parser of recipes does not look at it: steps are read by whoever runs them.
+type schemaShape struct {
+	detail  *shape   // what the JSON Schema says in place of the shape
+	pattern string   // text: it matches this
+	size    int      // listOf: so many elements
+	rest    *shape   // object: of the values of keys that are none of its own
+	not     []string // object with rest: what these keys may not be
+	some    bool     // object: it has a key
 }
 
 // key is one key of an object.
