@@ -1,6 +1,7 @@
 package recipe
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 
@@ -255,7 +256,7 @@ func (c *compiler) each(d *document, n *yaml.Node) bool {
 		return true
 	}
 	if kind, ok := c.builder.kindOf(n.Value); ok {
-		c.report(d, n, "each: "+quote(n.Value)+" is a "+kind.String()+", not an array", "leave `each` out and read "+quote(n.Value)+" in the expression; or declare "+quote(n.Value+"[]")+" under fields")
+		c.report(d, n, "each: "+quote(n.Value)+" is a "+kind.String()+", not an array", cmp.Or(c.builder.declaration(n.Value), "leave `each` out and read "+quote(n.Value)+" in the expression; or declare "+quote(n.Value+"[]")+" under fields"))
 		return false
 	}
 	hint := spell.Closest(n.Value, c.builder.arrayNames())
@@ -264,7 +265,7 @@ func (c *compiler) each(d *document, n *yaml.Node) bool {
 	} else {
 		hint = "declare what its elements have under fields, as in `" + n.Value + "[].price: number`"
 	}
-	c.report(d, n, "each: unknown array "+quote(n.Value), hint)
+	c.report(d, n, "each: unknown array "+quote(n.Value), cmp.Or(c.builder.declaration(n.Value), hint))
 	return false
 }
 

@@ -1,6 +1,7 @@
 package recipe
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -101,7 +102,7 @@ func (c *compiler) consentFrom(i int, e *entry, from, on *yaml.Node) {
 		return
 	}
 	if kind != event.Bool {
-		c.report(e.doc, from, "purpose "+quote(e.name)+" is read from "+quote(from.Value)+", which is a "+kind.String()+"; wanted: a bool", "for other types write `granted: {on: ..., where: ...}` and `withdrawn`")
+		c.report(e.doc, from, "purpose "+quote(e.name)+" is read from "+quote(from.Value)+", which is a "+kind.String()+"; wanted: a bool", cmp.Or(c.builder.declaration(from.Value), "for other types write `granted: {on: ..., where: ...}` and `withdrawn`"))
 		return
 	}
 	ref, _ := c.builder.field(from.Value)

@@ -266,7 +266,7 @@ func (c *compiler) declareFields() {
 			continue
 		}
 		declared[e.name] = e
-		if clash := c.builder.declare(e.name, fieldKinds[e.node.Value]); clash != "" {
+		if clash := c.builder.declare(e.name, fieldKinds[e.node.Value], e.place()); clash != "" {
 			other := declared[clash]
 			c.report(e.doc, e.key, "field "+quote(e.name)+" cannot be: "+quote(clash)+" says that there is something else", "see "+other.place())
 		}

@@ -56,6 +56,9 @@ func (c *compiler) compile(d *document, n *yaml.Node, what string, w where, want
 	if err != nil {
 		told := *err
 		told.Hint = cmp.Or(c.elsewhere(err, w), err.Hint)
+		if said := r.declaration(err.Message); said != "" {
+			told.Hint = strings.TrimPrefix(told.Hint+"; "+said, "; ")
+		}
 		c.reportExpression(d, n, what, r, &told)
 		return nil
 	}

@@ -14,8 +14,9 @@ var fieldKinds = map[string]event.Kind{"string": event.String, "number": event.N
 type schemaBuilder struct {
 	known map[string]event.Kind
 	names []string // of known, sorted
-	// declared are those that recipes add, in their order.
-	declared []string
+	// declared are those that recipes add, in their order, and declaredAt where.
+	declared   []string
+	declaredAt map[string]string
 
 	// locations are the fields that tables of places give, by path.
 	locations map[string]location
@@ -27,7 +28,7 @@ type schemaBuilder struct {
 }
 
 func newSchemaBuilder() *schemaBuilder {
-	b := &schemaBuilder{known: map[string]event.Kind{}, locations: map[string]location{}, types: map[string]int{}, fields: map[string]int{}, arrays: map[string]int{}}
+	b := &schemaBuilder{known: map[string]event.Kind{}, declaredAt: map[string]string{}, locations: map[string]location{}, types: map[string]int{}, fields: map[string]int{}, arrays: map[string]int{}}
 	specKinds(func(path, kind string) { b.known[path] = fieldKinds[kind] })
 	return b
 }
@@ -43,8 +44,8 @@ func (b *schemaBuilder) seal() {
 
 // declare adds a field to the known ones, or gives a field of the spec another type. The clash, if there is
 // one, is a declared field that cannot be there at the same time, because a value is no object. A field of the
-// spec that cannot be there at the same time is forgotten: the recipe knows its events better.
-func (b *schemaBuilder) declare(path string, kind event.Kind) (clash string) {
+// spec that cannot be there at the same time is forgotten: the recipe knows its events better. place is where the recipe says so.
+func (b *schemaBuilder) declare(path string, kind event.Kind, place string) (clash string) {
 	for _, other := range b.declared {
 		if other != path && collide(path, other) {
 			return other
@@ -58,6 +59,18 @@ func (b *schemaBuilder) declare(path string, kind event.Kind) (clash string) {
 	b.known[path] = kind
 	if !slices.Contains(b.declared, path) {
 		b.declared = append(b.declared, path)
+		b.declaredAt[path] = place
+	}
+	return ""
+}
+
+// declaration says which recipe made the field at path what it is, or made it impossible; "" when the spec says what it is. Whoever reads the field may
+// stand in a file that has nothing to do with it.
+func (b *schemaBuilder) declaration(path string) string {
+	for _, p := range b.declared {
+		if p == path || p == path+"[]" || b.known[path] == event.Absent && collide(p, path) {
+			return "`fields` at " + b.declaredAt[p] + " says that " + quote(p) + " is a " + b.known[p].String()
+		}
 	}
 	return ""
 }
@@ -190,14 +203,37 @@ type reader struct {
 	each string // the array it goes through, or ""
 	// explain is set when a path was refused for a reason that is better than "unknown".
 	path, explain, hint string
+	// asked are the fields that the expression reads, as it writes them.
+	asked []string
+}
+
+// whole is the path of a field as an expression writes it.
+func (r *reader) whole(path string) string {
+	if path == "item" {
+		return r.each + "[]"
+	}
+	if rest, ok := strings.CutPrefix(path, "item."); ok {
+		return r.each + "[]." + rest
+	}
+	return path
+}
+
+// declaration says who made a field that the message is about what it is; "" when it is about none, or the spec says it.
+func (r *reader) declaration(message string) string {
+	for _, path := range r.asked {
+		if strings.Contains(message, path) {
+			if said := r.b.declaration(r.whole(path)); said != "" {
+				return said
+			}
+		}
+	}
+	return ""
 }
 
 func (r *reader) field(path string) (expr.FieldRef, bool) {
-	if path == "item" {
-		return r.b.field(r.each + "[]")
-	}
-	if rest, ok := strings.CutPrefix(path, "item."); ok {
-		return r.b.field(r.each + "[]." + rest)
+	r.asked = append(r.asked, path)
+	if whole := r.whole(path); whole != path {
+		return r.b.field(whole)
 	}
 	if name, ok := strings.CutPrefix(path, placeRoot); ok && r.b.locations[path].find == nil {
 		r.path, r.explain = path, "there are no places "+quote(name)
