@@ -12,7 +12,6 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"dashi/node"
 	"dashi/node/httpapi"
 	"dashi/pipeline/recipe"
 
@@ -38,7 +37,7 @@ condition is left and entered at the switch, with activations; a new one is fill
 	cl := addClientFlags(c)
 	c.GroupID = "recipes"
 	c.RunE = func(c *cobra.Command, args []string) error {
-		sources, err := node.ReadRecipes(args)
+		sources, err := readRecipes(c.Context(), args)
 		if err != nil {
 			return err
 		}

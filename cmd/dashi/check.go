@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"dashi/node"
 	"dashi/pipeline/recipe"
 
 	"github.com/spf13/cobra"
@@ -26,7 +25,7 @@ func checkCommand() *cobra.Command {
 		if err := checkOutput(format); err != nil {
 			return err
 		}
-		sources, err := node.ReadRecipes(args)
+		sources, err := readRecipes(c.Context(), args)
 		if err != nil {
 			return err
 		}

@@ -146,7 +146,7 @@ func (o *featuresOptions) program(c *cobra.Command, cl *client) (*recipe.Program
 	var sources []recipe.Source
 	var err error
 	if len(o.recipes) > 0 {
-		sources, err = node.ReadRecipes(o.recipes)
+		sources, err = readRecipes(c.Context(), o.recipes)
 	} else if sources, err = cl.cookbook(c.Context()); err != nil {
 		err = fmt.Errorf("%w\n(or name the recipe files with --recipes)", err)
 	}

@@ -15,7 +15,6 @@ import (
 	"strings"
 	"time"
 
-	"dashi/node"
 	"dashi/pipeline/event"
 	"dashi/pipeline/identity"
 	"dashi/pipeline/identity/match"
@@ -120,7 +119,7 @@ func (o *linkOptions) program(c *cobra.Command, cl *client) (*recipe.Program, er
 	var err error
 	switch {
 	case len(o.recipes) > 0:
-		sources, err = node.ReadRecipes(o.recipes)
+		sources, err = readRecipes(c.Context(), o.recipes)
 	case o.send:
 		sources, err = cl.cookbook(c.Context())
 	}

@@ -12,7 +12,6 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"dashi/node"
 	"dashi/pipeline/event"
 	"dashi/pipeline/identity"
 	"dashi/pipeline/identity/simulate"
@@ -62,7 +61,7 @@ FILE holds Segment messages, one a line, gzipped or not; or, with --map, rows th
 func identitySimulate(c *cobra.Command, path string, o simulateOptions) error {
 	sources, err := builtInRecipes()
 	if len(o.recipes) > 0 {
-		sources, err = node.ReadRecipes(o.recipes)
+		sources, err = readRecipes(c.Context(), o.recipes)
 	}
 	if err != nil {
 		return err

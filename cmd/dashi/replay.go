@@ -91,7 +91,7 @@ func replayTarget(ctx context.Context, cl *client, o *replayOptions) ([]recipe.S
 		o.topic = "dashi.events"
 	}
 	if len(o.recipes) > 0 {
-		return node.ReadRecipes(o.recipes)
+		return readRecipes(ctx, o.recipes)
 	}
 	sources, err := cl.cookbook(ctx)
 	if err != nil {

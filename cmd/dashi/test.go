@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"dashi/node"
 	"dashi/node/recipetest"
 	"dashi/pipeline/recipe"
 
@@ -85,7 +84,7 @@ func runTests(c *cobra.Command, paths []string, o testOptions) error {
 		return fmt.Errorf("cannot read --run: %w", err)
 	}
 	begin := time.Now()
-	recipes, withTests, err := node.ReadTests(paths)
+	recipes, withTests, err := readTests(c.Context(), paths)
 	if err != nil {
 		return err
 	}
