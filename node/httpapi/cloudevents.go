@@ -117,8 +117,12 @@ func (s *splitter) structured(body []byte) error {
 		return err
 	}
 	scan.buf = value
-	if value[0] != '[' {
+	switch value[0] {
+	case '{':
 		return s.structuredOne(value, true)
+	case '[':
+	default:
+		return errNoObject
 	}
 	s.batch = s.counting(scan, 0)
 	scan.elements(0, func(from, to int) bool {

@@ -8,7 +8,7 @@
 // In (POST; Basic auth with a write key as the user, or writeKey in the body or the query; without configured keys everyone is let in):
 //
 //	/v1/{track,t,identify,i,page,p,screen,s,group,g,alias,a}   one event
-//	/v1/{batch,b,import}, /beacon/v1/batch                     {"batch":[..]}; anything else is one event
+//	/v1/{batch,b,import}, /beacon/v1/batch                     {"batch":[..]}; an object with a type instead is one event
 //	/v1/cloudevents                                            CloudEvents, binary, structured or batched; the other routes take them too
 //	GET /v1/projects/{writeKey}/settings, GET /sourceConfig/   what the browser SDKs ask for first
 //
@@ -16,7 +16,7 @@
 // instant the larger value would win, not the later event. receivedAt is the same for all of them.
 //
 // The answer is 200 {"success":true} once Kafka has acknowledged every event, also when events are bad. 429 with Retry-After means
-// try again: the SDKs keep the batch. 400 is only for a body that is not JSON or is too large, since SDKs drop what got a 4xx, and 401
+// try again: the SDKs keep the batch. 400 is only for a body that is not JSON, no object or batch, or too large, since SDKs drop what got a 4xx, and 401
 // for a wrong write key.
 //
 // Out (GET /v1/ lists these with a line for each; a path with another method is 405):

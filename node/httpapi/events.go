@@ -91,12 +91,12 @@ func (a *API) events(w http.ResponseWriter, r *http.Request, id string) {
 	found, err := a.backend.Events(ctx, q)
 	switch {
 	case errors.Is(err, ErrNobody):
-		fail(w, http.StatusNotFound, "not_found", "there is no profile "+strconv.Quote(id)+": "+err.Error(), "")
+		failNobody(w, id, q.Namespace, err)
 	case errors.Is(err, ErrAccount):
 		fail(w, http.StatusBadRequest, "account", err.Error(), "GET /v1/profiles/"+id+"/explain lists them")
 	case a.scanFailed(w, err):
 	case found == nil:
-		fail(w, http.StatusNotFound, "not_found", "there is no profile "+strconv.Quote(id), "")
+		failNobody(w, id, q.Namespace, nil)
 	default:
 		answer(w, r, found)
 	}

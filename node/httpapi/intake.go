@@ -170,6 +170,8 @@ func (a *API) refuseBody(w http.ResponseWriter, err error) {
 		return
 	case errors.Is(err, errJSON):
 		code, hint = "bad_json", "the body has to be one JSON object in UTF-8, plain or gzip"
+	case errors.Is(err, errNoObject), errors.Is(err, errNoBatch):
+		code, hint = "no_event", `one event is an object, as in {"type":"track","event":"Order Completed","userId":"ada"}; several go to /v1/batch as {"batch":[..]}`
 	case errors.Is(err, errTooLarge):
 		code = "too_large"
 		hint = "a body may have " + strconv.Itoa(a.limits.BodyBytes) + " bytes after decompression, an event " + strconv.Itoa(a.limits.EventBytes)

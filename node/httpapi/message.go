@@ -13,6 +13,8 @@ import (
 var (
 	errTooLarge = errors.New("too large")
 	errTooMany  = errors.New("too many events")
+	errNoObject = errors.New("it is no JSON object")
+	errNoBatch  = errors.New("it has no list `batch`, and is no event")
 )
 
 // deadBytes is how much of an event that is too large for Kafka goes to the dead topic.
@@ -79,9 +81,9 @@ func (s *splitter) split(batch bool) (writeKey []byte, err error) {
 	}
 	s.scan.buf = body
 	if body[0] != '{' {
-		return nil, s.add(0, len(body), true) // not an event; the decoder will say so
+		return nil, errNoObject // no SDK sends it: whoever does learns at once what the dead topic would say later
 	}
-	events := -1
+	events, typed := -1, false
 	s.scan.members(0, func(m member) bool {
 		value := body[m.from:m.to]
 		switch string(m.name) {
@@ -93,6 +95,8 @@ func (s *splitter) split(batch bool) (writeKey []byte, err error) {
 			if value[0] == '[' && events < 0 {
 				events = m.from
 			}
+		case "type":
+			typed = true
 		case "sentAt":
 			s.shared.sentAt = value
 		case "context":
@@ -102,6 +106,9 @@ func (s *splitter) split(batch bool) (writeKey []byte, err error) {
 		}
 		return true
 	})
+	if batch && events < 0 && !typed {
+		return writeKey, errNoBatch
+	}
 	if !batch || events < 0 {
 		s.shared = shared{}
 		return writeKey, s.add(0, len(body), true)

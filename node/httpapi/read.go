@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"dashi/pipeline/recipe"
 	"dashi/shard"
 )
 
@@ -108,16 +109,29 @@ func (a *API) lookup(w http.ResponseWriter, r *http.Request, id string, namespac
 	found, err := a.backend.Lookup(r.Context(), namespace, value, fn)
 	switch {
 	case errors.Is(err, ErrNobody):
-		fail(w, http.StatusNotFound, "not_found", "there is no profile "+strconv.Quote(id)+": "+err.Error(), "")
+		failNobody(w, id, namespace, err)
 		return false
 	case err != nil:
 		failRead(w, err)
 		return false
 	case !found:
-		fail(w, http.StatusNotFound, "not_found", "there is no profile "+strconv.Quote(id), "")
+		failNobody(w, id, namespace, nil)
 		return false
 	}
 	return true
+}
+
+// failNobody answers that nobody has an identifier, or that there is no such account. why may be nil.
+func failNobody(w http.ResponseWriter, id string, namespace []byte, why error) {
+	what := "profile"
+	if string(namespace) == recipe.AccountNamespace {
+		what = "account"
+	}
+	message := "there is no " + what + " " + strconv.Quote(id)
+	if why != nil {
+		message += ": " + why.Error()
+	}
+	fail(w, http.StatusNotFound, "not_found", message, "")
 }
 
 // failRead answers why something could not be read.
