@@ -23,7 +23,7 @@ func activationsCommand() *cobra.Command {
 with those who were held back. The interval of a rate, and of the difference of two, holds the true one in 95 of 100 cases; while it
 goes from below 0 to above, the two may be the same. (dashi tail shows activations as they leave.)`,
 		Example: "  dashi activations\n  dashi activations --stats",
-		Args:    cobra.NoArgs,
+		Args:    arguments,
 	}
 	c.Flags().BoolVar(&stats, "stats", false, "show each by the hour of a day, and who entered and left where that makes it leave")
 	cl := addClientFlags(c)

@@ -29,7 +29,7 @@ force. Any node takes it; events wait for a moment while all shards switch, look
 One that is defined anew, or is gone, forgets it, and without the section accounts so does every account: that is only done with --forget. An audience with another
 condition is left and entered at the switch, with activations; a new one is filled without. To go back, apply the recipes of before; what was forgotten stays so.`,
 		Example: "  dashi apply deploy/recipes --dry-run\n  dashi apply deploy/recipes",
-		Args:    cobra.MinimumNArgs(1),
+		Args:    arguments,
 	}
 	c.Flags().BoolVar(&dry, "dry-run", false, "only show what would change")
 	c.Flags().BoolVar(&forget, "forget", false, "although attributes, accounts or purposes of consent lose what they know")
@@ -179,7 +179,7 @@ func cookbookCommand() *cobra.Command {
 		Short:   "The recipes in force",
 		Long:    "Show the recipes in force: version, time, files; with --text also what is in them, as one YAML stream.",
 		Example: "  dashi cookbook\n  dashi cookbook --text\n  dashi cookbook -o json",
-		Args:    cobra.NoArgs,
+		Args:    arguments,
 	}
 	c.Flags().BoolVar(&text, "text", false, "print the recipes themselves")
 	cl := addClientFlags(c)

@@ -46,7 +46,7 @@ func getCommand() *cobra.Command {
 		Use:     "get NS:VALUE",
 		Short:   "Show a profile by any of its identifiers, or an account with its people",
 		Example: "  dashi get user_id:u7\n  dashi get email:ada@example.com -o json\n  dashi get user_id:u7 --why\n  dashi get account:acme",
-		Args:    cobra.ExactArgs(1),
+		Args:    arguments,
 	}
 	c.Flags().BoolVar(&why, "why", false, "show what each input adds to the scores, in place of the profile")
 	cl := addClientFlags(c)
@@ -144,7 +144,7 @@ func local(t time.Time) string { return t.Format("2006-01-02 15:04:05Z07:00") }
 
 func audiencesCommand() *cobra.Command {
 	var stats bool
-	c := &cobra.Command{Use: "audiences", Short: "List the audiences and their sizes", Args: cobra.NoArgs,
+	c := &cobra.Command{Use: "audiences", Short: "List the audiences and their sizes", Args: arguments,
 		Example: "  dashi audiences\n  dashi audiences --stats"}
 	c.Flags().BoolVar(&stats, "stats", false, "show how they have changed: a day and two weeks, and with whom they share most people")
 	cl := addClientFlags(c)
@@ -184,7 +184,7 @@ func membersCommand() *cobra.Command {
 		Short:   "List the profiles in an audience",
 		Long:    "List the profiles in an audience: all of them, or with --limit so many, and --cursor the next ones after that. With -o json the last line has the cursor.",
 		Example: "  dashi members vip --limit 20\n  dashi members vip -o json > vip.ndjson",
-		Args:    cobra.ExactArgs(1),
+		Args:    arguments,
 	}
 	c.Flags().IntVar(&limit, "limit", 0, "stop after so many; without it all are listed")
 	c.Flags().StringVar(&cursor, "cursor", "", "go on where an earlier list stopped, which said so")
@@ -253,7 +253,7 @@ func queryCommand() *cobra.Command {
 		Use:     "query EXPR",
 		Short:   "Count the profiles for which an expression is true, and show some",
 		Example: "  dashi query 'vip && !inactive_customers'\n  dashi query 'lifetime_value > 500 && \"P1\" in viewed' --limit 5",
-		Args:    cobra.ExactArgs(1),
+		Args:    arguments,
 	}
 	c.Flags().IntVar(&limit, "limit", 10, "how many profiles to show")
 	accounts := c.Flags().Bool("accounts", false, "ask about accounts, not about people")
@@ -286,7 +286,7 @@ func tailCommand() *cobra.Command {
 		Use:     "tail",
 		Short:   "Print activations as they leave",
 		Example: "  dashi tail\n  dashi tail --audience vip\n  dashi tail --audience vip_to_crm -o json",
-		Args:    cobra.NoArgs,
+		Args:    arguments,
 	}
 	c.Flags().StringVar(&audience, "audience", "", "only those of this audience, or of the activation of this name")
 	cl := addClientFlags(c)

@@ -18,7 +18,7 @@ func checkCommand() *cobra.Command {
 		Long:    "Check recipes without a node. The paths are recipe files and directories of them; together they make one cookbook.",
 		Example: "  dashi check deploy/recipes\n  dashi check shop.yml -o json",
 		GroupID: "recipes",
-		Args:    cobra.MinimumNArgs(1),
+		Args:    arguments,
 	}
 	c.Flags().StringVarP(&format, "output", "o", "", "json for JSON, otherwise text for people")
 	c.RunE = func(c *cobra.Command, args []string) error {

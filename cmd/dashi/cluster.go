@@ -62,7 +62,7 @@ that nothing is lost: it is started again after some seconds. The settings files
 Ports: node 1 has those of dashi dev (HTTP 7070, RESP 6380, nodes 7071, gossip 7072), each further node has them 100 higher.`,
 		Example: "  dashi cluster\n  dashi cluster --nodes 7\n  dashi cluster --brokers kafka-1:9092 --demo 2000",
 		GroupID: "run",
-		Args:    cobra.NoArgs,
+		Args:    arguments,
 	}
 	f := c.Flags()
 	f.IntVar(&t.nodes, "nodes", 3, fmt.Sprintf("how many nodes, 1 to %d; the first %d found the cluster, the others join it", mostNodes, mostFounders))

@@ -123,7 +123,7 @@ does no harm to events with a message id, nor to endpoints that know the ids of 
 
 What is bad still comes back as a new letter.`,
 		Example: "  dashi dead resend --webhook crm\n  dashi dead resend --reason wrong_type --since 2h --yes",
-		Args:    cobra.NoArgs,
+		Args:    arguments,
 	}
 	f.add(c)
 	c.Flags().BoolVar(&yes, "yes", false, "do not ask")

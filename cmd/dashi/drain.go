@@ -21,7 +21,7 @@ func drainCommand() *cobra.Command {
 nothing. Started again, the node comes back and is brought everything. Ask another node than the one that is drained. With a node that is dead for good,
 dashi forget is the next step.`,
 		Example: "  dashi drain n2 --addr 127.0.0.1:7070\n  dashi drain n2 --undo",
-		Args:    cobra.ExactArgs(1),
+		Args:    arguments,
 	}
 	c.Flags().BoolVar(&undo, "undo", false, "stop emptying it, and bring back what it had")
 	c.Flags().DurationVar(&timeout, "timeout", 10*time.Minute, "how long to wait until it is empty")
@@ -80,7 +80,7 @@ func forgetCommand() *cobra.Command {
 		Short:   "Forget a node that does not come back",
 		Long:    `Forget a node that does not come back, so that another may take its place. It must be empty: dashi drain.`,
 		Example: "  dashi drain n2 && dashi forget n2",
-		Args:    cobra.ExactArgs(1),
+		Args:    arguments,
 	}
 	cl := addClientFlags(c)
 	c.RunE = func(c *cobra.Command, args []string) error {

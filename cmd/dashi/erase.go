@@ -28,7 +28,7 @@ An account (account:acme) is erased likewise, with what is known of itself. Its 
 
 Kafka keeps the events until the retention of its topics is over, and logs and snapshots of the nodes until newer ones replace them.`,
 		Example: "  dashi erase user_id:42\n  dashi erase email:ada@example.com --yes -o json > receipt.json\n  dashi erase account:acme",
-		Args:    cobra.ExactArgs(1),
+		Args:    arguments,
 	}
 	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	cl := addClientFlags(c)
@@ -68,7 +68,7 @@ func exportCommand() *cobra.Command {
 		Short:   "Write all that is kept about a person, as JSON",
 		Long:    "Write all that is kept about a person, as JSON: identifiers, attributes, audiences, consent. It holds nothing about people who share a device or the like with them.",
 		Example: "  dashi export user_id:42\n  dashi export email:ada@example.com --to ada.json",
-		Args:    cobra.ExactArgs(1),
+		Args:    arguments,
 	}
 	c.Flags().StringVar(&file, "to", "", "write to this file")
 	cl := addClientFlags(c)

@@ -25,7 +25,7 @@ func eventsCommand() *cobra.Command {
 the events, so the newest records of the input topics are read in Kafka: what is older than --since, beyond --scan records, or than Kafka's retention is not
 found, and the last line says how far back it was looked.`,
 		Example: "  dashi events user_id:u7\n  dashi events email:ada@example.com --since 7d --scan 1000000\n  dashi events user_id:u7 --follow\n  dashi events user_id:u7 -o json | jq '.events[].event'",
-		Args:    cobra.ExactArgs(1),
+		Args:    arguments,
 	}
 	c.Flags().IntVar(&limit, "limit", 20, "how many events, the newest")
 	c.Flags().StringVar(&since, "since", "24h", "how long ago they may have been received (90m, 36h, 30d, 2w), or an instant")

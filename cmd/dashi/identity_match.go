@@ -48,7 +48,7 @@ file to --accept.`,
   dashi identity match crm.csv -o csv > pairs.csv
   dashi identity match crm.csv --accept pairs.csv --identifier crm_id=customer_no --recipes shop.yml --write links.jsonl
   dashi identity match crm.csv --accept 0.99 --identifier user_id=customer_no --send`,
-		Args: cobra.ExactArgs(1),
+		Args: arguments,
 	}
 	f := c.Flags()
 	f.StringSliceVar(&o.columns, "column", nil, "what a column holds, as NAME=KIND")

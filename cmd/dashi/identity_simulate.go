@@ -41,7 +41,7 @@ FILE holds Segment messages, one a line, gzipped or not; or, with --map, rows th
 		Example: `  dashi identity simulate events.jsonl
   dashi identity simulate events.jsonl.gz --recipes stricter.yml
   dashi identity simulate crm.csv --map crm_export --recipes recipes/ --people people.csv`,
-		Args: cobra.ExactArgs(1),
+		Args: arguments,
 	}
 	f := c.Flags()
 	f.StringSliceVar(&o.recipes, "recipes", nil, "recipe files or directories that hold the rules, and the mapping (default: the recipes in this binary)")

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -29,7 +30,10 @@ func main() {
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	c := root()
 	c.SetArgs(oneDash(os.Args[1:]))
-	if err := c.ExecuteContext(ctx); err != nil {
+	if at, err := c.ExecuteContextC(ctx); err != nil {
+		if strings.HasPrefix(err.Error(), "required flag(s)") { // cobra has no type for it
+			err = misused(at, err)
+		}
 		var shown *shownError
 		if !errors.As(err, &shown) {
 			fmt.Fprintln(os.Stderr, "dashi:", err)
@@ -69,6 +73,7 @@ Start here:
 		SilenceErrors: true,
 	}
 	c.CompletionOptions.HiddenDefaultCmd = true
+	c.SetFlagErrorFunc(misused)
 	c.AddGroup(
 		&cobra.Group{ID: "run", Title: "Run a node:"},
 		&cobra.Group{ID: "recipes", Title: "Work on recipes:"},

@@ -50,7 +50,7 @@ The node must have an empty data directory, or have been told so before.`,
 		Example: "  dashi replay online_retail.csv.gz --map online_retail\n" +
 			"  dashi replay clicks.jsonl --map clicks --recipes my.yml --kafka 127.0.0.1:9092 --rate 1000",
 		GroupID: "recipes",
-		Args:    cobra.ExactArgs(1),
+		Args:    arguments,
 	}
 	f := c.Flags()
 	f.StringVar(&o.mapping, "map", "", "mapping that turns rows into events (required)")

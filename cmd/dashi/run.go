@@ -31,7 +31,7 @@ A node by itself takes recipes that are others than at its last start; it does n
 The nodes of a cluster take others from dashi apply only.`,
 		Example: "  dashi serve --config /etc/dashi/dashi.yml\n  dashi serve --config /etc/dashi/dashi.yml --check",
 		GroupID: "run",
-		Args:    cobra.NoArgs,
+		Args:    arguments,
 	}
 	c.Flags().StringVar(&path, "config", "", "settings file (required)")
 	c.Flags().StringVar(&level, "log", "info", "debug, info, warn or error")
@@ -84,7 +84,7 @@ keeps the profiles, the log and the broker's topics: stop it, start it again, an
 last start it switches to them; if something would be forgotten by that it does not start, but with --forget.`,
 		Example: "  dashi dev\n  dashi dev --demo 0 --recipes my-recipes/\n  dashi dev --data /tmp/try --demo 5000",
 		GroupID: "run",
-		Args:    cobra.NoArgs,
+		Args:    arguments,
 	}
 	f := c.Flags()
 	f.StringVar(&data, "data", "data", "directory for everything that is kept")

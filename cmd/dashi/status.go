@@ -42,7 +42,7 @@ func statusCommand() *cobra.Command {
 		Long: `Show how a node is. With --wait-idle it answers only when everything that was in Kafka at the call has been applied,
 and all activations that came of it have been sent.`,
 		Example: "  dashi status\n  dashi status --wait-idle --timeout 1m -o json",
-		Args:    cobra.NoArgs,
+		Args:    arguments,
 	}
 	c.Flags().BoolVar(&idle, "wait-idle", false, "wait until everything that is in Kafka now has been applied and sent")
 	c.Flags().DurationVar(&timeout, "timeout", time.Minute, "how long --wait-idle waits")

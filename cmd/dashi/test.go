@@ -63,10 +63,13 @@ what the profile is now. It is printed; put it into a file NAME.test.yml.`,
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "name the tests that passed too")
 	f.StringVar(&o.record, "record", "", "write a test from the live traffic of the profile `NS:VALUE` on a running node")
 	c.Args = func(c *cobra.Command, args []string) error {
-		if o.record != "" {
-			return cobra.NoArgs(c, args)
+		if o.record == "" {
+			return arguments(c, args)
 		}
-		return cobra.MinimumNArgs(1)(c, args)
+		if len(args) > 0 {
+			return misused(c, fmt.Errorf("--record takes no PATH, and got %q", args[0]))
+		}
+		return nil
 	}
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if o.record != "" {

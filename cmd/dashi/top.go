@@ -29,7 +29,7 @@ enters and leaves audiences. Rates are those since the last look. q or Ctrl-C en
 
 Where the output is no terminal, one look follows another as plain text; with -o json each is a line.`,
 		Example: "  dashi top\n  dashi top --once\n  dashi top -o json --every 10s | jq .events_per_second",
-		Args:    cobra.NoArgs,
+		Args:    arguments,
 	}
 	c.Flags().BoolVar(&once, "once", false, "look once: twice, with --every in between, for the rates")
 	c.Flags().DurationVar(&every, "every", 2*time.Second, "time between looks")

@@ -41,7 +41,7 @@ The same file gives the same model, byte for byte.`,
 		Example: `  dashi train visits.csv.gz --label Revenue --out purchase.json
   dashi train customers.jsonl --label churned --features days_since_login,plan,tickets --l2 10 --out churn.json`,
 		GroupID: "recipes",
-		Args:    cobra.ExactArgs(1),
+		Args:    arguments,
 	}
 	f := c.Flags()
 	f.StringVar(&o.label, "label", "", "column that says what happened (required)")

@@ -8,13 +8,13 @@ import (
 
 func unlinkCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "unlink A B",
+		Use:   "unlink NS:VALUE NS:VALUE",
 		Short: "Say that two identifiers are never one person",
 		Long: `Say that two identifiers are never one person. If they are in one profile it comes apart: each side gets back what its own
 events made of it, its audiences are corrected, and an activation "unmerged" says so. It is remembered: events that come later do not
 bring the two together again.`,
 		Example: "  dashi unlink user_id:42 user_id:43\n  dashi unlink user_id:42 anonymous_id:9f31",
-		Args:    cobra.ExactArgs(2),
+		Args:    arguments,
 	}
 	cl := addClientFlags(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
