@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -25,7 +26,7 @@ func topCommand() *cobra.Command {
 		Use:   "top",
 		Short: "Show what a node or cluster is doing, live",
 		Long: `Show what a node or cluster is doing, live: events, look-ups and activations a second, how fresh profiles are, who leads which shards, and who
-enters and leaves audiences. Rates are those since the last look. q or Ctrl-C ends it.
+enters and leaves audiences. Rates are those since the last look; the first ones come after half a second. q or Ctrl-C ends it.
 
 Where the output is no terminal, one look follows another as plain text; with -o json each is a line.`,
 		Example: "  dashi top\n  dashi top --once\n  dashi top -o json --every 10s | jq .events_per_second",
@@ -61,6 +62,7 @@ type look struct {
 // topView is what is shown: the JSON of -o json.
 type topView struct {
 	At                   time.Time     `json:"at"`
+	Over                 float64       `json:"rates_over_seconds"` // since the last look
 	Cluster              string        `json:"cluster"`
 	Node                 string        `json:"node"` // that was asked
 	Ready                bool          `json:"ready"`
@@ -120,7 +122,7 @@ func (t *top) run(ctx context.Context) error {
 	}
 	defer s.close()
 	s.draw(func(w io.Writer, _ int) { fmt.Fprintln(w, "looking ...") })
-	tick := time.NewTicker(t.every)
+	tick := time.NewTicker(t.first())
 	defer tick.Stop()
 	for {
 		select {
@@ -136,6 +138,7 @@ func (t *top) run(ctx context.Context) error {
 			s.draw(func(w io.Writer, _ int) { fmt.Fprintf(w, "%s  %v\n", time.Now().Format(time.TimeOnly), err) })
 			continue
 		}
+		tick.Reset(t.every)
 		v := view(before, now)
 		before = now
 		if t.json() {
@@ -154,6 +157,16 @@ func (t *top) run(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// firstLook is how long after the beginning the rates are shown for the first time: nobody waits a minute to see whether anything comes.
+const firstLook = 500 * time.Millisecond
+
+func (t *top) first() time.Duration {
+	if t.once {
+		return t.every
+	}
+	return min(t.every, firstLook)
 }
 
 // ended is the error of something that was interrupted: none when the user did it.
@@ -213,7 +226,7 @@ func view(a, b *look) *topView {
 	}
 	st := &b.status
 	v := &topView{
-		At: b.at.UTC().Truncate(time.Millisecond), Cluster: st.Cluster, Node: st.Node, Ready: st.Ready, Trouble: st.Trouble, uptime: st.Uptime,
+		At: b.at.UTC().Truncate(time.Millisecond), Over: math.Round(seconds*1000) / 1000, Cluster: st.Cluster, Node: st.Node, Ready: st.Ready, Trouble: st.Trouble, uptime: st.Uptime,
 		EventsPerSecond: rate(a.status.Events.Applied, st.Events.Applied), ActivationsPerSecond: rate(a.status.Activations.Made, st.Activations.Made),
 		P50: st.Latency.P50, P99: st.Latency.P99, Waiting: st.Activations.Waiting,
 		Profiles: st.Profiles, Bytes: st.Memory.Profiles, Limit: st.Memory.Limit, Shards: len(st.Shards), Moves: len(st.Directory.Moves),

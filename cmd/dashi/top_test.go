@@ -2,6 +2,11 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -21,7 +26,7 @@ func TestTopView(t *testing.T) {
 		return l
 	}
 	v := view(look(0, 100, 50, 5, 3), look(2*time.Second, 500, 60, 25, 4))
-	if v.EventsPerSecond != 200 || v.LookupsPerSecond != 5 || v.LookupsOf != 1 || v.Leaderless != 1 || v.Behind != 9 ||
+	if v.EventsPerSecond != 200 || v.Over != 2 || v.LookupsPerSecond != 5 || v.LookupsOf != 1 || v.Leaderless != 1 || v.Behind != 9 ||
 		v.Audiences[0] != (topAudience{"vip", "", 7, 10, 0.5}) || v.Nodes[1].LookupsPerSecond != nil {
 		t.Errorf("%+v", v)
 	}
@@ -37,5 +42,33 @@ func TestTopView(t *testing.T) {
 	// A process that began anew counts from nothing: that is no rate.
 	if v := view(look(0, 500, 60, 25, 4), look(time.Second, 10, 1, 2, 1)); v.EventsPerSecond != 0 || v.LookupsPerSecond != 0 || v.Audiences[0].EnteredPerSecond != 0 {
 		t.Errorf("%+v", v)
+	}
+}
+
+// Whoever looks every ten minutes sees the first rates at once.
+func TestTopBeginsAtOnce(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/v1/status" {
+			io.WriteString(w, `{"node":"n1","ready":true,"events":{"applied":7}}`)
+			return
+		}
+		io.WriteString(w, `{"audiences":[]}`)
+	}))
+	defer server.Close()
+	out, in := io.Pipe()
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	done := make(chan error, 1)
+	go func() {
+		err := (&top{client: &client{addr: server.URL, format: "json", out: in}, every: 10 * time.Minute}).run(ctx)
+		in.CloseWithError(io.EOF)
+		done <- err
+	}()
+	var v topView
+	if err := json.NewDecoder(out).Decode(&v); err != nil || v.Node != "n1" || v.Over <= 0 || v.Over > 60 {
+		t.Errorf("%v %+v", err, v)
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }
