@@ -78,7 +78,20 @@ func (p *parser) report(n *yaml.Node, message, hint string) {
 	p.found = append(p.found, recipe.Diagnostic{File: p.file, Line: n.Line, Column: n.Column, Message: message, Hint: hint})
 }
 
+// foreignTags reports tags that are none of YAML's own: nothing reads them.
+func (p *parser) foreignTags(n *yaml.Node) {
+	if tag := recipe.ForeignTag(n); tag != "" {
+		p.report(n, "`"+tag+"` is a YAML tag that means nothing here", "remove it, or put the text that begins with it in quotes")
+	}
+	for _, child := range n.Content {
+		p.foreignTags(child)
+	}
+}
+
 func (p *parser) document(root *yaml.Node, testsOnly bool) {
+	if testsOnly { // in a recipe, its compiler tells
+		p.foreignTags(root)
+	}
 	if testsOnly && root.Kind != yaml.MappingNode {
 		p.report(root, "there are no tests in this file", "a file of tests begins with `tests:`")
 		return

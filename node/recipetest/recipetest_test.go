@@ -311,6 +311,10 @@ func TestTestsThatCannotBeRead(t *testing.T) {
 	f("tests: {a: [}", "1:1: error: this is not YAML: did not find expected node content")
 	f("tests:\n\tone: []", "2:1: error: a tab is used as indentation (YAML is indented with spaces; replace the tab)")
 
+	f("--- !!python/object:x\ntests: {}", "1:5: error: `!!python/object:x` is a YAML tag that means nothing here (remove it, or put the text that begins with it in quotes)")
+	f(step+"page: !!python/object {path: /}", "3:13: error: `!!python/object` is a YAML tag that means nothing here (remove it, or put the text that begins with it in quotes)")
+	f(step+"page: {path: !Money 5}", "3:20: error: `!Money` is a YAML tag that means nothing here (remove it, or put the text that begins with it in quotes)")
+
 	// What stands twice would be stated once.
 	f("tests:\n  one: [{page: {}}]\n  one: [{page: {}}]", "3:3: error: `one` stands twice (the first is on line 2)")
 	f(step+"expect: {attributes: {orders: 1, orders: 2}}", "3:40: error: `orders` stands twice (the first is on line 3)")

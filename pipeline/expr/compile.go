@@ -55,6 +55,8 @@ type Expr struct {
 	Unscheduled *Error
 	// Clock is for the AttributeRef of a derived attribute.
 	Clock Clock
+	// Void is a part that never has a value, whatever the event and the profile are; nil: none that can be seen.
+	Void *Error
 }
 
 // Clock is how the value of an expression changes with time.
@@ -101,7 +103,7 @@ func Compile(src string, scope *Scope, want Type) (*Expr, *Error) {
 	if stop != nil && stop.err != nil {
 		return nil, stop.err
 	}
-	x := &Expr{Type: c.result()}
+	x := &Expr{Type: c.result(), Void: c.tree.void}
 	if stop != nil {
 		if root, err = c.interpret(cel.CostLimit(maxCost)); err != nil {
 			return nil, err

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/operators"
 	"cel.dev/cel-go/common/types"
 )
 
@@ -52,6 +53,35 @@ func (t *tree) checkLiterals(e ast.Expr) *Error {
 		return t.fail(arg, err.Error()+": `"+t.text(arg)+"`", "")
 	}
 	return nil
+}
+
+// noteVoid notes a division by a zero that is written out.
+func (t *tree) noteVoid(e ast.Expr) {
+	c := e.AsCall()
+	if name := c.FunctionName(); name != operators.Divide && name != operators.Modulo || len(c.Args()) != 2 {
+		return
+	}
+	by := c.Args()[1]
+	if by.Kind() != ast.LiteralKind {
+		return
+	}
+	switch v := by.AsLiteral().(type) {
+	case types.Int:
+		if v != 0 {
+			return
+		}
+	case types.Uint:
+		if v != 0 {
+			return
+		}
+	case types.Double:
+		if v != 0 {
+			return
+		}
+	default:
+		return
+	}
+	t.void = t.fail(e, "`"+t.text(e)+"` divides by zero: it never has a value, and no comparison with it is true", "")
 }
 
 // checkPattern parses a pattern and bounds its program: a match takes up to its size times that of the string.

@@ -95,6 +95,7 @@ func (r *resolver) call(e ast.Expr, bound []string) *Error {
 	if err := r.tree.checkLiterals(e); err != nil {
 		return err
 	}
+	r.tree.noteVoid(e)
 	switch name := c.FunctionName(); {
 	case asksPeople(e) && !isLoopName(c.Target(), bound) && r.scope.Attributes[peopleName].Type == 0:
 		return r.people(e)

@@ -14,6 +14,7 @@ type tree struct {
 	info  *ast.SourceInfo
 	nodes map[int64]ast.Expr
 	next  int64
+	void  *Error // of Expr.Void
 }
 
 func newTree(src string, parsed *ast.AST) *tree {

@@ -38,6 +38,10 @@ func (c *checker) resolve(n *yaml.Node, depth int) *yaml.Node {
 		target.Content = append([]*yaml.Node(nil), n.Alias.Content...)
 		*n = target
 	}
+	if tag := ForeignTag(n); tag != "" && (n.Kind != yaml.ScalarNode || strings.HasPrefix(tag, "!!")) { // of a scalar with !TAG, checkScalar knows what was meant
+		c.at(n, quote(tag)+" is a YAML tag that means nothing here", "remove it")
+		c.doc.bad[n] = true
+	}
 	for i, child := range n.Content {
 		if child = c.resolve(child, depth+1); child == nil {
 			return nil
@@ -45,6 +49,19 @@ func (c *checker) resolve(n *yaml.Node, depth int) *yaml.Node {
 		n.Content[i] = child
 	}
 	return n
+}
+
+// ForeignTag is the tag that is written at a node and is none of YAML's own, such as !!python/object; "" for none.
+func ForeignTag(n *yaml.Node) string {
+	if n.Kind == yaml.AliasNode || n.Kind == yaml.DocumentNode {
+		return ""
+	}
+	switch tag := n.ShortTag(); tag {
+	case "!!str", "!!int", "!!float", "!!bool", "!!null", "!!timestamp", "!!map", "!!seq", "!!merge":
+		return ""
+	default:
+		return tag
+	}
 }
 
 // check compares n with s, and says whether it is good. what names the place in messages.
@@ -257,7 +274,7 @@ func (c *checker) checkMap(n *yaml.Node, s *shape, what string) bool {
 }
 
 func (c *checker) checkScalar(n *yaml.Node, s *shape, what string) bool {
-	if !strings.HasPrefix(n.Tag, "!!") {
+	if n.Kind == yaml.ScalarNode && !strings.HasPrefix(n.Tag, "!!") {
 		c.at(n, what+" begins with "+quote(n.Tag)+", which YAML reads as a tag", "put the whole text in quotes: '"+strings.TrimSpace(n.Tag+" "+n.Value)+"'")
 		return false
 	}

@@ -70,6 +70,11 @@ func (c *compiler) compile(d *document, n *yaml.Node, what string, w where, want
 		c.reportExpression(d, n, what, r, x.Unscheduled)
 		return nil
 	}
+	if x.Void != nil {
+		void := c.findingOf(d, n, what, r, x.Void)
+		void.Severity = Warning
+		c.add(void)
+	}
 	if x.Interpreted {
 		c.warn(d, n, "the "+what+" is run by the interpreter, which is some ten times slower: "+x.Why, "")
 	}
@@ -132,8 +137,13 @@ func (c *compiler) reads(src string) []string {
 	return slices.DeleteFunc(expr.Names(src), func(name string) bool { return c.names[name] == nil })
 }
 
-// reportExpression puts an error of the expression compiler where it stands in the file.
+// reportExpression reports an error of the expression compiler.
 func (c *compiler) reportExpression(d *document, n *yaml.Node, what string, r *reader, err *expr.Error) {
+	c.add(c.findingOf(d, n, what, r, err))
+}
+
+// findingOf puts an error of the expression compiler where it stands in the file.
+func (c *compiler) findingOf(d *document, n *yaml.Node, what string, r *reader, err *expr.Error) Diagnostic {
 	line, column := locate(d.source.Text, n, err.Line, err.Column)
 	message, hint := err.Message, err.Hint
 	if r.explain != "" && strings.Contains(message, r.path) {
@@ -149,7 +159,7 @@ func (c *compiler) reportExpression(d *document, n *yaml.Node, what string, r *r
 		}
 		hint = "if your events have it, declare its type under fields, as in `" + path + ": string`"
 	}
-	c.add(Diagnostic{File: d.source.Name, Line: line, Column: column, Message: what + ": " + message, Hint: hint})
+	return Diagnostic{File: d.source.Name, Line: line, Column: column, Message: what + ": " + message, Hint: hint}
 }
 
 // locate finds the line and column of the file at which character (line, column) of the scalar n stands.

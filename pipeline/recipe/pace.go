@@ -195,7 +195,15 @@ func (c *compiler) paceQuiet(e *entry, p *Pace) bool {
 		}
 		q.Zone = z
 	}
-	if from := value(n, "zone_from"); from != nil {
+	from := value(n, "zone_from")
+	if from == nil && value(n, "zone") == nil {
+		hint := "write `zone: Europe/Berlin` for instance, or `zone: UTC` if that is meant; `zone_from` names an attribute with each person's own"
+		if own := content(e.doc.root, "zone"); own != "" {
+			hint = "`zone: " + own + "` of the recipe is that of its windows: write it here too"
+		}
+		c.warn(e.doc, n, "the quiet hours of "+quote(e.name)+" are those of UTC: they name no zone", hint)
+	}
+	if from != nil {
 		i, known := c.named(e, "attribute", from)
 		if known && c.program.Attributes[i].Type != attribute.String {
 			c.report(e.doc, from, quote(from.Value)+" is no string: it cannot hold the name of a time zone", "for instance {kind: last, on: \"*\", value: context.timezone}")
