@@ -233,9 +233,9 @@ func equal(a, b any) bool {
 		n, ok := b.(float64)
 		return ok && (a == n || math.Abs(a-n) <= 1e-9*math.Abs(a))
 	case time.Time:
-		s, _ := b.(string)
-		t, err := time.Parse(time.RFC3339Nano, s)
-		return err == nil && t.UnixMilli() == a.UnixMilli()
+		s, _ := b.(string) // of a time, or a text that YAML takes for one
+		m, err := parseMoment(s)
+		return err == nil && !m.relative && m.millis == a.UnixMilli()
 	case []any:
 		list, ok := b.([]any)
 		return ok && slices.EqualFunc(a, list, equal)

@@ -221,13 +221,28 @@ func (p *parser) words(v *yaml.Node) []string {
 	return nil
 }
 
-// value reads anything as encoding/json would.
+// value reads anything as it would be if it were JSON: what YAML takes for a time is a text, as a sender would write it.
 func (p *parser) value(v *yaml.Node) any {
+	timesAsText(v, map[*yaml.Node]bool{})
 	var out any
 	if err := v.Decode(&out); err != nil {
 		p.report(v, err.Error(), "")
 	}
 	return out
+}
+
+func timesAsText(n *yaml.Node, seen map[*yaml.Node]bool) {
+	n = resolve(n)
+	if seen[n] {
+		return
+	}
+	seen[n] = true
+	if n.Kind == yaml.ScalarNode && n.Tag == "!!timestamp" && n.Style&yaml.TaggedStyle == 0 {
+		n.Tag = "!!str"
+	}
+	for _, child := range n.Content {
+		timesAsText(child, seen)
+	}
 }
 
 func (p *parser) object(v *yaml.Node) map[string]any {

@@ -138,6 +138,42 @@ tests:
 `)
 }
 
+// What YAML takes for a time arrives as a producer would send it: as a text, which is no time for the engine unless it is whole.
+func TestTimesOfMessages(t *testing.T) {
+	source := recipe.Source{Name: "dates.yml", Text: []byte(`
+recipe: dates
+fields: {properties.day: string, properties.due: time}
+attributes:
+  day: {kind: last, on: Done, value: properties.day}
+  days: {kind: set, add: {on: Done, value: properties.day}}
+  due: {kind: last, on: Done, value: properties.due}
+`)}
+	program, found := recipe.Compile([]recipe.Source{source})
+	if program == nil {
+		t.Fatal(found)
+	}
+	cases, broken := Parse([]recipe.Source{{Name: "dates.test.yml", Text: []byte(`
+x-body: &body {day: 2026-02-01, due: 2026-03-01T09:00:00Z}
+tests:
+  dates:
+    - Done: {day: 2026-01-31}
+    - expect: {attributes: {day: 2026-01-31, days: [2026-01-31]}}
+    - expect: {attributes: {day: "2026-01-31"}}
+    - Done: *body
+      at: +1d
+    - expect: {attributes: {day: 2026-02-01, days: [2026-02-01, 2026-01-31], due: 2026-03-01T09:00:00Z}}
+    - expect: {attributes: {due: 2026-03-01 09:00:00}}
+    - Done: {due: 2026-03-01}
+      rejected: wrong_type
+`)}}, program)
+	if len(broken) > 0 {
+		t.Fatal(broken)
+	}
+	for _, f := range New(program).Run(&cases[0]).Failures {
+		t.Errorf("line %d: %s: want %s, got %s", f.Line, f.What, f.Want, f.Got)
+	}
+}
+
 // Two who were one, by a link that was none, come apart; and a session that two spend together begins and ends once.
 func TestUnlinkAndSessions(t *testing.T) {
 	source := recipe.Source{Name: "visits.yml", Text: []byte(`
