@@ -75,10 +75,13 @@ func (e *apiError) Error() string {
 		return fmt.Sprintf("the node answered %d %s", e.Status, http.StatusText(e.Status))
 	}
 	if e.Err.Hint != "" {
-		return e.Err.Message + " (" + e.Err.Hint + ")"
+		return e.Err.Message + " (" + asCommand.Replace(e.Err.Hint) + ")"
 	}
 	return e.Err.Message
 }
+
+// asCommand says by which command one gets what a hint of the node names by its path.
+var asCommand = strings.NewReplacer("GET /v1/audiences lists", "dashi audiences lists", "GET /v1/activations lists", "dashi activations lists")
 
 // withHint gives an answer of that code another hint: the node speaks of its query parameters, whoever uses a command of its flags.
 func withHint(err error, code, hint string) error {

@@ -23,10 +23,15 @@ func (a *API) explain(w http.ResponseWriter, r *http.Request, id, name string) {
 	}
 	var out []byte
 	var trouble string
+	var unknown bool
+	var names []string // of audiences, when it is unknown
 	found := a.lookup(w, r, id, namespace, value, func(v *shard.View) {
 		i := slices.IndexFunc(v.Program.Audiences, func(d audience.Definition) bool { return d.Name == name })
 		if i < 0 {
-			trouble = "there is no audience " + strconv.Quote(name)
+			for i := range v.Program.Audiences {
+				names = append(names, v.Program.Audiences[i].Name)
+			}
+			unknown = true
 			return
 		}
 		// The condition is compiled here, under the shard's lock, so that it is that of the profile's cookbook: about a millisecond, for a
@@ -40,6 +45,8 @@ func (a *API) explain(w http.ResponseWriter, r *http.Request, id, name string) {
 	})
 	switch {
 	case !found: // and answered
+	case unknown:
+		failName(w, "not_found", "audience", name, names)
 	case trouble != "":
 		fail(w, http.StatusNotFound, "not_found", trouble, "GET /v1/audiences lists them")
 	default:

@@ -32,7 +32,8 @@ func TestExplain(t *testing.T) {
 	ask("/v1/profiles/user_id:ada/explain?audience=vip", 200, `{"profile":"user_id:ada","audience":"vip","in":true,"since":"2025-11-24T16:00:00Z","now":"1970-01-01T00:00:00Z","condition":"orders > 2","next_change":null,"parts":[`+
 		`{"depth":0,"text":"orders > 2","condition":true,"value":true,"next_change":null},{"depth":1,"text":"orders","condition":false,"value":3,"next_change":null}]}`)
 	ask("/v1/profiles/user_id:a%2Fb/explain?audience=vip", 200, `"in":false,"since":null`)
-	ask("/v1/profiles/user_id:ada/explain?audience=nope", 404, `there is no audience`)
+	ask("/v1/profiles/user_id:ada/explain?audience=nope", 404, `"there is no audience \"nope\"","hint":"GET /v1/audiences lists them"`)
+	ask("/v1/profiles/user_id:ada/explain?audience=vipp", 404, `"there is no audience \"vipp\"","hint":"is it vip? GET /v1/audiences lists them"`)
 	ask("/v1/profiles/user_id:bob/explain?audience=vip", 404, `there is no profile`)
 	ask("/v1/profiles/ada/explain?audience=vip", 400, `namespace:value`)
 }

@@ -52,7 +52,7 @@ func (a *API) members(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
 	index, ok := a.backend.AudienceIndex([]byte(name))
 	if !ok {
-		fail(w, http.StatusNotFound, "unknown_audience", "there is no audience "+strconv.Quote(name), "GET /v1/audiences lists them")
+		failName(w, "unknown_audience", "audience", name, a.audienceNames(r.Context()))
 		return
 	}
 	q := r.URL.Query()

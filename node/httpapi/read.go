@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"dashi/pipeline/recipe"
+	"dashi/pipeline/spell"
 	"dashi/shard"
 )
 
@@ -132,6 +133,24 @@ func failNobody(w http.ResponseWriter, id string, namespace []byte, why error) {
 		message += ": " + why.Error()
 	}
 	fail(w, http.StatusNotFound, "not_found", message, "")
+}
+
+// failName answers that there is no audience or activation of a name: which one was probably meant, and where they are listed.
+func failName(w http.ResponseWriter, code, what, name string, names []string) {
+	hint := "GET /v1/" + what + "s lists them"
+	if near := spell.Closest(name, names); near != "" {
+		hint = "is it " + near + "? " + hint
+	}
+	fail(w, http.StatusNotFound, code, "there is no "+what+" "+strconv.Quote(name), hint)
+}
+
+// audienceNames are those of the present program; none when nobody could be asked.
+func (a *API) audienceNames(ctx context.Context) (names []string) {
+	all, _ := a.backend.Audiences(ctx) // for a hint
+	for i := range all {
+		names = append(names, all[i].Name)
+	}
+	return names
 }
 
 // failRead answers why something could not be read.

@@ -512,4 +512,7 @@ func TestActivations(t *testing.T) {
 	if code, body := get("/v1/activations/none/stats"); code != 404 || !strings.Contains(body, "GET /v1/activations lists them") {
 		t.Errorf("an unknown one: %d %s", code, body)
 	}
+	if code, body := get("/v1/activations/leter/stats"); code != 404 || !strings.Contains(body, "is it letter? GET /v1/activations lists them") {
+		t.Errorf("a misspelt one: %d %s", code, body)
+	}
 }

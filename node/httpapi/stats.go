@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"net/http"
-	"strconv"
 	"time"
 )
 
@@ -102,7 +101,12 @@ func (a *API) activationStats(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		failRead(w, err)
 	case len(all) == 0:
-		fail(w, http.StatusNotFound, "not_found", "there is no activation "+strconv.Quote(name), "GET /v1/activations lists them")
+		var names []string
+		all, _ := a.backend.Activations(r.Context(), "") // for a hint
+		for i := range all {
+			names = append(names, all[i].Activation)
+		}
+		failName(w, "not_found", "activation", name, names)
 	default:
 		answer(w, r, all[0])
 	}
@@ -113,7 +117,7 @@ func (a *API) audienceStats(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
 	i, ok := a.backend.AudienceIndex([]byte(name))
 	if !ok {
-		fail(w, http.StatusNotFound, "not_found", "there is no audience "+strconv.Quote(name), "GET /v1/audiences lists them")
+		failName(w, "not_found", "audience", name, a.audienceNames(r.Context()))
 		return
 	}
 	st, err := a.backend.AudienceStats(r.Context(), i)
