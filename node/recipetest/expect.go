@@ -83,7 +83,11 @@ func (x *expectStep) compareAttributes(g *rig, p seen, id string) {
 		attributes := g.cover.attributesOf(id)
 		at, ok := attributes[a.name]
 		if !ok {
-			g.fail(a.line, "attribute "+a.name+" of "+id, text(a.want), unknownName("attribute", a.name, slices.Sorted(maps.Keys(attributes))))
+			wrong := unknownName("attribute", a.name, slices.Sorted(maps.Keys(attributes)))
+			if g.cover.attributes[a.name] != nil || g.cover.accounts[a.name] != nil {
+				wrong = otherKind("attribute", a.name, id)
+			}
+			g.fail(a.line, "attribute "+a.name+" of "+id, text(a.want), wrong)
 			continue
 		}
 		ordered := at.Type != attribute.Set
@@ -95,8 +99,13 @@ func (x *expectStep) compareAttributes(g *rig, p seen, id string) {
 
 func (x *expectStep) compareAudiences(g *rig, p seen, id string) {
 	for _, a := range x.audiences {
-		if _, ok := g.cover.audiences[a.name]; !ok {
+		i, ok := g.cover.audiences[a.name]
+		if !ok {
 			g.fail(a.line, "audience "+a.name, text(a.want), unknownName("audience", a.name, g.cover.audienceNames()))
+			continue
+		}
+		if i >= len(g.program.Audiences) != isAccount(id) {
+			g.fail(a.line, "audience "+a.name+" of "+id, text(a.want), otherKind("audience", a.name, id))
 			continue
 		}
 		in, ok := p.Audiences[a.name]

@@ -23,6 +23,14 @@ func unknownName(what, name string, names []string) string {
 	return "there is no " + what + " " + strconv.Quote(name) + "; " + meant(name, names)
 }
 
+// otherKind says that what is asked of a person is of accounts, or the other way round.
+func otherKind(what, name, id string) string {
+	if isAccount(id) {
+		return name + " is an " + what + " of people: name one, as in {who: user_id:somebody, ..}"
+	}
+	return name + " is an " + what + " of accounts: name one, as in {who: " + recipe.AccountNamespace + ":acme, ..}"
+}
+
 // meant is the name that was probably meant by one that nobody knows, or else those that there are.
 func meant(name string, names []string) string {
 	near := spell.Closest(name, names)

@@ -58,6 +58,24 @@ func TestUnknownNames(t *testing.T) {
 	f(asking, "expect: {activations: {include: [buyer enter]}}", `3: activations: there is no activation "buyer"; is it buyers?`)
 	f(asking, "{expect: {activations: [{name: buyers, attributes: {totl: 1}}]}}", `3: activations: there is no attribute "totl"; is it total?`)
 
+	// Nobody is ever in an audience of the other kind: to state so states nothing.
+	const kinds = `
+recipe: kinds
+attributes:
+  works_at: {kind: set, add: {on: group, value: groupId}}
+audiences:
+  employed: size(works_at) > 0
+accounts:
+  member_of: works_at
+  attributes: {seats: {kind: derived, value: people.count()}}
+  audiences: {large: seats > 10}
+`
+	f(kinds, "expect: {who: account:acme, audiences: {large: false}, attributes: {seats: ~}}")
+	f(kinds, "expect: {audiences: {employed: false, large: false}}", "3: audience large of user_id:somebody: large is an audience of accounts: name one, as in {who: account:acme, ..}")
+	f(kinds, "expect: {attributes: {seats: ~}}", "3: attribute seats of user_id:somebody: seats is an attribute of accounts: name one, as in {who: account:acme, ..}")
+	f(kinds, "expect: {who: account:acme, audiences: {employed: false}}", "3: audience employed of account:acme: employed is an audience of people: name one, as in {who: user_id:somebody, ..}")
+	f(kinds, "expect: {who: account:acme, attributes: {works_at: ~}}", "3: attribute works_at of account:acme: works_at is an attribute of people: name one, as in {who: user_id:somebody, ..}")
+
 	// What there is a lot of is not listed to its end.
 	var many strings.Builder
 	many.WriteString("recipe: many\nattributes:\n")
