@@ -236,6 +236,7 @@ func TestErrors(t *testing.T) {
 	f(`orders.foo > 1`, BoolType, 1, 1, "`orders` is a number: it has no fields to select with a dot", "")
 	f(`orders = 1`, BoolType, 1, 8, "unexpected `=`", "==")
 	f(`orders > 1 and vip`, BoolType, 1, 12, "unexpected `and`", "&&")
+	f(`orders between 1 and 5`, BoolType, 1, 8, "unexpected `between`", "write x >= 1 && x <= 5 for between")
 	f(`(orders > 1`, BoolType, 1, 12, "the expression ends too early", "( is not closed")
 	f(`orders >`, BoolType, 1, 9, "the expression ends too early", "")
 	f(``, BoolType, 1, 1, "the expression is empty", "")

@@ -60,6 +60,7 @@ var slips = []struct {
 	found *regexp.Regexp
 	hint  string
 }{
+	{regexp.MustCompile(`(?i)\bbetween\b`), "write x >= 1 && x <= 5 for between"},
 	{regexp.MustCompile(`(?i)\band\b`), "write && for and"},
 	{regexp.MustCompile(`(?i)\bor\b`), "write || for or"},
 	{regexp.MustCompile(`(?i)\bnot\b`), "write ! for not"},
@@ -78,8 +79,8 @@ var slips = []struct {
 // slip recognises a common mistake in an expression that does not parse.
 func slip(src string) string {
 	bare := outside.ReplaceAllString(src, "0")
-	if strings.Contains(strings.ToLower(bare), "null") && slips[9].found.MatchString(bare) {
-		return slips[9].hint
+	if strings.Contains(strings.ToLower(bare), "null") && slips[10].found.MatchString(bare) {
+		return slips[10].hint
 	}
 	for _, s := range slips {
 		if s.found.MatchString(bare) {

@@ -104,6 +104,12 @@ func (c *checker) checkForm(n *yaml.Node, s *shape, what string) bool {
 		if s.is == expression && n.Kind != yaml.ScalarNode {
 			hint = "an expression that begins with { or [ stands in quotes"
 		}
+		if names := s.keyNames(nil); s.is == object && n.Kind == yaml.ScalarNode && len(names) <= 16 {
+			hint = "its keys are " + strings.Join(names, ", ")
+			if s.oneKey {
+				hint = "its key is one of " + strings.Join(names, ", ")
+			}
+		}
 		c.at(n, what+" is "+describeNode(n)+"; wanted: "+s.describe(), hint)
 		return false
 	}
@@ -195,6 +201,8 @@ func betweenBraces(n, k, child *yaml.Node) string {
 		return ""
 	case strings.Contains(k.Value, ":"):
 		return "a space stands behind the colon, as in `" + strings.Replace(k.Value, ":", ": ", 1) + "`"
+	case len(n.Content) == 2:
+		return "between { and } stand keys and values: write it without them"
 	}
 	return "between { and } a comma begins another key: put a text that contains one in quotes as a whole, and a list in [ ]"
 }

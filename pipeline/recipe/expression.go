@@ -82,7 +82,7 @@ func (c *compiler) compile(d *document, n *yaml.Node, what string, w where, want
 }
 
 // noName is what to do about a name that is nowhere: who writes a recipe beside a base, and checks it alone, meets it first.
-const noName = "no recipe of this cookbook has an attribute or audience of this name: check this file together with the one that has it (dashi check BASE FILE)"
+const noName = "no recipe of this cookbook has an attribute or audience of this name: check this file together with the one that has it (dashi check BASE FILE); a text stands in quotes"
 
 // noConsent is what to do about consent where accounts are asked for it.
 const noConsent = "consent is given by people: an account has none; count those who have given it"
