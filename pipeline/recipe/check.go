@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"dashi/pipeline/spell"
 )
 
 // checker compares the nodes of one file with the grammar.
@@ -180,7 +182,7 @@ func (c *checker) checkObject(n *yaml.Node, s *shape, what string) bool {
 		}
 		found := s.find(k.Value, v)
 		if found == nil {
-			c.at(k, "unknown key "+quote(k.Value)+" in "+what, cmp.Or(betweenBraces(n, k, child), didYouMean(k.Value, s.keyNames(v))))
+			c.at(k, "unknown key "+quote(k.Value)+" in "+what, cmp.Or(betweenBraces(n, k, child), within(k.Value, s, v), didYouMean(k.Value, s.keyNames(v))))
 			good = false
 			continue
 		}
@@ -191,6 +193,19 @@ func (c *checker) checkObject(n *yaml.Node, s *shape, what string) bool {
 		good = c.check(child, found.shape, part) && good
 	}
 	return c.checkRequired(n, s, v, what) && good
+}
+
+// within is the hint for a key that belongs one level deeper, as `on` of a set does; "" when it does not, or another was probably meant.
+func within(name string, s *shape, v *variant) string {
+	if v == nil || spell.Closest(name, s.keyNames(v)) != "" {
+		return ""
+	}
+	for i := range v.keys {
+		if in := &v.keys[i]; in.required && in.shape.is == object && in.shape.find(name, nil) != nil {
+			return "it stands within " + quote(in.name) + ", as in `" + in.name + ": {" + name + ": ..}`"
+		}
+	}
+	return ""
 }
 
 // betweenBraces is the hint for a key that nobody meant as one: YAML cuts what stands between { and } at each comma, and takes a colon without a

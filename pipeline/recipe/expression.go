@@ -41,7 +41,7 @@ func (c *compiler) compile(d *document, n *yaml.Node, what string, w where, want
 	if c.people != nil && !c.knowsPeople(d, n, what, src) {
 		return nil
 	}
-	r := &reader{b: c.builder, each: w.each}
+	r := &reader{b: c.builder, each: w.each, want: want}
 	scope := expr.Scope{Field: r.field, FieldNames: r.names, Event: w.event, Item: w.each != ""}
 	if w.attributes {
 		scope.Attributes = c.scope.Attributes
@@ -157,7 +157,7 @@ func (c *compiler) findingOf(d *document, n *yaml.Node, what string, r *reader, 
 		if rest, ok := strings.CutPrefix(path, "item."); ok {
 			path = r.each + "[]." + rest
 		}
-		hint = "if your events have it, declare its type under fields, as in `" + path + ": string`"
+		hint = "if your events have it, declare its type under fields, as in `" + path + ": " + r.kind() + "`"
 	}
 	return Diagnostic{File: d.source.Name, Line: line, Column: column, Message: what + ": " + message, Hint: hint}
 }

@@ -201,10 +201,22 @@ func (b *schemaBuilder) arrayNames() []string {
 type reader struct {
 	b    *schemaBuilder
 	each string // the array it goes through, or ""
+	want expr.Type
 	// explain is set when a path was refused for a reason that is better than "unknown".
 	path, explain, hint string
 	// asked are the fields that the expression reads, as it writes them.
 	asked []string
+}
+
+// kind is what a field is likely to be in an expression of that type.
+func (r *reader) kind() string {
+	switch r.want {
+	case expr.NumberType:
+		return "number"
+	case expr.TimeType:
+		return "time"
+	}
+	return "string"
 }
 
 // whole is the path of a field as an expression writes it.

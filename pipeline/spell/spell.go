@@ -17,7 +17,7 @@ func Closest(word string, candidates []string) string {
 		}
 		x, y := differing(word, c)
 		limit := min(bestDistance, 2+utf8.RuneCountInString(x)/4)
-		if d := Distance(fold(x), fold(y), limit); d < limit {
+		if d := Distance(fold(x), fold(y), limit); d < limit && d < max(utf8.RuneCountInString(x), utf8.RuneCountInString(y)) { // they have a letter in common
 			best, bestDistance = c, d
 		}
 	}

@@ -7,10 +7,10 @@ import (
 )
 
 func TestClosest(t *testing.T) {
-	words := []string{"count", "sum", "last_at", "properties.total", "properties.products[].price"}
+	words := []string{"count", "sum", "last_at", "properties.total", "properties.products[].price", "n"}
 	for in, want := range map[string]string{"cuont": "count", "Sum": "sum", "lastat": "last_at", "properties.totl": "properties.total",
 		"properties.lines": "", "xyz": "", "counter": "count", "": "",
-		"last-at": "last_at", "properties.Total": "properties.total", "propertis.total": "properties.total"} {
+		"last-at": "last_at", "properties.Total": "properties.total", "propertis.total": "properties.total", "A": "", "N": "n"} {
 		if got := Closest(in, words); got != want {
 			t.Errorf("Closest(%q) = %q, want %q", in, got, want)
 		}
