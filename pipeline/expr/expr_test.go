@@ -2,7 +2,9 @@ package expr
 
 import (
 	"fmt"
+	"os"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -226,6 +228,7 @@ func TestErrors(t *testing.T) {
 	f(`!orders`, BoolType, 1, 1, "`!` needs a condition, not a number: `!orders`", "")
 	f(`city + orders == "x"`, BoolType, 1, 1, "cannot add a string and a number: `city + orders`", "string(x)")
 	f(`lower(orders) == "x"`, BoolType, 1, 1, "`lower` cannot take a number: `lower(orders)`", "lower(string)")
+	f(`uppercase(city) == "x"`, BoolType, 1, 1, "unknown function `uppercase`", "there are abs, all, coalesce, contains, ")
 	f(`lowr(city) == "x"`, BoolType, 1, 1, "unknown function `lowr`; did you mean `lower`?", "lower(string)")
 	f(`orders in products_owned`, BoolType, 1, 1, "cannot look for a number in a set or list of strings: `orders in products_owned`", "")
 	f(`"x" in city`, BoolType, 1, 1, "`in` needs a set, a tally or a list on its right, not a string: `\"x\" in city`", "contains")
@@ -425,6 +428,19 @@ func TestScratch(t *testing.T) {
 	for i, s := range kept {
 		if string(s) != "Gold5" {
 			t.Fatalf("string %d became %q", i, s)
+		}
+	}
+}
+
+// The guide names every function.
+func TestGuideHasFunctions(t *testing.T) {
+	text, err := os.ReadFile("../../deploy/recipes/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range functionWords {
+		if !regexp.MustCompile("[`.]" + name + `\(`).Match(text) {
+			t.Errorf("deploy/recipes/README.md does not name the function %s", name)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package expr
 
 import (
 	"regexp"
+	"slices"
 	"sort"
 	"strings"
 
@@ -220,5 +221,5 @@ func (t *tree) unknownFunction(e ast.Expr, name string) *Error {
 	if near := spell.Closest(name, known); near != "" {
 		return t.fail(e, "unknown function `"+name+"`; did you mean `"+near+"`?", "write "+functionWords[near].usage)
 	}
-	return t.fail(e, "unknown function `"+name+"`", "")
+	return t.fail(e, "unknown function `"+name+"`", "there are "+strings.Join(slices.DeleteFunc(known, func(f string) bool { return strings.HasPrefix(f, "get") }), ", ")+"; of times getHours, getDate and the like")
 }
