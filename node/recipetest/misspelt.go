@@ -14,12 +14,15 @@ import (
 var stepWords = slices.Concat([]string{"expect", "advance", "row", "message", "unlink", "identify", "group", "alias", "page", "screen", "map"}, stepKeys)
 
 // misspelt reports a step that would be sent as an event which no recipe reads, though something else was meant: its name is nearly a word of
-// ours, or it holds what only an expectation does. A test that sends `expct` states nothing, and passes whatever the recipe does.
+// ours or an event that a recipe reads, or it holds what only an expectation does. A test that sends `expct` states nothing, and passes whatever the recipe does.
 func (p *parser) misspelt(k, v *yaml.Node) bool {
 	if slices.Contains(p.events, k.Value) {
 		return false
 	}
 	what, meant := "there is no step `"+k.Value+"`", nearly(k.Value)
+	if read := p.nearlyRead(k.Value); meant == "" && read != "" {
+		what, meant = "`"+k.Value+"` is nearly `"+read+"`", read
+	}
 	if meant == "" {
 		if !statesOnly(v) {
 			return false
@@ -45,6 +48,16 @@ func nearly(name string) string {
 		}
 		if spell.Distance(name, word, slips+1) <= slips {
 			return word
+		}
+	}
+	return ""
+}
+
+// nearlyRead is the event of the recipes that a name is, but for case or one slip: it would be sent, and change nothing.
+func (p *parser) nearlyRead(name string) string {
+	for _, e := range p.events {
+		if len(e) > 3 && spell.Distance(strings.ToLower(name), strings.ToLower(e), 2) < 2 {
+			return e
 		}
 	}
 	return ""

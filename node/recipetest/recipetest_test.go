@@ -343,6 +343,8 @@ func TestTestsThatCannotBeRead(t *testing.T) {
 	f(step+"{at: +1d, Advnace: 3d}", "3:17: error: there is no step `Advnace`, and no recipe reads an event of that name (write `advance`"+sent+"\"Advnace\", userId: ada}`)")
 	f(step+"Page: {path: /}", "3:7: error: there is no step `Page`, and no recipe reads an event of that name (write `page`"+sent+"\"Page\", userId: ada}`)")
 	f(step+"rows: {a: 1}", "3:7: error: there is no step `rows`, and no recipe reads an event of that name (write `row`"+sent+"\"rows\", userId: ada}`)")
+	f(step+"Order Complted: {total: 60}", "3:7: error: `Order Complted` is nearly `Order Completed`, and no recipe reads an event of that name (write `Order Completed`"+sent+"\"Order Complted\", userId: ada}`)")
+	f(step+"order completed: {total: 60}", "3:7: error: `order completed` is nearly `Order Completed`, and no recipe reads an event of that name (write `Order Completed`"+sent+"\"order completed\", userId: ada}`)")
 	f(step+"check: {attributes: {orders: 2}, audiences: [rich]}", "3:7: error: `check` holds what an `expect` states, and no recipe reads an event of that name (write `expect`"+sent+"\"check\", userId: ada}`)")
 	f("tests: {a: [}", "1:1: error: this is not YAML: did not find expected node content")
 	f("tests:\n\tone: []", "2:1: error: a tab is used as indentation (YAML is indented with spaces; replace the tab)")
