@@ -216,6 +216,9 @@ func (n *Node) Status(hashes bool) *Status {
 	if lost := n.metrics.lost.Load(); lost > 0 {
 		st.Trouble = append(st.Trouble, fmt.Sprintf("input: Kafka deleted %d records before they were read: its retention is too short", lost))
 	}
+	if err := n.dead.Status(); err != nil {
+		st.Trouble = append(st.Trouble, "dead letters wait, and with them the offsets of their events: "+err.Error())
+	}
 	for _, p := range n.publishers {
 		if text := p.problem(); text != "" {
 			st.Trouble = append(st.Trouble, text)

@@ -55,7 +55,8 @@ type DeadLetters struct {
 	mu      sync.Mutex
 	waiting map[Stream]map[int64]int // letters of an offset that are not acknowledged
 	retries sync.WaitGroup
-	said    time.Time
+	said    bool  // the log knows that letters wait
+	trouble error // what the last letter that was not taken was told; nil when none waits
 }
 
 // NewDeadLetters opens the writer. The topic should exist; until it does, letters wait and Put blocks.
@@ -118,6 +119,17 @@ func (d *DeadLetters) settle(stream Stream, offset int64) {
 	if len(offsets) == 0 {
 		delete(d.waiting, stream)
 	}
+	if d.trouble = nil; d.said {
+		d.said = false
+		d.producer.settings.logger().Info("kafka: dead letters are written again")
+	}
+}
+
+// Status is why letters wait, as far as the brokers have said; nil when they are written.
+func (d *DeadLetters) Status() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.trouble
 }
 
 func (d *DeadLetters) again(stream Stream, offset int64, m Message, err error) {
@@ -126,9 +138,9 @@ func (d *DeadLetters) again(stream Stream, offset int64, m Message, err error) {
 	if d.ctx.Err() != nil {
 		return
 	}
-	if time.Since(d.said) > logInterval {
+	if d.trouble = err; !d.said {
 		d.producer.settings.logger().Error("kafka: dead letters cannot be written: offsets stay uncommitted until they can", "error", err)
-		d.said = time.Now()
+		d.said = true
 	}
 	d.retries.Add(1)
 	go func() {

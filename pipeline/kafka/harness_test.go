@@ -215,7 +215,7 @@ func runSource(t testing.TB, settings SourceSettings, h Handler) (s *Source, sto
 	if settings.CommitInterval == 0 {
 		settings.CommitInterval = 20 * time.Millisecond
 	}
-	if log := testLog(t); log != nil {
+	if log := testLog(t); log != nil && settings.Log == nil {
 		settings.Log = log
 	}
 	s, err := NewSource(settings, h)

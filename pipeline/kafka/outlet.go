@@ -42,6 +42,8 @@ func NewOutlets(settings OutletSettings) (*Outlets, error) {
 	if settings.Cluster == "" || settings.Topic == "" {
 		return nil, errors.New("cannot open an outlet: it needs the cluster's name and the topic")
 	}
+	settings.grant = fmt.Sprintf("Read, Write and Describe on topic %q, Write and Describe on the transactional ids that begin with %q, Read on the groups that begin with %q",
+		settings.Topic, settings.Cluster+".shard.", settings.Cluster+".outbox.")
 	o := &Outlets{settings: settings}
 	if settings.Compression != "none" {
 		c, err := kgo.DefaultCompressor(kgo.Lz4Compression())

@@ -225,5 +225,5 @@ func (p *Producer) wrap(err error, topic string) error {
 	case errors.Is(err, kerr.MessageTooLarge):
 		err = fmt.Errorf("%w: %w", ErrTooLarge, err)
 	}
-	return p.settings.wrap(err, "write to topic %q", topic)
+	return p.settings.granting("Write and Describe on topic %q", topic).wrap(err, "write to topic %q", topic)
 }

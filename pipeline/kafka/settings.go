@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -29,7 +30,8 @@ type Settings struct {
 	SASL        SASL
 	Log         *slog.Logger // warnings about brokers that come and go, better one of Collapse; nil discards them
 
-	dial func(ctx context.Context, network, addr string) (net.Conn, error) // in place of TCP; see Broker.Settings
+	dial  func(ctx context.Context, network, addr string) (net.Conn, error) // in place of TCP; see Broker.Settings
+	grant string                                                            // the rights that the Kafka user needs, in words; empty: not known
 }
 
 // TLS of the connections to the brokers.
@@ -70,20 +72,26 @@ func (s *Settings) wrap(err error, what string, args ...any) error {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return err
 	}
-	return fmt.Errorf("cannot %s at Kafka %s: %w%s", fmt.Sprintf(what, args...), s.at(), err, hint(err))
+	return fmt.Errorf("cannot %s at Kafka %s: %w%s", fmt.Sprintf(what, args...), s.at(), err, s.hint(err))
 }
 
 // hint is what a person should look at, for the errors that one meets in the first hour.
-func hint(err error) string {
+func (s *Settings) hint(err error) string {
 	var dial *net.OpError
+	var name *net.DNSError
 	switch {
 	case errors.Is(err, kerr.SaslAuthenticationFailed):
 		return " (check kafka.sasl: mechanism, user and password)"
 	case errors.Is(err, kerr.TopicAuthorizationFailed), errors.Is(err, kerr.GroupAuthorizationFailed),
 		errors.Is(err, kerr.TransactionalIDAuthorizationFailed), errors.Is(err, kerr.ClusterAuthorizationFailed):
-		return " (the Kafka user lacks an ACL for it)"
+		if s.grant == "" {
+			return " (the Kafka user lacks an ACL for it)"
+		}
+		return " (the Kafka user lacks an ACL: grant it " + s.grant + ")"
 	case errors.Is(err, kerr.UnknownTopicOrPartition):
 		return " (the topic does not exist: create it, or check its name)"
+	case errors.As(err, &name) && name.IsNotFound:
+		return fmt.Sprintf(" (no DNS knows %q: is kafka.brokers right?)", name.Name)
 	case errors.As(err, &dial) && dial.Op == "dial":
 		return " (is the broker running, and is kafka.brokers right?)"
 	case errors.Is(err, context.DeadlineExceeded):
@@ -198,6 +206,15 @@ func Ping(ctx context.Context, settings Settings) error {
 	return settings.wrap(client.Ping(ctx), "get an answer")
 }
 
+// quoted lists names for a person.
+func quoted(names []string) string {
+	all := make([]string, len(names))
+	for i, n := range names {
+		all[i] = strconv.Quote(n)
+	}
+	return strings.Join(all, ", ")
+}
+
 // MakeTopics makes those of the topics that do not exist, replicated as the brokers' default says. A topic
 // that exists is left as it is.
 func MakeTopics(ctx context.Context, settings Settings, topics ...Topic) error {
@@ -210,13 +227,39 @@ func MakeTopics(ctx context.Context, settings Settings, topics ...Topic) error {
 }
 
 func makeTopics(ctx context.Context, settings *Settings, admin *kadm.Client, topics []Topic) error {
+	if len(topics) == 0 {
+		return nil
+	}
+	names := make([]string, len(topics))
+	for i, t := range topics {
+		names[i] = t.Name
+	}
+	// Looked for first: who may not create topics is told so also of one that exists.
+	details, err := admin.ListTopics(ctx, names...)
+	if err != nil {
+		return settings.wrap(err, "list topics")
+	}
 	for _, t := range topics {
+		d, ok := details[t.Name]
+		switch {
+		case ok && d.Err == nil:
+			continue
+		case denied(d.Err):
+			return settings.granting("Describe on topic %q", t.Name).wrap(d.Err, "describe topic %q", t.Name)
+		}
 		_, err := admin.CreateTopic(ctx, t.Partitions, -1, nil, t.Name)
 		if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
-			return settings.wrap(err, "create topic %q", t.Name)
+			return settings.granting("Create on topic %q, or create it", t.Name).wrap(err, "create topic %q", t.Name)
 		}
 	}
 	return nil
+}
+
+// granting are the settings with other rights that the Kafka user needs.
+func (s *Settings) granting(format string, args ...any) *Settings {
+	other := *s
+	other.grant = fmt.Sprintf(format, args...)
+	return &other
 }
 
 // endOffsets is the offset that the next readable record of each partition will have.

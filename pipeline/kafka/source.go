@@ -67,7 +67,9 @@ type Source struct {
 	claims  map[Stream]*claim
 	wake    context.CancelFunc // ends the poll that is under way
 	first   chan struct{}      // has a token when a stream of which nothing is committed has something to commit
-	lastErr error
+	trouble error              // why nothing is read; nil when all is well
+	failed  time.Time          // when trouble was last met
+	told    string             // the trouble that the log has been told of; empty: none, or that it is over
 
 	paused  map[string]map[int32]bool // what the client has been told not to fetch; read's alone
 	records []Record                  // scratch of deliver
@@ -84,6 +86,9 @@ type claim struct {
 
 // errRecreated ends a session of the client: a topic that it reads has a new id.
 var errRecreated = errors.New("topic was deleted or made again")
+
+// errAwaited ends a session whose topics had to be waited for: its client would look for them again in half a minute, and has errors from before to tell.
+var errAwaited = errors.New("topics were waited for")
 
 // NewSource checks the settings. It does not talk to the brokers: Run does.
 func NewSource(settings SourceSettings, handler Handler) (*Source, error) {
@@ -102,20 +107,27 @@ func NewSource(settings SourceSettings, handler Handler) (*Source, error) {
 	if _, err := settings.options(); err != nil {
 		return nil, err
 	}
+	settings.grant = fmt.Sprintf("Read and Describe on topic %s, and Read on group %q", quoted(settings.Topics), settings.Group)
 	return &Source{settings: settings, handler: handler, log: settings.logger(), claims: make(map[Stream]*claim), first: make(chan struct{}, 1)}, nil
 }
 
 // Run reads until ctx is done, then hands the streams back (Revoked), commits what was asked for, leaves the
-// group and returns nil. Brokers that are down are waited for. Another error means that no retry can help: not
-// authorised, no such group protocol.
+// group and returns nil. Brokers that are down, topics that are missing and rights that the Kafka user lacks are waited for: Status and the log
+// say so. Another error means that no retry can help: no such group protocol, another member with this id.
 func (s *Source) Run(ctx context.Context) error {
 	for {
 		err := s.session(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return nil
-		case errors.Is(err, errRecreated):
+		case errors.Is(err, errRecreated), errors.Is(err, errAwaited):
 			continue
+		case denied(err):
+			s.fail(s.settings.wrap(err, "read topics %q as group %q", s.settings.Topics, s.settings.Group))
+			select {
+			case <-ctx.Done():
+			case <-time.After(deniedInterval):
+			}
 		case err != nil:
 			return s.settings.wrap(err, "read topics %q as group %q", s.settings.Topics, s.settings.Group)
 		}
@@ -186,18 +198,20 @@ func instance(id string) kgo.Opt {
 	return kgo.InstanceID(id)
 }
 
-// awaitTopics returns when the topics exist.
+// awaitTopics returns when the topics exist, and the Kafka user may see them; if it had to wait, with errAwaited.
 func (s *Source) awaitTopics(ctx context.Context, client *kgo.Client) error {
 	admin := kadm.NewClient(client)
-	said := time.Time{}
-	for {
+	for waited := false; ; waited = true {
 		missing, err := s.missing(ctx, admin)
 		if err == nil && len(missing) == 0 {
-			s.fail(nil)
+			if waited {
+				s.recovered()
+				return errAwaited
+			}
 			return nil
 		}
 		if err == nil {
-			err = fmt.Errorf("topic %q does not exist at Kafka %s: waiting for it (create it, or check kafka.inputs)", missing[0], s.settings.at())
+			err = &missingTopic{missing[0], s.settings.at()}
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -206,10 +220,6 @@ func (s *Source) awaitTopics(ctx context.Context, client *kgo.Client) error {
 			return err
 		}
 		s.fail(err)
-		if time.Since(said) > logInterval {
-			s.log.Warn("kafka: cannot read yet", "topics", s.settings.Topics, "error", err)
-			said = time.Now()
-		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -219,19 +229,26 @@ func (s *Source) awaitTopics(ctx context.Context, client *kgo.Client) error {
 }
 
 const (
-	logInterval   = 30 * time.Second // between log lines about the same trouble
+	logInterval   = 30 * time.Second // between log lines about the same trouble, when it goes on beside others
 	topicInterval = 250 * time.Millisecond
 	watchInterval = 2 * time.Second // one small metadata request
 	watchTimeout  = 5 * time.Second // without an answer for so long the brokers are away
+
+	// A right that is lacking shows at once, and again with every session: one that begins every five seconds is no load, and a trouble that did not
+	// show for as long is over.
+	deniedInterval  = 5 * time.Second
+	troubleInterval = 5 * time.Second
 )
 
-// watchTopics ends the session when a topic has another id than the streams that are read, or is gone: the client itself
-// waits for ever for the old one to come back. It also waits for brokers without a word, so this is what notices that they are away.
+// watchTopics ends the session when a topic has another id than the streams that are read, is gone, or may not be seen any more: the client itself
+// waits for ever for the old one to come back. It also waits for brokers without a word, so this is what notices that they are away, and it looks for
+// added partitions twice a minute only, so this is what has it look at once.
 func (s *Source) watchTopics(ctx context.Context, client *kgo.Client, stop context.CancelCauseFunc) {
 	admin := kadm.NewClient(client)
 	tick := time.NewTicker(watchInterval)
 	defer tick.Stop()
 	gone, away := 0, false
+	partitions := map[string]int{}
 	for {
 		select {
 		case <-ctx.Done():
@@ -248,10 +265,24 @@ func (s *Source) watchTopics(ctx context.Context, client *kgo.Client, stop conte
 			}
 			continue
 		}
-		if away {
-			s.fail(nil)
-			away = false
+		for name, d := range details {
+			if denied(d.Err) {
+				stop(d.Err)
+			}
+			if n := len(d.Partitions); d.Err == nil && n != partitions[name] {
+				if partitions[name] > 0 {
+					client.ForceMetadataRefresh()
+				}
+				partitions[name] = n
+			}
 		}
+		s.mu.Lock()
+		over := s.trouble != nil && (away || time.Since(s.failed) > troubleInterval)
+		s.mu.Unlock()
+		if over {
+			s.recovered()
+		}
+		away = false
 		missing := false
 		s.mu.Lock()
 		for stream := range s.claims {
@@ -294,20 +325,6 @@ func (s *Source) missing(ctx context.Context, admin *kadm.Client) ([]string, err
 	return missing, nil
 }
 
-// fatal says that waiting will not help.
-func fatal(err error) bool {
-	return errors.Is(err, kerr.TopicAuthorizationFailed) || errors.Is(err, kerr.GroupAuthorizationFailed) ||
-		errors.Is(err, kerr.SaslAuthenticationFailed) || errors.Is(err, kerr.InvalidGroupID) ||
-		errors.Is(err, kerr.InconsistentGroupProtocol) || errors.Is(err, kerr.InvalidTopicException) ||
-		errors.Is(err, kerr.FencedInstanceID) || errors.Is(err, kgo.ErrClientClosed)
-}
-
-func (s *Source) fail(err error) {
-	s.mu.Lock()
-	s.lastErr = err
-	s.mu.Unlock()
-}
-
 // Status is what this member reads, the offset after the last record that it handed over for each stream, and the
 // trouble that it has, if any.
 func (s *Source) Status() (next map[Stream]int64, trouble error) {
@@ -317,7 +334,7 @@ func (s *Source) Status() (next map[Stream]int64, trouble error) {
 	for stream, c := range s.claims {
 		next[stream] = c.next
 	}
-	return next, s.lastErr
+	return next, s.trouble
 }
 
 // Committed is of how many streams that this member reads it has committed an offset since it reads them.

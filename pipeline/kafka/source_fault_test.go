@@ -2,7 +2,6 @@ package kafka
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -161,6 +160,26 @@ func TestSourceWaitsForTopic(t *testing.T) {
 	h.wait("the topic", func() bool { return len(h.next) == 3 })
 }
 
+// TestSourceAddedPartitions: they are read within seconds; the client by itself looks for them twice a minute.
+func TestSourceAddedPartitions(t *testing.T) {
+	t.Parallel()
+	start := time.Now()
+	b := openBroker(t, "", Topic{Name: "a", Partitions: 1})
+	h := newRecorder(t)
+	runSource(t, sourceSettings(b, "a"), h)
+	h.wait("the partition", func() bool { return len(h.next) == 1 })
+	// The source has to have seen the one before, or it looks with its first client anyhow.
+	h.wait("a look at the topics", func() bool { return time.Since(start) > watchInterval+watchInterval/2 })
+	if _, err := admin(t, b.Settings()).CreatePartitions(testContext(t), 2, "a"); err != nil {
+		t.Fatal(err)
+	}
+	added := time.Now()
+	h.wait("those added", func() bool { return len(h.next) == 3 })
+	if d := time.Since(added); d > 5*watchInterval {
+		t.Errorf("read after %s", d)
+	}
+}
+
 // TestSourceBrokerDownAndBack: the same address, the same data, other sockets.
 func TestSourceBrokerDownAndBack(t *testing.T) {
 	t.Parallel()
@@ -263,18 +282,4 @@ func flat(values map[Stream][]string) (all []string) {
 		all = append(all, v...)
 	}
 	return all
-}
-
-func TestSourceNotAuthorised(t *testing.T) {
-	t.Parallel()
-	b := openBroker(t, "", Topic{Name: "a", Partitions: 1})
-	b.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.JoinGroup}, Err: kerr.GroupAuthorizationFailed, Count: -1, TopLevel: true})
-	s, err := NewSource(SourceSettings{Settings: b.Settings(), Group: "dashi", Topics: []string{"a"}}, newRecorder(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = s.Run(testContext(t))
-	if !errors.Is(err, kerr.GroupAuthorizationFailed) || !strings.Contains(err.Error(), "ACL") {
-		t.Errorf("error %v", err)
-	}
 }

@@ -22,14 +22,16 @@ func (s *Source) read(ctx context.Context, client *kgo.Client) error {
 		client.AllowRebalance()
 		switch {
 		case err == nil:
-		case errors.Is(err, errRecreated), fatal(err):
+		case errors.Is(err, errRecreated), denied(err), fatal(err):
 			return err
 		case time.Since(said) > logInterval:
 			s.log.Warn("kafka: reading goes on after an error", "topics", s.settings.Topics, "error", s.settings.wrap(err, "read"))
 			said = time.Now()
 		}
 	}
-	if err := context.Cause(ctx); errors.Is(err, errRecreated) {
+	if err := context.Cause(ctx); denied(err) {
+		return err
+	} else if errors.Is(err, errRecreated) {
 		s.log.Warn("kafka: starting over with the new topic", "topics", s.settings.Topics, "error", err)
 		return err
 	}
@@ -71,8 +73,11 @@ func (s *Source) handle(ctx context.Context, client *kgo.Client, fetches kgo.Fet
 			}
 		}
 	}
-	if trouble != nil || got {
-		s.fail(trouble)
+	switch {
+	case trouble != nil:
+		s.note(s.settings.wrap(trouble, "read"))
+	case got:
+		s.recovered()
 	}
 	return trouble
 }

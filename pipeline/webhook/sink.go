@@ -18,6 +18,7 @@ type Source interface {
 	Commit(s kafka.Stream, next int64)
 	Pause(s kafka.Stream)
 	Resume(s kafka.Stream, offset int64)
+	Status() (next map[kafka.Stream]int64, trouble error)
 	Lag(ctx context.Context) (int64, error)
 	Committed() int
 }
@@ -243,9 +244,14 @@ func (s *Sink) Status() Status {
 		}
 	}
 	s.mu.Unlock()
-	switch text := s.unreadable.Load(); {
+	text := s.unreadable.Load()
+	if _, err := s.source.Status(); err != nil { // it waits
+		why := err.Error()
+		text = &why
+	}
+	switch {
 	case text != nil:
-		st.Trouble = *text
+		st.Trouble = "because the activations cannot be read: " + *text
 	case worst != nil && time.Since(worst.since) > troubleAfter:
 		st.Trouble = fmt.Sprintf("for %s: %s", time.Since(worst.since).Round(time.Second), worst.text)
 	}

@@ -130,6 +130,7 @@ type source struct {
 	paused  map[kafka.Stream]bool
 	resumed map[kafka.Stream]int64
 	pauses  int
+	trouble error
 }
 
 func newSource() *source {
@@ -138,8 +139,12 @@ func newSource() *source {
 
 func (s *source) Run(ctx context.Context) error      { <-ctx.Done(); return nil }
 func (s *source) Lag(context.Context) (int64, error) { return 0, nil }
-func (s *source) Committed() (n int)                 { s.with(func() { n = len(s.commits) }); return n }
-func (s *source) with(f func())                      { s.mu.Lock(); defer s.mu.Unlock(); f() }
+func (s *source) Status() (_ map[kafka.Stream]int64, err error) {
+	s.with(func() { err = s.trouble })
+	return nil, err
+}
+func (s *source) Committed() (n int) { s.with(func() { n = len(s.commits) }); return n }
+func (s *source) with(f func())      { s.mu.Lock(); defer s.mu.Unlock(); f() }
 func (s *source) Commit(p kafka.Stream, next int64) {
 	s.with(func() { s.commits[p] = max(s.commits[p], next) })
 }
@@ -434,4 +439,17 @@ func (e *endpoint) begun() bool {
 	}
 	defer e.mu.Unlock()
 	return e.requests > 0
+}
+
+// An endpoint whose topic may not be read says so.
+func TestTroubleOfTheSourceShows(t *testing.T) {
+	s, src, _ := openSink(t, newEndpoint(t), nil)
+	src.with(func() { src.trouble = errors.New("TOPIC_AUTHORIZATION_FAILED") })
+	if got, want := s.Status().Trouble, "because the activations cannot be read: TOPIC_AUTHORIZATION_FAILED"; got != want {
+		t.Errorf("trouble %q, want %q", got, want)
+	}
+	src.with(func() { src.trouble = nil })
+	if got := s.Status().Trouble; got != "" {
+		t.Errorf("trouble %q is over", got)
+	}
 }
