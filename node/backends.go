@@ -187,6 +187,14 @@ func (b httpBackend) Subscribe(after string, deliver func(id, activation, audien
 // Status is the state of the node.
 func (b httpBackend) Status(hashes bool) any { return b.Node.Status(hashes) }
 
+// HeldBack is why no events come in.
+func (b httpBackend) HeldBack() string {
+	if why := b.heldBack(time.Now()); why != "" {
+		return why
+	}
+	return b.inputTrouble()
+}
+
 // consoleBackend is the node as the console sees it.
 type consoleBackend struct{ *Node }
 

@@ -35,15 +35,25 @@ func (n *Node) logStatus(st *Status) {
 		st.Trouble = append(st.Trouble, snapshotTrouble(s.SnapshotsFailing))
 	}
 	st.Log.Stalls, st.Log.Full = s.Log.Stalls, s.Log.Full
-	if d := n.host.Stalled(); d > 0 {
-		st.Log.Stalled = d.Seconds()
-		what, then := "has not answered", "events wait for it"
-		if s.Log.Full {
-			what = "has been full"
-		}
+	st.Log.Stalled = n.host.Stalled().Seconds()
+	if why := n.diskTrouble(); why != "" {
+		then := "events wait for it"
 		if len(n.directory.State().Members) > 1 {
 			then = "other nodes lead the shards of this one until it does"
 		}
-		st.Trouble = append(st.Trouble, fmt.Sprintf("the disk %s for %s: %s", what, d.Round(time.Second), then))
+		st.Trouble = append(st.Trouble, why+": "+then)
 	}
+}
+
+// diskTrouble says for how long the disk has taken nothing; empty while it takes what is written.
+func (n *Node) diskTrouble() string {
+	d := n.host.Stalled()
+	if d == 0 {
+		return ""
+	}
+	what := "has not answered"
+	if n.host.Stats().Log.Full {
+		what = "has been full"
+	}
+	return fmt.Sprintf("the disk %s for %s", what, d.Round(time.Second))
 }

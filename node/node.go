@@ -80,6 +80,8 @@ type Node struct {
 	formats    map[string]*format // by input topic
 	intake     *intake
 	source     *kafka.Source
+	// brokerTrouble is why the topics could not be made yet; nil: they are there.
+	brokerTrouble atomic.Pointer[string]
 
 	resp         *resp.Server
 	respAddr     net.Addr
@@ -328,13 +330,16 @@ func (n *Node) openKafka(ctx context.Context) error {
 		n.kafka = broker.Settings()
 		n.kafka.Log = quiet
 		n.kafka.Compression = "none" // what stays in the process is not worth squeezing
-	} else if err := kafka.MakeTopics(ctx, n.kafka, n.topics()...); err != nil {
-		return err
 	}
 	if n.producer, err = kafka.NewProducer(kafka.ProducerSettings{Settings: n.kafka, Topic: k.Inputs[0].Topic}); err != nil {
 		return err
 	}
 	n.onClose(func() error { n.producer.Close(); return nil })
+	if n.broker == nil {
+		if err := n.makeTopics(ctx); err != nil {
+			return err
+		}
+	}
 	if n.dead, err = kafka.NewDeadLetters(n.kafka, k.Dead); err != nil {
 		return err
 	}
@@ -359,16 +364,6 @@ func (n *Node) openKafka(ctx context.Context) error {
 		return err
 	}
 	return n.openWebhooks()
-}
-
-// topics are those that dashi makes when they are missing.
-func (n *Node) topics() []kafka.Topic {
-	k := &n.settings.Kafka
-	var topics []kafka.Topic
-	for _, in := range k.Inputs {
-		topics = append(topics, kafka.Topic{Name: in.Topic, Partitions: int32(k.Partitions)})
-	}
-	return append(topics, kafka.Topic{Name: k.Activations, Partitions: int32(k.Partitions)}, kafka.Topic{Name: k.Dead, Partitions: 1})
 }
 
 // lost is told that the broker deleted records before they were read.
@@ -427,6 +422,9 @@ func (n *Node) start(ctx context.Context) {
 	for _, p := range n.publishers {
 		wake(p.m.grew)
 		n.movers.Go(func() { p.run(ctx) })
+	}
+	if n.brokerTrouble.Load() != nil {
+		n.movers.Go(func() { n.awaitBrokers(ctx) })
 	}
 	n.movers.Go(func() { n.tellLeaders(ctx) })
 	reading, stop := context.WithCancel(ctx)
@@ -507,10 +505,17 @@ func (n *Node) RESPAddr() string {
 // KafkaSettings reach the brokers of the node.
 func (n *Node) KafkaSettings() kafka.Settings { return n.kafka }
 
-// Ready says why the node is not ready for traffic, or nil.
+// Ready says why the node is not ready for traffic, or nil. One whose disk takes nothing can take no part in anything but look-ups, which grow old. Kafka
+// may be away meanwhile: it is for all nodes, and to turn look-ups away would help nobody.
 func (n *Node) Ready() error {
 	if !n.ready.Load() {
 		return errors.New("starting or stopping")
+	}
+	if err := n.host.Err(); err != nil {
+		return fmt.Errorf("the log takes nothing more: %w", err)
+	}
+	if why := n.diskTrouble(); why != "" {
+		return errors.New(why)
 	}
 	return nil
 }

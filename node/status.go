@@ -210,8 +210,8 @@ func (n *Node) Status(hashes bool) *Status {
 		st.Events.HeldBack = why
 		st.Trouble = append(st.Trouble, "no events are consumed: "+why)
 	}
-	if _, err := n.source.Status(); err != nil {
-		st.Trouble = append(st.Trouble, "input: "+err.Error())
+	if why := n.inputTrouble(); why != "" {
+		st.Trouble = append(st.Trouble, "input: "+why)
 	}
 	if lost := n.metrics.lost.Load(); lost > 0 {
 		st.Trouble = append(st.Trouble, fmt.Sprintf("input: Kafka deleted %d records before they were read: its retention is too short", lost))

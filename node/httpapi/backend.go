@@ -76,8 +76,10 @@ type Backend interface {
 	Status(hashes bool) any
 	// WaitIdle returns when everything that was in Kafka at the call has been applied and sent, or ctx has ended.
 	WaitIdle(ctx context.Context) error
-	// Ready is nil when the node can answer; otherwise the error says what is missing.
+	// Ready is nil when the node can answer and take part; otherwise the error says what is missing.
 	Ready() error
+	// HeldBack is why no events come in at the moment; empty when they do. A node that is ready answers look-ups meanwhile.
+	HeldBack() string
 }
 
 // Identifier is one as the client wrote it.

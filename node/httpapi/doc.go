@@ -61,7 +61,10 @@
 //	POST /v1/nodes/{id}/drain                 empties a node, DELETE stops that; DELETE /v1/nodes/{id} gives its place to another: {"epoch"}; 409 when it may not be. The node
 //	                                          puts these in front of the interface
 //	GET  /v1/status                           ?wait=idle&timeout=30s waits until everything in Kafka at the call was applied and sent
-//	GET  /healthz, /readyz, /metrics, /       the last two are handlers of others
+//	GET  /healthz                             200 while the process lives
+//	GET  /readyz                              {"ready":true}, with "held_back" while it answers look-ups but takes no events in, because Kafka is away for one; 503 with the
+//	                                          reason while it starts or stops, and while its disk is full, hangs or has failed
+//	GET  /metrics, /                          handlers of others
 //
 // An error is {"error":{"code","message","hint"}} with a fitting status.
 //

@@ -49,6 +49,7 @@ type fake struct {
 	next     int
 	after    string
 	idle     error
+	heldBack string
 	unready  error
 }
 
@@ -313,7 +314,8 @@ func (f *fake) SetClock(byEvents bool, to int64) (int64, error) {
 	f.byEvents = byEvents
 	return max(to, 1_000), nil
 }
-func (f *fake) Ready() error { return f.unready }
+func (f *fake) Ready() error     { return f.unready }
+func (f *fake) HeldBack() string { return f.heldBack }
 
 var testNow = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 

@@ -322,7 +322,11 @@ func (a *API) ready(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusServiceUnavailable, "not_ready", err.Error(), "")
 		return
 	}
-	send(w, r, []byte("{\"ready\":true}\n"))
+	state := map[string]any{"ready": true}
+	if why := a.backend.HeldBack(); why != "" {
+		state["held_back"] = why
+	}
+	answer(w, r, state)
 }
 
 // defaultIdleWait is for ?wait=idle without a timeout.

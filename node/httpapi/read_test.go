@@ -286,6 +286,8 @@ func TestStatusAndHealth(t *testing.T) {
 	f("/v1/cookbook", 200, `{"version":3,"at":"1970-01-01T00:00:00Z","hash":"00000000000000ab","sources":[{"name":"a.yaml","text":"x: 1\n"}]}`)
 	b.idle = fmt.Errorf("timers are due: %w", context.DeadlineExceeded)
 	f("/v1/status?wait=idle&timeout=1ms", 504, "still under way after 1ms: timers are due\"")
+	b.heldBack = "Kafka is away"
+	f("/readyz", 200, `{"held_back":"Kafka is away","ready":true}`) // look-ups are answered
 	b.unready = errors.New("shard 3 is loading")
 	f("/readyz", 503, "shard 3 is loading")
 	f("/healthz", 200, "true")

@@ -7,15 +7,18 @@ import (
 	"time"
 )
 
-// againEvery is how often a warning that goes on is logged: brokers that are away make each client warn several times a second, and the tenth
-// line tells nobody more than the first.
-const againEvery = 10 * time.Second
+// A warning that goes on is logged again after againEvery, then after twice as long each time, up to againSeldom: brokers that are away make each client
+// warn several times a second, and the tenth line tells nobody more than the first.
+const (
+	againEvery  = 10 * time.Second
+	againSeldom = time.Minute
+)
 
 // againMost bounds the different warnings that are remembered; beyond it they are logged as they come.
 const againMost = 256
 
 // Collapse has a warning or an error that comes again within ten seconds counted in place of logged: the first is logged at once, and
-// every ten seconds the last one of the others with how many there were (again=80 in=10s). Two are the same when message, address, topic and group are;
+// after ten seconds the last one of the others with how many there were (again=80 in=10s); while it goes on that becomes a minute. Two are the same when message, address, topic and group are;
 // their other attributes may differ. Clients of one process share one such logger. What is below a warning passes.
 func Collapse(log *slog.Logger) *slog.Logger {
 	return slog.New(again{next: log.Handler(), seen: &seenLines{lines: map[line]*repeats{}}})
@@ -36,6 +39,7 @@ type line struct {
 // repeats are those of a line since it was last logged.
 type repeats struct {
 	count int
+	in    time.Duration // after which they are logged
 	last  slog.Record
 	to    slog.Handler
 }
@@ -76,7 +80,7 @@ func lineOf(r slog.Record) line {
 	return l
 }
 
-// count says whether the line was logged less than againEvery ago: it is counted then.
+// count says whether the line was logged a moment ago: it is counted then.
 func (s *seenLines) count(l line, r slog.Record, to slog.Handler) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -86,10 +90,15 @@ func (s *seenLines) count(l line, r slog.Record, to slog.Handler) bool {
 		return true
 	}
 	if len(s.lines) < againMost {
-		s.lines[l] = &repeats{}
-		time.AfterFunc(againEvery, func() { s.tell(l) })
+		s.watch(l, againEvery)
 	}
 	return false
+}
+
+// watch counts a line that has been logged now. mu is held.
+func (s *seenLines) watch(l line, in time.Duration) {
+	s.lines[l] = &repeats{in: in}
+	time.AfterFunc(in, func() { s.tell(l) })
 }
 
 // tell logs how often a line has come again; one that has not is forgotten, so that the next is a first one.
@@ -101,9 +110,8 @@ func (s *seenLines) tell(l line) {
 		s.mu.Unlock()
 		return
 	}
-	s.lines[l] = &repeats{}
-	time.AfterFunc(againEvery, func() { s.tell(l) })
+	s.watch(l, min(2*seen.in, againSeldom))
 	s.mu.Unlock()
-	seen.last.AddAttrs(slog.Int("again", seen.count), slog.Duration("in", againEvery))
+	seen.last.AddAttrs(slog.Int("again", seen.count), slog.Duration("in", seen.in))
 	_ = seen.to.Handle(context.Background(), seen.last) // nobody is there to hear of it
 }

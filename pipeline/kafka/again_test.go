@@ -50,7 +50,7 @@ func TestWarningsThatGoOnAreCounted(t *testing.T) {
 			`level=DEBUG msg="kafka: metadata"`,
 			`level=DEBUG msg="kafka: metadata"`,
 			`level=WARN msg="kafka: no broker" addr=a:1 err=refused again=81 in=10s`,
-			`level=WARN msg="kafka: no broker" addr=a:1 err=refused again=78 in=10s`,
+			`level=WARN msg="kafka: no broker" addr=a:1 err=refused again=78 in=20s`,
 			`level=WARN msg="kafka: no broker" addr=a:1 err=refused`,
 		}
 		if got := lines(&out); strings.Join(got, "\n") != strings.Join(want, "\n") {

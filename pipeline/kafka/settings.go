@@ -196,6 +196,12 @@ type Topic struct {
 	Partitions int32
 }
 
+// Wrong says that an error of MakeTopics is about the settings, so that another try can not help. Brokers that do not answer, and names that no DNS knows
+// yet, may come.
+func Wrong(err error) bool {
+	return fatal(err) || errors.Is(err, kerr.InvalidPartitions)
+}
+
 // Ping asks the brokers who they are: it fails, with the address, when none answers before ctx is done.
 func Ping(ctx context.Context, settings Settings) error {
 	client, err := settings.client()

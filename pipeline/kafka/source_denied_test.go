@@ -108,13 +108,21 @@ func TestSourceDenied(t *testing.T) {
 func TestMakeTopicsDenied(t *testing.T) {
 	t.Parallel()
 	b := openBroker(t, "", Topic{Name: "a", Partitions: 1})
-	b.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.CreateTopics}, Err: kerr.TopicAuthorizationFailed, Count: -1})
+	faults := b.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.CreateTopics}, Err: kerr.TopicAuthorizationFailed, Count: -1})
 	if err := MakeTopics(testContext(t), b.Settings(), Topic{"a", 1}); err != nil {
 		t.Errorf("topic exists: %v", err)
 	}
 	err := MakeTopics(testContext(t), b.Settings(), Topic{"a", 1}, Topic{"b", 1})
 	if !errors.Is(err, kerr.TopicAuthorizationFailed) || !strings.Contains(err.Error(), `grant it Create on topic "b", or create it`) {
 		t.Errorf("topic is missing: %v", err)
+	}
+	if Wrong(err) {
+		t.Error("it may be granted")
+	}
+	faults.Remove()
+	b.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.CreateTopics}, Err: kerr.InvalidTopicException, Count: -1, Topic: "no topic"})
+	if err := MakeTopics(testContext(t), b.Settings(), Topic{"no topic", 1}); !Wrong(err) {
+		t.Errorf("no name of a topic: %v", err)
 	}
 }
 

@@ -1,0 +1,86 @@
+package node
+
+import (
+	"context"
+	"time"
+
+	"dashi/pipeline/kafka"
+)
+
+const (
+	// brokerPatience is how long a node that starts waits for Kafka before it opens without: one that is there answers within some milliseconds, one that
+	// is started together with the node within some seconds.
+	brokerPatience = 5 * time.Second
+	// brokerRetry is how long it waits between two looks for them.
+	brokerRetry = time.Second
+)
+
+// topics are those that dashi makes when they are missing.
+func (n *Node) topics() []kafka.Topic {
+	k := &n.settings.Kafka
+	var topics []kafka.Topic
+	for _, in := range k.Inputs {
+		topics = append(topics, kafka.Topic{Name: in.Topic, Partitions: int32(k.Partitions)})
+	}
+	return append(topics, kafka.Topic{Name: k.Activations, Partitions: int32(k.Partitions)}, kafka.Topic{Name: k.Dead, Partitions: 1})
+}
+
+// makeTopics makes the topics that are missing. When Kafka does not answer, or does not let it, the node opens all the same: it has look-ups to answer
+// from what it has recovered, and Kafka's absence is no reason to take those away too. awaitBrokers then goes on trying.
+func (n *Node) makeTopics(ctx context.Context) error {
+	defer n.note("")
+	for start := time.Now(); ; {
+		err := n.tryTopics(ctx)
+		if err == nil || ctx.Err() != nil || kafka.Wrong(err) {
+			return err
+		}
+		if time.Since(start) > brokerPatience {
+			n.log.Warn("opening without Kafka: look-ups are answered, events and activations wait until it is there", "error", err)
+			text := err.Error()
+			n.brokerTrouble.Store(&text)
+			return nil
+		}
+		n.note("Kafka is waited for: " + err.Error())
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(brokerRetry):
+		}
+	}
+}
+
+func (n *Node) tryTopics(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, brokerPatience)
+	defer cancel()
+	return kafka.MakeTopics(ctx, n.kafka, n.topics()...)
+}
+
+// awaitBrokers makes the topics when it can.
+func (n *Node) awaitBrokers(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(brokerRetry):
+		}
+		err := n.tryTopics(ctx)
+		if err == nil {
+			n.brokerTrouble.Store(nil)
+			n.log.Info("Kafka is there, and has the topics")
+			return
+		}
+		text := err.Error()
+		n.brokerTrouble.Store(&text)
+	}
+}
+
+// inputTrouble says why no events come in from Kafka; empty when they do.
+func (n *Node) inputTrouble() string {
+	if _, err := n.source.Status(); err != nil {
+		return err.Error()
+	}
+	if text := n.brokerTrouble.Load(); text != nil {
+		return *text
+	}
+	return ""
+}

@@ -1,0 +1,101 @@
+package node
+
+import (
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"dashi/pipeline/kafka"
+)
+
+// outside is a broker that is no part of the node.
+func outside(t *testing.T, addr, dir string) *kafka.Broker {
+	t.Helper()
+	b, err := kafka.OpenBroker(kafka.BrokerSettings{Addr: addr, Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.Close() })
+	return b
+}
+
+// A node did not start while Kafka was down, and its look-ups were away for as long.
+func TestOpensWithoutKafka(t *testing.T) {
+	dir := t.TempDir()
+	b := outside(t, "127.0.0.1:0", filepath.Join(dir, "broker"))
+	s := testSettings(t, filepath.Join(dir, "node"))
+	s.Kafka.Embedded.Listen, s.Kafka.Brokers = "", []string{b.Addr()}
+	n, err := Open(testContext(t), s, testOptions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	visit(t, n, "first", 3, "x")
+	waitIdle(t, n)
+	closeNode(t, n)
+	b.Close()
+
+	log := &logLines{}
+	o := testOptions()
+	o.Log = slog.New(slog.NewTextHandler(log, nil))
+	n, err = Open(testContext(t), s, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { closeNode(t, n) }()
+	ask := func(path string, status int, want string) {
+		t.Helper()
+		w := httptest.NewRecorder()
+		(*n.front.Load()).ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+		if w.Code != status || !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%s: %d %s", path, w.Code, w.Body)
+		}
+	}
+	ask("/v1/profiles/user_id:u1", http.StatusOK, `"visits":1`)
+	until(t, "the trouble", func() bool { return strings.Contains(strings.Join(n.Status(false).Trouble, "\n"), "input: cannot list topics at Kafka "+s.Kafka.Brokers[0]) })
+	ask("/readyz", http.StatusOK, `"held_back":"cannot list topics`)
+	until(t, "the source to wait", func() bool { return log.with("level=WARN", "cannot read: waiting") == 1 })
+	if got := log.with("opening without Kafka"); got != 1 {
+		t.Errorf("said %d times", got)
+	}
+
+	outside(t, s.Kafka.Brokers[0], filepath.Join(dir, "broker"))
+	until(t, "the end of the trouble", func() bool { return len(n.Status(false).Trouble) == 0 })
+	visit(t, n, "second", 3, "y")
+	waitIdle(t, n)
+	ask("/v1/profiles/user_id:u1", http.StatusOK, `"visits":2`)
+	ask("/readyz", http.StatusOK, `{"ready":true}`)
+	until(t, "the all-clear", func() bool { return log.with("level=INFO", "reading goes on") == 1 })
+	if log.with("level=INFO", "Kafka is there") != 1 || log.with("level=WARN", "cannot read: waiting") != 1 || log.with("level=ERROR") != 0 {
+		t.Errorf("logged\n%s", log)
+	}
+}
+
+// What can not come right by itself is an error at once, and what may be a slip is said clearly.
+func TestWrongKafkaSettings(t *testing.T) {
+	f := func(change func(*KafkaSettings), want string) {
+		t.Helper()
+		s := testSettings(t, t.TempDir())
+		s.Kafka.Embedded.Listen = ""
+		change(&s.Kafka)
+		start := time.Now()
+		n, err := Open(testContext(t), s, testOptions())
+		if err == nil {
+			closeNode(t, n)
+		}
+		if err == nil || !strings.Contains(err.Error(), want) || time.Since(start) > brokerPatience {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+	f(func(k *KafkaSettings) { k.TLS.Enabled, k.TLS.CAFile = true, "/nowhere" }, "cannot read kafka.tls.ca_file")
+
+	s := testSettings(t, t.TempDir())
+	s.Kafka.Embedded.Listen, s.Kafka.Brokers = "", []string{"kafka.invalid:9092"}
+	n := openNode(t, s)
+	until(t, "the name", func() bool {
+		return strings.Contains(strings.Join(n.Status(false).Trouble, "\n"), `no DNS knows "kafka.invalid": is kafka.brokers right?`)
+	})
+}
