@@ -55,7 +55,9 @@ func TestOpensWithoutKafka(t *testing.T) {
 		}
 	}
 	ask("/v1/profiles/user_id:u1", http.StatusOK, `"visits":1`)
-	until(t, "the trouble", func() bool { return strings.Contains(strings.Join(n.Status(false).Trouble, "\n"), "input: cannot list topics at Kafka "+s.Kafka.Brokers[0]) })
+	until(t, "the trouble", func() bool {
+		return strings.Contains(strings.Join(n.Status(false).Trouble, "\n"), "input: cannot list topics at Kafka "+s.Kafka.Brokers[0])
+	})
 	ask("/readyz", http.StatusOK, `"held_back":"cannot list topics`)
 	until(t, "the source to wait", func() bool { return log.with("level=WARN", "cannot read: waiting") == 1 })
 	if got := log.with("opening without Kafka"); got != 1 {

@@ -319,7 +319,7 @@ func (n *Node) openKafka(ctx context.Context) error {
 			Partitions: int32(k.Partitions),
 			Topics:     n.topics(),
 			Retention:  kafka.Retention{Bytes: k.Embedded.RetentionBytes, Age: k.Embedded.RetentionTime},
-			Log:        n.log,
+			Log:        n.kafka.Log, // a disk that is full is told of with every write
 		})
 		if err != nil {
 			return err
@@ -476,6 +476,9 @@ func (n *Node) Wait(ctx context.Context) error {
 func (n *Node) Close() error {
 	n.ready.Store(false)
 	n.stop()
+	if n.host != nil {
+		n.host.Closing() // movers may wait for a disk that is full
+	}
 	n.movers.Wait()
 	var errs []error
 	for i := len(n.closers) - 1; i >= 0; i-- {

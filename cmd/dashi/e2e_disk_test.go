@@ -104,6 +104,10 @@ func TestSlowDisk(t *testing.T) {
 		}
 		return nil
 	})
+	if text := slow.ask(http.StatusServiceUnavailable, "GET", "/readyz", ""); !strings.Contains(text, "the disk has not answered for") {
+		t.Errorf("not ready: %s", text)
+	}
+	slow.ask(http.StatusOK, "GET", "/healthz", "")
 	eventually(t, wait, "the others read what it read", func() error {
 		if n := read(others); n < partitions {
 			return fmt.Errorf("%d partitions of %d", n, partitions)

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"dashi/shard/transport"
+	"dashi/shard/wal"
 
 	"github.com/hashicorp/raft"
 )
@@ -126,8 +127,8 @@ func (g *Group) Propose(entry []byte, done func(index uint64, result any, err er
 	if g.closed {
 		return ErrClosed
 	}
-	if err := g.host.log.Err(); err != nil {
-		return fmt.Errorf("cannot log entries of group %d: %w", g.id, err)
+	if err := g.logError(); err != nil {
+		return err
 	}
 	if g.raft.State() != raft.Leader {
 		return g.notLeader()
@@ -250,13 +251,25 @@ func (g *Group) watch() {
 func (g *Group) outcome(err error) error {
 	switch {
 	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrLeadershipTransferInProgress):
-		if logErr := g.host.log.Err(); logErr != nil {
-			return fmt.Errorf("cannot log entries of group %d: %w", g.id, logErr)
+		if logErr := g.logError(); logErr != nil {
+			return logErr
 		}
 		return g.notLeader()
 	default:
 		return fmt.Errorf("group %d: %w: %w", g.id, ErrUnknown, err)
 	}
+}
+
+// logError is why the log takes nothing; nil while it does.
+func (g *Group) logError() error {
+	err := g.host.log.Err()
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, wal.ErrClosed): // on a full disk it is closed first
+		return ErrClosed
+	}
+	return fmt.Errorf("cannot log entries of group %d: %w", g.id, err)
 }
 
 func (g *Group) notLeader() error {

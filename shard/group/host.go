@@ -71,6 +71,8 @@ type Host struct {
 	tending   chan struct{}
 	kick      chan struct{} // has a token when peers may have changed
 	tended    sync.WaitGroup
+	leaving   sync.Once
+	logClosed func() error // closes the log, once
 
 	mu      sync.Mutex
 	groups  map[uint32]*Group // nil for one that is being opened
@@ -137,7 +139,7 @@ func OpenHost(s Settings) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Host{settings: s, log: log, transport: s.Transport, groups: map[uint32]*Group{}, persisting: make(chan struct{}, 1),
+	h := &Host{settings: s, log: log, logClosed: sync.OnceValue(log.Close), transport: s.Transport, groups: map[uint32]*Group{}, persisting: make(chan struct{}, 1),
 		tending: make(chan struct{}), kick: make(chan struct{}, 1)}
 	// The mark is read with the log's lock held: nobody else has the directory.
 	if h.mark, err = wal.Opened(s.FS, s.Dir, s.bootID, len(names) == 0); err == nil {
@@ -223,9 +225,34 @@ func (h *Host) Stalled() time.Duration { return h.log.Stalled() }
 // Err is why the log takes nothing more; nil while it works.
 func (h *Host) Err() error { return h.log.Err() }
 
+// Closing says that Close is about to be called. From now on nobody waits for room on a disk that is full: the log is closed as it is, what waits fails with
+// ErrClosed, which nobody was told to be in the log, and the next start finds the rest there. A last snapshot would not have room either.
+func (h *Host) Closing() {
+	h.leaving.Do(func() { h.tended.Go(h.giveUp) })
+}
+
+// giveUp closes the log when it waits for room.
+func (h *Host) giveUp() {
+	tick := time.NewTicker(tendEvery)
+	defer tick.Stop()
+	for {
+		if h.log.Stats().Full {
+			h.settings.Log.Warn("closing with a full disk: what waits for room is given up, nothing of it was acknowledged")
+			_ = h.logClosed() // Close returns it
+			return
+		}
+		select {
+		case <-h.tending:
+			return
+		case <-tick.C:
+		}
+	}
+}
+
 // Close applies what was proposed, takes a last snapshot of every group that has changed since its last, and closes the log. What is
 // proposed meanwhile fails with ErrClosed.
 func (h *Host) Close() error {
+	h.Closing()
 	h.mu.Lock()
 	if h.closed {
 		h.mu.Unlock()
@@ -252,7 +279,7 @@ func (h *Host) Close() error {
 	if h.settings.Transport == nil {
 		err = errors.Join(err, h.transport.Close())
 	}
-	if closeErr := h.log.Close(); closeErr != nil {
+	if closeErr := h.logClosed(); closeErr != nil {
 		return errors.Join(err, fmt.Errorf("cannot close log: %w", closeErr))
 	}
 	return errors.Join(err, h.mark.Closed())

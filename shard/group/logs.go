@@ -212,7 +212,7 @@ func (s *logStore) GetCommitIndex() (uint64, error) { return s.warm, nil }
 // SetUint64 stores a number durably, but for the term of a vote, which is stored with its candidate in one step: Raft stores one after the other, and
 // between the two a crash would leave the vote of another term.
 //
-// Raft takes the process down when it cannot store its term. A log that has failed takes no entry and no vote any more, so a term that is only
+// Raft takes the process down when it cannot store its term. A log that has failed, or was closed before Raft because the disk is full, takes no entry and no vote any more, so a term that is only
 // known to this process does no harm, and the other groups' look-ups go on: the failure is reported by Host.Err and by every proposal.
 func (s *logStore) SetUint64(key []byte, value uint64) error {
 	b := binary.LittleEndian.AppendUint64(nil, value)
@@ -224,7 +224,7 @@ func (s *logStore) SetUint64(key []byte, value uint64) error {
 		if have, ok := s.log.Get(s.id, keyTerm); ok && string(have) == string(b) {
 			return nil // as at every start
 		}
-		if err := s.log.Set(s.id, keyTerm, b); err != nil && s.log.Err() == nil {
+		if err := s.log.Set(s.id, keyTerm, b); err != nil && s.log.Err() == nil && !errors.Is(err, wal.ErrClosed) {
 			return err
 		}
 		return nil
