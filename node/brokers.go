@@ -13,6 +13,8 @@ const (
 	brokerPatience = 5 * time.Second
 	// brokerRetry is how long it waits between two looks for them.
 	brokerRetry = time.Second
+	// endsInterval is how often Kafka is asked where its partitions end: three small requests.
+	endsInterval = 5 * time.Second
 )
 
 // topics are those that dashi makes when they are missing.
@@ -83,4 +85,27 @@ func (n *Node) inputTrouble() string {
 		return *text
 	}
 	return ""
+}
+
+// lookAtEnds asks Kafka where the partitions of the input topics end. When it does not answer, what it said last stays: the lag is no less then.
+func (n *Node) lookAtEnds(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, endsInterval)
+	defer cancel()
+	if ends, err := n.source.EndOffsets(ctx); err == nil {
+		n.ends.Store(&ends)
+	}
+}
+
+// lag is how many records of a stream come before its end and have not been applied by every shard; nil when Kafka has not said yet where it ends.
+func (n *Node) lag(s kafka.Stream, applied int64) *int64 {
+	ends := n.ends.Load()
+	if ends == nil {
+		return nil
+	}
+	end, ok := (*ends)[s]
+	if !ok {
+		return nil
+	}
+	lag := max(end-applied, 0)
+	return &lag
 }

@@ -2,9 +2,11 @@ package node
 
 import (
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -100,4 +102,39 @@ func TestWrongKafkaSettings(t *testing.T) {
 	until(t, "the name", func() bool {
 		return strings.Contains(strings.Join(n.Status(false).Trouble, "\n"), `no DNS knows "kafka.invalid": is kafka.brokers right?`)
 	})
+}
+
+// The metrics say which build it is, and how far behind the end of each partition.
+func TestBuildAndLag(t *testing.T) {
+	o := testOptions()
+	o.Version = "v1.2"
+	n, err := Open(testContext(t), testSettings(t, t.TempDir()), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeNode(t, n)
+	has := func(lines ...string) {
+		t.Helper()
+		w := httptest.NewRecorder()
+		n.metricsHandler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+		for _, line := range lines {
+			if !strings.Contains(w.Body.String(), "\n"+line+"\n") {
+				t.Errorf("no %s", line)
+			}
+		}
+	}
+	visit(t, n, "first", 20, "x")
+	waitIdle(t, n)
+	n.lookAtEnds(testContext(t))
+	has(`dashi_build_info{go_version="`+runtime.Version()+`",version="v1.2"} 1`,
+		`dashi_stream_lag_records{partition="0",topic="dashi.events"} 0`, `dashi_stream_lag_records{partition="1",topic="dashi.events"} 0`)
+	more := maps.Clone(*n.ends.Load()) // as if records came that have not been read
+	for s := range more {
+		more[s] += 7
+	}
+	n.ends.Store(&more)
+	has(`dashi_stream_lag_records{partition="0",topic="dashi.events"} 7`)
+	if lag := n.Status(false).Kafka.Streams[1].Lag; lag == nil || *lag != 7 {
+		t.Errorf("lag %v", lag)
+	}
 }

@@ -3,6 +3,7 @@ package node
 import (
 	"cmp"
 	"net/http"
+	"runtime"
 	"slices"
 
 	"dashi/node/httpapi"
@@ -27,6 +28,7 @@ var help = []struct {
 	name, help string
 	labels     []string
 }{
+	{"dashi_build_info", "Always 1: which dashi it is, and which Go built it.", []string{"version", "go_version"}},
 	{"dashi_events_applied_total", "Events applied to profiles since the data directory was made.", nil},
 	{"dashi_events_repeated_total", "Events dropped because their message id had been seen.", nil},
 	{"dashi_events_consumed_total", "Records read from Kafka since the start.", nil},
@@ -111,6 +113,7 @@ var help = []struct {
 	{"dashi_starved_total", "Times that this node was not scheduled for so long that it could not judge others: the machine has too little processor.", nil},
 	{"dashi_stream_read_offset", "Next offset to read.", []string{"topic", "partition"}},
 	{"dashi_stream_applied_offset", "Every shard has everything below this offset.", []string{"topic", "partition"}},
+	{"dashi_stream_lag_records", "Records of an input partition that this node reads, up to the end that Kafka told within the last 5 s, that not every shard has applied.", []string{"topic", "partition"}},
 }
 
 func newCollector(n *Node) *collector {
@@ -139,6 +142,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	gauge := func(name string, v float64, labels ...string) { put(prometheus.GaugeValue, name, v, labels...) }
 
 	n := c.n
+	gauge("dashi_build_info", 1, n.version, runtime.Version())
 	k := &n.intake.counts
 	counter("dashi_events_consumed_total", k.events.Load())
 	counter("dashi_events_consumed_bytes_total", k.bytes.Load())
@@ -166,6 +170,9 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	for _, s := range st.Kafka.Streams {
 		gauge("dashi_stream_read_offset", float64(s.Read), s.Topic, itoa(int(s.Partition)))
 		gauge("dashi_stream_applied_offset", float64(s.Applied), s.Topic, itoa(int(s.Partition)))
+		if s.Lag != nil {
+			gauge("dashi_stream_lag_records", float64(*s.Lag), s.Topic, itoa(int(s.Partition)))
+		}
 	}
 }
 

@@ -82,6 +82,7 @@ type Node struct {
 	source     *kafka.Source
 	// brokerTrouble is why the topics could not be made yet; nil: they are there.
 	brokerTrouble atomic.Pointer[string]
+	ends          atomic.Pointer[map[kafka.Stream]int64] // of the input partitions, some seconds ago; nil: not known yet
 
 	resp         *resp.Server
 	respAddr     net.Addr
@@ -440,6 +441,7 @@ func (n *Node) start(ctx context.Context) {
 			n.intake.tick()
 		})
 	})
+	n.movers.Go(func() { every(ctx, endsInterval, func() { n.lookAtEnds(ctx) }) })
 	for _, w := range n.webhooks {
 		n.movers.Go(func() { w.Run(ctx) })
 	}

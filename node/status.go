@@ -123,6 +123,8 @@ type StreamStatus struct {
 	Read      int64  `json:"read"`    // next offset to read
 	Applied   int64  `json:"applied"` // every shard has everything below
 	Durable   int64  `json:"durable"` // and would still have it after a power cut
+	// Lag is how many records before the end of the partition, as Kafka said within the last seconds, are not applied; nil: Kafka has not said it yet.
+	Lag *int64 `json:"lag,omitempty"`
 }
 
 // ShardStatus is one shard.
@@ -295,6 +297,7 @@ func (n *Node) streamStatus(st *Status) {
 		}
 		in.mu.Unlock()
 		ss.Applied, ss.Durable = applied+1, durable+1
+		ss.Lag = n.lag(in.stream, ss.Applied)
 		st.Kafka.Streams = append(st.Kafka.Streams, ss)
 	}
 	slices.SortFunc(st.Kafka.Streams, func(a, b StreamStatus) int {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -117,9 +118,13 @@ func printStatus(out io.Writer, st *node.Status) {
 	}
 	fmt.Fprintln(w)
 	fmt.Fprintln(w)
-	fmt.Fprintln(w, "TOPIC\tPARTITION\tREAD\tAPPLIED\tDURABLE")
+	fmt.Fprintln(w, "TOPIC\tPARTITION\tREAD\tAPPLIED\tDURABLE\tLAG")
 	for _, s := range st.Kafka.Streams {
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\n", s.Topic, s.Partition, s.Read, s.Applied, s.Durable)
+		lag := "" // Kafka has not said it yet
+		if s.Lag != nil {
+			lag = strconv.FormatInt(*s.Lag, 10)
+		}
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%s\n", s.Topic, s.Partition, s.Read, s.Applied, s.Durable, lag)
 	}
 	if len(st.Nodes) > 1 {
 		fmt.Fprintf(w, "\ndirectory\tepoch %d, led by %s, cookbook version %d\n\n", st.Directory.Epoch, st.Directory.Leader, st.Directory.Cookbook)
