@@ -521,6 +521,9 @@ func TestFounders(t *testing.T) {
 		if got != want || !strings.Contains(w, waits) || (waits == "") != (w == "") || (err == nil) != (problem == "") || err != nil && !strings.Contains(err.Error(), problem) {
 			t.Errorf("founders %q, waits for %q, %v; want %q, %q, %q", got, w, err, want, waits, problem)
 		}
+		if w != "" && strings.Count(foundingNote(w), "to found") != 1 {
+			t.Errorf("says %q", foundingNote(w))
+		}
 	}
 	agreed := clusterID("c", []founder{{"a", 1}, {"b", 2}})
 	f("", "1 more", "", self)

@@ -141,7 +141,7 @@ func (n *Node) found(ctx context.Context) error {
 			continue
 		}
 		if waits != said {
-			n.awaits("for " + waits + " to found the cluster with (cluster and gossip.keys have to be the same there)")
+			n.awaits(foundingNote(waits))
 			said = waits
 		}
 		select {
@@ -151,6 +151,11 @@ func (n *Node) found(ctx context.Context) error {
 		case <-retry.C:
 		}
 	}
+}
+
+// foundingNote is what a node says that waits for others.
+func foundingNote(waits string) string {
+	return "for " + waits + " (cluster and gossip.keys have to be the same there)"
 }
 
 // joinInterval is how often a node that does not see enough others looks for them.
@@ -209,7 +214,7 @@ func (n *Node) founders(members []gossip.Member) (founders []founder, waits stri
 		founders = append(founders, founder{m.ID, m.Meta.Incarnation})
 	}
 	if len(founders) < expect {
-		return nil, fmt.Sprintf("%d more nodes of the %d that gossip.expect says", expect-len(founders), expect), nil
+		return nil, fmt.Sprintf("%d more nodes of the %d that gossip.expect says, to found the cluster with", expect-len(founders), expect), nil
 	}
 	founders = founders[:expect]
 	for _, m := range members {

@@ -137,6 +137,9 @@ func (n *Node) clusterStatus(st *Status) {
 			sh.Replicas[k].Lag = most - sh.Replicas[k].Applied
 		}
 	}
+	if n.gossip != nil {
+		st.Trouble = append(st.Trouble, strangerTrouble(n.gossip.Strangers(), n.gossip.Members())...)
+	}
 	st.Trouble = append(st.Trouble, leaderTrouble(st.Shards)...)
 	st.Trouble = append(st.Trouble, n.moveWatch.trouble(s.Moves, time.Now())...)
 }

@@ -2,12 +2,14 @@ package node
 
 import (
 	"fmt"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
+	"dashi/ring/gossip"
 	"dashi/ring/meta"
 )
 
@@ -45,6 +47,24 @@ func shardNames(shards []int) string {
 		text += strconv.Itoa(s)
 	}
 	return text
+}
+
+// strangerTrouble says which hosts gossip with another key, and which nodes that are away were there: to everybody else those have left.
+func strangerTrouble(hosts []string, members []gossip.Member) (lines []string) {
+	for _, host := range hosts {
+		var away []string
+		for _, m := range members {
+			if h, _, _ := net.SplitHostPort(m.Addr); h == host && m.State != gossip.Alive {
+				away = append(away, m.ID)
+			}
+		}
+		line := fmt.Sprintf("what gossips from %s has another key than this node: compare gossip.keys", host)
+		if len(away) > 0 {
+			line += fmt.Sprintf(" (it may be %s)", strings.Join(away, " or "))
+		}
+		lines = append(lines, line)
+	}
+	return lines
 }
 
 // leaderTrouble says which shards take no events, one line for all that lack the same.

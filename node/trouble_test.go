@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"dashi/ring/gossip"
 	"dashi/ring/meta"
 )
 
@@ -44,6 +45,20 @@ func TestLeaderTrouble(t *testing.T) {
 	f(append(many, shard("")),
 		"no majority for 21 of 32 shards: shards 0, 1, 2, 3, 4, 5, 6, 7 and 13 more wait for more of n2, n3",
 		"no leader known for 1 of 32 shards: shard 31, of which a majority was heard of a moment ago")
+}
+
+// A node with a wrong key was only "left" to the others.
+func TestStrangerTrouble(t *testing.T) {
+	members := []gossip.Member{{ID: "n1", Addr: "10.0.0.1:7072", State: gossip.Alive}, {ID: "n2", Addr: "10.0.0.2:7072", State: gossip.Left}, {ID: "n3", Addr: "10.0.0.1:7073", State: gossip.Failed}}
+	f := func(host, want string) {
+		t.Helper()
+		if got := strangerTrouble([]string{host}, members); !slices.Equal(got, []string{want}) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	f("10.0.0.2", "what gossips from 10.0.0.2 has another key than this node: compare gossip.keys (it may be n2)")
+	f("10.0.0.1", "what gossips from 10.0.0.1 has another key than this node: compare gossip.keys (it may be n3)")
+	f("10.0.0.9", "what gossips from 10.0.0.9 has another key than this node: compare gossip.keys")
 }
 
 func TestMovesThatStandStill(t *testing.T) {

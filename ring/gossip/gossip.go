@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log"
 	"log/slog"
 	"net"
@@ -57,6 +56,8 @@ type Gossip struct {
 	keyring  *memberlist.Keyring
 	delegate *delegate
 	closing  sync.Once
+
+	strangers strangers
 }
 
 // Open listens. Nobody is known yet: see Join.
@@ -89,7 +90,7 @@ func Open(s Settings) (*Gossip, error) {
 		c.Keyring = g.keyring
 	}
 	tune(c, s.Probe)
-	c.Logger = log.New(logWriter{s.Log}, "", 0)
+	c.Logger = log.New(logWriter{s.Log, &g.strangers}, "", 0)
 	c.LogOutput = nil
 	c.Delegate, c.Events, c.Alive, c.Merge, c.Conflict = d, d, d, d, d
 	if g.list, err = memberlist.Create(c); err != nil {
@@ -227,15 +228,4 @@ func (g *Gossip) Leave(wait time.Duration) {
 func (g *Gossip) Close() (err error) {
 	g.closing.Do(func() { err = g.list.Shutdown() })
 	return err
-}
-
-// logWriter passes memberlist's lines on: "[WARN] memberlist: text".
-type logWriter struct{ log *slog.Logger }
-
-var _ io.Writer = logWriter{}
-
-func (w logWriter) Write(line []byte) (int, error) {
-	level, text := parseLine(string(line))
-	w.log.Log(context.Background(), level, text, "from", "memberlist")
-	return len(line), nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -106,6 +107,11 @@ func TestForeignersStayOut(t *testing.T) {
 		until(t, "the mate is in", func() bool { return strings.Contains(states(ours), "mate alive") })
 		if s := states(ours) + states(mate) + states(other); s != "mate alive, ours alive"+"mate alive, ours alive"+"other alive" {
 			t.Errorf("%s: %s", what, s)
+		}
+		if key := strings.HasSuffix(what, "key"); key {
+			until(t, what+": it knows that it is the key", func() bool { return slices.Equal(ours.Strangers(), []string{"127.0.0.1"}) })
+		} else if len(ours.Strangers()) > 0 {
+			t.Errorf("%s: strangers %s", what, ours.Strangers())
 		}
 	}
 	f("another cluster id", func(s *Settings) { s.Meta.Cluster = "c2" })
@@ -213,4 +219,36 @@ func TestParseLine(t *testing.T) {
 	f("[WARN] memberlist: hm", slog.LevelInfo, "hm")
 	f("[DEBUG] memberlist: so", slog.LevelDebug, "so")
 	f("what", slog.LevelDebug, "what")
+}
+
+// Who uses another key is told of once, and shows for a minute.
+func TestStrangers(t *testing.T) {
+	var s strangers
+	start := time.Unix(1000, 0)
+	at := func(seconds int) time.Time { return start.Add(time.Duration(seconds) * time.Second) }
+	f := func(line string, seconds int, host string, repeated bool) {
+		t.Helper()
+		if h, r := s.note(line, at(seconds)); h != host || r != repeated {
+			t.Errorf("%s: %q, %v", line, h, r)
+		}
+	}
+	tcp := "[ERR] memberlist: failed to receive: no installed keys could decrypt the message from=10.0.0.3:4711\n"
+	f(tcp, 0, "10.0.0.3", false)
+	f(tcp, 1, "10.0.0.3", true)
+	f("[ERR] memberlist: Decrypt packet failed: no installed keys could decrypt the message from=[fd00::1]:7946", 1, "fd00::1", false)
+	f("[ERR] memberlist: failed to receive: encryption is configured but remote state is not encrypted from=10.0.0.4:1", 2, "10.0.0.4", false)
+	f("[ERR] memberlist: failed to receive: EOF from=10.0.0.5:1", 2, "", false)
+	if got := s.hosts(at(61)); !slices.Equal(got, []string{"10.0.0.3", "10.0.0.4", "fd00::1"}) {
+		t.Errorf("hosts %s", got)
+	}
+	if got := s.hosts(at(62)); !slices.Equal(got, []string{"10.0.0.4"}) {
+		t.Errorf("hosts %s", got)
+	}
+	f(tcp, 70, "10.0.0.3", false)
+	for i := range 2 * strangersMost {
+		s.note(fmt.Sprintf("[ERR] memberlist: no installed keys could decrypt the message from=10.1.0.%d:1", i), at(70))
+	}
+	if n := len(s.hosts(at(70))); n != strangersMost {
+		t.Errorf("%d are remembered", n)
+	}
 }
