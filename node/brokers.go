@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"dashi/pipeline/kafka"
@@ -108,4 +109,23 @@ func (n *Node) lag(s kafka.Stream, applied int64) *int64 {
 	}
 	lag := max(end-applied, 0)
 	return &lag
+}
+
+// lost is told that the broker deleted records before they were read. The source has logged it.
+func (n *Node) lost(s kafka.Stream, from, to int64) {
+	n.metrics.lost.Add(uint64(to - from))
+	n.metrics.lostAt.Store(time.Now().UnixNano())
+	n.intake.skip(s, to)
+}
+
+// lostShown is for how long records that Kafka deleted are something to look at: somebody has by then, or an alert has on dashi_events_lost_total, which stays. A
+// line that never goes hides the next.
+const lostShown = time.Hour
+
+// lostTrouble says that records were lost lately; empty when none were.
+func lostTrouble(lost uint64, last, now time.Time) string {
+	if lost == 0 || now.Sub(last) > lostShown {
+		return ""
+	}
+	return fmt.Sprintf("Kafka deleted %d records before they were read, the last %s ago: its retention is too short", lost, now.Sub(last).Round(time.Second))
 }

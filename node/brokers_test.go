@@ -1,6 +1,8 @@
 package node
 
 import (
+	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -137,4 +139,50 @@ func TestBuildAndLag(t *testing.T) {
 	if lag := n.Status(false).Kafka.Streams[1].Lag; lag == nil || *lag != 7 {
 		t.Errorf("lag %v", lag)
 	}
+}
+
+// A shard that changed hands left an error in the log, and nothing said that it was over.
+func TestActivationsWait(t *testing.T) {
+	log := &logLines{}
+	n := &Node{log: slog.New(slog.NewTextHandler(log, nil)), running: t.Context()}
+	n.kafka.Log = n.log
+	one, two := &publisher{n: n, m: &member{id: 1}}, &publisher{n: n, m: &member{id: 2}}
+	f := func(want ...string) {
+		t.Helper()
+		all := strings.Split(strings.TrimSpace(log.String()), "\n")
+		if len(all) != len(want) {
+			t.Fatalf("logged\n%s", log)
+		}
+		for i, w := range want {
+			if !strings.Contains(all[i], w) {
+				t.Errorf("%s, want %s", all[i], w)
+			}
+		}
+	}
+	fenced := `level=WARN msg="activations wait" shard=1`
+	one.fails(fmt.Errorf("publish: %w", kafka.ErrFenced))
+	one.fails(fmt.Errorf("publish: %w", kafka.ErrFenced))
+	f(fenced)
+	two.fails(errors.New("away"))
+	failed := `level=ERROR msg="activations wait" shard=2`
+	f(fenced, failed)
+	two.goesOn()
+	f(fenced, failed) // those of shard 1 still do
+	one.goesOn()
+	one.goesOn()
+	f(fenced, failed, `level=INFO msg="activations do not wait any more"`)
+}
+
+// What Kafka deleted showed for the life of the process.
+func TestLostShowsForAnHour(t *testing.T) {
+	at := time.Unix(1000, 0)
+	f := func(lost uint64, after time.Duration, want string) {
+		t.Helper()
+		if got := lostTrouble(lost, at, at.Add(after)); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	f(0, 0, "")
+	f(5, time.Minute, "Kafka deleted 5 records before they were read, the last 1m0s ago: its retention is too short")
+	f(5, time.Hour+time.Second, "")
 }

@@ -24,22 +24,12 @@ const (
 	batchBytes  = 64 << 10
 )
 
-// throttleInterval is how often an intake that is held back looks again.
-const throttleInterval = 5 * time.Millisecond
-
 // A shard that has no events of a stream is told of the offsets that it is past: after levelSilence while others have some, and at the next tick when none
 // have come for streamSilence.
 const (
 	levelSilence  = time.Second
 	streamSilence = 100 * time.Millisecond
 )
-
-// holdInterval is how often an intake that is not held back looks: a look asks every shard, which would cost a small batch more than decoding it.
-const holdInterval = time.Millisecond
-
-// holdLogAfter is how long the intake is held back before the log says so: under load a full outbox holds it back for some
-// milliseconds now and then, which is how pushing back works.
-const holdLogAfter = time.Second
 
 // intake turns Kafka records into batches for the shards. It is the source's Handler: its calls never overlap.
 type intake struct {
@@ -53,6 +43,8 @@ type intake struct {
 	pool   sync.Pool    // of *proposal
 	free   atomic.Int64 // when nothing held the intake back, in nanoseconds since 1970; 0 when a batch was not accepted since
 	counts counts
+	// stretches for which it was held back, for the log.
+	stretches stretches
 }
 
 // counts are the intake's metrics.
@@ -419,45 +411,6 @@ func (k *intake) skip(s kafka.Stream, next int64) {
 	k.level(in)
 }
 
-// hold waits while a limit says that no more events may come in. It is false when the node closes.
-func (k *intake) hold(ctx context.Context) bool {
-	start := time.Now()
-	if start.UnixNano()-k.free.Load() < int64(holdInterval) {
-		return ctx.Err() == nil
-	}
-	k.free.Store(start.UnixNano())
-	why := k.n.holdBack()
-	if why == "" {
-		return ctx.Err() == nil
-	}
-	k.free.Store(0)
-	said := false
-	tick := time.NewTicker(throttleInterval)
-	defer tick.Stop()
-	defer func() {
-		k.counts.held.Add(int64(time.Since(start)))
-		k.counts.holding.Store(nil)
-	}()
-	for why != "" {
-		reason := why
-		k.counts.holding.Store(&reason)
-		if !said && time.Since(start) > holdLogAfter {
-			k.log.Warn("intake held back", "why", why)
-			said = true
-		}
-		select {
-		case <-ctx.Done():
-			return false
-		case <-tick.C:
-			why = k.n.holdBack()
-		}
-	}
-	if said {
-		k.log.Info("intake goes on", "held", time.Since(start).Round(time.Millisecond))
-	}
-	return true
-}
-
 // reject sends an undecodable record to the dead topic. Its offset is not committed before that is acknowledged.
 func (k *intake) reject(ctx context.Context, in *input, r *kafka.Record, err error) {
 	reason, detail := event.Malformed, err.Error()
@@ -475,6 +428,7 @@ func (k *intake) reject(ctx context.Context, in *input, r *kafka.Record, err err
 
 // tick moves the marks of shards that had no events, finds out what is durable, and commits that.
 func (k *intake) tick() {
+	k.tellHeld(time.Now())
 	for _, in := range k.all() {
 		if k.calls.TryLock() { // otherwise Records is at work and sees to it
 			in.mu.Lock()

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -9,7 +10,14 @@ import (
 
 // Events that Kafka deleted before they were read are missing in profiles for good: the status says so, and not the log alone.
 func TestLost(t *testing.T) {
-	n := openNode(t, testSettings(t, t.TempDir()))
+	log := &logLines{}
+	o := testOptions()
+	o.Log = slog.New(slog.NewTextHandler(log, nil))
+	n, err := Open(testContext(t), testSettings(t, t.TempDir()), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeNode(t, n)
 	says := func() bool {
 		return strings.Contains(strings.Join(n.Status(false).Trouble, "; "), "Kafka deleted 5 records before they were read")
 	}
@@ -19,5 +27,8 @@ func TestLost(t *testing.T) {
 	n.lost(kafka.Stream{Partition: 99}, 3, 8)
 	if !says() {
 		t.Errorf("trouble %q", n.Status(false).Trouble)
+	}
+	if log.with("level=ERROR") > 0 { // the source has said it
+		t.Errorf("logged twice:\n%s", log)
 	}
 }

@@ -14,6 +14,7 @@ type measures struct {
 	latency   metrics.Histogram // from fetched to applied, an event each
 	published atomic.Uint64     // activations acknowledged by Kafka
 	lost      atomic.Uint64     // events that Kafka deleted before they were read
+	lostAt    atomic.Int64      // when it was last found out, in Unix nanoseconds
 	http      doorCounts
 
 	mu      sync.Mutex

@@ -76,10 +76,12 @@ type Node struct {
 	webhooks   []*webhook.Sink
 	resending  sync.Mutex // held while dead letters are sent again
 	publishers []*publisher
-	couriers   []*courier
-	formats    map[string]*format // by input topic
-	intake     *intake
-	source     *kafka.Source
+	// unpublished is how many of them cannot publish.
+	unpublished atomic.Int32
+	couriers    []*courier
+	formats     map[string]*format // by input topic
+	intake      *intake
+	source      *kafka.Source
 	// brokerTrouble is why the topics could not be made yet; nil: they are there.
 	brokerTrouble atomic.Pointer[string]
 	ends          atomic.Pointer[map[kafka.Stream]int64] // of the input partitions, some seconds ago; nil: not known yet
@@ -365,14 +367,6 @@ func (n *Node) openKafka(ctx context.Context) error {
 		return err
 	}
 	return n.openWebhooks()
-}
-
-// lost is told that the broker deleted records before they were read.
-func (n *Node) lost(s kafka.Stream, from, to int64) {
-	n.metrics.lost.Add(uint64(to - from))
-	n.log.Error("events were deleted by Kafka before they were read: its retention is too short",
-		"stream", s.String(), "from", from, "to", to)
-	n.intake.skip(s, to)
 }
 
 // openDoors listens for clients.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -30,6 +31,7 @@ type publisher struct {
 	outlet  *kafka.Outlet
 	entries []kafka.Message
 	scratch []byte
+	waits   bool // the log has been told that activations wait
 	trouble atomic.Pointer[string]
 	waiting atomic.Int64 // since when Kafka has not answered, in Unix nanoseconds; 0 when nobody waits for it
 }
@@ -63,7 +65,7 @@ func (p *publisher) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		if !p.m.leads() { // the node that does publishes; opening its outlet fences ours
 			p.outlet = nil
-			p.trouble.Store(nil)
+			p.goesOn()
 			select {
 			case <-ctx.Done():
 			case <-p.m.publishes:
@@ -75,7 +77,7 @@ func (p *publisher) run(ctx context.Context) {
 			continue
 		}
 		if err == nil {
-			p.trouble.Store(nil)
+			p.goesOn()
 			select {
 			case <-ctx.Done():
 			case <-p.m.grew:
@@ -87,15 +89,40 @@ func (p *publisher) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		text := err.Error()
-		if p.trouble.Swap(&text) == nil {
-			p.n.log.Error("activations wait", "shard", p.m.id, "error", err)
-		}
+		p.fails(err)
 		p.outlet = nil // opened again: it finds out what became of the last transaction
 		select {
 		case <-ctx.Done():
 		case <-time.After(publishRetry):
 		}
+	}
+}
+
+// fails takes down that activations wait, and why. That another node has opened the outlet is how a shard changes hands, and no error while it does not go on.
+func (p *publisher) fails(err error) {
+	text := err.Error()
+	p.trouble.Store(&text)
+	if p.waits {
+		return
+	}
+	p.waits = true
+	p.n.unpublished.Add(1)
+	level := slog.LevelError
+	if errors.Is(err, kafka.ErrFenced) {
+		level = slog.LevelWarn
+	}
+	p.n.kafka.Log.Log(p.n.running, level, "activations wait", "shard", p.m.id, "error", err) // one line for all shards, when it is Kafka
+}
+
+// goesOn takes down that activations leave again, or that those of this shard are for another node to publish.
+func (p *publisher) goesOn() {
+	p.trouble.Store(nil)
+	if !p.waits {
+		return
+	}
+	p.waits = false
+	if p.n.unpublished.Add(-1) == 0 {
+		p.n.log.Info("activations do not wait any more", "shard", p.m.id)
 	}
 }
 

@@ -215,8 +215,8 @@ func (n *Node) Status(hashes bool) *Status {
 	if why := n.inputTrouble(); why != "" {
 		st.Trouble = append(st.Trouble, "input: "+why)
 	}
-	if lost := n.metrics.lost.Load(); lost > 0 {
-		st.Trouble = append(st.Trouble, fmt.Sprintf("input: Kafka deleted %d records before they were read: its retention is too short", lost))
+	if text := lostTrouble(n.metrics.lost.Load(), time.Unix(0, n.metrics.lostAt.Load()), time.Now()); text != "" {
+		st.Trouble = append(st.Trouble, "input: "+text)
 	}
 	if err := n.dead.Status(); err != nil {
 		st.Trouble = append(st.Trouble, "dead letters wait, and with them the offsets of their events: "+err.Error())

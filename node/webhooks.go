@@ -139,8 +139,8 @@ func (n *Node) webhookStatus(st *Status) {
 		if s.Trouble != "" {
 			st.Trouble = append(st.Trouble, fmt.Sprintf("webhook %s takes nothing %s", s.Name, s.Trouble))
 		}
-		if s.Lost > 0 {
-			st.Trouble = append(st.Trouble, fmt.Sprintf("webhook %s: Kafka deleted %d records before they were read: its retention is too short", s.Name, s.Lost))
+		if text := lostTrouble(s.Lost, s.LostAt, time.Now()); text != "" {
+			st.Trouble = append(st.Trouble, fmt.Sprintf("webhook %s: %s", s.Name, text))
 		}
 		for _, name := range n.unknownNames(&n.settings.Webhooks[i]) {
 			st.Trouble = append(st.Trouble, fmt.Sprintf("webhook %s chooses %q, which the cookbook in force does not have", s.Name, name))

@@ -70,7 +70,7 @@ func lineOf(r slog.Record) line {
 		switch at.Key {
 		case "addr":
 			l.addr = at.Value.String()
-		case "topic":
+		case "topic", "stream":
 			l.topic = at.Value.String()
 		case "group":
 			l.group = at.Value.String()

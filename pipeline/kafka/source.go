@@ -17,7 +17,7 @@ import (
 type SourceSettings struct {
 	Settings
 	Group  string   // consumer group; one per cluster
-	Topics []string // input topics
+	Topics []string // input topics; partitions that are added to one are read some seconds later
 
 	// Create makes the topics of this list that are missing. A topic of Topics that is in neither place is
 	// waited for, with a log line.
@@ -28,7 +28,7 @@ type SourceSettings struct {
 	InstanceID string
 
 	// Lost is told that the broker deleted the offsets [from, to) of a stream before they were read: retention was
-	// too short, or the broker lost data. Called like the Handler; nil for a log line only.
+	// too short, or the broker lost data. The log has been told. Called like the Handler; may be nil.
 	Lost func(s Stream, from, to int64)
 
 	// Since, unless zero, makes a partition of which the group has no offset begin with the first record of this time or later, which may be one

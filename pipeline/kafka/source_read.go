@@ -195,7 +195,7 @@ func (s *Source) tellLost(stream Stream, from, to int64) {
 
 func (s *Source) report(stream Stream, from, to int64) {
 	s.log.Error("kafka: records were lost before they were read: is retention too short, or did a broker lose its disk?",
-		"topic", stream.Name, "partition", stream.Partition, "from", from, "to", to)
+		"stream", stream.String(), "from", from, "to", to)
 	if s.settings.Lost != nil {
 		s.settings.Lost(stream, from, to)
 	}

@@ -46,6 +46,7 @@ type Sink struct {
 	sent       atomic.Uint64
 	buried     atomic.Uint64
 	lost       atomic.Uint64
+	lostAt     atomic.Int64 // when it was last found out, in Unix nanoseconds
 	busy       atomic.Int64 // nanoseconds of all requests together
 	lag        atomic.Int64
 	unreadable atomic.Pointer[string] // why the topic cannot be read
@@ -194,7 +195,10 @@ func (s *Sink) Records(_ context.Context, stream kafka.Stream, _, last int64, re
 	}
 }
 
-func (s *Sink) tellLost(_ kafka.Stream, from, to int64) { s.lost.Add(uint64(to - from)) }
+func (s *Sink) tellLost(_ kafka.Stream, from, to int64) {
+	s.lost.Add(uint64(to - from))
+	s.lostAt.Store(time.Now().UnixNano())
+}
 
 // leaveAlone keeps all partitions from posting for a while.
 func (s *Sink) leaveAlone(d time.Duration) {
@@ -208,19 +212,20 @@ func (s *Sink) quiet() time.Duration { return time.Until(time.Unix(0, s.until.Lo
 
 // Status is how an endpoint is doing. Waiting, Lag and what concerns the whole endpoint apart, it is of this node since its start.
 type Status struct {
-	Name     string  `json:"name"`
-	URL      string  `json:"url"`        // without user and query
-	Group    string  `json:"group"`      // in Kafka
-	Lag      int64   `json:"lag"`        // records of the topic that the endpoint is behind, by what Kafka says of all nodes
-	Streams  int     `json:"partitions"` // that this node posts, and of which Kafka knows where the endpoint is
-	Waiting  int     `json:"waiting"`    // activations in the memory of this node
-	Sent     uint64  `json:"sent"`       // activations that were taken
-	Requests uint64  `json:"requests"`
-	Retries  uint64  `json:"retries"` // requests that will be tried again, or were
-	Dead     uint64  `json:"dead"`    // activations that went to the dead topic
-	Lost     uint64  `json:"lost"`    // records that Kafka deleted before they were read
-	Seconds  float64 `json:"request_seconds"`
-	Trouble  string  `json:"trouble,omitempty"`
+	Name     string    `json:"name"`
+	URL      string    `json:"url"`        // without user and query
+	Group    string    `json:"group"`      // in Kafka
+	Lag      int64     `json:"lag"`        // records of the topic that the endpoint is behind, by what Kafka says of all nodes
+	Streams  int       `json:"partitions"` // that this node posts, and of which Kafka knows where the endpoint is
+	Waiting  int       `json:"waiting"`    // activations in the memory of this node
+	Sent     uint64    `json:"sent"`       // activations that were taken
+	Requests uint64    `json:"requests"`
+	Retries  uint64    `json:"retries"`          // requests that will be tried again, or were
+	Dead     uint64    `json:"dead"`             // activations that went to the dead topic
+	Lost     uint64    `json:"lost"`             // records that Kafka deleted before they were read
+	LostAt   time.Time `json:"lost_at,omitzero"` // when that was last found out
+	Seconds  float64   `json:"request_seconds"`
+	Trouble  string    `json:"trouble,omitempty"`
 }
 
 // troubleAfter is how long an endpoint may fail before the status says so.
@@ -231,6 +236,9 @@ func (s *Sink) Status() Status {
 	st := Status{
 		Name: s.settings.Name, URL: redact(s.settings.URL), Group: s.group, Lag: s.lag.Load(), Sent: s.sent.Load(), Requests: s.requests.Load(),
 		Retries: s.retries.Load(), Dead: s.buried.Load(), Lost: s.lost.Load(), Seconds: time.Duration(s.busy.Load()).Seconds(),
+	}
+	if at := s.lostAt.Load(); at != 0 {
+		st.LostAt = time.Unix(0, at).UTC()
 	}
 	var worst *failure
 	s.mu.Lock()
