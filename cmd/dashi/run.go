@@ -27,6 +27,8 @@ func serveCommand() *cobra.Command {
 		Use:   "serve --config FILE",
 		Short: "Run a node against a Kafka cluster",
 		Long: `Run a node against a Kafka cluster. deploy/dashi.yml is a settings file with every setting, its default and what it is for.
+While Kafka is away, a topic is missing or the Kafka user lacks a right, the node answers look-ups, waits, and says so (dashi status, the log); partitions that are
+added to an input topic are read within seconds.
 A node by itself takes recipes that are others than at its last start; it does not start if something would be forgotten by that, but with --forget.
 The nodes of a cluster take others from dashi apply only.`,
 		Example: "  dashi serve --config /etc/dashi/dashi.yml\n  dashi serve --config /etc/dashi/dashi.yml --check",
