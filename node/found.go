@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -50,11 +51,24 @@ func (n *Node) openGossip() error {
 		return err
 	}
 	n.onClose(func() error {
-		if !n.gossip.Contested() || n.letIn() {
+		if incarnation, _, twice := n.gossip.Rival(); !n.refused && (!twice || incarnation != n.identity.Incarnation && n.letIn()) {
 			n.gossip.Leave(leaveWait)
-		} // else it is a second node with the id of one that stays
+		} // else there is another process with this id, in whose name it would be said
 		return n.gossip.Close()
 	})
+	return nil
+}
+
+// ErrTwice says that another process is the same member of the cluster. Both would vote.
+var ErrTwice = errors.New("another process has a copy of this data directory")
+
+// checkTwice refuses to go on as a member that another process is.
+func (n *Node) checkTwice() error {
+	incarnation, addr, twice := n.gossip.Rival()
+	if n.refused = twice && incarnation == n.identity.Incarnation; n.refused {
+		return fmt.Errorf("node %q runs already, its gossip is at %s: %w: end one of them, and give this one an empty directory and another node.id if it is to be a node of its own",
+			n.identity.Node, addr, ErrTwice)
+	}
 	return nil
 }
 
@@ -121,6 +135,9 @@ func (n *Node) found(ctx context.Context) error {
 			if _, err := n.gossip.Join(n.settings.Gossip.Join); err != nil {
 				n.log.Debug("nobody to join answers yet", "error", err)
 			}
+		}
+		if err := n.checkTwice(); err != nil {
+			return err
 		}
 		if id.Founded {
 			return n.announceCluster()

@@ -78,6 +78,7 @@ func (n *Node) knock(ctx context.Context) error {
 
 // tellChanges brings what the cluster knows of this node, its zone, weight and addresses, up to what the settings say now.
 func (n *Node) tellChanges(ctx context.Context) {
+	said := false
 	for ctx.Err() == nil {
 		within, cancel := context.WithTimeout(ctx, moveTimeout)
 		err := n.change(within, func(s *meta.State) (meta.Command, error) {
@@ -89,7 +90,10 @@ func (n *Node) tellChanges(ctx context.Context) {
 			if now.Draining = before.Draining; now == *before {
 				return nil, errNoCommand
 			}
-			n.log.Info("telling the cluster what has changed about this node", "zone", now.Zone, "weight", now.Weight, "node", now.Node, "http", now.HTTP)
+			if !said { // it is tried again until somebody leads the directory
+				n.log.Info("telling the cluster what has changed about this node", "zone", now.Zone, "weight", now.Weight, "node", now.Node, "http", now.HTTP)
+				said = true
+			}
 			return &meta.Join{Member: now}, nil
 		})
 		cancel()

@@ -37,6 +37,7 @@ type Node struct {
 	identity     dataIdentity
 	nodeListener net.Listener   // nil: no other nodes
 	gossip       *gossip.Gossip // nil: no other nodes
+	refused      bool           // another process is this member: see checkTwice
 	transport    *transport.Transport
 	heard        *heard
 	moveWatch    moveWatch

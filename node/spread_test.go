@@ -3,10 +3,13 @@ package node
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -245,4 +248,39 @@ func TestSecondNodeOfTheSameName(t *testing.T) {
 	}
 	visit(t, c.nodes[3], "a", 5, "one")
 	c.idle()
+}
+
+// A second process on a copy of a data directory would vote, and say goodbye, in the name of the first: it is refused before it opens anything, and goes without a word.
+func TestCopyOfADataDirectory(t *testing.T) {
+	c := openCluster(t, 3)
+	visit(t, c.nodes[0], "a", 5, "one")
+	c.idle()
+	c.close(1)
+	second := c.settings[1]
+	second.Data, second.Gossip.Listen = filepath.Join(t.TempDir(), "copy"), freePorts(t, 1)[0]
+	if err := os.CopyFS(second.Data, os.DirFS(c.settings[1].Data)); err != nil {
+		t.Fatal(err)
+	}
+	c.openAll()
+	since := func() time.Time {
+		g, ok := c.nodes[0].gossiped("n2")
+		if !ok || g.State != gossip.Alive {
+			t.Errorf("n2 is %s to n1", g.State)
+		}
+		return g.Since
+	}
+	before := since()
+	n, err := Open(testContext(t), second, clusterOptions(t, 1))
+	if err == nil {
+		t.Error(n.Close())
+	}
+	if !errors.Is(err, ErrTwice) {
+		t.Error(err)
+	}
+	if at := since(); at != before {
+		t.Errorf("n2 has gone and come back at %s, before it was %s", at, before)
+	}
+	visit(t, c.nodes[1], "b", 5, "two")
+	c.idle()
+	c.same()
 }

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/memberlist"
@@ -19,13 +20,14 @@ type delegate struct {
 	log     *slog.Logger
 	changed chan struct{}
 
-	mu        sync.Mutex
-	meta      Meta
-	encoded   []byte
-	members   map[string]Member
-	leaving   map[string]bool // who has said goodbye
-	contested bool            // another node goes by this one's id
-	foreign   map[string]bool // addresses of other clusters that the log has told of
+	mu      sync.Mutex
+	meta    Meta
+	encoded []byte
+	members map[string]Member
+	leaving map[string]bool                       // who has said goodbye
+	rivals  rivals                                // others that go by this one's id
+	foreign map[string]bool                       // addresses of other clusters that the log has told of
+	list    atomic.Pointer[memberlist.Memberlist] // nil: not open yet
 }
 
 // set changes what this node says about itself (I2).
@@ -47,7 +49,11 @@ func (d *delegate) NodeMeta(int) []byte {
 	return d.encoded
 }
 func (d *delegate) NotifyMsg(message []byte) {
-	if len(message) < 2 || message[0] != messageLeave {
+	if len(message) < 2 {
+		return
+	}
+	if message[0] != messageLeave {
+		d.hear(message[0], message[1:])
 		return
 	}
 	d.mu.Lock()
@@ -148,7 +154,7 @@ func (d *delegate) admit(n *memberlist.Node) error {
 func (d *delegate) NotifyConflict(existing, other *memberlist.Node) {
 	if existing.Name == d.self {
 		d.mu.Lock()
-		d.contested = true
+		d.rivals.note(other)
 		d.mu.Unlock()
 	}
 	d.log.Error("two nodes have the same id: give one another, or an empty data directory", "id", existing.Name, "at", existing.Address(), "and", other.Address())

@@ -12,6 +12,7 @@
 //	I2  What a node says about itself (Meta) fits into memberlist's 512 bytes, or Open and SetMeta refuse it.
 //	I3  Changed never blocks memberlist: it is one token for any number of events.
 //	I4  A node that left by itself is Left, one that stopped answering is Failed.
+//	I5  Two processes with one id are told apart (Rival), as long as they hear of each other: a goodbye, which is by id, is not said in the other's name.
 //
 // Concurrency: everything exported is safe for concurrent use. memberlist calls the delegate with its own lock held, so that calls nothing back.
 package gossip

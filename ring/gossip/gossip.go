@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"slices"
 	"strconv"
@@ -69,7 +70,8 @@ func Open(s Settings) (*Gossip, error) {
 	if s.Log == nil {
 		s.Log = slog.New(slog.DiscardHandler)
 	}
-	d := &delegate{self: s.ID, log: s.Log, changed: make(chan struct{}, 1), members: map[string]Member{}, leaving: map[string]bool{}}
+	d := &delegate{self: s.ID, log: s.Log, changed: make(chan struct{}, 1), members: map[string]Member{}, leaving: map[string]bool{},
+		rivals: rivals{number: rand.Uint64(), answers: make(chan uint64, 1), self: make(chan struct{}, 1)}}
 	if err := d.set(s.Meta); err != nil {
 		return nil, err
 	}
@@ -96,6 +98,7 @@ func Open(s Settings) (*Gossip, error) {
 	if g.list, err = memberlist.Create(c); err != nil {
 		return nil, fmt.Errorf("cannot gossip on %q: %w", s.Listen, err)
 	}
+	d.list.Store(g.list)
 	return g, nil
 }
 
@@ -201,15 +204,7 @@ func (g *Gossip) UseKeys(keys [][]byte) error {
 	return nil
 }
 
-// Contested says whether another node has been heard of that goes by this one's id. Leave would then be said in its name too: whichever of the
-// two is not the rightful one should Close without it.
-func (g *Gossip) Contested() bool {
-	g.delegate.mu.Lock()
-	defer g.delegate.mu.Unlock()
-	return g.delegate.contested
-}
-
-// Leave tells the others that this node goes, and waits until one has heard it, or for the time given. See Contested.
+// Leave tells the others that this node goes, and waits until one has heard it, or for the time given. See Rival.
 //
 // memberlist knows whether a node left or failed, but does not tell (its Node.State is never set), so every member is told directly first.
 func (g *Gossip) Leave(wait time.Duration) {
