@@ -22,6 +22,7 @@ const (
 	messageAccount = 8  // an event that an account counts
 	messageErase   = 9  // the person who has an identifier shall be erased
 	messageErased  = 10 // an identifier was erased where it lay: to its home
+	messagePart    = 11 // a part of a message that is too long for one
 )
 
 // factCut is the flag of a fact that keeps two apart.

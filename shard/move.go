@@ -46,6 +46,9 @@ func (a *applier) depart(to key, f *fact) {
 	}
 	if target := s.home(to); target != s.settings.Self {
 		a.send(target, a.out)
+		if cap(a.out) > maxMessage {
+			a.out = nil
+		}
 		return
 	}
 	// At once: a pointer here must lead to where the identifier is.

@@ -11,8 +11,13 @@ import (
 // Messages have dense positions; a delivery says "all in [first, next)", and the rule of marks (I2) does the rest.
 type peer struct {
 	mark uint64 // position of the next message expected from it
+	part []byte // of a long message, whose end is at mark or later
 	out  outbox
 }
+
+// maxMessage is what one message to another shard may take: entries of logs and calls between nodes have limits, and whoever sends one keeps others waiting. What is longer, as a
+// component with long lists is, travels in as many as it takes.
+const maxMessage = 1 << 20
 
 // peerChunkBytes is smaller than that of the sinks' outbox: there are as many as shards, and most are empty.
 const peerChunkBytes = 4 << 10
@@ -38,11 +43,41 @@ func (a *applier) send(to int, message []byte) {
 		a.local = append(a.local, append(b, message...))
 		return
 	}
+	if len(message) <= maxMessage {
+		a.post(to, nil, message)
+		return
+	}
+	for len(message) > 0 {
+		n, last := min(len(message), maxMessage-2), byte(0)
+		if n == len(message) {
+			last = 1
+		}
+		a.post(to, []byte{messagePart, last}, message[:n])
+		message = message[n:]
+	}
+}
+
+// post puts one message into an outbox.
+func (a *applier) post(to int, head, body []byte) {
 	out := &a.s.peer(to).out
 	was := out.bytes
-	out.close(append(out.open(nil), message...))
+	out.close(append(append(out.open(nil), head...), body...))
 	a.s.peerBytes += out.bytes - was
 	a.sent++
+}
+
+// join takes a message, or a part of one. It returns the whole when its last part is there, else nil.
+func (p *peer) join(message []byte) []byte {
+	if len(message) < 2 || message[0] != messagePart {
+		return message
+	}
+	p.part = append(p.part, message[2:]...) // a snapshot holds what it was before
+	if message[1] == 0 {
+		return nil
+	}
+	whole := p.part
+	p.part = nil
+	return whole
 }
 
 // drain handles the messages that this shard has for itself, and those that come of them; and when a component has moved, those that
@@ -167,8 +202,10 @@ func (s *Shard) applyMessages(body []byte, r *Result) {
 			r.Skipped++
 			continue
 		}
-		s.apply.message(message, from)
-		s.apply.drain()
+		if message = s.peer(from).join(message); message != nil {
+			s.apply.message(message, from)
+			s.apply.drain()
+		}
 		r.Applied++
 	}
 	s.peer(from).mark = next
@@ -184,7 +221,7 @@ func (a *applier) touchMessages(body []byte) {
 			break
 		}
 		body = rest
-		if len(m) < 2 || m[0] == messagePeople || m[0] == messageAccount || int(m[1]) >= len(s.program.namespace) {
+		if len(m) < 2 || m[0] == messagePart || m[0] == messagePeople || m[0] == messageAccount || int(m[1]) >= len(s.program.namespace) {
 			continue
 		}
 		value, _, err := readBytes(m[2:])
@@ -267,7 +304,7 @@ func appendPeers(dst []byte, peers []peer) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(peers)))
 	for i := range peers {
 		dst = binary.AppendUvarint(dst, peers[i].mark)
-		dst = peers[i].out.append(dst)
+		dst = appendBytes(peers[i].out.append(dst), peers[i].part)
 	}
 	return dst
 }
@@ -275,12 +312,12 @@ func appendPeers(dst []byte, peers []peer) []byte {
 func (s *Shard) freezePeers() []peer {
 	frozen := make([]peer, len(s.peers))
 	for i := range s.peers {
-		frozen[i] = peer{s.peers[i].mark, s.peers[i].out.freeze()}
+		frozen[i] = peer{s.peers[i].mark, s.peers[i].part, s.peers[i].out.freeze()}
 	}
 	return frozen
 }
 
-func (s *Shard) restorePeers(src []byte) (rest []byte, err error) {
+func (s *Shard) restorePeers(src []byte, version byte) (rest []byte, err error) {
 	n, src, err := uvarint(src)
 	if err != nil || n > MaxShards {
 		return nil, errShort
@@ -294,6 +331,16 @@ func (s *Shard) restorePeers(src []byte) (rest []byte, err error) {
 			return nil, err
 		}
 		s.peerBytes += p.out.bytes
+		if version < 18 {
+			continue
+		}
+		var part []byte
+		if part, src, err = readBytes(src); err != nil {
+			return nil, err
+		}
+		if len(part) > 0 {
+			p.part = slices.Clone(part)
+		}
 	}
 	return src, nil
 }

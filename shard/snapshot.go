@@ -24,7 +24,7 @@ import (
 // Version 16 has the least instants of the rings of timers. Those before it are not read: Kafka has the events.
 const snapshotVersion = 18
 
-// oldestSnapshot is the first that is still read. 16 has no counter TooLarge, 16 and 17 have no instants of fragments.
+// oldestSnapshot is the first that is still read. 16 has no counter TooLarge, and before 18 there were no messages in parts, and no instants of fragments.
 const oldestSnapshot = 16
 
 var snapshotMagic = []byte("DASHISHARD")
@@ -354,7 +354,7 @@ func (s *Shard) restoreBody(src []byte, version byte) (hasTable bool, timers []b
 	if src, err = s.recent.restore(src); err != nil {
 		return false, nil, err
 	}
-	if src, err = s.restorePeers(src); err != nil {
+	if src, err = s.restorePeers(src, version); err != nil {
 		return false, nil, err
 	}
 	if src, err = s.restoreParked(src); err != nil {
