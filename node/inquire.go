@@ -174,7 +174,7 @@ func (n *Node) inquireOf(ctx context.Context, to string, level readLevel, questi
 		case kind == askCount || kind == askReport || kind == askRefuses: // they may read all profiles
 			patience = time.Hour
 		case kind == askLook && level == readLocal:
-			patience = askLocally
+			patience = askLocally * time.Duration(1+len(questions[0].tried)) // a profile may be long
 		}
 		limited, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()

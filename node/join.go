@@ -167,6 +167,9 @@ func (n *Node) commit(ctx context.Context, entry []byte) (r meta.Result, err err
 		return r, err
 	}
 	answer, err := n.transport.Call(ctx, leader, callChange, entry)
+	if errors.Is(err, transport.ErrTooLarge) { // nothing has happened
+		return r, err
+	}
 	if err != nil {
 		return r, errors.Join(group.ErrUnknown, err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"dashi/shard"
 	"dashi/shard/group"
+	"dashi/shard/transport"
 )
 
 // lane carries batches to the shard's leader on another node: one call at a time, with everything that has gathered meanwhile, so that they
@@ -127,6 +128,9 @@ func (l *lane) send(body []byte) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(l.n.running, laneTimeout)
 	defer cancel()
 	answer, err := l.n.transport.Call(ctx, leader, callPropose, body)
+	if errors.Is(err, transport.ErrTooLarge) { // it will not go the next time either
+		return nil, fmt.Errorf("cannot send to the leader of shard %d: %w", l.m.id, err)
+	}
 	if err != nil {
 		l.n.astray(l.m, leader)
 		return nil, fmt.Errorf("cannot reach the leader of shard %d: %w", l.m.id, errors.Join(group.ErrUnknown, err))

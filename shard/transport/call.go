@@ -15,6 +15,8 @@ const (
 	maxCalls = 256
 	// window is how many bytes of parts are on their way to a caller who has not taken them.
 	window = 1 << 20
+	// maxAnswer bounds an answer that Call returns, all its parts together: the largest profile there can be, and as much again.
+	maxAnswer = 2 * maxFrame
 	// defaultDeadline is for callers whose context has none.
 	defaultDeadline = 30 * time.Second
 )
@@ -71,24 +73,29 @@ func (e *RemoteError) Is(target error) bool {
 	return e.Code == codeBusy && target == ErrBusy || e.Code == codeUnknown && target == ErrNoHandler || e.Code == codeDeadline && target == context.DeadlineExceeded
 }
 
-// Call calls a peer and returns the answer. After ErrDown, ErrBusy and ErrNoHandler nothing has happened there; after any other error it may have.
+// Call calls a peer and returns the answer, with its parts put together. After ErrDown, ErrBusy and ErrNoHandler nothing has happened there; after any other error it may have.
 func (t *Transport) Call(ctx context.Context, peer string, typ uint16, body []byte) ([]byte, error) {
 	s, err := t.Stream(ctx, peer, typ, body)
 	if err != nil {
 		return nil, err
 	}
 	defer s.Close()
-	answer, err := s.Recv()
-	if err != nil {
-		return nil, err
-	}
-	if _, err := s.Recv(); err != io.EOF {
-		if err == nil {
-			err = fmt.Errorf("%s answers call of type %d in parts", peer, typ)
+	var answer []byte
+	for {
+		part, err := s.Recv()
+		switch {
+		case err == io.EOF:
+			return answer, nil
+		case err != nil:
+			return nil, err
+		case answer == nil:
+			answer = part
+		case len(answer)+len(part) > maxAnswer:
+			return nil, fmt.Errorf("%s answers call of type %d with more than %d bytes: %w", peer, typ, maxAnswer, ErrTooLarge)
+		default:
+			answer = append(answer, part...)
 		}
-		return nil, err
 	}
-	return answer, nil
 }
 
 // Stream is a call whose answer comes in parts. It belongs to one goroutine.
@@ -275,6 +282,9 @@ func (t *Transport) startCall(ctx context.Context, s *serving, call *Call, patie
 	s.calls[call.id] = call
 	ok := t.run(func() {
 		last, err := handler.Serve(call.ctx, call)
+		if err == nil {
+			last, err = call.cut(last)
+		}
 		s.mu.Lock()
 		delete(s.calls, call.id)
 		s.mu.Unlock()
@@ -286,11 +296,22 @@ func (t *Transport) startCall(ctx context.Context, s *serving, call *Call, patie
 	}
 }
 
+// cut sends what is too long for one part in several, and returns what is left.
+func (k *Call) cut(last []byte) ([]byte, error) {
+	if len(last) > maxAnswer {
+		return nil, fmt.Errorf("answer has %d bytes, at most %d: %w", len(last), maxAnswer, ErrTooLarge)
+	}
+	for len(last) > maxBody {
+		if err := k.Send(last[:window]); err != nil {
+			return nil, err
+		}
+		last = last[window:]
+	}
+	return last, nil
+}
+
 // answer sends the last part.
 func (k *Call) answer(last []byte, err error) {
-	if err == nil && len(last) > maxBody {
-		err = fmt.Errorf("answer has %d bytes, at most %d: %w", len(last), maxBody, ErrTooLarge)
-	}
 	if err != nil {
 		k.fail(err)
 		return

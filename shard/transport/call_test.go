@@ -15,6 +15,7 @@ import (
 	"math/big"
 	"net"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -41,9 +42,18 @@ func TestCall(t *testing.T) {
 			ended <- ctx.Err()
 			return nil, ctx.Err()
 		case "large":
-			return make([]byte, maxBody+1), nil
+			return make([]byte, maxAnswer+1), nil
+		case "long":
+			return bytes.Repeat([]byte("0123456789"), 2*maxBody/10), nil
 		case "parts":
-			return nil, call.Send([]byte("part"))
+			return []byte(" by part"), call.Send([]byte("part"))
+		case "many":
+			for range maxAnswer/window + 1 {
+				if err := call.Send(make([]byte, window)); err != nil {
+					return nil, err
+				}
+			}
+			return nil, nil
 		}
 		return append([]byte(call.From+" said "), call.Body...), nil
 	}))
@@ -61,10 +71,16 @@ func TestCall(t *testing.T) {
 	if _, err := call(t.Context(), "code"); !errors.As(err, &e) || e.Code != 77 || e.Text != "go elsewhere" {
 		t.Fatal(err)
 	}
-	for _, body := range []string{"large", "parts"} {
-		if _, err := call(t.Context(), body); err == nil {
-			t.Fatalf("%s was taken", body)
+	for _, body := range []string{"large", "many"} {
+		if got, err := call(t.Context(), body); err == nil || !strings.Contains(err.Error(), "too large") {
+			t.Fatalf("%s: %d bytes, %v", body, len(got), err)
 		}
+	}
+	if got, err := call(t.Context(), "long"); err != nil || got != strings.Repeat("0123456789", 2*maxBody/10) {
+		t.Fatalf("%d bytes, %v", len(got), err)
+	}
+	if got, err := call(t.Context(), "parts"); err != nil || got != "part by part" {
+		t.Fatal(got, err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	if _, err := call(ctx, "wait"); !errors.Is(err, context.DeadlineExceeded) {

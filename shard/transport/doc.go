@@ -8,7 +8,8 @@
 // (Group), says whom to watch (Watch), and closes groups and transport in this order. A node is known by "node/incarnation", which is its
 // Raft id and address alike: who has lost its data comes back as another, and is not taken for the one that it was. FORMAT.md has the bytes.
 //
-// To answer calls, implement Handler: one type number of 16 or above, a body of 4 MiB at most, an answer in one piece or in parts.
+// To answer calls, implement Handler: one type number of 16 or above, a body of 4 MiB at most, an answer in one piece or in parts: one piece of more than 4 MiB
+// goes in parts, and Call puts parts together, up to 128 MiB.
 //
 //	t.Handle(16, lookups)                                  // at the one end
 //	answer, err := t.Call(ctx, "n2/1", 16, body)           // at the other; ctx bounds it at both
