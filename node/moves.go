@@ -35,7 +35,7 @@ func (n *Node) plan(s *meta.State) (meta.Command, error) {
 		}
 		present[m.Shard] = slices.DeleteFunc(present[m.Shard], func(id string) bool { return id == m.Remove.Member && m.Add.Member != id })
 	}
-	table := ring.Place(present, len(s.Shards), s.Settings.Replicas, placeable(n.lasting(s)))
+	table := n.places.table(present, s.Settings.Replicas, placeable(n.lasting(s)))
 	var next *meta.Begin
 	for i := range s.Shards {
 		sh := &s.Shards[i]
@@ -141,7 +141,7 @@ func (n *Node) prefer(s *meta.State) (meta.Command, error) {
 		return nil, errNoCommand
 	}
 	c := &meta.Prefer{}
-	for i, ids := range ring.Place(s.Table(), len(s.Shards), s.Settings.Replicas, placeable(n.lasting(s))) {
+	for i, ids := range n.places.table(s.Table(), s.Settings.Replicas, placeable(n.lasting(s))) {
 		sh := &s.Shards[i]
 		p := meta.Placement{Shard: uint32(i)}
 		for _, id := range ids {

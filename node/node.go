@@ -41,6 +41,7 @@ type Node struct {
 	transport    *transport.Transport
 	heard        *heard
 	moveWatch    moveWatch
+	places       places
 	directory    *directory
 	recipes      []recipe.Source // that this node was given; nil: none
 	forget       bool            // Options.Forget
