@@ -65,7 +65,7 @@ func (n *node) powerCut() (gone int) {
 // The power of all machines goes at once, again and again, under a stream of events: each has lost another part of the end of its log. All shards go back to a state
 // in which they agree, and everything is there once: every event, whoever it was passed on to, and every activation. The status says what happened.
 func TestPowerCut(t *testing.T) {
-	for _, size := range []int{1, 3} {
+	for _, size := range []int{1, 3, 4} { // with four, each holds a part of the shards
 		t.Run(fmt.Sprint("nodes=", size), func(t *testing.T) {
 			recipe := filepath.Join(t.TempDir(), "cluster.yml")
 			check(t, os.WriteFile(recipe, []byte(clusterRecipe), 0o600))
