@@ -33,7 +33,8 @@ type publisher struct {
 	scratch []byte
 	waits   bool // the log has been told that activations wait
 	trouble atomic.Pointer[string]
-	waiting atomic.Int64 // since when Kafka has not answered, in Unix nanoseconds; 0 when nobody waits for it
+	waiting atomic.Int64  // since when Kafka has not answered, in Unix nanoseconds; 0 when nobody waits for it
+	ahead   atomic.Uint64 // position in Kafka, when that was beyond what the shard had made; else 0
 }
 
 // publishPatience is how long Kafka may take to answer before the status says so: an outlet tries again for as long as it takes.
@@ -47,6 +48,12 @@ func (p *publisher) problem() string {
 	if since := p.waiting.Load(); since != 0 {
 		if d := time.Since(time.Unix(0, since)); d > publishPatience {
 			return fmt.Sprintf("activations of shard %d wait: Kafka has not answered for %s", p.m.id, d.Round(time.Second))
+		}
+	}
+	if ahead := p.ahead.Load(); ahead > 0 {
+		if _, next := p.bounds(); next < ahead {
+			return fmt.Sprintf("Kafka has %d activations more of shard %d than it has made: as many of those that it makes next do not leave, for they are taken to be these; if its data was lost and Kafka has not "+
+				"kept all events either, they are others: deploy/README.md", ahead-next, p.m.id)
 		}
 	}
 	return ""
@@ -66,6 +73,7 @@ func (p *publisher) run(ctx context.Context) {
 		if !p.m.leads() { // the node that does publishes; opening its outlet fences ours
 			p.outlet = nil
 			p.goesOn()
+			p.ahead.Store(0)
 			select {
 			case <-ctx.Done():
 			case <-p.m.publishes:
@@ -195,7 +203,9 @@ func (p *publisher) open(ctx context.Context) error {
 		return err
 	}
 	p.outlet = outlet
+	p.ahead.Store(0)
 	if _, next := p.bounds(); position > next {
+		p.ahead.Store(position)
 		p.n.log.Error("Kafka has more activations of this shard than its log: acknowledged log was lost, and what is made again may differ in order",
 			"shard", p.m.id, "published", position, "made", next)
 	}
