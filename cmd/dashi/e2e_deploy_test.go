@@ -32,6 +32,7 @@ func TestDeploy(t *testing.T) {
 			Configs  []struct{ Source, Target string }
 			Volumes  []string
 			Ports    []string
+			Health   struct{ Test []string } `yaml:"healthcheck"`
 		}
 		Configs map[string]struct{ Content string }
 		Volumes map[string]any
@@ -82,6 +83,9 @@ func TestDeploy(t *testing.T) {
 		}
 		if !strings.Contains(string(image), `"`+s.Configs[0].Target+`"`) && !strings.Contains(string(image), " "+s.Configs[0].Target) {
 			t.Errorf("%s: the image does not read %s", name, s.Configs[0].Target)
+		}
+		if h := s.Health.Test; len(h) < 3 || h[0] != "CMD" || h[1] != "/dashi" || command(t, nil, append(h[2:], "--help")...).code != 0 {
+			t.Errorf("%s: its health is asked for with %q", name, h)
 		}
 		if c.Gossip.Expect != 3 {
 			t.Errorf("%s expects %d nodes", name, c.Gossip.Expect)
