@@ -98,7 +98,7 @@ func OpenBroker(settings BrokerSettings) (*Broker, error) {
 		if err != nil {
 			return nil, err
 		}
-		local = newLocalListener(tcp)
+		local = newLocalListener(tcp, settings.Log)
 		return local, nil
 	}
 	cluster, err := kfake.NewCluster(

@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"log/slog"
 	"net"
 	"sync"
 )
@@ -10,14 +11,15 @@ import (
 // byte of the node's own topics passes here, and the kernel's loopback costs it two copies and two system calls a piece.
 type localListener struct {
 	net.Listener // TCP
+	log          *slog.Logger
 	arrived      chan net.Conn
 	closed       chan struct{}
 	once         sync.Once
 	failed       chan error // what TCP's Accept said
 }
 
-func newLocalListener(tcp net.Listener) *localListener {
-	l := &localListener{Listener: tcp, arrived: make(chan net.Conn), closed: make(chan struct{}), failed: make(chan error, 1)}
+func newLocalListener(tcp net.Listener, log *slog.Logger) *localListener {
+	l := &localListener{Listener: tcp, log: log, arrived: make(chan net.Conn), closed: make(chan struct{}), failed: make(chan error, 1)}
 	go l.acceptTCP()
 	return l
 }
@@ -29,7 +31,7 @@ func (l *localListener) acceptTCP() {
 			l.failed <- err
 			return
 		}
-		if !l.offer(context.Background(), conn) {
+		if !l.offer(context.Background(), &guarded{Conn: conn, log: l.log}) {
 			conn.Close()
 		}
 	}
