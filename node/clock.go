@@ -36,7 +36,7 @@ func (n *Node) keepTime(ctx context.Context) {
 // of them for each that may be applied at once are under way, by turns, so that a look-up does not queue behind all of them.
 func (n *Node) keepTimeOnce(now int64) (next int64) {
 	next = now + longestSleep.Milliseconds()
-	room := 2 * cap(n.appliers)
+	room := 2 * cap(n.turns.room)
 	for _, m := range n.members {
 		if m.ticking.Load() {
 			room--

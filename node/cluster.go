@@ -81,7 +81,7 @@ func (n *Node) makeMembers(shards int) {
 			Home:         n.home,
 			Compile:      n.compile,
 			Memory:       memory,
-		}, n.appliers, n.sooner, n.turned)
+		}, n.turns, n.sooner, n.turned)
 		m.lane = newLane(n, m)
 		n.members = append(n.members, m)
 		n.couriers = append(n.couriers, &courier{n: n, m: m, peers: leaders{n}})

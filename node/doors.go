@@ -32,7 +32,7 @@ func (d *doorCounts) get(c httpapi.Count) uint64 {
 }
 
 func (n *Node) respSettings() resp.Settings {
-	return resp.Settings{Password: n.settings.RESP.Password, Loops: max(1, cap(n.appliers)/2)} // the other half applies events
+	return resp.Settings{Password: n.settings.RESP.Password, Loops: max(1, cap(n.turns.room)/2)} // the other half applies events
 }
 
 func (n *Node) httpSettings() httpapi.Settings {

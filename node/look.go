@@ -154,6 +154,7 @@ func (w *want) take(answer []byte) (kind byte, err error) {
 
 // answerLook answers askLook. It goes on to the next shard by itself when that is here too.
 func (n *Node) answerLook(ctx context.Context, level readLevel, body []byte) (answer []byte, err error) {
+	n.asked.Add(1)
 	l := looks.Get().(*look)
 	defer looks.Put(l)
 	namespace, value, hash, rest, err := readIdentifier(body)

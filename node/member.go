@@ -36,8 +36,8 @@ type member struct {
 	// These have a token each while this replica leads, for the publisher and the courier: see tellLeaders.
 	publishes, delivers chan struct{}
 
-	load     load          // of the shard after the last entry
-	appliers chan struct{} // of all members: see Node
+	load  load   // of the shard after the last entry
+	turns *turns // of all members
 
 	due     atomic.Int64  // shard.Wake after the last entry
 	ticking atomic.Bool   // a tick is on its way
@@ -47,8 +47,8 @@ type member struct {
 	turned chan struct{} // of all members: see Node
 }
 
-func newMember(id uint32, settings shard.Settings, appliers, sooner, turned chan struct{}) *member {
-	m := &member{id: id, settings: settings, shard: shard.New(settings), appliers: appliers, sooner: sooner, turned: turned}
+func newMember(id uint32, settings shard.Settings, turns *turns, sooner, turned chan struct{}) *member {
+	m := &member{id: id, settings: settings, shard: shard.New(settings), turns: turns, sooner: sooner, turned: turned}
 	m.grew, m.talks, m.publishes, m.delivers = make(chan struct{}, 1), make(chan struct{}, 1), make(chan struct{}, 1), make(chan struct{}, 1)
 	m.due.Store(m.shard.Wake())
 	return m
@@ -56,8 +56,8 @@ func newMember(id uint32, settings shard.Settings, appliers, sooner, turned chan
 
 // Apply, Snapshot and Restore make it a group.FSM.
 func (m *member) Apply(_ uint64, entry []byte) any {
-	m.appliers <- struct{}{}
-	defer func() { <-m.appliers }()
+	m.turns.take()
+	defer m.turns.give()
 	m.mu.Lock()
 	version := m.shard.Version()
 	r := m.shard.Apply(entry)

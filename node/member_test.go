@@ -10,10 +10,10 @@ import (
 // Only so many members apply entries at the same time; the others wait without a lock, so that they can be asked.
 func TestApplyByTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		appliers := make(chan struct{}, 1)
-		m := newMember(0, shard.DefaultSettings, appliers, make(chan struct{}, 1), make(chan struct{}, 1))
+		turns := newTurns(1)
+		m := newMember(0, shard.DefaultSettings, turns, make(chan struct{}, 1), make(chan struct{}, 1))
 		defer m.shard.Close()
-		appliers <- struct{}{} // another one does
+		turns.take() // another one does
 		applied := make(chan struct{})
 		go func() {
 			m.Apply(1, shard.AppendTick(nil, 1000))
@@ -29,10 +29,10 @@ func TestApplyByTurns(t *testing.T) {
 			t.Fatal("cannot be asked while it waits")
 		}
 		m.mu.RUnlock()
-		<-appliers
+		turns.give()
 		<-applied
-		if len(appliers) != 0 {
-			t.Error("keeps its turn")
+		if len(turns.room) != 0 || turns.applied.Load() != 2 || turns.waited.Load() != 1 {
+			t.Errorf("%d keep their turn, %d of %d have waited", len(turns.room), turns.waited.Load(), turns.applied.Load())
 		}
 	})
 }

@@ -61,9 +61,10 @@ type Node struct {
 	traces     traces
 	abort      context.CancelCauseFunc // of Open
 	members    []*member               // by shard
-	appliers   chan struct{}           // has room for as many goroutines as may apply entries at once: see Options
-	sooner     chan struct{}           // see member
-	turn       atomic.Int64            // of keepTime: the member that is looked at first
+	turns      *turns
+	asked      atomic.Uint64 // look-ups for other nodes
+	sooner     chan struct{} // see member
+	turn       atomic.Int64  // of keepTime: the member that is looked at first
 	wall       func() time.Time
 	anchor     atomic.Pointer[anchor] // of the time of day that most nodes have; nil: fewer than three are known
 	corrected  atomic.Int64           // what was added to the clock of this node for that, a time.Duration
@@ -164,7 +165,7 @@ func open(ctx context.Context, settings Settings, o Options) (n *Node, err error
 		forget:   o.Forget,
 		log:      o.Log,
 		started:  time.Now(),
-		appliers: make(chan struct{}, cmp.Or(o.Appliers, runtime.GOMAXPROCS(0))),
+		turns:    newTurns(cmp.Or(o.Appliers, runtime.GOMAXPROCS(0))),
 		sooner:   make(chan struct{}, 1),
 		turned:   make(chan struct{}, 1),
 		compile:  new(compiler).compile,

@@ -268,7 +268,7 @@ func (n *Node) seedShard(i int, generation uint64, cut *meta.Cut) error {
 
 // detached is a member that is not the node's own, for a look at what a replica was.
 func (n *Node) detached(i int) *member {
-	return newMember(uint32(i), n.members[i].settings, n.appliers, make(chan struct{}, 1), make(chan struct{}, 1))
+	return newMember(uint32(i), n.members[i].settings, n.turns, make(chan struct{}, 1), make(chan struct{}, 1))
 }
 
 // dropOld deletes what is left of earlier generations: nobody goes back to it any more.

@@ -8,7 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"runtime"
+	"sync"
 	"time"
 
 	"dashi/bench/shop"
@@ -177,19 +177,6 @@ func run(ctx context.Context, s node.Settings, o node.Options, opened func(*node
 	}
 }
 
-// spareThreads is how many threads run Go besides those that apply entries. While a backlog is read there are always more goroutines that could
-// run than cores, and each look-up waited behind all of them several times: half of them for 30 ms, and 7 ms with two more threads, among which the
-// kernel divides the cores fairly. With more than two the backlog takes longer.
-const spareThreads = 2
-
-// makeRoom gives the process the spare threads, unless GOMAXPROCS says how many it may have.
-func makeRoom(o *node.Options) {
-	if os.Getenv("GOMAXPROCS") == "" {
-		o.Appliers = runtime.GOMAXPROCS(0)
-		runtime.GOMAXPROCS(o.Appliers + spareThreads)
-	}
-}
-
 func runOnce(ctx context.Context, s node.Settings, o node.Options, opened func(*node.Node), side func(context.Context, *node.Node) error) error {
 	n, err := node.Open(ctx, s, o)
 	if err != nil {
@@ -197,6 +184,10 @@ func runOnce(ctx context.Context, s node.Settings, o node.Options, opened func(*
 	}
 	opened(n)
 	inner, stop := context.WithCancel(ctx)
+	var tended sync.WaitGroup
+	if o.Appliers > 0 {
+		tended.Go(func() { tendThreads(inner, o.Appliers, n.Pressure) })
+	}
 	sideDone := make(chan error, 1)
 	go func() {
 		if side == nil {
@@ -211,6 +202,7 @@ func runOnce(ctx context.Context, s node.Settings, o node.Options, opened func(*
 		err = nil
 	}
 	stop()
+	tended.Wait()
 	if sideErr := <-sideDone; err == nil && sideErr != nil && !errors.Is(sideErr, context.Canceled) {
 		err = sideErr
 	}
