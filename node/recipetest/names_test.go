@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-
-	"dashi/pipeline/recipe"
 )
 
 const asking = `
@@ -24,21 +22,7 @@ audiences:
 func TestUnknownNames(t *testing.T) {
 	f := func(recipes, step string, want ...string) {
 		t.Helper()
-		program, found := recipe.Compile([]recipe.Source{{Name: "asking.yml", Text: []byte(recipes)}})
-		if program == nil {
-			t.Fatal(found)
-		}
-		cases, broken := Parse([]recipe.Source{{Name: "asking.test.yml", Text: []byte("tests:\n  one:\n    - " + step + "\n")}}, program)
-		var got []string
-		for _, d := range broken {
-			got = append(got, d.String())
-		}
-		r := New(program)
-		for i := range cases {
-			for _, f := range r.Run(&cases[i]).Failures {
-				got = append(got, fmt.Sprintf("%d: %s: %s", f.Line, f.What, f.Got))
-			}
-		}
+		got := failures(t, "asking", recipes, "tests:\n  one:\n    - "+step+"\n", func(f Failure) string { return fmt.Sprintf("%d: %s: %s", f.Line, f.What, f.Got) })
 		if strings.Join(got, "\n") != strings.Join(want, "\n") {
 			t.Errorf("%s\n got %q\nwant %q", step, got, want)
 		}

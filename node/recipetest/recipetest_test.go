@@ -33,19 +33,26 @@ mappings:
 // try runs tests against the cookbook above and returns what failed, one line each.
 func try(t *testing.T, tests string) []string {
 	t.Helper()
-	program, found := recipe.Compile([]recipe.Source{{Name: "clocked.yml", Text: []byte(clocked)}})
+	return failures(t, "clocked", clocked, tests, func(f Failure) string {
+		return fmt.Sprintf("%d: %s: %s: want %s, got %s", f.Line, f.At, f.What, f.Want, f.Got)
+	})
+}
+
+// failures are what is wrong with tests of recipes, and what fails in them.
+func failures(t *testing.T, name, recipes, tests string, describe func(Failure) string) (out []string) {
+	t.Helper()
+	program, found := recipe.Compile([]recipe.Source{{Name: name + ".yml", Text: []byte(recipes)}})
 	if program == nil {
 		t.Fatal(found)
 	}
-	cases, broken := Parse([]recipe.Source{{Name: "clocked.test.yml", Text: []byte(tests)}}, program)
-	var out []string
+	cases, broken := Parse([]recipe.Source{{Name: name + ".test.yml", Text: []byte(tests)}}, program)
 	for _, d := range broken {
 		out = append(out, d.String())
 	}
 	r := New(program)
 	for i := range cases {
 		for _, f := range r.Run(&cases[i]).Failures {
-			out = append(out, fmt.Sprintf("%d: %s: %s: want %s, got %s", f.Line, f.At, f.What, f.Want, f.Got))
+			out = append(out, describe(f))
 		}
 	}
 	return out
