@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -64,10 +63,12 @@ type Source struct {
 
 	mu      sync.Mutex // guards what follows
 	client  *kgo.Client
+	topics  []string // those of the settings that can be read, and are
 	claims  map[Stream]*claim
 	wake    context.CancelFunc // ends the poll that is under way
 	first   chan struct{}      // has a token when a stream of which nothing is committed has something to commit
-	trouble error              // why nothing is read; nil when all is well
+	trouble error              // why nothing is read, or else held; nil when all is well
+	held    error              // why not all topics of the settings are read
 	failed  time.Time          // when trouble was last met
 	told    string             // the trouble that the log has been told of; empty: none, or that it is over
 
@@ -87,8 +88,8 @@ type claim struct {
 // errRecreated ends a session of the client: a topic that it reads has a new id.
 var errRecreated = errors.New("topic was deleted or made again")
 
-// errAwaited ends a session whose topics had to be waited for: its client would look for them again in half a minute, and has errors from before to tell.
-var errAwaited = errors.New("topics were waited for")
+// errInputs ends a session of the client: other input topics can be read than it reads.
+var errInputs = errors.New("other topics can be read")
 
 // NewSource checks the settings. It does not talk to the brokers: Run does.
 func NewSource(settings SourceSettings, handler Handler) (*Source, error) {
@@ -112,15 +113,15 @@ func NewSource(settings SourceSettings, handler Handler) (*Source, error) {
 }
 
 // Run reads until ctx is done, then hands the streams back (Revoked), commits what was asked for, leaves the
-// group and returns nil. Brokers that are down, topics that are missing and rights that the Kafka user lacks are waited for: Status and the log
-// say so. Another error means that no retry can help: no such group protocol, another member with this id.
+// group and returns nil. Brokers that are down, topics that are missing and rights that the Kafka user lacks are waited for while the other topics
+// are read: Status and the log say so. Another error means that no retry can help: no such group protocol, another member with this id.
 func (s *Source) Run(ctx context.Context) error {
 	for {
 		err := s.session(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return nil
-		case errors.Is(err, errRecreated), errors.Is(err, errAwaited):
+		case errors.Is(err, errRecreated), errors.Is(err, errInputs):
 			continue
 		case denied(err):
 			s.fail(s.settings.wrap(err, "read topics %q as group %q", s.settings.Topics, s.settings.Group))
@@ -137,10 +138,20 @@ func (s *Source) Run(ctx context.Context) error {
 // session is the life of one client. A client never reads a second incarnation of a topic, so it ends when one
 // appears and the next session starts with the new ids: plain, and it happens a few times in a cluster's life.
 func (s *Source) session(ctx context.Context) error {
+	asking, err := s.settings.client()
+	if err != nil {
+		return err
+	}
+	defer asking.Close()
+	topics, err := s.awaitTopics(ctx, asking)
+	if err != nil {
+		return err
+	}
+
 	s.mu.Lock() // the client begins at once: assigned must not run before it is known
 	client, err := s.settings.client(
 		kgo.ConsumerGroup(s.settings.Group),
-		kgo.ConsumeTopics(s.settings.Topics...),
+		kgo.ConsumeTopics(topics...),
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
 		kgo.SessionTimeout(s.settings.SessionTimeout),
 		kgo.HeartbeatInterval(s.settings.SessionTimeout/4),
@@ -159,20 +170,17 @@ func (s *Source) session(ctx context.Context) error {
 		kgo.OnPartitionsLost(s.lost),
 		instance(s.settings.InstanceID),
 	)
-	s.client = client
+	s.client, s.topics = client, topics
 	s.mu.Unlock()
 	if err != nil {
 		return err
 	}
 	defer s.endSession(client)
 
-	if err := s.awaitTopics(ctx, client); err != nil {
-		return err
-	}
 	ctx, stop := context.WithCancelCause(ctx)
 	var running sync.WaitGroup
 	running.Go(func() { s.commitLoop(ctx, client) })
-	running.Go(func() { s.watchTopics(ctx, client, stop) })
+	running.Go(func() { s.watchTopics(ctx, asking, client, stop) })
 	err = s.read(ctx, client)
 	stop(nil)
 	running.Wait()
@@ -196,133 +204,6 @@ func instance(id string) kgo.Opt {
 		return kgo.Rack("") // the default: no option is not an option
 	}
 	return kgo.InstanceID(id)
-}
-
-// awaitTopics returns when the topics exist, and the Kafka user may see them; if it had to wait, with errAwaited.
-func (s *Source) awaitTopics(ctx context.Context, client *kgo.Client) error {
-	admin := kadm.NewClient(client)
-	for waited := false; ; waited = true {
-		missing, err := s.missing(ctx, admin)
-		if err == nil && len(missing) == 0 {
-			if waited {
-				s.recovered()
-				return errAwaited
-			}
-			return nil
-		}
-		if err == nil {
-			err = &missingTopic{missing[0], s.settings.at()}
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if fatal(err) {
-			return err
-		}
-		s.fail(err)
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(topicInterval):
-		}
-	}
-}
-
-const (
-	logInterval   = 30 * time.Second // between log lines about the same trouble, when it goes on beside others
-	topicInterval = 250 * time.Millisecond
-	watchInterval = 2 * time.Second // one small metadata request
-	watchTimeout  = 5 * time.Second // without an answer for so long the brokers are away
-
-	// A right that is lacking shows at once, and again with every session: one that begins every five seconds is no load, and a trouble that did not
-	// show for as long is over.
-	deniedInterval  = 5 * time.Second
-	troubleInterval = 5 * time.Second
-)
-
-// watchTopics ends the session when a topic has another id than the streams that are read, is gone, or may not be seen any more: the client itself
-// waits for ever for the old one to come back. It also waits for brokers without a word, so this is what notices that they are away, and it looks for
-// added partitions twice a minute only, so this is what has it look at once.
-func (s *Source) watchTopics(ctx context.Context, client *kgo.Client, stop context.CancelCauseFunc) {
-	admin := kadm.NewClient(client)
-	tick := time.NewTicker(watchInterval)
-	defer tick.Stop()
-	gone, away := 0, false
-	partitions := map[string]int{}
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		ask, cancel := context.WithTimeout(ctx, watchTimeout)
-		details, err := admin.ListTopics(ask, s.settings.Topics...)
-		cancel()
-		if err != nil {
-			if ctx.Err() == nil {
-				s.fail(s.settings.wrap(err, "list topics"))
-				away = true
-			}
-			continue
-		}
-		for name, d := range details {
-			if denied(d.Err) {
-				stop(d.Err)
-			}
-			if n := len(d.Partitions); d.Err == nil && n != partitions[name] {
-				if partitions[name] > 0 {
-					client.ForceMetadataRefresh()
-				}
-				partitions[name] = n
-			}
-		}
-		s.mu.Lock()
-		over := s.trouble != nil && (away || time.Since(s.failed) > troubleInterval)
-		s.mu.Unlock()
-		if over {
-			s.recovered()
-		}
-		away = false
-		missing := false
-		s.mu.Lock()
-		for stream := range s.claims {
-			d, ok := details[stream.Name]
-			switch {
-			case !ok || errors.Is(d.Err, kerr.UnknownTopicOrPartition):
-				missing = true
-			case d.Err == nil && [16]byte(d.ID) != stream.Topic:
-				stop(fmt.Errorf("%w: %q", errRecreated, stream.Name))
-			}
-		}
-		s.mu.Unlock()
-		// A broker that has just started may not know every topic yet: once is not gone.
-		if gone++; !missing {
-			gone = 0
-		} else if gone == 2 {
-			stop(errRecreated)
-		}
-	}
-}
-
-func (s *Source) missing(ctx context.Context, admin *kadm.Client) ([]string, error) {
-	if err := makeTopics(ctx, &s.settings.Settings, admin, s.settings.Create); err != nil {
-		return nil, err
-	}
-	details, err := admin.ListTopics(ctx, s.settings.Topics...)
-	if err != nil {
-		return nil, s.settings.wrap(err, "list topics")
-	}
-	var missing []string
-	for _, name := range s.settings.Topics {
-		d, ok := details[name]
-		switch {
-		case !ok || errors.Is(d.Err, kerr.UnknownTopicOrPartition):
-			missing = append(missing, name)
-		case d.Err != nil:
-			return nil, s.settings.wrap(d.Err, "describe topic %q", name)
-		}
-	}
-	return missing, nil
 }
 
 // Status is what this member reads, the offset after the last record that it handed over for each stream, and the
@@ -349,16 +230,16 @@ func (s *Source) Committed() (n int) {
 	return n
 }
 
-// EndOffsets is, for every partition of the input topics, whoever reads it, the offset that the next readable record will have:
+// EndOffsets is, for every partition of the input topics that can be read, whoever reads it, the offset that the next readable record will have:
 // a stream has been read to its end when next equals it. It fails when Run is not running.
 func (s *Source) EndOffsets(ctx context.Context) (map[Stream]int64, error) {
 	s.mu.Lock()
-	client := s.client
+	client, topics := s.client, s.topics
 	s.mu.Unlock()
 	if client == nil {
 		return nil, errors.New("cannot list end offsets: the source is not running")
 	}
-	return s.settings.endOffsets(ctx, client, s.settings.Topics...)
+	return s.settings.endOffsets(ctx, client, topics...)
 }
 
 // Lag is how many records of the topics the group has not committed, whoever reads them: it asks the brokers. A partition that the group has never

@@ -29,9 +29,10 @@ func (s *Source) read(ctx context.Context, client *kgo.Client) error {
 			said = time.Now()
 		}
 	}
-	if err := context.Cause(ctx); denied(err) {
+	switch err := context.Cause(ctx); {
+	case errors.Is(err, errInputs):
 		return err
-	} else if errors.Is(err, errRecreated) {
+	case errors.Is(err, errRecreated):
 		s.log.Warn("kafka: starting over with the new topic", "topics", s.settings.Topics, "error", err)
 		return err
 	}

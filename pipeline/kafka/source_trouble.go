@@ -49,11 +49,13 @@ func (s *Source) fail(err error) {
 	}
 }
 
-// recovered takes down that nothing keeps it from reading any more.
+// recovered takes down that nothing keeps it from reading any more, but for topics that are held.
 func (s *Source) recovered() {
 	s.mu.Lock()
-	tell := s.told != ""
-	s.trouble, s.told = nil, ""
+	tell := s.told != "" && s.held == nil
+	if s.trouble = s.held; s.held == nil {
+		s.told = ""
+	}
 	s.mu.Unlock()
 	if tell {
 		s.log.Info("kafka: reading goes on", "topics", s.settings.Topics)
