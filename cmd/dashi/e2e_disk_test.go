@@ -66,6 +66,12 @@ func TestSlowDisk(t *testing.T) {
 		return partitions
 	}
 	partitions := read(tr.nodes)
+	eventually(t, wait, "the node has the profile that it is asked for below", func() error {
+		if status, body, err := slow.try("GET", "/v1/profiles/user_id:u1", ""); err != nil || status != http.StatusOK {
+			return fmt.Errorf("%d %s %v", status, body, err)
+		}
+		return nil
+	})
 	freeze("-f")
 	start := time.Now()
 	others := tr.nodes[1:]

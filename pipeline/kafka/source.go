@@ -143,7 +143,7 @@ func (s *Source) session(ctx context.Context) error {
 		return err
 	}
 	defer asking.Close()
-	topics, err := s.awaitTopics(ctx, asking)
+	topics, known, err := s.awaitTopics(ctx, asking)
 	if err != nil {
 		return err
 	}
@@ -180,7 +180,7 @@ func (s *Source) session(ctx context.Context) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	var running sync.WaitGroup
 	running.Go(func() { s.commitLoop(ctx, client) })
-	running.Go(func() { s.watchTopics(ctx, asking, client, stop) })
+	running.Go(func() { s.watchTopics(ctx, asking, client, known, stop) })
 	err = s.read(ctx, client)
 	stop(nil)
 	running.Wait()

@@ -82,13 +82,13 @@ func (s *Source) readable(topics map[string]inputTopic) (names []string, trouble
 	return names, trouble
 }
 
-// awaitTopics returns when topics exist that the Kafka user may read, with their names. What keeps others from being read is held against it.
-func (s *Source) awaitTopics(ctx context.Context, client *kgo.Client) ([]string, error) {
+// awaitTopics returns when topics exist that the Kafka user may read: their names, and what the brokers said of all. Why others are not read is taken down.
+func (s *Source) awaitTopics(ctx context.Context, client *kgo.Client) (names []string, topics map[string]inputTopic, err error) {
 	for waited := false; ; waited = true {
 		unmade := makeTopics(ctx, &s.settings.Settings, kadm.NewClient(client), s.settings.Create)
 		topics, err := s.inputs(ctx, client)
 		if ctx.Err() != nil {
-			return nil, ctx.Err()
+			return nil, nil, ctx.Err()
 		}
 		names, trouble := s.readable(topics)
 		if trouble != nil && unmade != nil {
@@ -98,15 +98,15 @@ func (s *Source) awaitTopics(ctx context.Context, client *kgo.Client) ([]string,
 		case err != nil:
 			trouble = err
 		case fatal(trouble):
-			return nil, trouble
+			return nil, nil, trouble
 		case len(names) > 0:
 			s.hold(trouble, waited)
-			return names, nil
+			return names, topics, nil
 		}
 		s.fail(trouble)
 		select {
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return nil, nil, ctx.Err()
 		case <-time.After(topicInterval):
 		}
 	}
@@ -131,12 +131,15 @@ func (s *Source) hold(trouble error, waited bool) {
 
 // watchTopics ends the session when a topic has another id than the streams that are read, is gone, or when other topics can be read than are: the
 // client itself waits for ever for the old ones to come back. It also waits for brokers without a word, so this is what notices that they are away, and
-// it looks for added partitions twice a minute only, so this is what has it look at once.
-func (s *Source) watchTopics(ctx context.Context, asking, reading *kgo.Client, stop context.CancelCauseFunc) {
+// it looks for added partitions twice a minute only, so this is what has it look at once. Known is what the brokers said before the client began.
+func (s *Source) watchTopics(ctx context.Context, asking, reading *kgo.Client, known map[string]inputTopic, stop context.CancelCauseFunc) {
 	tick := time.NewTicker(watchInterval)
 	defer tick.Stop()
 	gone, away := 0, false
-	partitions := map[string]int{}
+	partitions := make(map[string]int, len(known))
+	for name, t := range known {
+		partitions[name] = t.partitions
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -158,9 +161,7 @@ func (s *Source) watchTopics(ctx context.Context, asking, reading *kgo.Client, s
 		}
 		for name, t := range topics {
 			if n := t.partitions; t.err == nil && n != partitions[name] {
-				if partitions[name] > 0 {
-					reading.ForceMetadataRefresh()
-				}
+				reading.ForceMetadataRefresh()
 				partitions[name] = n
 			}
 		}
