@@ -14,14 +14,15 @@ import (
 	"dashi/shard/timer"
 )
 
-// Accounts, their own side. The accounts whose home is here are profiles of a shard within the shard: the same table, timers, audiences, activations
-// and look-ups, under the program that the cookbook has for accounts. It gets no entries; messages reach it. Of the shard around it
-// it shares the outbox, the counters and the clock. It has no links between identifiers: an account has one name.
+// Accounts, their own side; contribute.go is the side of people. The accounts whose home is here are profiles of a shard within the shard: the
+// same table, timers, audiences, activations and look-ups, under the program that the cookbook has for accounts. The inner shard gets messages
+// instead of entries, and shares the outbox, the counters and the clock of the shard around it. It has no links between identifiers: an account
+// has one name.
 //
-// What people contribute lies in the last segment (crowd.go). The numbers that expressions ask for are folded from it, in its order, whenever it
-// has changed, into stored attributes; what follows is what follows an event.
+// What people contribute lies in the last segment of the account's record (crowd.go). Whenever it has changed, the numbers that expressions ask
+// for are folded from it anew, in the order of its rows, into stored attributes; from there on everything goes as after an event.
 
-// accountNamespace is the only namespace of the shard within, by number.
+// accountNamespace is the number of the inner shard's only namespace.
 const accountNamespace = 0
 
 // crowding is scratch space of the applier of accounts.
@@ -31,12 +32,13 @@ type crowding struct {
 	row   []byte
 }
 
-// foldNum is a folded number before a change.
+// foldNum is a folded number before a change; has is false for none.
 type foldNum struct {
 	v   float64
 	has bool
 }
 
+// newAccounts makes the inner shard, without a program.
 func (s *Shard) newAccounts() *Shard {
 	settings := s.settings
 	settings.Home, settings.RecentIDs = nil, 0
@@ -50,12 +52,12 @@ func (s *Shard) newAccounts() *Shard {
 // deriveAccounts is derive for the program of accounts.
 func (in *Shard) deriveAccounts(p *recipe.Program) *program {
 	d := in.derive(p.Accounts.Program)
-	d.gathers(p.Accounts)
+	d.forAccounts(p.Accounts)
 	return d
 }
 
-// gathers makes the program that of accounts.
-func (d *program) gathers(accounts *recipe.Accounts) {
+// forAccounts makes d a program of accounts: it gets their crowd segment and the places of its items.
+func (d *program) forAccounts(accounts *recipe.Accounts) {
 	d.of, d.crowd = accounts, d.links+1
 	d.word = make([]int, len(d.of.Items))
 	words := 0
@@ -87,17 +89,17 @@ func (s *Shard) migrateAccounts(last, next *program) {
 	s.accounts.migrate(s.accounts.deriveAccounts(next.Program))
 }
 
-// wakeAccounts fires the timers of accounts that are due, and tells accounts what people's timers have brought about.
+// wakeAccounts tells accounts what the timers of people have brought about, and fires those timers of accounts that are due.
 func (s *Shard) wakeAccounts() {
 	if s.accounts == nil {
 		return
 	}
-	s.apply.drain() // each at its instant: the clock of accounts stands where it was
+	s.apply.drain() // each message at its own instant: until the next line the clock of accounts stands where it was
 	s.accounts.now = s.now
 	s.accounts.wake()
 }
 
-// account handles a message to an account. One of before the cookbook, if that has no accounts any more, is nobody's.
+// account handles a message to an account. A message from before the last switch is dropped if the cookbook has no accounts any more.
 func (a *applier) account(kind byte, src []byte, from int) error {
 	in := a.s.accounts
 	if in == nil {
@@ -118,7 +120,7 @@ func (a *applier) account(kind byte, src []byte, from int) error {
 	if err != nil || len(rest) > 0 {
 		return errMessage
 	}
-	if a.s.refuses(key{hash: identity.Hash(recipe.AccountNamespace, name)}, a.passed.Time) {
+	if a.s.passesOver(key{hash: identity.Hash(recipe.AccountNamespace, name)}, a.passed.Time) {
 		return nil
 	}
 	in.counters.AccountEvents++
@@ -127,8 +129,8 @@ func (a *applier) account(kind byte, src []byte, from int) error {
 	return nil
 }
 
-// openAccount finds the record of an account, or makes one. Its version is one more than the number of its events. An account that is new has its audiences
-// marked for what follows.
+// openAccount finds the record of an account, or makes one and marks its audiences for the evaluation that follows. The version of an account's
+// record is one more than the number of its events.
 func (a *applier) openAccount(name []byte, at int64) profile.Ref {
 	in := a.s
 	a.profile, a.fragment = -1, 0
@@ -151,7 +153,7 @@ func (a *applier) openAccount(name []byte, at int64) profile.Ref {
 func (a *applier) hear(name []byte, at int64, src []byte, from int) error {
 	in, p := a.s, a.s.program
 	if _, found := in.table.Find(identity.Hash(recipe.AccountNamespace, name), accountNamespace, name); !found && takesBack(src) {
-		return nil // of an account that was erased
+		return nil // the account was erased: there is nothing to take back
 	}
 	ref := a.openAccount(name, at)
 	now := max(in.now, min(at, in.people.now))
@@ -162,8 +164,7 @@ func (a *applier) hear(name []byte, at int64, src []byte, from int) error {
 	a.ref, a.rec = ref, in.table.Edit(ref)
 	a.rec.SetFirst(min(a.rec.First(), at))
 	a.rec.SetLast(max(a.rec.Last(), at))
-	a.env.Event, a.env.Now, a.env.Item, a.env.Scratch = nil, now, 0, a.env.Scratch[:0]
-	p.env(&a.env, a.rec)
+	a.seeAt(a.rec, now)
 	a.draft.begin()
 	if len(p.changes) > 0 {
 		a.before, a.ends = a.appendWatched(a.before[:0], a.ends[:0], p.changes)
@@ -175,7 +176,7 @@ func (a *applier) hear(name []byte, at int64, src []byte, from int) error {
 		src, err = a.hearOne(c, src, from)
 	}
 	a.draft.set(&a.env.State, p.crowd, c.b)
-	a.foldAnew(c)
+	a.foldCrowd(c)
 	var next int64
 	a.flipped, next = p.index.Evaluate(&a.env, a.dirty, a.flipped)
 	a.flip(at)
@@ -194,7 +195,8 @@ func (a *applier) hear(name []byte, at int64, src []byte, from int) error {
 	return err
 }
 
-// maxCrowd is how many bytes the people of an account may take, however long their names are; who comes later is turned away as beyond p.of.People.
+// maxCrowd is how many bytes the people of an account may take, however long their identifiers are. Whoever comes later is turned away, as beyond
+// the limit on their number (recipe.Accounts.People).
 const maxCrowd = 24 << 20
 
 // hearOne takes in what is told of one person.
@@ -226,7 +228,7 @@ func (a *applier) hearOne(c *gathering, src []byte, from int) (rest []byte, err 
 	for i < hi && c.shard(i) < from {
 		i++
 	}
-	// Somebody on the way has rows before they are let in: such a row lets nobody in, nor does it take their own place away.
+	// Somebody on the way between two shards may have rows before they are let in. Such a row neither lets them in nor takes up a place.
 	full := contributes && c.counts(lo, hi) < 0 && (c.len()-(hi-lo) >= p.of.People || len(c.b) >= maxCrowd)
 	if full {
 		c.turnAway()
@@ -265,7 +267,7 @@ func (a *applier) readItems(src []byte) (rest []byte, err error) {
 	if err != nil || n > uint64(len(src))/16 {
 		return nil, errMessage
 	}
-	row := append(a.crowd.row[:0], make([]byte, crowdWidth(p.of.Items)-8-rowTail)...)
+	row := append(a.crowd.row[:0], make([]byte, crowdWidth(p.of.Items)-8-rowTail)...) // without hash and tail
 	a.crowd.row = row
 	for ; n > 0; n, src = n-1, src[16:] {
 		id, value := le64(src), le64(src[8:])
@@ -295,19 +297,16 @@ func (a *applier) countOutOfRange() {
 	}
 }
 
-// keyOfName is the key of an identifier whose namespace is named; the cookbook need not have it.
+// keyOfName is the key of an identifier whose namespace is given by name. The cookbook need not have that namespace.
 func (s *Shard) keyOfName(namespace, value []byte) (key, error) {
-	i := s.namespaceNumber(namespace)
-	if i < 0 {
-		if i = len(s.namespaces); i > 255 {
-			return key{}, errMessage
-		}
-		s.namespaces = append(s.namespaces, string(namespace))
+	ns, err := s.numberNamespace(namespace)
+	if err != nil {
+		return key{}, err
 	}
-	return s.key(uint8(i), value), nil
+	return s.key(ns, value), nil
 }
 
-// forget lets an account go that nobody belongs to, and that no event was about.
+// forget ends the account at a.ref if nobody belongs to it and no event was about it.
 func (a *applier) forget(at int64) {
 	in, p := a.s, a.s.program
 	if a.rec = in.table.Record(a.ref); a.rec.Version() > 1 || len(a.rec.Segment(p.crowd)) > 0 {
@@ -342,8 +341,8 @@ func (p *program) foldPeople(c *gathering, fixed []byte, in *attribute.Input) {
 	})
 }
 
-// foldAnew folds the numbers of a.rec anew, and marks the audiences that may flip.
-func (a *applier) foldAnew(c *gathering) {
+// foldCrowd folds the numbers of a.rec anew, and marks the audiences that may flip.
+func (a *applier) foldCrowd(c *gathering) {
 	p, fixed := a.s.program, a.rec.Fixed()
 	x := &a.crowd
 	x.nums = x.nums[:0]

@@ -27,7 +27,7 @@ func (s *Shard) freezeAccounts() *accountsSnapshot {
 	return &accountsSnapshot{s.accounts.first, s.accounts.appendFlows(nil), s.accounts.timers.Freeze(), s.accounts.table.Snapshot()}
 }
 
-// append appends all but the table; nothing when there are no accounts, which the cookbook says.
+// append appends all but the table; nothing for a nil n: the cookbook says whether there are accounts.
 func (n *accountsSnapshot) append(dst []byte) []byte {
 	if n == nil {
 		return dst
@@ -56,6 +56,7 @@ func (s *Shard) restoreAccounts(in io.Reader) (err error) {
 	return nil
 }
 
+// restoreClock reads what accountsSnapshot.append wrote into s, which is an inner shard.
 func (s *Shard) restoreClock(src []byte) (rest []byte, err error) {
 	if len(src) < 8 {
 		return nil, errShort
@@ -68,7 +69,7 @@ func (s *Shard) restoreClock(src []byte) (rest []byte, err error) {
 	return rest, err
 }
 
-// checkCrowds says whether the numbers of every account are what folding its people anew gives, and its rows in order.
+// checkCrowds returns an error unless the numbers of every account are what folding its people anew gives, and its rows are in order.
 func (s *Shard) checkCrowds() (err error) {
 	p := s.program
 	s.table.Each(func(_ profile.Ref, rec profile.Record) bool {

@@ -7,7 +7,7 @@ import (
 	"dashi/pipeline/attribute"
 )
 
-// shownPeople is how many people of an account stand in its JSON; an explanation has all.
+// shownPeople is how many people of an account stand in its JSON; AppendPeople has all.
 const shownPeople = 100
 
 // IsAccount says whether the view is of an account.
@@ -39,7 +39,7 @@ func (v *View) appendPeople(dst []byte) []byte {
 }
 
 // AppendPeople appends who belongs to an account, and what each contributes to its numbers:
-// {"id","people":[{"id","contributes":{"people.count(active)":true,"people.sum(spent)":12}}]}. For what is no account it appends nothing.
+// {"id","people":[{"id","contributes":{"people.count(active)":true,"people.sum(spent)":12}}]}. For a view of a person it appends nothing.
 func (v *View) AppendPeople(dst []byte) []byte {
 	if !v.IsAccount() {
 		return dst

@@ -286,7 +286,7 @@ func (a *applier) flip(at int64) {
 	if len(a.flipped) == 0 {
 		return
 	}
-	a.join(at)
+	a.writeMemberships(at)
 	for _, i := range a.flipped {
 		a.transition(i, at)
 	}
@@ -338,8 +338,8 @@ func (a *applier) rule(rule *recipe.Rule, e *event.Event) {
 	a.fold(rule.Attribute, in)
 }
 
-// join writes the membership bits of the flipped audiences to the record, their entry times and bitmaps.
-func (a *applier) join(at int64) {
+// writeMemberships writes the membership bits of the flipped audiences to the record, their entry times and bitmaps.
+func (a *applier) writeMemberships(at int64) {
 	p := a.s.program
 	members := a.rec.Fixed()[p.membersAt:]
 	old, kept := a.env.State.Segment(p.since), 0 // bytes of old that are dealt with

@@ -28,7 +28,7 @@ func departure(t *testing.T) (message []byte, members int) {
 	fixed := bytes.Clone(w.s.table.Record(ref).Fixed())
 	a := &w.s.apply
 	a.load(ref)
-	a.hash(&a.comp)
+	a.fillHashes(&a.comp)
 	a.depart(user, &fact{weak: email, strong: user, first: fallback, last: fallback})
 	w.s.EachMessage(3, 0, func(_ uint64, m []byte) bool {
 		if m[0] == messageAbsorb {

@@ -8,16 +8,16 @@ import (
 	"dashi/pipeline/identity"
 )
 
-// component is all that is known of identifiers that hang together by links, allowed ones or not: it lies in one place, the shard
-// where its smallest identifier, its root, is at home. In its encoded form it is the last segment of the root's record (FORMAT.md). The
+// component is all that is known of identifiers that hang together by links, whether the rules allow those links or not. It lies in one place,
+// at the home of its root, which is its smallest identifier. In its encoded form it is the last segment of the root's record (FORMAT.md). The
 // identifiers are in the order of ids, so the root is the first.
 type component struct {
-	idents []ident
-	facts  identity.Facts // Members run parallel to idents
-	lost   []tombstone    // identifiers that were erased from it, by hash: what is still on its way to them comes here
-	hashed bool           // whether the hashes of idents are filled in
-	buf    []byte         // where values lie that came from a record
-	text   []byte         // and those that it has packed
+	idents     []ident
+	facts      identity.Facts // Members run parallel to idents
+	tombstones []tombstone    // of identifiers that were erased from it, ascending by hash: what is still on its way to them comes here
+	hashed     bool           // the hashes of idents are filled in
+	buf        []byte         // holds the values that came from a record
+	text       []byte         // holds the values that were packed there
 
 	// Scratch space of unite.
 	spareIdents  []ident
@@ -31,19 +31,19 @@ type ident struct {
 	first, last int64 // event times at which it was seen
 	state       bool  // it has a fragment: it was the strongest of an event
 	saturated   bool  // see identity.MaxPartners
-	unseen      bool  // it is known from a cut alone
-	profile     int   // index of the one whose record is the profile of this one
+	unseen      bool  // only a cut has named it: first and last mean nothing yet
+	profile     int   // index of the identifier that names its profile
 }
 
-// What the last segment of a record begins with. It is empty for an identifier that is linked with nobody.
+// The first byte of the last segment of a record. The segment is empty for an identifier that is linked with nobody.
 const (
 	segmentComponent = 1 // a component: the record is the root's
 	segmentPart      = 2 // the key of the root: the record is of another profile of its component
 )
 
-// clear makes it a component of nothing.
+// clear makes it a component without identifiers.
 func (c *component) clear() {
-	c.idents, c.facts.Links, c.facts.Members, c.lost, c.hashed = c.idents[:0], c.facts.Links[:0], c.facts.Members[:0], c.lost[:0], true
+	c.idents, c.facts.Links, c.facts.Members, c.tombstones, c.hashed = c.idents[:0], c.facts.Links[:0], c.facts.Members[:0], c.tombstones[:0], true
 }
 
 // index is the place of an identifier, -1 when it is not in the component.
@@ -56,11 +56,12 @@ func (c *component) index(k key) int {
 	return -1
 }
 
-// link is the place of a link, or where it belongs.
+// link is the index of a link in c.facts.Links, or the index where it would be inserted.
 func (c *component) link(a, b int, cut bool) (i int, found bool) {
 	return slices.BinarySearchFunc(c.facts.Links, identity.Link{A: a, B: b, Cut: cut}, orderLinks)
 }
 
+// orderLinks orders links by their weaker and then their stronger identifier, and cuts after all others.
 func orderLinks(x, y identity.Link) int {
 	switch {
 	case x.Cut != y.Cut && y.Cut:
@@ -71,7 +72,7 @@ func orderLinks(x, y identity.Link) int {
 	return cmp.Or(cmp.Compare(x.B, y.B), cmp.Compare(x.A, y.A))
 }
 
-// seen notes that an identifier was seen.
+// seen notes that an identifier was seen from first to last, and says whether that is news.
 func (d *ident) seen(first, last int64) (changed bool) {
 	if d.unseen {
 		d.first, d.last, d.unseen = first, last, false
@@ -82,7 +83,8 @@ func (d *ident) seen(first, last int64) (changed bool) {
 	return changed
 }
 
-// unite takes the identifiers and links of o in. The order of ids is less.
+// unite adds the identifiers, links and tombstones of o to c; compare is the order of ids. Afterwards c.mine and c.theirs say where the
+// identifiers of the old c and of o are.
 func (c *component) unite(o *component, compare func(a, b key) int) {
 	merged := c.spareIdents[:0]
 	mine, theirs := slices.Grow(c.mine[:0], len(c.idents))[:len(c.idents)], slices.Grow(c.theirs[:0], len(o.idents))[:len(o.idents)]
@@ -137,12 +139,12 @@ func (c *component) unite(o *component, compare func(a, b key) int) {
 		l.A, l.B = theirs[l.A], theirs[l.B]
 		c.add(l)
 	}
-	for _, t := range o.lost {
-		c.lose(t)
+	for _, t := range o.tombstones {
+		c.bury(t)
 	}
 }
 
-// add takes one link in, and says whether anything is new.
+// add adds one link, or widens the times of one that is there, and says whether that changed anything.
 func (c *component) add(l identity.Link) (changed bool) {
 	if l.A > l.B {
 		l.A, l.B = l.B, l.A

@@ -15,23 +15,23 @@ import (
 
 // People and accounts, the side of people; account.go is the other. An account lies at the home of its name, a person wherever their
 // component is. What an account counts of a person, their contribution, is computed where the person lies, after everything that changed
-// them, and compared with what the accounts were told last: a segment of the record. Where it differs the accounts are told, in full, by a
-// message. So a change that no account asks about costs a comparison, and what accounts know is a function of what people are.
+// them, and compared with what their accounts were told last, which is a segment of the person's record. If it differs, a message tells the
+// accounts all of it. So a change that no account asks about costs a comparison, and what accounts know is a function of what people are.
 //
-// People move. Messages of one shard keep their order, those of two do not: "she has moved away" of the old shard may arrive before or
-// after "she is here" of the new one, and may be followed by what happened before. The naive way out, a version in each message,
-// needs a memory of everybody who has ever left, lest an old message brings them back. Instead an account keeps what it knows of a
+// People move. Messages of one shard keep their order, those of two do not: "she has moved away" from the old shard may arrive before or
+// after "she is here" from the new one, and may be followed by what happened before. The naive way out, a version in each message,
+// needs a memory of everybody who has ever left, lest an old message bring them back. Instead an account keeps what it knows of a
 // person by the shard that told it: a shard takes back what it said, in its own order, so at rest nothing is left of where
-// the person was. Until then one of them counts: see crowd.settle.
+// the person was. Until then one of the rows counts: see gathering.settle.
 
-// The most accounts of one person that are told; those beyond, in the order of their names, are passed over and counted.
+// MaxAccounts is how many accounts of one person are told of them; those beyond are passed over and counted.
 const MaxAccounts = 32
 
 // What an account is told of a person. A number is never reused.
 const (
 	tellIn    = 1 // this is what they contribute now
 	tellOut   = 2 // they do not belong to it any more
-	tellMoves = 3 // they go to another shard, which goes on
+	tellMoves = 3 // they move to another shard, which will tell the account from then on
 	tellTakes = 4 // they have come from another shard; what they contribute follows
 )
 
@@ -44,13 +44,13 @@ type telling struct {
 	text    []byte // of names
 }
 
-// told is one thing that one account is to be told.
+// told is one thing that an account is to be told of a person: a tell kind and what goes with it, as of an instant.
 type told struct {
 	account, what []byte
 	at            int64
 }
 
-// contribute tells the accounts of the person at a.rec what they count of them, where that is another than they were told.
+// contribute tells the accounts of the person at a.rec what the person contributes, if that is not what they were told last.
 func (a *applier) contribute(at int64) {
 	p, t := a.s.program, &a.accounts
 	if p.told < 0 {
@@ -146,26 +146,26 @@ func (a *applier) accountsOf() [][]byte {
 	return t.names
 }
 
-// addAccount adds an account to which the person has said to belong at an instant.
+// addAccount adds the account of that name, to which the person said at an instant that they belong.
 func (a *applier) addAccount(name []byte, at int64) {
 	t, start := &a.accounts, len(a.accounts.text)
 	text, ok := a.s.program.Accounts.Normalise(t.text, name)
-	if !ok || len(text)-start > maxIdentifier || !a.s.joined(text[start:], at) {
+	if !ok || len(text)-start > maxIdentifier || !a.s.stillBelongs(text[start:], at) {
 		return
 	}
 	t.text = text
 	t.names = append(t.names, text[start:len(text):len(text)])
 }
 
-// names goes through the accounts of a contribution.
-type names struct {
+// toldNames iterates over the accounts in what contribute wrote: while more, name is one; next goes on.
+type toldNames struct {
 	left uint64
 	src  []byte
 	name []byte
 }
 
-// readTold reads what contribute wrote: the accounts, and the contribution itself.
-func readTold(told []byte) (n names, contribution []byte) {
+// readTold reads what appendContribution wrote: the accounts, and the contribution itself.
+func readTold(told []byte) (n toldNames, contribution []byte) {
 	if len(told) == 0 {
 		return n, nil
 	}
@@ -178,7 +178,7 @@ func readTold(told []byte) (n names, contribution []byte) {
 	return n, rest.src
 }
 
-// isTold says whether a segment is one that contribute may have written under this program, so that readTold and appendItems can read it.
+// isTold says whether appendContribution may have written a segment under this program, so that readTold and appendItems can read it.
 func (p *program) isTold(segment []byte) bool {
 	if len(segment) == 0 {
 		return true
@@ -201,19 +201,20 @@ func (p *program) isTold(segment []byte) bool {
 	return len(src) == size
 }
 
-func (n *names) read() {
+func (n *toldNames) read() {
 	if n.left > 0 {
 		n.name, n.src, _ = readBytes(n.src)
 	}
 }
 
-func (n *names) more() bool { return n.left > 0 }
+func (n *toldNames) more() bool { return n.left > 0 }
 
-func (n *names) next() {
+func (n *toldNames) next() {
 	n.left--
 	n.read()
 }
 
+// toldOf says whether an account is among those of a segment.
 func toldOf(told, name []byte) bool {
 	for n, _ := readTold(told); n.more(); n.next() {
 		if bytes.Equal(n.name, name) {
@@ -231,8 +232,8 @@ func (a *applier) tellAll(kind byte, who key, told []byte, at int64) {
 	}
 }
 
-// takeOver tells the accounts of the people who have just arrived that they are here.
-func (a *applier) takeOver(at int64) {
+// tellTakeOver tells the accounts of the people who have just arrived that they are here.
+func (a *applier) tellTakeOver(at int64) {
 	p := a.s.program
 	if p.told < 0 {
 		return
@@ -300,7 +301,7 @@ func (a *applier) tellAccounts() {
 	for i := range t.pending {
 		d := &t.pending[i]
 		if len(d.what) == 0 {
-			continue // went with an earlier one
+			continue // it went with an earlier one
 		}
 		a.out = appendBytes(append(a.out[:0], messagePeople), d.account)
 		a.out = binary.AppendVarint(a.out, d.at)
@@ -311,7 +312,7 @@ func (a *applier) tellAccounts() {
 				continue
 			}
 			if o.at != d.at {
-				break // what is said later of the account stays behind it
+				break // what is said of a later instant must stay behind it
 			}
 			a.out = append(a.out, o.what...)
 			o.what = o.what[:0]
@@ -350,7 +351,7 @@ func (s *Shard) accountHome(name []byte) int {
 	return s.home(key{hash: identity.Hash(recipe.AccountNamespace, name)})
 }
 
-// carryTold carries over to a new cookbook what accounts were told: what they were not asked for before they are told as nothing.
+// carryTold recodes, for a new cookbook, what accounts were told. An item that only the new cookbook has counts as told as nothing.
 func (m *move) carryTold(next *program, old []byte) []byte {
 	if len(old) == 0 || next.told < 0 {
 		return nil
@@ -360,7 +361,7 @@ func (m *move) carryTold(next *program, old []byte) []byte {
 	return recode(out, m.last.Accounts.Items, next.Accounts.Items, contribution)
 }
 
-// recode appends a contribution in the form of other items.
+// recode appends a contribution to the items last in the form that the items next call for.
 func recode(dst []byte, last, next []recipe.Item, contribution []byte) []byte {
 	at, bits := len(dst), uint64(0)
 	dst = binary.LittleEndian.AppendUint64(dst, 0)
@@ -377,7 +378,7 @@ func recode(dst []byte, last, next []recipe.Item, contribution []byte) []byte {
 	return dst
 }
 
-// contributed finds one item of a contribution.
+// contributed finds the item with an id in a contribution; set is false for one that is not there.
 func contributed(items []recipe.Item, contribution []byte, id uint64) (word uint64, set bool) {
 	bits, values := le64(contribution), contribution[8:]
 	for i := range items {

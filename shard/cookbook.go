@@ -265,7 +265,7 @@ func (s *Shard) linkedNamespaces() (used [256]bool) {
 func (s *Shard) migrate(next *program) {
 	last, old, parts := s.program, s.table, s.fragments
 	if last != nil {
-		s.apply.settleFragments()
+		s.apply.catchUpFragments()
 	}
 	s.program = next
 	s.table = profile.New(next.layout(), s.settings.Memory)
@@ -297,21 +297,21 @@ func (s *Shard) migrate(next *program) {
 		return true
 	})
 	parts.Close()
-	s.apply.settleFragments()
+	s.apply.catchUpFragments()
 	for o := range s.table.Ordinals() { // once all are there: activations name the other identifiers too
 		if ref, found := s.table.ByOrdinal(o); found && s.table.Record(ref).Version() > 0 {
 			s.apply.greet(m, ref)
 		}
 	}
 	if !reflect.DeepEqual(last.Identity, next.Identity) {
-		s.apply.settleAll()
+		s.apply.partitionAll()
 	}
 }
 
-// settleAll partitions every component anew, because the rules are others.
-func (a *applier) settleAll() {
+// partitionAll partitions every component anew, because the rules are others.
+func (a *applier) partitionAll() {
 	a.eachComponent(func() {
-		a.settle(a.s.Now())
+		a.partition(a.s.Now())
 		a.store()
 	})
 }
@@ -418,7 +418,7 @@ func (a *applier) greet(m *move, ref profile.Ref) {
 		s.wakeBy(a.rec.Ordinal(), next)
 	}
 	if len(a.flipped) > 0 {
-		a.join(now)
+		a.writeMemberships(now)
 	}
 	for _, i := range a.flipped {
 		if m.audiences[i] >= 0 {

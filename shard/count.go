@@ -10,7 +10,7 @@ import (
 // MaxCountAudiences is the most audiences that Count takes: it looks at up to 2^n combinations.
 const MaxCountAudiences = 10
 
-// Count is the number of profiles for which a condition is true that reads nothing but these audiences. It splits the set of all
+// Count is the number of profiles for which a condition is true, if it reads nothing but these audiences. It splits the set of all
 // profiles by one audience after the other and asks the condition once for every combination that occurs
 // (Shannon's expansion), so its cost hardly depends on how many profiles there are.
 func (s *Shard) Count(condition expr.Bool, audiences []int) int {

@@ -10,8 +10,8 @@ import (
 )
 
 // gathering is the people of an account: the last segment of its record, in its encoded form (FORMAT.md). There is a row for every person and
-// every shard that has told of them, in the order of hash, namespace, value and shard; the values lie behind the rows. All rows have one length, so that what
-// a person contributes is found by halving and changed in place.
+// every shard that has told of them, in the order of hash, namespace, value and shard; the values lie behind the rows. All rows have the same
+// length, so that a row is found by binary search and changed in place.
 type gathering struct {
 	b     []byte
 	width int // of a row
@@ -32,9 +32,10 @@ const (
 const (
 	rowVoid    = 0 // the shard has taken back what it said; only the balance is left
 	rowLive    = 1
-	rowLeaving = 2 // the person goes from that shard to another: counts until that one has told, so that nobody is missed
+	rowLeaving = 2 // the person is on the way from that shard to another: the row counts until the other has told of them
 )
 
+// crowdWidth is the length of a row in bytes.
 func crowdWidth(items []recipe.Item) int {
 	n := 16 + rowTail
 	for i := range items {
@@ -52,6 +53,7 @@ func (c *gathering) len() int {
 	return int(binary.LittleEndian.Uint32(c.b))
 }
 
+// over is how many people were turned away.
 func (c *gathering) over() uint32 {
 	if len(c.b) == 0 {
 		return 0
@@ -92,7 +94,7 @@ func (c *gathering) value(i int) []byte {
 	return heap[c.end(i-1):c.end(i):c.end(i)]
 }
 
-// compare is the order of a row and a person.
+// compare orders row i and a person.
 func (c *gathering) compare(i int, k key) int {
 	return cmp.Or(cmp.Compare(c.hash(i), k.hash), cmp.Compare(c.space(i), k.ns), bytes.Compare(c.value(i), k.value))
 }
@@ -112,7 +114,7 @@ func (c *gathering) find(k key) (lo, hi int) {
 	return lo, hi
 }
 
-// same is where the rows of the person of row i end.
+// same is the index behind the last row of the person who has row i.
 func (c *gathering) same(i int) int {
 	end, n := i+1, c.len()
 	for end < n && c.hash(end) == c.hash(i) && c.space(end) == c.space(i) && bytes.Equal(c.value(end), c.value(i)) {
@@ -159,7 +161,7 @@ func (c *gathering) shift(i, by int) {
 	}
 }
 
-// turnAway counts a person who is not counted.
+// turnAway notes that one more person was turned away.
 func (c *gathering) turnAway() {
 	if len(c.b) == 0 {
 		c.b = make([]byte, crowdHead)
@@ -167,9 +169,9 @@ func (c *gathering) turnAway() {
 	binary.LittleEndian.PutUint32(c.b[4:], c.over()+1)
 }
 
-// settle drops what is no longer needed of the rows of a person, [lo, hi). A departure is told by the old shard, the arrival that belongs to it by the
-// new one, in whichever order. While there are more departures than arrivals somebody is still to come, and the row that is left behind
-// counts. Once all have met nothing of the way is left.
+// settle drops what is no longer needed of the rows [lo, hi) of a person. The old shard tells of a departure and the new one of the arrival that
+// belongs to it, in either order. While there are more departures than arrivals the person has still to arrive, and the row that is left behind
+// counts. Once every departure has met its arrival nothing is left of the way.
 func (c *gathering) settle(lo, hi int) {
 	sum := 0
 	for i := lo; i < hi; i++ {
@@ -188,7 +190,7 @@ func (c *gathering) settle(lo, hi int) {
 	}
 }
 
-// counts is which of the rows [lo, hi) of one person counts, -1 for none: where somebody has arrived, rather than where they were.
+// counts is the index of that of the rows [lo, hi) of one person which counts, -1 for none: where they have arrived rather than where they were.
 func (c *gathering) counts(lo, hi int) int {
 	best, order := -1, 0
 	for i := lo; i < hi; i++ {
@@ -208,7 +210,7 @@ func (c *gathering) counts(lo, hi int) int {
 	return best
 }
 
-// sound says whether rows that came from elsewhere can be read, with so many namespaces.
+// sound says whether rows that came from another node can be read, if there are so many namespaces.
 func (c *gathering) sound(namespaces int) bool {
 	if len(c.b) == 0 {
 		return true

@@ -2,18 +2,19 @@ package shard
 
 import "fmt"
 
-// When a majority of the replicas of a shard has lost the end of its log, the shard goes on from what is left: an earlier state. The others may have
-// heard more of it than that: its messages would be made again, perhaps others in another order, and those with the numbers that have been applied would be passed over.
-// So all shards go back to a cut, a state of each such that nobody has heard what was never said:
+// When a majority of the replicas of a shard has lost the end of its log, the shard goes on from what is left: an earlier state. The other shards
+// may have heard more from it than that state has said. It would make its messages again, perhaps different ones in a different order, and those
+// whose numbers have been applied elsewhere would be passed over. So all shards go back to a cut: one state of each, such that nobody has heard
+// what was never said:
 //
 //   - what a shard has taken of another, that one has sent;
 //   - what a shard has forgotten because another had taken it, that one has taken;
 //   - no shard has a cookbook that another neither has nor is at rest for: it has been tried there (hold.go).
 //
-// What is bounded by these only grows along a log, so there is one greatest cut: begin with the ends of all logs, and take back what breaks a rule until nothing does. What
-// was read from Kafka and is lost by that is read again from the marks.
+// All that these rules bound only grows along a log, so there is one greatest cut: begin with the ends of all logs, and take back whatever breaks
+// a rule until nothing does. Events that are lost by that are read again from Kafka, from the marks on.
 
-// Standing is what a shard is to the others after an entry of its log.
+// Standing is where a shard stands towards the others after an entry of its log.
 type Standing struct {
 	Index   uint64   // of the entry
 	Version uint64   // of the cookbook in force
@@ -39,17 +40,17 @@ type Trace struct {
 	now     []point
 }
 
-// point says that something has a value from an index on.
+// point says that something has this value from this index of the log on.
 type point struct{ index, value uint64 }
 
-// NewTrace begins a trace of a shard of that many with the state that it has after an entry.
+// NewTrace begins a trace with the state that a shard, one of so many, has after the entry with that index.
 func NewTrace(shards int, index uint64, s *Shard) *Trace {
 	t := &Trace{shards: shards, from: index, sent: make([][]point, shards), kept: make([][]point, shards), taken: make([][]point, shards)}
 	t.Note(index, s)
 	return t
 }
 
-// Note notes the state after the next entry.
+// Note adds the state after the next entry, which has that index.
 func (t *Trace) Note(index uint64, s *Shard) {
 	t.to = index
 	note := func(points *[]point, value uint64) {
@@ -69,7 +70,7 @@ func (t *Trace) Note(index uint64, s *Shard) {
 	}
 }
 
-// At is the standing after an entry.
+// At is the standing after the entry with that index.
 func (t *Trace) At(index uint64) Standing {
 	at := func(points []point) (value uint64) {
 		for _, p := range points {
@@ -101,11 +102,11 @@ func (s *Shard) ready() uint64 {
 // Bounds are what the others leave to a shard.
 type Bounds struct {
 	Version uint64   // of the cookbook that all are ready for
-	Sent    []uint64 // by shard: what it has sent to this one: no more can have been taken
-	Taken   []uint64 // by shard: what it has taken of this one: no more can have been forgotten
+	Sent    []uint64 // by shard: messages that it has sent to this one; no more can have been taken
+	Taken   []uint64 // by shard: messages that it has taken from this one; no more can have been forgotten
 }
 
-// Within is the last standing that breaks no rule. It is false when the trace begins too late.
+// Within is the last standing of the trace that keeps within the bounds. It is false when the trace begins too late to have one.
 func (t *Trace) Within(b *Bounds) (Standing, bool) {
 	last := int64(t.to)
 	bound := func(points []point, most uint64) {
@@ -127,7 +128,7 @@ func (t *Trace) Within(b *Bounds) (Standing, bool) {
 	return t.At(uint64(last)), true
 }
 
-// Cut finds the greatest cut. within says what Trace.Within does of one shard; when it fails, so does Cut.
+// Cut finds the greatest cut: a standing of each shard. within is Trace.Within of one shard; an error of it is returned.
 func Cut(shards int, within func(shard int, b *Bounds) (Standing, error)) ([]Standing, error) {
 	const all = 1<<64 - 1
 	cut := make([]Standing, shards)
@@ -168,7 +169,7 @@ func Cut(shards int, within func(shard int, b *Bounds) (Standing, error)) ([]Sta
 	return cut, nil
 }
 
-// broken says whether a standing breaks a rule.
+// broken says whether a standing goes beyond the bounds.
 func (b *Bounds) broken(s *Standing) bool {
 	if s.Version > b.Version {
 		return true

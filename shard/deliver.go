@@ -11,11 +11,11 @@ import (
 // MaxLinks is how many identifiers of one event are linked with its strongest one; weaker ones than these are passed over and counted.
 const MaxLinks = 16
 
-// deliver brings an event to the profile of its strongest identifier, or on its way there.
+// deliver applies an event to the profile of its strongest identifier, or sends it on its way there.
 func (a *applier) deliver(e *event.Event) {
 	s, p := a.s, a.s.program
-	k := a.keyOf(e, 0)
-	if s.refuses(k, e.Time) {
+	k := a.identifierKey(e, 0)
+	if s.passesOver(k, e.Time) {
 		return
 	}
 	ref, found := s.table.Find(k.hash, k.ns, k.value)
@@ -53,7 +53,8 @@ func (a *applier) deliver(e *event.Event) {
 	a.tellEvent(e)
 }
 
-func (a *applier) keyOf(e *event.Event, i int) key {
+// identifierKey is the key of identifier i of an event; 0 is the strongest one.
+func (a *applier) identifierKey(e *event.Event, i int) key {
 	id := &e.Identifiers[i]
 	ns := a.s.program.namespace[id.Namespace]
 	if i == 0 {
@@ -62,7 +63,7 @@ func (a *applier) keyOf(e *event.Event, i int) key {
 	return a.s.key(ns, id.Value)
 }
 
-// linked is the number of identifiers that are linked with the strongest one.
+// linked is how many weaker identifiers of the event are linked with its strongest one; it counts those that are left out.
 func (a *applier) linked(e *event.Event) int {
 	n := len(e.Identifiers) - 1
 	if n > MaxLinks {
@@ -72,9 +73,9 @@ func (a *applier) linked(e *event.Event) int {
 	return n
 }
 
-// ask sends the fact that identifier j of the event was seen with the strongest one, k, to its home.
+// ask sends a Link to the home of identifier j of the event: it was seen with the strongest one, k.
 func (a *applier) ask(k key, e *event.Event, j int) {
-	weak := a.keyOf(e, j)
+	weak := a.identifierKey(e, j)
 	f := fact{weak: weak, strong: k, first: e.Time, last: e.Time, id: messageID(e)}
 	a.out = a.s.appendJoin(a.out[:0], messageLink, weak, k, &f)
 	a.send(a.s.home(weak), a.out)
@@ -98,15 +99,15 @@ func (a *applier) deliverLinked(e *event.Event, k key) {
 	a.deliverAt(e, k)
 }
 
-// deliverAt applies an event to a.comp, which has its strongest identifier.
+// deliverAt applies an event to a.comp, where its strongest identifier, k, should be.
 func (a *applier) deliverAt(e *event.Event, k key) {
 	s, c := a.s, &a.comp
 	i := c.index(k)
 	if i < 0 {
-		a.lost(e, k)
+		a.misdirected(e, k)
 		return
 	}
-	if a.late(i, e.Time) {
+	if a.erasedSince(i, e.Time) {
 		return
 	}
 	dirty := c.idents[i].seen(e.Time, e.Time)
@@ -114,7 +115,7 @@ func (a *applier) deliverAt(e *event.Event, k key) {
 	a.applyTo(e, ref, fresh)
 	settle := false
 	for j := range a.linked(e) {
-		weak := a.keyOf(e, j+1)
+		weak := a.identifierKey(e, j+1)
 		w := c.index(weak)
 		if w < 0 {
 			if c.full() {
@@ -124,7 +125,7 @@ func (a *applier) deliverAt(e *event.Event, k key) {
 			a.ask(c.idents[i].key, e, j+1)
 			continue
 		}
-		if a.late(w, e.Time) {
+		if a.erasedSince(w, e.Time) {
 			continue
 		}
 		dirty = c.idents[w].seen(e.Time, e.Time) || dirty
@@ -140,7 +141,7 @@ func (a *applier) deliverAt(e *event.Event, k key) {
 		}
 	}
 	if settle {
-		a.settle(e.Time)
+		a.partition(e.Time)
 	}
 	if dirty || settle || a.entered {
 		a.store()
@@ -148,8 +149,8 @@ func (a *applier) deliverAt(e *event.Event, k key) {
 	a.tellEvent(e)
 }
 
-// lost is what becomes of an event whose strongest identifier is not in the component that it was sent to: it was erased, or is on its way.
-func (a *applier) lost(e *event.Event, k key) {
+// misdirected passes an event on whose strongest identifier, k, is not in the component that the event was sent to: k was erased, or is on its way.
+func (a *applier) misdirected(e *event.Event, k key) {
 	s := a.s
 	ever, after := a.missing(k, e.Time)
 	if after {
@@ -160,14 +161,14 @@ func (a *applier) lost(e *event.Event, k key) {
 	a.sendOrPark(event.AppendPacked(s.appendForward(a.out[:0], to), e), to, waits)
 }
 
-// park keeps a message about an identifier that is on its way to a component of this shard but not yet in it: a pointer that was
-// shortened let the message overtake the component. It is handled again when components have moved.
+// park keeps a message about an identifier that is on its way to a component of this shard but not there yet: a pointer that was
+// shortened let the message overtake the component that brings it. The message is handled again whenever a component has moved.
 func (a *applier) park(m []byte) {
 	a.out = m
 	a.s.parked = append(a.s.parked, slices.Clone(m))
 }
 
-// sendOrPark is what becomes of a message to an identifier, by what way says.
+// sendOrPark sends a message to an identifier or parks it here: to and waits are what way has said.
 func (a *applier) sendOrPark(m []byte, to key, waits bool) {
 	if waits {
 		a.park(m)
@@ -177,8 +178,8 @@ func (a *applier) sendOrPark(m []byte, to key, waits bool) {
 	a.send(a.s.home(to), m)
 }
 
-// touchy says whether another time of a link may make another partition of the component: not while all its identifiers are
-// one profile, save for limits with a period.
+// touchy says whether the component may have to be partitioned anew because the times of a link have changed: not while all its
+// identifiers are one profile, unless limits have a period.
 func (a *applier) touchy() bool {
 	if a.s.program.periods {
 		return true
@@ -201,14 +202,14 @@ func (a *applier) forwarded(to key, packed []byte) error {
 		a.park(append(s.appendForward(a.out[:0], to), packed...))
 		return nil
 	case elsewhere:
-		k := a.keyOf(&a.passed, 0)
+		k := a.identifierKey(&a.passed, 0)
 		ever, after := s.buried(k, a.passed.Time)
 		if after {
 			s.counters.Buried++
 			return nil
 		}
 		if ever && !to.is(k) {
-			root = k // which was here, and begins anew
+			root = k // it was here, was erased, and begins anew at its home
 		}
 		a.out = append(s.appendForward(a.out[:0], root), packed...)
 		a.send(s.home(root), a.out)
@@ -216,14 +217,14 @@ func (a *applier) forwarded(to key, packed []byte) error {
 		return nil
 	}
 	a.load(ref)
-	a.deliverAt(&a.passed, a.keyOf(&a.passed, 0))
+	a.deliverAt(&a.passed, a.identifierKey(&a.passed, 0))
 	return nil
 }
 
-// unplaced handles a.passed, which was passed on to an identifier that is nowhere: one that was erased meanwhile, or it has waited for that.
+// unplaced handles a.passed, which was passed on to an identifier that is nowhere: that one was erased, before the event came or while it waited.
 func (a *applier) unplaced(to key) error {
 	s, e := a.s, &a.passed
-	k := a.keyOf(e, 0)
+	k := a.identifierKey(e, 0)
 	if ever, _ := s.buried(to, e.Time); !ever && !to.is(k) {
 		return errMessage
 	}

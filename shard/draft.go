@@ -7,9 +7,9 @@ import (
 	"dashi/pipeline/attribute"
 )
 
-// draft is the segments of the record that an event is applied to, from the first on that changes its length. The naive way, each
-// straight to the record, moves a young record three or four times with one event, and to change the index and the free lists every time
-// was a fifth of a whole drain. What keeps its length is edited where it is, in the record or in the draft.
+// draft holds the segments of the record that an event is applied to, once one of them has changed its length. The naive way, to write each
+// straight to the record, moves a young record three or four times in one event, and changing the index and the free lists every time
+// was a fifth of what reading a backlog costs. What keeps its length is edited where it is, in the record or in the draft.
 type draft struct {
 	open      bool
 	dir, data []byte
@@ -18,7 +18,7 @@ type draft struct {
 // begin forgets the draft of the record before.
 func (d *draft) begin() { d.open = false }
 
-// set makes b, which lies outside of it, segment i of the state, which reads the draft from then on.
+// set makes b segment i of the state, and has the state read the draft from then on. b must not lie in the draft.
 func (d *draft) set(state *attribute.State, i int, b []byte) {
 	if !d.open {
 		d.open = true

@@ -57,7 +57,7 @@ func (b *Batch) Begin(program uint64, s Stream, prev int64) {
 	b.base, b.events = prev, 0
 }
 
-// Add appends the event at that offset, which is above all before it.
+// Add appends the event at that offset, which must be above those of all events before it.
 func (b *Batch) Add(offset int64, e *event.Event) {
 	b.buf = binary.AppendUvarint(b.buf, uint64(offset-b.base))
 	b.buf = event.AppendPacked(b.buf, e)
@@ -65,7 +65,7 @@ func (b *Batch) Add(offset int64, e *event.Event) {
 	b.events++
 }
 
-// Len and Events say how much is in it.
+// Len is the size of the batch in bytes, Events the number of events in it.
 func (b *Batch) Len() int    { return len(b.buf) }
 func (b *Batch) Events() int { return b.events }
 
@@ -90,8 +90,8 @@ func AppendAck(dst []byte, now int64, position uint64) []byte {
 	return binary.LittleEndian.AppendUint64(dst, position)
 }
 
-// AppendClock appends the entry that says what the clock is, and moves it on to an instant. byEvents: the latest event time; else
-// the greatest stamp. See applyClock.
+// AppendClock appends the entry that chooses the clock and moves it on to the instant to. The clock follows event times if byEvents, else the
+// greatest stamp of an entry. It can be chosen only while there are no profiles: see applyClock.
 func AppendClock(dst []byte, now int64, byEvents bool, to int64) []byte {
 	dst = append(dst, kindClock)
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(now))
@@ -102,8 +102,8 @@ func AppendClock(dst []byte, now int64, byEvents bool, to int64) []byte {
 	return binary.LittleEndian.AppendUint64(append(dst, mode), uint64(to))
 }
 
-// AppendCookbook appends the entry that puts a cookbook in force as the next version, at once: for a shard that has no others to agree with. See
-// AppendSwitch.
+// AppendCookbook appends the entry that puts a cookbook in force as the next version, at once: for a shard that is alone. Shards that must agree
+// need AppendHold and AppendSwitch.
 func AppendCookbook(dst []byte, now int64, sources []recipe.Source) []byte {
 	return AppendSwitch(dst, now, 0, false, sources)
 }

@@ -12,20 +12,20 @@ import (
 
 // An erasure takes a person out: the profile of an identifier, with all its identifiers, fragments and links. It begins at the home of the
 // identifier and goes, like every message about one, to where its component lies; there the profile is taken out of the component, an
-// activation "erased" says so to every destination, and the homes of its identifiers are told. What stays is a tombstone for each, the hash of
-// the identifier and the instant: what happened up to then and is heard of later is not taken in, whoever says it. What
-// happens after that instant makes a new person.
+// activation "erased" tells every destination, and the homes of its identifiers are told. What stays is a tombstone for each identifier, its
+// hash and the instant: whatever happened up to that instant and is heard of later is passed over, whoever says it. What happens after it
+// makes a new person.
 //
 // Messages that were under way when somebody was erased come to places that are no more. The tombstones there tell them from
-// nonsense: what is about somebody erased is dropped, what is about somebody else goes back to that one's home and from there anew.
+// nonsense: what is about somebody erased is dropped, what is about somebody else goes back to that person's home and from there anew.
 //
-// One thing of an erased person may stay while others hang together with it, over a tablet that they share: where the component lies is
-// named by its smallest identifier, so a record without anything but that name stays until the others are gone too.
+// One thing may stay of an erased person while other people are in the same component, say because they share a tablet: the smallest identifier,
+// since it says where the component lies. A record with nothing but that name stays until the others are gone too.
 
 // erasures are the tombstones of a shard: by hash of an identifier, the instant up to which nothing is taken in.
 type erasures map[uint64]int64
 
-// tombstone is one of them, where there are few.
+// tombstone is an entry of erasures.
 type tombstone struct {
 	hash  uint64
 	until int64
@@ -39,7 +39,7 @@ func (s *Shard) bury(k key, at int64) {
 	s.erased[k.hash] = max(s.erased[k.hash], at)
 }
 
-// buried says whether k was erased at all, and after at.
+// buried says whether k was ever erased, and whether that was at the instant at or after it: then what happened at that instant is passed over.
 func (s *Shard) buried(k key, at int64) (ever, after bool) {
 	if len(s.erased) == 0 {
 		return false, false
@@ -48,43 +48,44 @@ func (s *Shard) buried(k key, at int64) (ever, after bool) {
 	return ever, ever && at <= until
 }
 
-// maxLost is how many tombstones a component keeps: a MiB of them. They are for what is on its way, so the oldest may go: the homes of the identifiers keep theirs.
-const maxLost = 1 << 16
+// maxTombstones is how many tombstones a component keeps: a MiB of them. They are only for messages that are on their way, so the oldest may
+// go: the homes of the identifiers keep theirs.
+const maxTombstones = 1 << 16
 
-// lose notes that an identifier was taken out of c.
-func (c *component) lose(t tombstone) {
-	i, found := slices.BinarySearchFunc(c.lost, t.hash, func(t tombstone, hash uint64) int { return cmp.Compare(t.hash, hash) })
+// bury notes that an identifier was erased from c.
+func (c *component) bury(t tombstone) {
+	i, found := slices.BinarySearchFunc(c.tombstones, t.hash, func(t tombstone, hash uint64) int { return cmp.Compare(t.hash, hash) })
 	if found {
-		c.lost[i].until = max(c.lost[i].until, t.until)
+		c.tombstones[i].until = max(c.tombstones[i].until, t.until)
 		return
 	}
-	c.lost = slices.Insert(c.lost, i, t)
-	if len(c.lost) > maxLost {
+	c.tombstones = slices.Insert(c.tombstones, i, t)
+	if len(c.tombstones) > maxTombstones {
 		oldest := 0
-		for k := range c.lost {
-			if c.lost[k].until < c.lost[oldest].until {
+		for k := range c.tombstones {
+			if c.tombstones[k].until < c.tombstones[oldest].until {
 				oldest = k
 			}
 		}
-		c.lost = slices.Delete(c.lost, oldest, oldest+1)
+		c.tombstones = slices.Delete(c.tombstones, oldest, oldest+1)
 	}
 }
 
-// recallErasure makes a.comp, which was just made of the identifier with that hash, know that it was erased before.
+// recallErasure gives a.comp, which was just made of the identifier with that hash alone, the tombstone of that identifier, if there is one.
 func (a *applier) recallErasure(hash uint64) {
 	if until, ever := a.s.erased[hash]; ever {
-		a.comp.lose(tombstone{hash, until})
+		a.comp.bury(tombstone{hash, until})
 	}
 }
 
-// late says whether identifier i of a.comp was erased after at, and has come again since, and counts it.
-func (a *applier) late(i int, at int64) bool {
+// erasedSince says whether identifier i of a.comp was erased at the instant at or after it, and has come again since. It counts that as buried.
+func (a *applier) erasedSince(i int, at int64) bool {
 	c := &a.comp
-	if len(c.lost) == 0 {
+	if len(c.tombstones) == 0 {
 		return false
 	}
 	hash := a.s.key(c.idents[i].ns, c.idents[i].value).hash
-	for _, t := range c.lost {
+	for _, t := range c.tombstones {
 		if t.hash == hash && at <= t.until {
 			a.s.counters.Buried++
 			return true
@@ -93,12 +94,12 @@ func (a *applier) late(i int, at int64) bool {
 	return false
 }
 
-// missing says of an identifier that a.comp does not have whether it was erased at all, and after at.
+// missing is buried for an identifier that a.comp does not have: the tombstones of the component count as well.
 func (a *applier) missing(k key, at int64) (ever, after bool) {
 	if ever, after = a.s.buried(k, at); ever {
 		return ever, after
 	}
-	for _, t := range a.comp.lost {
+	for _, t := range a.comp.tombstones {
 		if t.hash == k.hash {
 			return true, at <= t.until
 		}
@@ -106,14 +107,16 @@ func (a *applier) missing(k key, at int64) (ever, after bool) {
 	return false, false
 }
 
-// way is where a message about k goes, which a.comp does not have, and whether it waits here until something moves. ever says that k was erased once.
+// way says where a message about k goes that came to a.comp although a.comp does not have k, and whether it waits here, in the name of the
+// returned identifier, until a component moves. ever: k was erased once.
 //
-// At the home of k its pointer has the last word. If that leads to this component, k is on its way: here, or elsewhere when somebody on that way was erased and has
-// begun anew. The message waits in the name of k until the pointer or what it leads to changes: in the name of this component's root it would wait for ever in the second
-// case, and if it were sent on, it would be back at once, without end. If it leads anywhere else, the message goes there; without a pointer k begins anew.
+// At the home of k the pointer of k has the last word. If it leads to this component, k is on its way: to this component, or to another one if
+// somebody on that way was erased and has begun anew. The message waits in the name of k, until the pointer or what it leads to changes. (In the
+// name of this component's root it would wait for ever in the second case; sent on, it would be back at once, without end.) If the pointer leads
+// anywhere else the message goes there; without a pointer k begins anew.
 //
-// Elsewhere it goes to the home of k if an erasure may have led it astray: a component that has taken in whoever was erased and began anew on its way
-// has their tombstone. Or else it waits for the component that it overtook.
+// On another shard the message goes to the home of k if an erasure may have led it astray: a component has the tombstones of those who were
+// erased, began anew on the way, and were taken in. Otherwise it waits for the component that it has overtaken.
 func (a *applier) way(k key, ever bool) (to key, waits bool) {
 	s, root := a.s, a.comp.idents[0].key
 	if s.home(k) == s.settings.Self {
@@ -121,14 +124,14 @@ func (a *applier) way(k key, ever bool) (to key, waits bool) {
 		return k, where == here && keyOf(s.table.Record(ref)).is(root)
 	}
 	astray, _ := s.buried(root, 0)
-	if ever || astray || len(a.comp.lost) > 0 {
+	if ever || astray || len(a.comp.tombstones) > 0 {
 		return k, false
 	}
 	return root, true
 }
 
-// refuses says whether what happened to k at an instant is not taken in, and counts it.
-func (s *Shard) refuses(k key, at int64) bool {
+// passesOver says whether what happened to k at an instant is too old to be taken in, because k was erased since. It counts that as buried.
+func (s *Shard) passesOver(k key, at int64) bool {
 	if _, after := s.buried(k, at); after {
 		s.counters.Buried++
 		return true
@@ -136,31 +139,32 @@ func (s *Shard) refuses(k key, at int64) bool {
 	return false
 }
 
-// AppendErase appends the entry that takes a person out, who has that identifier, normalised. It belongs to its home. It happens at the shard's clock, unless
-// AppendAsOf follows.
+// AppendErase appends the entry that takes out the person who has that identifier, normalised. It is for the shard that is the home of the
+// identifier. The erasure happens at the shard's clock, unless AppendAsOf follows.
 func AppendErase(dst []byte, now int64, namespace string, value []byte) []byte {
 	dst = append(dst, kindErase)
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(now))
 	return appendBytes(appendBytes(dst, []byte(namespace)), value)
 }
 
-// AppendEraseAccount appends the entry that takes an account out as of an instant, in milliseconds. It belongs to all shards, whose clocks differ: what was said
-// up to that instant is over in all of them, what was said later in none. By the time of day that is the proposer's clock, at most now. With a clock of
-// event times it is the latest that any shard has come to (Stats.Now): the time of day would bury all history that is still to be read.
+// AppendEraseAccount appends the entry that takes an account out as of the instant at, in milliseconds. It is for all shards. Their clocks differ,
+// so the instant is given: what was said up to it is over in all of them, what was said later in none. With a clock of stamps it is the proposer's
+// time of day, at most now. With a clock of event times it is the latest that any shard has come to (Stats.Now): the time of day would bury all
+// history that is still to be read.
 func AppendEraseAccount(dst []byte, now int64, name []byte, at int64) []byte {
 	return AppendAsOf(AppendErase(dst, now, recipe.AccountNamespace, name), at)
 }
 
-// AppendAsOf appends to an entry of AppendErase or AppendUnlink that it happens at an instant, in milliseconds, even if the shard's own clock is not there yet:
-// with a clock of event times, one that has read nothing stands before all history.
+// AppendAsOf appends to an entry of AppendErase or AppendUnlink at which instant it happens, in milliseconds, even if the shard's own clock is
+// not there yet: with a clock of event times, the clock of a shard that has read nothing stands before all history.
 func AppendAsOf(dst []byte, at int64) []byte {
 	return append(binary.LittleEndian.AppendUint64(dst, uint64(at)), asOf)
 }
 
-// asOf ends the instant of an entry. Of accounts there are entries without it in old logs, whose instant counts up to the shard's clock.
+// asOf follows the instant of an entry. In old logs there are erasures of accounts without it: their instant is the shard's clock, if that is earlier.
 const asOf = 1
 
-// instant reads the rest of an entry of AppendErase or AppendUnlink: at which instant it happens.
+// instant reads the rest of an entry of AppendErase, of a person, or AppendUnlink: at which instant it happens.
 func (s *Shard) instant(rest []byte) (at int64, err error) {
 	switch {
 	case len(rest) == 0:
@@ -171,7 +175,7 @@ func (s *Shard) instant(rest []byte) (at int64, err error) {
 	return 0, errMessage
 }
 
-// accountInstant is the same of an account, where shards must not differ.
+// accountInstant is the same for an account: there the result must not depend on the shard's clock.
 func (s *Shard) accountInstant(rest []byte) (at int64, err error) {
 	switch {
 	case len(rest) == 8:
@@ -182,6 +186,7 @@ func (s *Shard) accountInstant(rest []byte) (at int64, err error) {
 	return 0, errMessage
 }
 
+// applyErase takes a person or an account out.
 func (s *Shard) applyErase(body []byte, r *Result) {
 	if s.program == nil {
 		r.Outcome = Stale
@@ -214,7 +219,7 @@ func (s *Shard) applyErase(body []byte, r *Result) {
 	s.apply.drain()
 }
 
-// appendErase appends a message Erase or Erased: k, of a person, was erased at an instant.
+// appendErase appends a message Erase or Erased to the identifier to: the person who has k was erased at an instant.
 func (s *Shard) appendErase(dst []byte, kind byte, to, k key, at int64) []byte {
 	return binary.AppendVarint(s.appendKey(s.appendKey(append(dst, kind), to), k), at)
 }
@@ -266,7 +271,7 @@ func (a *applier) erase(to, k key, at int64) {
 // takeOut takes the profile of identifier i out of a.comp.
 func (a *applier) takeOut(i int, at int64) {
 	s, c := a.s, &a.comp
-	a.hash(c)
+	a.fillHashes(c)
 	p := c.idents[i].profile
 	name := c.idents[p].key
 	name.value = slices.Clone(name.value)
@@ -284,7 +289,7 @@ func (a *applier) takeOut(i int, at int64) {
 			s.fragments.Delete(ref)
 		}
 		s.bury(d.key, at)
-		c.lose(tombstone{d.hash, at})
+		c.bury(tombstone{d.hash, at})
 		if home := s.home(d.key); home != s.settings.Self {
 			a.out = s.appendErase(a.out[:0], messageErased, d.key, d.key, at)
 			a.send(home, a.out)
@@ -306,7 +311,7 @@ func (a *applier) takeOut(i int, at int64) {
 		return
 	}
 	c.without(p)
-	a.settle(at)
+	a.partition(at)
 	a.store()
 }
 
@@ -322,11 +327,7 @@ func (a *applier) sayErased(p int, ref profile.Ref, at int64) {
 	a.draft.begin()
 	a.act = activation.Activation{Subject: s.program.erased}
 	a.emit(nil, nil, at)
-	if s.program.pacing >= 0 {
-		a.readSchedule()
-		s.counters.Suppressed[activation.Forgotten-1] += uint64(len(a.pace.schedule.Pending))
-		a.pace.read = false
-	}
+	a.forgetPending()
 	if s.program.told >= 0 {
 		a.tellAll(tellOut, keyOf(a.rec), a.env.State.Segment(s.program.told), at)
 	}
@@ -334,7 +335,7 @@ func (a *applier) sayErased(p int, ref profile.Ref, at int64) {
 	s.expiries.Clear(a.rec.Ordinal())
 }
 
-// empty leaves nothing of a root's record but its name.
+// empty leaves nothing of the root's record, at ref, but its name.
 func (a *applier) empty(ref profile.Ref) {
 	s := a.s
 	rec := s.table.Edit(ref)
@@ -345,7 +346,7 @@ func (a *applier) empty(ref profile.Ref) {
 	a.blank(a.comp.idents[0].key)
 }
 
-// without takes the identifiers of profile p out, with their links; but for the root, which stays as a name.
+// without takes the identifiers of profile p out, with their links; the root stays, as a name.
 func (c *component) without(p int) {
 	stay := make([]int, len(c.idents))
 	kept := c.idents[:0]
@@ -376,7 +377,7 @@ func (c *component) without(p int) {
 	c.idents, c.facts.Links = kept, links
 }
 
-// erasedElsewhere is what the home of an identifier hears of its erasure.
+// erasedElsewhere notes, at the home of an identifier, that it was erased on the shard where it lay.
 func (a *applier) erasedElsewhere(k key, at int64) {
 	s := a.s
 	s.bury(k, at)

@@ -10,12 +10,12 @@ import (
 	"dashi/shard/profile"
 )
 
-// An account is erased as a person is: its record goes, with its own attributes, its audiences and what waits for it, an activation "erased" tells every
-// destination, and a tombstone keeps events from before that instant out. Its people stay, and what they say of themselves stays theirs, also that they
-// joined it; but from then on only those belong to it who have joined it since. Every shard gets the entry, since people are everywhere: each has the tombstone,
-// and takes back what it told the account of its people.
+// An account is erased as a person is: its record goes, with its attributes, its audiences and its pending activations, an activation "erased"
+// tells every destination, and a tombstone keeps out events from before that instant. Its people stay, and what they have said of themselves stays
+// theirs, even that they joined it; but from then on only those belong to it who have joined it since. Every shard gets the entry, since people
+// are everywhere: each keeps the tombstone, and takes back what it told the account of its people.
 
-// eraseAccount is what a shard does about the erasure of an account, of what was said until an instant.
+// eraseAccount is what each shard does about the erasure of an account: what was said up to the instant until is over.
 func (a *applier) eraseAccount(name []byte, until int64) {
 	s := a.s
 	k := key{accountNamespace, identity.Hash(recipe.AccountNamespace, name), name}
@@ -36,16 +36,16 @@ func (a *applier) eraseAccount(name []byte, until int64) {
 	for _, o := range people {
 		ref, _ := s.table.ByOrdinal(o)
 		a.lookAt(ref)
-		at := a.env.Now // their own: all accounts of these people are told, and live by what their people have lived to
+		at := a.env.Now // the person's own clock: all their accounts are told, and accounts live by what their people have lived to
 		a.tell(tellOut, name, keyOf(a.rec), nil, at)
-		a.draft.set(&a.env.State, s.program.told, nil) // whoever has joined it since is told of anew
+		a.draft.set(&a.env.State, s.program.told, nil) // so that contribute tells it anew of whoever has joined it since
 		a.contribute(at)
 		a.keep()
 	}
 }
 
-// takeAccountOut takes an account out, if it is here. While one of its people is on the way from one shard to another, what is known of that way stays
-// until they have arrived: nothing of the account is in it.
+// takeAccountOut takes an account out, if it is here. While one of its people is on the way from one shard to another, the rows about that way
+// stay until they have arrived; nothing of the account is in them.
 func (a *applier) takeAccountOut(k key, at int64) {
 	in := a.s
 	ref, found := in.table.Find(k.hash, k.ns, k.value)
@@ -70,7 +70,7 @@ func (a *applier) takeAccountOut(k key, at int64) {
 	}
 }
 
-// lookAt prepares for what is to be said of the person at ref, without an event.
+// lookAt prepares a for emitting activations and messages about the person at ref, without an event.
 func (a *applier) lookAt(ref profile.Ref) {
 	a.meet(ref)
 	a.ref, a.rec = ref, a.s.table.Edit(ref)
@@ -78,7 +78,7 @@ func (a *applier) lookAt(ref profile.Ref) {
 	a.draft.begin()
 }
 
-// tellArrived tells the accounts of those who have just come from another shard what is so here: an account may have been erased meanwhile.
+// tellArrived tells the accounts of those who have just come from another shard what holds here: an account may have been erased meanwhile.
 func (a *applier) tellArrived(at int64) {
 	s := a.s
 	if s.program.told < 0 || len(s.erased) == 0 {
@@ -94,8 +94,8 @@ func (a *applier) tellArrived(at int64) {
 	}
 }
 
-// joined says whether somebody who has said so at an instant belongs to an account: not when it was erased since.
-func (s *Shard) joined(name []byte, at int64) bool {
+// stillBelongs says whether somebody who said at an instant that they belong to an account still does: not if the account was erased since.
+func (s *Shard) stillBelongs(name []byte, at int64) bool {
 	if len(s.erased) == 0 {
 		return true
 	}
@@ -103,9 +103,10 @@ func (s *Shard) joined(name []byte, at int64) bool {
 	return !after
 }
 
-// saidAt is when the person in a.env has said that they belong to the account of that name. What is derived was said when what it is derived from was: the
-// strings that are this name, or else all its strings, or else all that knows when. Where nothing does, as in a name made of a count, it was
-// said when the person was first seen: any later instant would move with events that have nothing to do with it, and bring an erased account back.
+// saidAt is when the person in a.env said that they belong to the account of that name. of is the attribute that says so. A derived attribute was
+// said when what it is derived from was: the latest of the strings that are this name, or else of its strings, or else of anything in it that
+// knows a time. If nothing does, as in a name made of a count, it was said when the person was first seen: any later instant would move with
+// events that have nothing to do with it, and bring an erased account back.
 func (a *applier) saidAt(of *recipe.Attribute, name []byte) int64 {
 	if of.Kind != nil {
 		if at, ok := a.stated(of); ok {
@@ -134,7 +135,7 @@ func (a *applier) saidAt(of *recipe.Attribute, name []byte) int64 {
 	return at
 }
 
-// stated is the event time of the value of a stored attribute in a.env, if it knows.
+// stated is the event time of the value of a stored attribute in a.env, if its kind keeps that.
 func (a *applier) stated(of *recipe.Attribute) (at int64, ok bool) {
 	k, ok := of.Kind.(attribute.Dated)
 	if !ok {
@@ -147,7 +148,7 @@ func (a *applier) stated(of *recipe.Attribute) (at int64, ok bool) {
 	return k.Since(a.env.State.Fixed[of.Slot.Offset:of.Slot.Offset+of.Kind.FixedSize()], segment)
 }
 
-// takesBack says whether all that is told is that people do not belong to an account any more.
+// takesBack says whether a message to an account says nothing but that people do not belong to it any more.
 func takesBack(src []byte) bool {
 	for len(src) > 0 {
 		kind, rest := src[0], src[1:]

@@ -1,16 +1,15 @@
 package shard
 
 import (
-	"dashi/pipeline/activation"
 	"dashi/pipeline/audience"
 	"dashi/shard/profile"
 	"dashi/shard/timer"
 )
 
-// A profile of a namespace that expires, such as a visitor who never said who they are, goes when nothing has been heard of them for as long as the
-// namespace says: that long after its last event, by event time, and not before that long after it came to be, so that history can be
-// brought in. It leaves its audiences, which says so, and is forgotten. One that is linked with another identifier does not expire. The
-// instants stand in a queue of their own, because the timer of a profile is early more often than not.
+// A profile whose namespace expires, such as that of a visitor who never said who they are, goes after as long a silence as the cookbook says for
+// the namespace. The silence begins with its last event, by event time, but not before the profile was made, so that history can be brought in.
+// The profile leaves its audiences, with the activations of that, and is forgotten. One that is linked with another identifier does not expire.
+// The instants stand in a queue of their own, because the timer of a profile is early more often than not.
 
 // expireFrom begins the time after which a new profile may go.
 func (s *Shard) expireFrom(rec profile.Record, now int64) {
@@ -23,7 +22,7 @@ func (s *Shard) expireAt(ordinal uint32, at int64) {
 	s.expiries.Set(ordinal, at)
 }
 
-// expireSome lets those go whose time has come, for as long as one entry may.
+// expireSome lets those profiles go whose time has come: as many as one entry may.
 func (s *Shard) expireSome() {
 	if s.expiries.Next() > s.now {
 		return
@@ -41,7 +40,7 @@ func (s *Shard) expireSome() {
 	}
 }
 
-// expired lets the profile at ref go if its time has come by an instant, before an event is applied to it.
+// expired lets the profile at ref go if its time has come by now, because an event is about to be applied to it. It says whether the profile went.
 func (a *applier) expired(ref profile.Ref, now int64) bool {
 	s := a.s
 	ordinal := s.table.Record(ref).Ordinal()
@@ -75,13 +74,12 @@ func (a *applier) expire(ref profile.Ref, at int64) (gone bool) {
 	return true
 }
 
-// end lets a profile go at an instant: it leaves its audiences, and is forgotten.
+// end lets the profile or account at ref go at an instant: it leaves its audiences, and is forgotten.
 func (a *applier) end(ref profile.Ref, at int64) {
 	s, p := a.s, a.s.program
 	ref = a.catchUp(ref, at)
 	a.ref, a.rec = ref, s.table.Edit(ref)
-	a.env.Event, a.env.Now, a.env.Item, a.env.Scratch = nil, at, 0, a.env.Scratch[:0]
-	p.env(&a.env, a.rec)
+	a.seeAt(a.rec, at)
 	a.draft.begin()
 	a.flipped = a.flipped[:0]
 	for i := range p.Audiences {
@@ -91,20 +89,16 @@ func (a *applier) end(ref profile.Ref, at int64) {
 	}
 	clear(a.env.Audiences)
 	a.flip(at)
-	if p.pacing >= 0 {
-		a.readSchedule()
-		s.counters.Suppressed[activation.Forgotten-1] += uint64(len(a.pace.schedule.Pending))
-		a.pace.read = false
-	}
+	a.forgetPending()
 	if p.told >= 0 {
-		a.tellAll(tellOut, key{a.rec.Namespace(), a.rec.Hash(), a.rec.Key()}, a.env.State.Segment(p.told), at)
+		a.tellAll(tellOut, keyOf(a.rec), a.env.State.Segment(p.told), at)
 	}
 	s.everyone.Remove(a.rec.Ordinal())
 	s.drop(a.ref)
 }
 
-// carryExpiry keeps the time of a profile through a change of the cookbook: old is its ordinal in queue. Where the new cookbook waits less
-// long, it begins now; where it waits longer, expire finds that out when the old time has come.
+// carryExpiry keeps, through a change of the cookbook, the instant at which a profile may go: old is its ordinal in queue. If the new cookbook
+// waits for less long, the wait begins now; if it waits longer, expire finds that out when the old instant has come.
 func (s *Shard) carryExpiry(queue *timer.Queue, old uint32, rec profile.Record) {
 	idle := s.program.expire[rec.Namespace()]
 	if idle == 0 {

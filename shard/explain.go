@@ -12,7 +12,7 @@ import (
 // AppendExplanation appends why the identifiers of the profile are one person, and others that they were seen with are not:
 // {"id","identifiers":[{"id","profile","first_seen","last_seen"}],"links":[{"a","b","verdict","rule","first_seen","last_seen","message"}]}.
 // It goes through everything that hangs together with the profile by links. b is the weaker of two identifiers; message is the upper half of the hash of the
-// message id of the event that linked them first, if it had one; a verdict other than joined has the rule that refused.
+// message id of the event that linked them first, if it had one; rule says in words why the verdict is what it is.
 func (v *View) AppendExplanation(dst []byte) []byte {
 	dst = append(dst, `{"id":`...)
 	dst = attribute.AppendQuotedID(dst, v.Identifiers[0].Namespace, v.Identifiers[0].Value)
@@ -45,6 +45,7 @@ func (v *View) AppendExplanation(dst []byte) []byte {
 	return append(dst, `]}`...)
 }
 
+// appendSeen appends the members of an object about one identifier.
 func (v *View) appendSeen(dst []byte, ns string, value []byte, profileNS string, profile []byte, first, last int64) []byte {
 	dst = attribute.AppendQuotedID(append(dst, `"id":`...), ns, value)
 	dst = attribute.AppendQuotedID(append(dst, `,"profile":`...), profileNS, profile)

@@ -7,8 +7,8 @@ import (
 	"dashi/pipeline/recipe"
 )
 
-// FlowHours is for how many hours who came and went is kept: 14 days. An hour in which anything happened takes 12 bytes an audience and
-// 4 an activation, so 50 audiences take 250 kB at most.
+// FlowHours is for how many hours the shard keeps how many came and went: 14 days. An hour in which anything happened takes 12 bytes an audience
+// and 4 an activation, so 50 audiences take 200 kB at most.
 const FlowHours = 14 * 24
 
 const hourMillis = 3600_000
@@ -19,15 +19,15 @@ type Flow struct {
 	Size          uint32 // after the last of these; 0 in an hour without any
 }
 
-// hourFlows is what happened in an hour, by audience and by activation of the program. The hour is that of the instant at which it happened:
-// with a clock of event times, of history.
+// hourFlows is what happened in an hour, by audience and by activation of the program. Hours are of the shard's time: with a clock of event
+// times, those of history.
 type hourFlows struct {
 	at        int64 // when it began, milliseconds
 	audiences []Flow
 	sent      []uint32 // activations that left
 }
 
-// flowsAt are those of the hour of an instant; nil when that is longer ago than is kept.
+// flowsAt is the hourFlows of the hour of an instant; nil when that is longer ago than FlowHours.
 func (s *Shard) flowsAt(at int64) *hourFlows {
 	at -= (at%hourMillis + hourMillis) % hourMillis
 	i := len(s.flows)
@@ -54,7 +54,7 @@ func newHourFlows(at int64, p *recipe.Program) hourFlows {
 	return hourFlows{at: at, audiences: make([]Flow, len(p.Audiences)), sent: make([]uint32, len(p.Activations))}
 }
 
-// crossed counts that somebody has entered audience i, or left it. The bitmaps are those of afterwards.
+// crossed counts that somebody has entered audience i, or left it, at an instant. The bitmaps have that already.
 func (s *Shard) crossed(i int, in bool, at int64) {
 	h := s.flowsAt(at)
 	if h == nil {
@@ -69,14 +69,14 @@ func (s *Shard) crossed(i int, in bool, at int64) {
 	f.Size = uint32(s.members[i].GetCardinality())
 }
 
-// left counts that activation j has left.
-func (s *Shard) left(j int, at int64) {
+// activationLeft counts that activation j has left, at an instant.
+func (s *Shard) activationLeft(j int, at int64) {
 	if h := s.flowsAt(at); h != nil {
 		h.sent[j]++
 	}
 }
 
-// carryFlows keeps what is known of audiences and activations that both programs have.
+// carryFlows carries the flows of audiences and activations that both programs have over to the next one.
 func (s *Shard) carryFlows(last, next *program) {
 	audiences, activations := map[string]int{}, map[string]int{}
 	for i := range last.Audiences {
@@ -108,7 +108,7 @@ func (s *Shard) EachHour(fn func(at int64, audiences []Flow, sent []uint32)) {
 	}
 }
 
-// Overlaps adds to dst, which has one number an audience, how many are in audience i and in each.
+// Overlaps adds to dst[k], for each audience k, how many profiles are in both audience i and audience k.
 func (s *Shard) Overlaps(i int, dst []int64) {
 	if i >= len(s.members) {
 		return
@@ -118,6 +118,7 @@ func (s *Shard) Overlaps(i int, dst []int64) {
 	}
 }
 
+// appendFlows appends flows and goals.
 func (s *Shard) appendFlows(dst []byte) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(s.flows)))
 	for i := range s.flows {
@@ -133,6 +134,7 @@ func (s *Shard) appendFlows(dst []byte) []byte {
 	return s.appendGoals(dst)
 }
 
+// restoreFlows reads what appendFlows wrote under the program in force.
 func (s *Shard) restoreFlows(src []byte) ([]byte, error) {
 	damaged := false
 	number := func() uint32 {

@@ -11,13 +11,13 @@ import (
 	"dashi/shard/profile"
 )
 
-// flip is how an update finds out which audiences may flip.
+// flip is how an update of an attribute finds out which audiences may flip.
 type flip uint8
 
 const (
 	flipNothing flip = iota // no audience reads the attribute
 	flipNumber              // its number before and after, against the constants that conditions compare with
-	flipGauge               // the same of a kind that tells both at once
+	flipGauge               // the same, for a kind that tells both at once
 	flipText                // whether its string is another
 	flipTruth               // whether its truth is another
 	flipSet                 // one element, if any came or went
@@ -36,7 +36,8 @@ type fold struct {
 	exact   bool // it sums exactly, and so has a range
 }
 
-// nothing says whether a state is the zero state, which a merge passes over (I1 of attribute.Kind). Profiles that another one takes in are mostly small.
+// nothing says whether a state is the zero state, which a merge may pass over (I1 of attribute.Kind). Most states of a profile that another one
+// takes in are.
 func (f *fold) nothing(fixed, segment []byte) bool {
 	if len(segment) > 0 {
 		return false
@@ -138,8 +139,8 @@ func (a *applier) fold(i int, in *attribute.Input) {
 	}
 }
 
-// element marks the audiences that may flip because set or tally i was updated with element key: more elements are in it, and it was
-// built anew or else edited in place.
+// element marks the audiences that may flip because set or tally i was updated with element key: it has more elements than before by that
+// number, and its segment was built anew or else edited in place.
 func (a *applier) element(i int, f *fold, more int, anew bool, key []byte) {
 	index := a.s.program.index
 	switch {
@@ -168,11 +169,11 @@ func (a *applier) update(f *fold, fixed, segment []byte, in *attribute.Input) (n
 	return a.env.State.Segment(f.segment), true
 }
 
-// side is the fragment beside the profile of an event, while that is applied: its record, and the segments that changed.
+// side is the fragment to which an event is applied besides the profile: its record, and the segments that changed.
 type side struct {
 	state  attribute.State // Fixed is all of the fixed part
 	draft  draft
-	heeded bool // the event changed what a sticky audience reads
+	heeded bool // the event changed something that a sticky audience reads
 }
 
 func (d *side) begin(rec profile.Record) {

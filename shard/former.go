@@ -22,7 +22,7 @@ type former struct {
 	loses    bool // one of its fragments goes to another profile
 }
 
-// clear makes it a former that was in nothing, with room for the audiences of p.
+// clear makes f a former that was in no audience, with room for those of p.
 func (f *former) clear(p *program) {
 	n := len(p.Audiences)
 	f.bits, f.since = slices.Grow(f.bits[:0], max(1, p.words))[:max(1, p.words)], slices.Grow(f.since[:0], n)[:n]
@@ -33,7 +33,7 @@ func (f *former) clear(p *program) {
 	f.values, f.ends = f.values[:0], f.ends[:0]
 }
 
-// remember makes a former of an old profile, whose timers have fired up to an instant, and keeps its fragments. It returns where its record is.
+// remember makes a former of old profile o, whose timers have fired up to now, and keeps its fragments beside it. ref is the record of the profile.
 func (a *applier) remember(o int, now int64) (f *former, ref profile.Ref) {
 	s, c := a.s, &a.comp
 	name := &c.idents[o]
@@ -65,7 +65,7 @@ func (a *applier) remember(o int, now int64) (f *former, ref profile.Ref) {
 	return f, ref
 }
 
-// former makes a former of the old profile o, of which rec says what it was.
+// former appends a former of old profile o to a.formers; rec is its record.
 func (a *applier) former(o int, rec profile.Record) *former {
 	s, p := a.s, a.s.program
 	if len(a.formers) == cap(a.formers) {
@@ -106,8 +106,8 @@ func readMemberships(p *program, fixed, times []byte, bits audience.Bits, since 
 	})
 }
 
-// enterTimes makes a.since for a profile that is in those audiences: who was in stays in since then; who is in again after having been
-// taken apart since what the fragments remember, if frozen is not nil; and who is new from at on.
+// enterTimes makes a.since, the entry times of a profile that is in the audiences is. Where it was in, it stays in since then; where the fragments
+// of a profile that has come apart remember being in, since what they remember (frozen may be nil); everywhere else since at.
 func (a *applier) enterTimes(is audience.Bits, was, frozen *former, at int64) {
 	a.since = a.since[:0]
 	is.Each(func(i int) {
@@ -121,8 +121,8 @@ func (a *applier) enterTimes(is audience.Bits, was, frozen *former, at int64) {
 	})
 }
 
-// changedByFold emits the activations whose attribute is another than it was under the name of the new profile; where that name was no
-// profile's, under the strongest name that it takes in; and where there is none of those, than nothing.
+// changedByFold emits the activations of new profile n whose attribute has changed by the fold. It compares with the old profile of the same name;
+// if there was none, with the strongest one that n takes in; if there is none of those either, with null.
 func (a *applier) changedByFold(n int, at int64) {
 	p := a.s.program
 	if len(p.changes) == 0 {
@@ -144,8 +144,8 @@ func (a *applier) changedByFold(n int, at int64) {
 	a.changed(p.changes, at)
 }
 
-// inherit says in what the profiles were that a new one takes in: those whose names are its own now. The earlier entry time counts,
-// but where one was taken apart, not earlier than what the fragments remember.
+// inherit fills in was with the memberships of the profiles that new profile n takes in, those whose names are among its identifiers now, and
+// returns how many these are. The earliest entry time counts, but of a profile that comes apart none earlier than what the fragments remember.
 func (a *applier) inherit(n int, frozen, was *former) (took int) {
 	c := &a.comp
 	was.clear(a.s.program)
@@ -170,17 +170,17 @@ func (a *applier) inherit(n int, frozen, was *former) (took int) {
 	return took
 }
 
-// losing says whether old profile o loses a fragment to another one.
+// losing says whether old profile o loses a fragment to another profile.
 func (a *applier) losing(o int) bool {
 	return slices.ContainsFunc(a.formers, func(f former) bool { return f.loses && f.id == o })
 }
 
-// loses says whether a profile that n takes in loses a fragment to another one.
+// loses says whether an old profile that new profile n takes in loses a fragment to another profile.
 func (a *applier) loses(n int) bool {
 	return slices.ContainsFunc(a.formers, func(f former) bool { return f.loses && a.comp.idents[f.id].profile == n })
 }
 
-// announce tells of a merge, or that a profile has come apart.
+// announce emits "merged" for new profile n if it takes in more than one (took), or "unmerged" if it takes in none and so comes out of others.
 func (a *applier) announce(n, took int, at int64) {
 	s, p, c := a.s, a.s.program, &a.comp
 	a.others = a.others[:0]
@@ -212,6 +212,7 @@ func (a *applier) announce(n, took int, at int64) {
 	a.emit(nil, nil, at)
 }
 
+// identifier is identifier i of a.comp as activations name it.
 func (a *applier) identifier(i int) activation.Identifier {
 	d := &a.comp.idents[i]
 	return activation.Identifier{Namespace: a.s.namespaces[d.ns], Value: d.value}

@@ -8,8 +8,8 @@ import (
 	"dashi/shard/profile"
 )
 
-// enter prepares a.comp for event e, whose strongest identifier is i: a profile of one fragment is that fragment, one of several has the
-// fragments beside it. It returns the record of the profile, and whether that has no event yet.
+// enter prepares for applying event e, whose strongest identifier is identifier i of a.comp. A profile of one fragment is that fragment; one of
+// several has the fragments beside it, and a.fragment is then that of i. It returns the record of the profile, and whether that has no event yet.
 func (a *applier) enter(e *event.Event, i int) (ref profile.Ref, fresh bool) {
 	s, c := a.s, &a.comp
 	d := &c.idents[i]
@@ -57,7 +57,7 @@ func (a *applier) enter(e *event.Event, i int) (ref profile.Ref, fresh bool) {
 	return ref, false
 }
 
-// split makes the fragment of d out of its profile, of which it was the only one and whose timers have fired up to an instant.
+// split copies a profile of one fragment, that of d, to a fragment beside it. The timers of the profile have fired up to now.
 func (a *applier) split(ref profile.Ref, d *ident, now int64) {
 	d.key = a.s.key(d.ns, d.value)
 	if _, found := a.s.fragments.Find(d.hash, d.ns, d.value); !found {
@@ -66,7 +66,7 @@ func (a *applier) split(ref profile.Ref, d *ident, now int64) {
 	}
 }
 
-// copyRecord makes the record at ref, of the other table, say what from says, but for links.
+// copyRecord copies everything but links and what accounts were told from a record to the one at ref in t, which is the other table.
 func (a *applier) copyRecord(t *profile.Table, ref profile.Ref, from profile.Record) profile.Ref {
 	rec, n := t.Edit(ref), a.s.program.links
 	rec.SetFirst(from.First())
@@ -88,7 +88,8 @@ func (a *applier) copyRecord(t *profile.Table, ref profile.Ref, from profile.Rec
 	return t.SetSegments(ref, a.dir, a.data)
 }
 
-// freeze copies memberships and sequence of a profile to a fragment, but for those of sticky audiences: see sticky.go.
+// freeze copies the memberships, sequence and schedule of a profile to the fragment of d, which remembers them for when they are taken apart
+// again. The fragment keeps its own memberships of sticky audiences: see sticky.go.
 func (a *applier) freeze(d *ident, from profile.Record) {
 	s, p := a.s, a.s.program
 	ref, found := s.fragments.Find(d.hash, d.ns, d.value)
@@ -118,7 +119,7 @@ func (a *applier) freeze(d *ident, from profile.Record) {
 	}
 }
 
-// foldProfile makes the state of the record at ref of the fragments that profile n has. What they remember of memberships goes to frozen.
+// foldProfile folds the fragments of new profile n into the record at ref. What they remember of memberships is added to frozen.
 func (a *applier) foldProfile(n int, ref profile.Ref, frozen *former) profile.Ref {
 	s, c := a.s, &a.comp
 	count := 0
@@ -148,7 +149,8 @@ func (a *applier) foldProfile(n int, ref profile.Ref, frozen *former) profile.Re
 	return ref
 }
 
-// recall adds what the fragment of identifier i remembers of memberships and of its sequence to frozen; of sticky audiences only if it comes out of another profile.
+// recall adds the memberships and the sequence that the fragment of identifier i remembers to frozen. Those of sticky audiences count only if it
+// comes out of a profile that loses fragments.
 func (a *applier) recall(i int, rec profile.Record, frozen *former) {
 	one, sticky := &a.one, a.s.program.sticky.bits
 	one.clear(a.s.program)

@@ -9,12 +9,13 @@ import (
 	"dashi/pipeline/recipe"
 )
 
-// What activations are for. Who was exposed to one that has a goal is kept with the person, in the schedule (pipeline/activation/goal.go); here stands
-// how many there are. Each person counts once: a merge takes off what the two counted for and adds what the one does, taking apart the other
-// way round, and a move to another shard changes nothing, so the counts of one shard may be below zero, and their sum over the shards is
-// right. Those who are erased or expire stay counted: they did see it, or did not, and a number says nothing of anybody.
+// Goals are what activations are for. Who was exposed to one that has a goal is kept with the person, in the schedule
+// (pipeline/activation/goal.go); the shard keeps how many there are. Each person counts once: a merge takes off what the two counted for and adds
+// what the one does, and an unmerge the other way round. A move to another shard changes no counts, so those of one shard may be below zero, and
+// their sum over the shards is right. Those who are erased or expire stay counted: they did see it, or did not, and a number tells nothing of
+// anybody.
 
-// GoalCounts are the people that an activation with a goal was for.
+// GoalCounts counts the people that an activation with a goal was for: those who were shown it, and those it was held back from.
 type GoalCounts struct{ Treated, Control GoalSide }
 
 // GoalSide is one side of the comparison: people who were exposed, and how many of them came to the goal in time.
@@ -27,7 +28,7 @@ func (c *GoalCounts) side(control bool) *GoalSide {
 	return &c.Treated
 }
 
-// onGoal notes for which event types activation i has to be looked at.
+// onGoal notes which event types may be the goal g of activation i.
 func (d *program) onGoal(i int, g *recipe.Goal) {
 	if d.goals == nil {
 		d.goals, d.goalOn = map[uint64]int{}, make([][]int, len(d.Rules))
@@ -40,7 +41,8 @@ func (d *program) onGoal(i int, g *recipe.Goal) {
 	}
 }
 
-// expose notes that activation j, which may leave now, is shown to the person, and says whether it is held back from them.
+// expose notes that the person is exposed to activation j, which may leave now, and says whether they are of the control group, from whom it is
+// held back.
 func (a *applier) expose(j int, g *recipe.Goal) (control bool) {
 	control, first := a.pace.schedule.Expose(g.ID, g.HoldsBack(a.env.Hash), a.env.Now)
 	if first {
@@ -49,7 +51,7 @@ func (a *applier) expose(j int, g *recipe.Goal) (control bool) {
 	return control
 }
 
-// reach notes that an event may be what the activations in question are for.
+// reach notes for each of these activations whether an event is the goal that it is for.
 func (a *applier) reach(activations []int, e *event.Event) {
 	s, p := a.s, a.s.program
 	if !activation.Exposes(a.env.State.Segment(p.pacing)) {
@@ -89,9 +91,10 @@ func (a *applier) countExposures(segment []byte, by int64) {
 	})
 }
 
-// part takes out of own, the schedule of profile n that gives fragments to others, the exposures that it had from these, and puts those in that its
-// own fragments remember of before they were one person: have, and what the fragments beside it do.
-func (a *applier) part(own *activation.Schedule, n int, have []byte) {
+// divideExposures is for a new profile n that gives fragments to others. It takes out of own, its schedule, the exposures that it had from those
+// fragments, and puts in those that its own fragments remember from before they were one person: the ones in have, the schedule of its first
+// fragment, and those of the fragments beside it.
+func (a *applier) divideExposures(own *activation.Schedule, n int, have []byte) {
 	s, c := a.s, &a.comp
 	if len(s.program.goals) == 0 || !a.loses(n) {
 		return
@@ -114,7 +117,7 @@ func (a *applier) part(own *activation.Schedule, n int, have []byte) {
 	own.Remember(&a.pace.other)
 }
 
-// Goals are the counts, by activation of the program: nothing but zeros for those without a goal.
+// Goals are the counts, by activation of the program: zero for those without a goal. The slice must not be written to.
 func (s *Shard) Goals() []GoalCounts { return s.goals }
 
 // carryGoals keeps the counts of goals that both programs have.

@@ -11,11 +11,11 @@ import (
 	"dashi/shard/profile"
 )
 
-// Nearly always a profile takes others in whole and loses nothing itself. To take all of them apart and to fold their fragments anew
-// would give the same (I1 of attribute.Kind: Merge does not mind the grouping), but evaluate every audience. So what was folded of the others is merged
-// into the record as it is, and only what that changes is evaluated, as for an event. TestGrowEqualsFold compares the two.
+// Nearly always one profile takes others in whole and loses nothing itself. To take all of them apart and to fold their fragments anew
+// would give the same (I1 of attribute.Kind: Merge does not mind the grouping), but evaluate every audience. So the folds of the others are merged
+// into its record as they are, and only what that changes is evaluated, as for an event. TestGrowEqualsFold compares the two ways.
 
-// gainer is the profile that takes all the others concerned in, -1 when it is not as simple as that.
+// gainer is the profile that takes in all the others that refold concerns, -1 when it is not as simple as that.
 func (a *applier) gainer() int {
 	n := -1
 	for i, is := range a.newMarked {
@@ -33,7 +33,7 @@ func (a *applier) gainer() int {
 	return n
 }
 
-// grow makes profile n take in all others that are marked.
+// grow makes profile n take in all others that are marked, without folding anew.
 func (a *applier) grow(n int, at int64) {
 	s, p, c := a.s, a.s.program, &a.comp
 	for o, is := range a.oldMarked {
@@ -78,7 +78,7 @@ func (a *applier) grow(n int, at int64) {
 	if s.timers.Due(a.rec.Ordinal()) <= a.env.Now { // its timers have fired up to the fact: with a clock of event times another profile may have been further
 		p.index.Timed(a.dirty)
 	}
-	// Whoever was in stays in as long as the condition holds, and one with a condition of its own for leaving asks whether they were.
+	// Whoever was in stays in for as long as the condition holds, and an audience with a condition of its own for leaving asks whether they were in.
 	mine := append(a.bits[:0], a.env.Audiences...)
 	a.bits = mine
 	for w := range p.words {
@@ -193,12 +193,14 @@ func (a *applier) mergeInto(from profile.Record) {
 	}
 }
 
-// MaxProfile is the size in bytes of the variable part of a record from which on no attribute makes it longer. recipe.Compile refuses cookbooks that can come near, but one of an
-// earlier version may be in force. An update or a merge beyond it is left out whole and counted, the same on all replicas; there arrival decides. A single update makes a
-// record longer by a few greatest states at most (attribute.MaxBytes), so with them, and what else stands in it, it stays below profile.MaxRecord.
+// MaxProfile is the size in bytes of the variable part of a record beyond which no attribute makes it longer. recipe.Compile refuses cookbooks that
+// can come near, but one of an earlier version may be in force. An update or a merge that goes beyond it is left out whole and counted, on all
+// replicas alike; so here the order of arrival decides. One update adds at most a few states of the greatest size (attribute.MaxBytes), so a record
+// stays below profile.MaxRecord.
 const MaxProfile = 64 << 20
 
-// mergeBounded merges the state of one attribute of a record with so many bytes of segments; ok is false when nothing has changed because it would have too many.
+// mergeBounded merges the state of one attribute into a record whose segments have so many bytes (have). ok is false if it left the record as it
+// was because it would have become too long.
 func (a *applier) mergeBounded(k attribute.Kind, fixed, segment, theirs, more []byte, have int) (merged []byte, ok bool) {
 	near := have+len(more) > MaxProfile
 	if near {

@@ -8,33 +8,33 @@ import (
 	"dashi/pipeline/recipe"
 )
 
-// A cookbook is switched while nothing is under way: an event that one shard has read under the old one and another would read under the new
-// one may be lost or counted twice, because another identifier may decide to which shard it goes; and a message between two shards can only be
-// read under the program that wrote it. So whoever switches a cluster
+// A cookbook is switched while nothing is under way. An event that one shard has read under the old cookbook and another shard would read under
+// the new one may be lost or counted twice, because under the new one another of its identifiers may decide to which shard it goes. And a message
+// between two shards can only be read under the program that wrote it. So whoever switches a cluster
 //
 //  1. holds every shard (AppendHold): it takes no more events, and its clock stands still, so that nothing new begins by itself;
-//  2. takes the greatest mark of every stream as the limit up to which the shards do take events, and waits until all have come there and
+//  2. takes the greatest mark of every stream as the limit up to which the shards still take events, and waits until all have come there and
 //     all messages have arrived: the reports say so;
-//  3. tries the cookbook on every shard, while nothing can change what they say to it;
+//  3. tries the cookbook on every shard, while nothing can change their answers;
 //  4. puts it in force on one shard after the other, which releases it.
 //
 // Every entry carries the version of the cookbook that is on its way, and does nothing the second time, so anybody may repeat any of them
 // after a crash, and two may do it at once. The limits come out the same, since a held shard takes nothing beyond the greatest mark.
 
-// hold is that a cookbook is on its way to this shard.
+// hold says which cookbook is on its way to this shard.
 type hold struct {
 	version uint64
 	limits  []Limit
-	tried   bool // the cookbook has been: so all shards were at rest then
+	tried   bool // the cookbook has been tried: so all shards were at rest then
 }
 
-// Limit is an offset of a stream: up to which a held shard takes its events, or up to which one has come.
+// Limit is an offset of a stream: the last that a held shard takes, or, in a Report, its mark.
 type Limit struct {
 	Stream Stream
 	Offset int64
 }
 
-// limit is up to which offset a held shard takes events of a stream.
+// limit is the last offset of a stream that a held shard takes; -1: it takes none.
 func (h *hold) limit(stream Stream) int64 {
 	for i := range h.limits {
 		if h.limits[i].Stream == stream {
@@ -44,7 +44,7 @@ func (h *hold) limit(stream Stream) int64 {
 	return -1
 }
 
-// Limit is up to which offset the shard takes events of a stream; MaxInt64 when it is not held.
+// Limit is the last offset of a stream that the shard takes for now; MaxInt64 when it is not held.
 func (s *Shard) Limit(stream Stream) int64 {
 	if s.held == nil {
 		return math.MaxInt64
@@ -71,8 +71,8 @@ func AppendHold(dst []byte, now int64, version uint64, limits []Limit) []byte {
 	return appendLimits(dst, limits)
 }
 
-// AppendSwitch appends the entry that puts a version of the cookbook in force on a shard that is held for it, and releases it; or, to try, says
-// whether that could be done.
+// AppendSwitch appends the entry that puts a version of the cookbook in force on a shard that is held for it, and releases the shard. With try it
+// changes nothing, and the result says whether that could be done.
 func AppendSwitch(dst []byte, now int64, version uint64, try bool, sources []recipe.Source) []byte {
 	dst = append(dst, kindCookbook)
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(now))
@@ -86,7 +86,7 @@ func AppendSwitch(dst []byte, now int64, version uint64, try bool, sources []rec
 // Report is what a shard says of itself while a cookbook is switched.
 type Report struct {
 	Version uint64  // of the cookbook in force
-	Held    uint64  // of the cookbook that it is held for; 0: it is not
+	Held    uint64  // version of the cookbook that it is held for; 0: it is not held
 	Waiting bool    // messages for other shards have not been acknowledged
 	Sent    uint64  // messages for other shards, ever
 	Marks   []Limit // ascending by stream
@@ -182,7 +182,8 @@ func (s *Shard) applyHold(body []byte, r *Result) {
 	r.Report = s.report()
 }
 
-// holdsOut says whether an entry of a kind has to wait while the shard is held: all that may set something new going. Whoever proposes one tries again.
+// holdsOut says whether an entry of a kind has to wait because the shard is held: those that would set something new going. Whoever proposes one
+// tries again.
 func (s *Shard) holdsOut(kind byte) bool {
 	switch kind {
 	case kindBatch, kindTick, kindAck, kindCookbook, kindMessages, kindPeerAck, kindHold:
@@ -191,8 +192,8 @@ func (s *Shard) holdsOut(kind byte) bool {
 	return s.held != nil
 }
 
-// Refuses says why a cookbook with these namespaces, of which only the names count, cannot follow the one in force, as far as that can be said without an
-// entry; empty when it can.
+// Refuses says why a cookbook with these namespaces, of which only the names count, cannot follow the one in force, as far as that can be said
+// without an entry; empty if it can.
 func (s *Shard) Refuses(namespaces []event.Namespace) string { return s.reordered(namespaces) }
 
 func (s *Shard) appendHold(dst []byte) []byte {
@@ -225,7 +226,7 @@ func (s *Shard) restoreHold(src []byte) (rest []byte, err error) {
 	return src, err
 }
 
-// sameRanks says whether a program has all namespaces of another, in the same order.
+// sameRanks says whether all namespaces of was are among those of is, in the same order.
 func sameRanks(was, is []event.Namespace) bool {
 	for _, ns := range is {
 		if len(was) > 0 && was[0].Name == ns.Name {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/binary"
-	"slices"
 	"strings"
 
 	"dashi/pipeline/identity"
@@ -37,10 +36,10 @@ func (s *Shard) compare(a, b key) int {
 	return cmp.Or(cmp.Compare(a.hash, b.hash), bytes.Compare(a.value, b.value))
 }
 
-// unranked is the rank of a namespace that the cookbook does not have: there are at most 64.
+// unranked is the rank of a namespace that the cookbook does not have: it has at most 64.
 const unranked = 64
 
-// rank is the index of a namespace in the cookbook's, the strongest first.
+// rank is the index of a namespace among those of the cookbook, the strongest first; unranked if it has none.
 func (s *Shard) rank(ns uint8) int {
 	if int(ns) < len(s.program.rank) {
 		return s.program.rank[ns]
@@ -48,7 +47,7 @@ func (s *Shard) rank(ns uint8) int {
 	return unranked
 }
 
-// home is the shard of an identifier.
+// home is the number of the shard that is the home of an identifier.
 func (s *Shard) home(k key) int {
 	if s.settings.Home == nil {
 		return s.settings.Self
@@ -56,7 +55,7 @@ func (s *Shard) home(k key) int {
 	return s.settings.Home(k.hash)
 }
 
-// Messages name a namespace by its rank, which all shards with one cookbook share; one that the cookbook does not have by its name.
+// Messages give a namespace by its rank, on which all shards with one cookbook agree. If the cookbook does not have it, byName and its name follow.
 const byName = 255
 
 func (s *Shard) appendNamespace(dst []byte, ns uint8) []byte {
@@ -82,14 +81,20 @@ func (s *Shard) readNamespace(src []byte) (ns uint8, rest []byte, err error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	i := slices.Index(s.namespaces, string(name))
+	ns, err = s.numberNamespace(name)
+	return ns, src, err
+}
+
+// numberNamespace is the shard's number of a namespace. It gives one to a namespace that has none; there are at most 256.
+func (s *Shard) numberNamespace(name []byte) (uint8, error) {
+	i := s.namespaceNumber(name)
 	if i < 0 {
 		if i = len(s.namespaces); i > 255 {
-			return 0, nil, errMessage
+			return 0, errMessage
 		}
 		s.namespaces = append(s.namespaces, string(name))
 	}
-	return uint8(i), src, nil
+	return uint8(i), nil
 }
 
 func (s *Shard) appendKey(dst []byte, k key) []byte {

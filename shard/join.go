@@ -2,16 +2,16 @@ package shard
 
 import "dashi/pipeline/identity"
 
-// MaxComponent is the most identifiers that are brought to one place. Rules and MaxPartners keep profiles far smaller; what goes on
-// beyond them hangs together by many shared identifiers in a chain. A link that would add to a larger component is passed over and counted:
-// the one place where arrival decides.
+// MaxComponent is the most identifiers that are brought to one place. Rules and identity.MaxPartners keep profiles far smaller; what grows
+// beyond this hangs together by many shared identifiers in a chain. A link that would make such a component larger is passed over and counted:
+// there the order of arrival decides.
 const MaxComponent = 1000
 
-// maxComponentBytes bounds what a component takes in the record of its root, however long its identifiers are, and however many cuts somebody has made in it: that counts as full
-// too. Two that are not full may still become one.
+// maxComponentBytes bounds what a component takes in the record of its root, however long its identifiers are and however many cuts it has: one
+// beyond it is full too. Two that are not full may still become one.
 const maxComponentBytes = 16 << 20
 
-// What an identifier takes besides its value, a link and a tombstone, at most.
+// The most bytes that an identifier takes besides its value, and that a link and a tombstone take.
 const (
 	identBytes     = 64
 	linkBytes      = 40
@@ -23,16 +23,16 @@ func (c *component) full() bool {
 	return len(c.idents) >= MaxComponent || c.bytes() >= maxComponentBytes
 }
 
-// bytes is about how many it takes, and not less.
+// bytes is an upper bound of the encoded size.
 func (c *component) bytes() int {
-	n := identBytes*len(c.idents) + linkBytes*len(c.facts.Links) + tombstoneBytes*len(c.lost)
+	n := identBytes*len(c.idents) + linkBytes*len(c.facts.Links) + tombstoneBytes*len(c.tombstones)
 	for i := range c.idents {
 		n += len(c.idents[i].value)
 	}
 	return n
 }
 
-// message handles one message, from a peer or from this shard itself.
+// message handles one message from shard from, which may be this shard itself.
 func (a *applier) message(m []byte, from int) {
 	s := a.s
 	if len(m) == 0 {
@@ -84,7 +84,7 @@ func (a *applier) message(m []byte, from int) {
 	}
 }
 
-// relink shortens a pointer. One to a smaller root is newer.
+// relink shortens the pointer of k. Of two roots the smaller one is the newer.
 func (a *applier) relink(k, root key) {
 	s := a.s
 	if have, found := s.pointers.find(k, &a.place); found && s.compare(root, have) < 0 {
@@ -93,7 +93,8 @@ func (a *applier) relink(k, root key) {
 	}
 }
 
-// connect is what becomes of a Link, Merge or Unlink: the component of to shall be one with that of other.
+// connect handles a Link, Merge or Unlink: the component of to shall become one with that of other, because of f. If both lie here, it learns the
+// fact; else the component with the greater root departs to the other, or is asked to if it is not this one.
 func (a *applier) connect(kind byte, to, other key, f *fact) {
 	s, end := a.s, f.end()
 	ever, after := s.buried(end, f.last)
@@ -123,7 +124,7 @@ func (a *applier) connect(kind byte, to, other key, f *fact) {
 			s.counters.Corrupt++
 			return
 		}
-		if s.compare(other, to) < 0 { // it never was on its own: straight to where it belongs
+		if s.compare(other, to) < 0 { // it need not be here first: straight to where it belongs
 			a.newcomer(to, f)
 			a.depart(other, f)
 			return
@@ -145,7 +146,7 @@ func (a *applier) connect(kind byte, to, other key, f *fact) {
 		a.sendOrPark(s.appendJoin(a.out[:0], kind, to, other, f), to, waits)
 		return
 	}
-	if w := c.index(f.weak); w >= 0 && !f.cut && !a.late(w, f.last) {
+	if w := c.index(f.weak); w >= 0 && !f.cut && !a.erasedSince(w, f.last) {
 		changed := c.idents[w].seen(f.first, f.last)
 		if c.idents[w].saturated {
 			s.counters.Saturated++
@@ -157,7 +158,7 @@ func (a *applier) connect(kind byte, to, other key, f *fact) {
 	}
 	if c.index(other) >= 0 {
 		if a.learn(f) {
-			a.settle(f.first)
+			a.partition(f.first)
 		}
 		a.store()
 		return
@@ -167,7 +168,7 @@ func (a *applier) connect(kind byte, to, other key, f *fact) {
 		a.store()
 		return
 	}
-	a.hash(c)
+	a.fillHashes(c)
 	if s.compare(other, c.idents[0].key) < 0 {
 		a.depart(other, f)
 		return
@@ -182,13 +183,13 @@ func (a *applier) connect(kind byte, to, other key, f *fact) {
 	a.sendOn(back, other, c.idents[0].key, &turned)
 }
 
-// sendOn sends a message about two identifiers on its way, or to where it begins anew.
+// sendOn sends a Link, Merge or Unlink to the home of to.
 func (a *applier) sendOn(kind byte, to, other key, f *fact) {
 	a.out = a.s.appendJoin(a.out[:0], kind, to, other, f)
 	a.send(a.s.home(to), a.out)
 }
 
-// newcomer makes a.comp a component of one identifier that had no event of its own.
+// newcomer makes a.comp a component of one identifier, which has no event of its own.
 func (a *applier) newcomer(k key, f *fact) {
 	c := &a.comp
 	c.clear()
@@ -201,7 +202,8 @@ func (a *applier) newcomer(k key, f *fact) {
 	a.recallErasure(k.hash)
 }
 
-// learn takes a fact between two identifiers of a.comp in, and says whether it is new.
+// learn takes in a fact about two identifiers, at least one of them in a.comp, and says whether it is new. If a.comp lacks the other one, it sends
+// the fact on or parks it.
 func (a *applier) learn(f *fact) bool {
 	c := &a.comp
 	w, t := c.index(f.weak), c.index(f.strong)
@@ -228,7 +230,7 @@ func (a *applier) learn(f *fact) bool {
 		a.sendOrPark(a.s.appendJoin(a.out[:0], kind, to, back, &other), to, waits)
 		return false
 	}
-	if a.late(w, f.last) || a.late(t, f.last) {
+	if a.erasedSince(w, f.last) || a.erasedSince(t, f.last) {
 		return false
 	}
 	if _, known := c.link(min(w, t), max(w, t), f.cut); !known && c.bytes() >= maxComponentBytes {

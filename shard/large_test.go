@@ -131,7 +131,7 @@ func TestComponentOfLongNames(t *testing.T) {
 		k := s.key(email, fmt.Appendf(nil, "%d%s", i, strings.Repeat("a", maxIdentifier-10)))
 		a.comp.idents = append(a.comp.idents, ident{key: k, unseen: true, profile: len(a.comp.idents)})
 	}
-	a.hash(&a.comp)
+	a.fillHashes(&a.comp)
 	slices.SortFunc(a.comp.idents[2:], func(x, y ident) int { return s.compare(x.key, y.key) })
 	for i := range a.comp.idents[2:] {
 		a.comp.idents[2+i].profile = 2 + i

@@ -11,17 +11,17 @@ import (
 )
 
 // Levels are thresholds among all profiles of all shards: who are the top tenth by a score? No shard knows that by itself, so whoever
-// holds all of them reads the numbers on each hour (EachNumber, recipe.Level.Of) and tells every shard by an entry. In between the thresholds stand
+// can read all of them does so on each hour (EachNumber, recipe.Level.Of) and tells every shard by an entry. In between the thresholds stand
 // still: a profile moves past them by what happens to it, and never by what happens to others, so nobody goes to and fro because a
-// stranger has bought something. When they have become others, all profiles wake, a thousand an entry, each at that instant.
+// stranger has bought something. When a threshold has changed, all profiles wake, so many an entry, each at that instant.
 
-// How often levels are found out, in milliseconds: on the hour; and each minute while nobody has had a number for one of them.
+// How often levels are found out, in milliseconds: on the hour, and each minute while one of them is unknown because nobody had a number for it.
 const (
 	levelPeriod  = 3600_000
 	unknownLevel = 60_000
 )
 
-// AppendLevels appends the entry that says what the thresholds are as of an instant, in the order of the program's Levels.
+// AppendLevels appends the entry that says what the thresholds are as of the instant as, in the order of the Levels of the program with that hash.
 func AppendLevels(dst []byte, now int64, program uint64, as int64, levels []float64) []byte {
 	dst = append(dst, kindLevels)
 	for _, v := range []uint64{uint64(now), program, uint64(as)} {
@@ -89,7 +89,7 @@ func unknownLevels(p *recipe.Program) []float64 {
 	return levels
 }
 
-// carryLevels keeps the levels that both programs have. If there are others, all are to be found out anew.
+// carryLevels keeps the levels that both programs have. If the next one has any others, all are to be found out anew.
 func (s *Shard) carryLevels(last, next *program) {
 	for i, l := range next.Levels {
 		k := slices.IndexFunc(last.Levels, func(o recipe.Level) bool { return o.ID == l.ID })
@@ -114,7 +114,7 @@ func (s *Shard) Levels(wall int64) (levels []float64, as, wanted int64) {
 	return s.program.levels, s.levelsAt, levelsFrom(now, s.program.levels)
 }
 
-// levelsFrom is the instant as of which levels should be that are these now.
+// levelsFrom is the instant as of which levels should have been found out by now, if they are these.
 func levelsFrom(now int64, levels []float64) int64 {
 	period := periodOf(levels)
 	return now - (now%period+period)%period
@@ -151,8 +151,8 @@ func levelsOf(p *recipe.Program, audience int, all []int, seen map[int]bool) []i
 	return all
 }
 
-// EachNumber appends the number that the level has for each profile with an ordinal in [from, from+limit) that has one, as of v.At or the last
-// entry. It returns the ordinal to go on from, and whether there may be more.
+// EachNumber appends the number that a level compares, of each profile with an ordinal in [from, from+limit) that has one, as of v.At or the last
+// entry, whichever is later. It returns the ordinal to go on from, and whether there may be more.
 func (s *Shard) EachNumber(dst []float64, level *recipe.Level, from, limit uint32, v *View) (all []float64, next uint32, more bool) {
 	next, more = s.Scan(func(env *expr.Env) expr.Truth {
 		if n, ok := s.program.Attributes[level.Attribute].Num(env); ok {

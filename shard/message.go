@@ -9,8 +9,8 @@ import (
 
 // The kinds of message between shards. FORMAT.md has the bytes; a number is never reused.
 //
-// A message is addressed to an identifier and begins at its home. Who has only a pointer for it passes the message on to where that
-// leads: always to a smaller identifier, so it arrives.
+// A message is addressed to an identifier and begins at its home. A shard that has only a pointer for it passes the message on to where that
+// leads: always to a smaller identifier, so the message arrives.
 const (
 	messageLink    = 1  // a fact: two identifiers were seen in one event. To the home of the weaker one
 	messageMerge   = 2  // the same fact on its way back: the component of the weaker one is rooted below the stronger one
@@ -25,15 +25,15 @@ const (
 	messagePart    = 11 // a part of a message that is too long for one
 )
 
-// factCut is the flag of a fact that keeps two apart.
-const factCut = 1 << 7
-
-// factStrongs is fact.strongs among its flags.
-const factStrongs = 1 << 6
+// The flags of an encoded fact.
+const (
+	factCut     = 1 << 7 // fact.cut
+	factStrongs = 1 << 6 // fact.strongs
+)
 
 var errMessage = errors.New("message that says what cannot be")
 
-// fact is a link between two identifiers that may be known in different places.
+// fact is a link, or a cut, between two identifiers that may lie in different places.
 type fact struct {
 	weak, strong key
 	cut          bool
@@ -65,7 +65,7 @@ func (s *Shard) appendFact(dst []byte, f *fact) []byte {
 	return binary.LittleEndian.AppendUint32(dst, f.id)
 }
 
-// messageID is what links remember of an event's message id: together with the time enough to tell which event it was.
+// messageID is what links remember of an event's message id. With the time of the link that is enough to tell which event it was.
 func messageID(e *event.Event) uint32 { return uint32(e.ID[0] >> 32) }
 
 func (s *Shard) readFact(src []byte) (f fact, rest []byte, err error) {

@@ -41,7 +41,7 @@ func FuzzMessages(f *testing.F) {
 	root := key("email:q@x.example")
 	ref, _ := far.s.table.Find(root.hash, root.ns, root.value)
 	far.s.apply.load(ref)
-	far.s.apply.hash(&far.s.apply.comp)
+	far.s.apply.fillHashes(&far.s.apply.comp)
 	far.s.apply.depart(key("user_id:v"), &fact{weak: root, strong: key("user_id:v"), first: 3, last: 3})
 	far.s.EachMessage(3, 0, func(_ uint64, m []byte) bool { f.Add(bytes.Clone(m)); return true })
 	program := w.s.Program()

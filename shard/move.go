@@ -11,7 +11,7 @@ import (
 )
 
 // depart sends a.comp, with the fact that makes it move, to the component of a smaller identifier, and leaves pointers. Its records
-// are gone from here at once; who asks meanwhile finds a pointer to where they will be.
+// are gone from here at once; whoever asks meanwhile finds a pointer to where they will be.
 func (a *applier) depart(to key, f *fact) {
 	s, c := a.s, &a.comp
 	a.moved = true
@@ -55,7 +55,7 @@ func (a *applier) depart(to key, f *fact) {
 	a.message(slices.Clone(a.out), s.settings.Self)
 }
 
-// bits are the audiences that a profile is in. They are good until the next call.
+// bits are the audiences that a profile is in. They are overwritten by the next call.
 func (s *Shard) bits(rec profile.Record) audience.Bits {
 	p, a := s.program, &s.apply
 	a.bits = slices.Grow(a.bits[:0], p.words)[:p.words]
@@ -84,7 +84,7 @@ func (a *applier) appendRecord(dst []byte, i int, rec profile.Record, due int64)
 	return dst
 }
 
-// maxArrival is how many bytes of segments a record may have that arrives, without its component: those that are sent have less (MaxProfile).
+// maxArrival is how many bytes the segments of an arriving record may have, without its component; MaxProfile keeps those that are sent below it.
 const maxArrival = profile.MaxRecord - 40<<20
 
 // arrivalHead is the size of what stands before the fixed part: first, last, version, sequence, due.
@@ -99,15 +99,15 @@ type arrival struct {
 	segments []byte
 }
 
-// came is what arrives of one identifier.
+// came is what has arrived of one identifier.
 type came struct {
 	record, fragment bool
 	states           int // fragments of its profile
 }
 
-// readArrivals reads the records that come with a.incoming, and says whether they are what its identifiers call for: a record for each profile
-// with an event, and a fragment for each identifier with an event that shares its profile with another one. What is read of them later without
-// a look at its length is checked here: nothing else stands between a damaged message and a panic.
+// readArrivals reads the records that come with a.incoming into a.arrivals. It is an error if they are not what the identifiers call for: a record
+// for each profile with an event, and a fragment for each identifier with an event that shares its profile with another such. Whatever is read
+// later without a look at its length is checked here: nothing else stands between a damaged message and a panic.
 func (a *applier) readArrivals(src []byte) error {
 	p, o := a.s.program, &a.incoming
 	a.arrivals = a.arrivals[:0]
@@ -169,7 +169,7 @@ func (a *applier) readArrivals(src []byte) error {
 	return nil
 }
 
-// areMembers says whether there is an audience for each bit of the last part of a record's fixed part.
+// areMembers says whether the program has an audience for each membership bit that is set.
 func (p *program) areMembers(bits []byte) bool {
 	last := len(p.Audiences) & 63
 	return last == 0 || le64(bits[8*(p.words-1):])>>last == 0
@@ -183,7 +183,7 @@ func countBits(b []byte) int {
 	return n
 }
 
-// take makes a record of an arrival, that of a fragment or of a profile. It returns where it is.
+// take inserts an arrival as the record of a fragment or of a profile, which it returns.
 func (a *applier) take(ar *arrival, fragment bool) profile.Ref {
 	s, d := a.s, &a.incoming.idents[ar.ident]
 	t := s.table
@@ -217,7 +217,7 @@ func (a *applier) take(ar *arrival, fragment bool) profile.Ref {
 	return ref
 }
 
-// strange says whether an identifier of a.incoming lies here already, which cannot be.
+// strange says whether an identifier of a.incoming lies here already: only a damaged message says so.
 func (a *applier) strange() bool {
 	s := a.s
 	for i := range a.incoming.idents {
@@ -231,7 +231,7 @@ func (a *applier) strange() bool {
 	return false
 }
 
-// absorb takes a component in, or passes it on to where the component of to has moved.
+// absorb takes in a component that joins that of to, or passes it on to where that one has moved.
 func (a *applier) absorb(to key, body []byte, from int) error {
 	s := a.s
 	if len(body) == 0 {
@@ -258,7 +258,7 @@ func (a *applier) absorb(to key, body []byte, from int) error {
 	if err != nil {
 		return err
 	}
-	a.hash(o)
+	a.fillHashes(o)
 	if err := a.readArrivals(rest); err != nil {
 		return err
 	}
@@ -272,7 +272,7 @@ func (a *applier) absorb(to key, body []byte, from int) error {
 	} else {
 		a.load(ref)
 	}
-	a.hash(c)
+	a.fillHashes(c)
 	if s.compare(c.idents[0].key, o.idents[0].key) >= 0 || a.strange() {
 		return errMessage
 	}
@@ -287,24 +287,24 @@ func (a *applier) absorb(to key, body []byte, from int) error {
 		for i := range a.arrivals {
 			a.take(&a.arrivals[i], a.arrivals[i].fragment)
 		}
-		a.takeOver(f.first)
+		a.tellTakeOver(f.first)
 		c.unite(o, s.compare)
 		for i := range a.arrivals {
 			a.welcome(o.idents[a.arrivals[i].ident].key, a.arrivals[i].due)
 		}
 	}
 	if a.learn(&f) {
-		a.settle(f.first)
+		a.partition(f.first)
 	}
 	a.seat()
 	a.store()
-	a.leave(o, from, passed, to)
+	a.pointHomesHere(o, from, passed, to)
 	a.tellArrived(f.first)
 	return nil
 }
 
-// isGuest says whether what arrives is one profile of one identifier that waits for nothing at an instant. Nearly always it is, and another one takes it in
-// at once: to make a record of it first, with its timer and its place in the bitmaps of its audiences, would be most of what a merge costs.
+// isGuest says whether what arrives is one profile of one identifier without a timer that is due. Nearly always it is, and another profile takes it
+// in at once: to make a record of it first, with its timer and its place in the bitmaps of its audiences, would be most of what a merge costs.
 func (a *applier) isGuest(at int64) bool {
 	s := a.s
 	if len(a.incoming.idents) != 1 || len(a.arrivals) != 1 || a.arrivals[0].fragment || s.program.told >= 0 || s.foldAnew {
@@ -313,7 +313,7 @@ func (a *applier) isGuest(at int64) bool {
 	return a.arrivals[0].due > a.clockAt(at)
 }
 
-// seat makes the record of a guest that no other profile takes in.
+// seat makes the record of the guest, if there still is one: no other profile has taken it in.
 func (a *applier) seat() {
 	if a.guest < 0 {
 		return
@@ -323,7 +323,7 @@ func (a *applier) seat() {
 	a.welcome(a.incoming.idents[0].key, a.arrivals[0].due)
 }
 
-// makePart notes in the record of a profile that its component's root is that of a.comp.
+// makePart makes the profile at ref a part of a.comp: it notes the root in its record.
 func (a *applier) makePart(ref profile.Ref) {
 	a.blob = a.appendPart(a.blob[:0])
 	a.s.table.SetSegment(ref, a.s.program.links, a.blob)
@@ -334,8 +334,9 @@ func (a *applier) appendPart(dst []byte) []byte {
 	return append(append(dst, segmentPart, root.ns), root.value...)
 }
 
-// leave makes the homes of the identifiers that arrived point here.
-func (a *applier) leave(o *component, from int, passed bool, to key) {
+// pointHomesHere has the homes of the identifiers that arrived, in o, point here. from is the shard that sent the component to the identifier to;
+// passed says that another one passed it on.
+func (a *applier) pointHomesHere(o *component, from int, passed bool, to key) {
 	s, root := a.s, a.comp.idents[0].key
 	direct := !passed && root.is(to)
 	for i := range o.idents {

@@ -8,7 +8,7 @@ import (
 // outbox holds what leaves the shard until it is acknowledged, in order, at dense positions from 0.
 // Chunks are append-only, so a snapshot only copies their headers.
 type outbox struct {
-	limit      int64 // bytes; beyond it the shard takes no more events
+	limit      int64 // bytes; from there on the shard takes no more events
 	chunkBytes int   // size of a chunk; 0: outboxChunkBytes
 	chunks     []outboxChunk
 	first      uint64 // position of the oldest entry held

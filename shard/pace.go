@@ -19,24 +19,24 @@ import (
 // record. At the end of the event, and at every instant at which one is due, those that may leave do, the higher priority first.
 // What stops one is counted by its reason.
 
-// pacer is the scratch space for that.
+// pacer is the scratch space for paced activations.
 type pacer struct {
 	schedule activation.Schedule
-	other    activation.Schedule
-	read     bool // the schedule is that of the current record
-	changed  bool
+	other    activation.Schedule // of another profile, to be merged with or taken out of it
+	read     bool                // schedule is that of the current record
+	changed  bool                // and is to be written back to it
 	segment  []byte
 	zones    map[string]*zone.Zone // by name, as people have them
 }
 
-// trigger emits activation j, or puts it into the schedule.
+// trigger emits activation j as of the event time at, or puts it into the schedule if it is paced. kind is the event type that triggered it, if one did.
 func (a *applier) trigger(j int, kind []byte, at int64) {
 	p := a.s.program
 	act := &p.Activations[j]
 	if act.Pace == nil {
 		a.act = activation.Activation{Subject: p.subjects[j], Type: kind}
 		if a.emit(act.Requires, act.Include, at) {
-			a.s.left(j, a.env.Now)
+			a.s.activationLeft(j, a.env.Now)
 		}
 		return
 	}
@@ -56,7 +56,7 @@ func (a *applier) trigger(j int, kind []byte, at int64) {
 	a.pace.changed = true
 }
 
-// paceKey is the hash of the key; ok is false where it is absent.
+// paceKey is the hash of the key of a paced activation, 0 for one without a key; ok is false if its key is absent.
 func paceKey(p *recipe.Pace, env *expr.Env) (key uint64, ok bool) {
 	if p.Key == nil {
 		return 0, true
@@ -72,14 +72,14 @@ func (a *applier) readSchedule() {
 	}
 }
 
-// paceEvent lets go what an event has triggered, or what was held for it.
+// paceEvent releases what an event has triggered, or what was held until such an event.
 func (a *applier) paceEvent() {
 	if p := a.s.program; p.pacing >= 0 && (a.pace.read || activation.Holds(a.env.State.Segment(p.pacing))) {
 		a.paceStep()
 	}
 }
 
-// paceStep lets go what may leave now, keeps the schedule, and says when to look again.
+// paceStep releases what may leave now, writes the schedule back, and sets the timer for when to look again, which it returns.
 func (a *applier) paceStep() (next int64) {
 	a.readSchedule()
 	a.env.Event = nil
@@ -103,7 +103,8 @@ func (a *applier) paceStep() (next int64) {
 	return next
 }
 
-// nextPending is the pending activation that is looked at first now; -1 for none. Of one instant the higher priority is first.
+// nextPending is the index of the pending activation that is to be released first now; -1 for none. Among those of one instant the highest
+// priority is first.
 func (a *applier) nextPending() int {
 	p, best, order := a.s.program, -1, 0
 	for i := range a.pace.schedule.Pending {
@@ -127,7 +128,7 @@ func (a *applier) nextPending() int {
 	return best
 }
 
-// comesTrue says whether what a held activation waits for is so. Another cookbook may hold it for nothing any more.
+// comesTrue says whether the condition that a held activation waits for is true. Another cookbook may hold it for none any more.
 func comesTrue(pace *recipe.Pace, env *expr.Env) bool {
 	return pace.Until == nil || pace.Until(env) == expr.True
 }
@@ -147,7 +148,7 @@ func (a *applier) pendingWake() int64 {
 	return next
 }
 
-// release lets a pending activation leave, puts it back until later, or drops it and counts why.
+// release emits a pending activation, puts it back until later, or drops it and counts why.
 func (a *applier) release(x activation.Pending) {
 	s, p := a.s, a.s.program
 	j, known := p.paced[x.ID]
@@ -212,7 +213,7 @@ func (a *applier) release(x activation.Pending) {
 	}
 	a.act = activation.Activation{Subject: p.subjects[j], Type: x.Type}
 	if a.emit(act.Requires, act.Include, x.At) {
-		s.left(j, a.env.Now)
+		s.activationLeft(j, a.env.Now)
 	}
 	a.pace.schedule.Sent(&act.Pace.Pace, x.Key, at)
 }
@@ -223,7 +224,7 @@ func (a *applier) putBack(x activation.Pending) {
 	}
 }
 
-// stands says whether what triggered an activation still is so.
+// stands says whether what triggered an activation still holds, and its other conditions too: the re-check of one that has waited.
 func (a *applier) stands(act *recipe.Activation) bool {
 	member := audience.Bits(a.env.Audiences)
 	switch {
@@ -237,7 +238,7 @@ func (a *applier) stands(act *recipe.Activation) bool {
 	return act.Pace.If == nil || act.Pace.If(&a.env) == expr.True
 }
 
-// quiet is the end of the quiet hours in which the person is.
+// quiet says whether it is in the quiet hours of an activation, by the person's own time zone if it has one, and when these end.
 func (a *applier) quiet(p *recipe.Pace) (end int64, asleep bool) {
 	if p.Quiet == nil {
 		return 0, false
@@ -253,7 +254,7 @@ func (a *applier) quiet(p *recipe.Pace) (end int64, asleep bool) {
 	return p.Quiet.End(a.env.Now, z)
 }
 
-// zoneNamed is a zone by its name, nil for an unknown one. Names are as people's devices say them: what is unknown is not kept.
+// zoneNamed is a zone by its name, nil for an unknown one. Names come from people's devices, so unknown ones are not cached.
 func (a *applier) zoneNamed(name []byte) *zone.Zone {
 	if z, ok := a.pace.zones[string(name)]; ok {
 		return z
@@ -267,6 +268,16 @@ func (a *applier) zoneNamed(name []byte) *zone.Zone {
 	}
 	a.pace.zones[string(name)] = z
 	return z
+}
+
+// forgetPending counts the pending activations of the profile in a.env, which is about to be deleted, as forgotten.
+func (a *applier) forgetPending() {
+	if a.s.program.pacing < 0 {
+		return
+	}
+	a.readSchedule()
+	a.s.counters.Suppressed[activation.Forgotten-1] += uint64(len(a.pace.schedule.Pending))
+	a.pace.read = false
 }
 
 // suppress counts an activation that did not leave.
@@ -290,8 +301,8 @@ func (a *applier) carrySchedule(t *profile.Table, ref profile.Ref, segment []byt
 	return ref
 }
 
-// inheritSchedule is the schedule of profile n that takes others in: theirs together. One that has come out of another remembers what had
-// left under its name, have; what waits stays where it is.
+// inheritSchedule is the schedule of new profile n: those of the profiles that it takes in, merged. A profile that has come out of another
+// instead (took is 0) keeps what its fragments remember of what had left, have, and nothing pending: that stays with the other.
 func (a *applier) inheritSchedule(n, took int, have []byte) []byte {
 	own := &a.pace.schedule
 	if took > 0 {
@@ -306,7 +317,7 @@ func (a *applier) inheritSchedule(n, took int, have []byte) []byte {
 			own.Merge(&a.pace.other)
 		}
 	}
-	a.part(own, n, have)
+	a.divideExposures(own, n, have)
 	a.pace.read = false
 	a.pace.segment = own.Append(a.pace.segment[:0])
 	a.countExposures(a.pace.segment, 1)

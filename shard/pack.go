@@ -7,9 +7,9 @@ import (
 	"dashi/pipeline/identity"
 )
 
-// A component as bytes (FORMAT.md): what an identifier costs. Nearly all of them were linked once, with the root, by an event that is all that is
-// known of them: then their times are those of the link and are not said again. UUIDs and other hexadecimal values, which most identifiers
-// are that nobody types, take half of their length.
+// How a component is encoded (FORMAT.md). Nearly every identifier was linked once, with the root, by the only event that it was seen in: then its
+// times are those of the link and are not written again. UUIDs and other hexadecimal values, as most identifiers are that nobody types, take half
+// of their length.
 
 // The head of an identifier.
 const (
@@ -39,7 +39,7 @@ func packing(value []byte) uint8 {
 	return packText
 }
 
-// isHex says whether all are digits of a hexadecimal number, lower case.
+// isHex says whether all bytes are hexadecimal digits in lower case.
 func isHex(b []byte) bool {
 	for _, c := range b {
 		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
@@ -49,7 +49,7 @@ func isHex(b []byte) bool {
 	return true
 }
 
-// appendDigits appends the bytes that the digits of a packed value are of.
+// appendDigits appends the bytes that the hexadecimal digits of a value stand for. how is packUUID or packHex.
 func appendDigits(dst, value []byte, how uint8) []byte {
 	if how == packHex {
 		dst, _ = hex.AppendDecode(dst, value)
@@ -105,8 +105,8 @@ func (c *component) readPacked(src []byte, how uint8) (value, rest []byte, err e
 	return c.text[at:len(c.text):len(c.text)], src, nil
 }
 
-// append appends the component. namespace appends the number of a namespace; nil is for the record of the root: numbers are the shard's, and
-// the key of the root is left out, which the record has.
+// append appends the component. namespace appends a namespace as messages have it. nil is for the record of the root: there the shard's numbers
+// are written, and the key of the root is left out, because the record has it.
 func (c *component) append(dst []byte, namespace func(dst []byte, ns uint8) []byte) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(c.idents)))
 	base, links := int64(0), c.facts.Links
@@ -119,7 +119,7 @@ func (c *component) append(dst []byte, namespace func(dst []byte, ns uint8) []by
 		links, base = links[mine:], c.idents[0].first
 	}
 	cuts := uint64(len(links)) << 1
-	if len(c.lost) > 0 {
+	if len(c.tombstones) > 0 {
 		cuts |= 1
 	}
 	dst = binary.AppendUvarint(dst, cuts)
@@ -129,8 +129,8 @@ func (c *component) append(dst []byte, namespace func(dst []byte, ns uint8) []by
 		dst = binary.AppendUvarint(dst, uint64(l.B))
 		dst = appendWhen(dst, l, base)
 	}
-	if len(c.lost) > 0 {
-		dst = appendTombstones(dst, c.lost)
+	if len(c.tombstones) > 0 {
+		dst = appendTombstones(dst, c.tombstones)
 	}
 	return dst
 }
@@ -188,7 +188,7 @@ func (c *component) appendIdent(dst []byte, i int, base int64, links []identity.
 	return dst
 }
 
-// span is when the first and the last of some links were seen.
+// span is the earliest First and the latest Last of some links.
 func span(links []identity.Link) (first, last int64) {
 	for k := range links {
 		if k == 0 || links[k].First < first {
@@ -207,11 +207,11 @@ func appendWhen(dst []byte, l *identity.Link, base int64) []byte {
 	return binary.LittleEndian.AppendUint32(dst, l.ID)
 }
 
-// readNumber reads the number of a namespace.
+// readNumber reads a namespace as a message has it, and returns the shard's number of it.
 type readNumber func(src []byte) (uint8, []byte, error)
 
-// read fills c with what append wrote at the beginning of src, whose bytes the values may alias. Where namespace is nil, the root has the key
-// root, which c aliases.
+// read fills c with what append wrote at the beginning of src; the values may alias src. If namespace is nil the root's key is root, which c
+// aliases then.
 func (c *component) read(src []byte, namespace readNumber, root key) (rest []byte, err error) {
 	c.clear()
 	c.hashed, c.text = false, c.text[:0]
@@ -245,12 +245,12 @@ func (c *component) read(src []byte, namespace readNumber, root key) (rest []byt
 		}
 	}
 	if n&1 != 0 {
-		c.lost, src, err = readTombstones(c.lost, src)
+		c.tombstones, src, err = readTombstones(c.tombstones, src)
 	}
 	return src, err
 }
 
-// readIndex reads the index of an identifier that has been read.
+// readIndex reads the index of an identifier that comes before the link with the index.
 func (c *component) readIndex(src []byte) (i int, rest []byte, err error) {
 	v, src, err := uvarint(src)
 	if err != nil {
@@ -338,7 +338,7 @@ func (c *component) readKey(d *ident, src []byte, how uint8, namespace readNumbe
 	return src, err
 }
 
-// readWhen reads what appendWhen wrote into l, and takes it in: links come in their order.
+// readWhen reads what appendWhen wrote into l, and appends l to the links, which must come in their order.
 func (c *component) readWhen(src []byte, l identity.Link, base int64) (rest []byte, err error) {
 	if l.First, l.Last, src, err = readSpan(src, base); err != nil {
 		return nil, err

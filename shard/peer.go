@@ -11,15 +11,15 @@ import (
 // Messages have dense positions; a delivery says "all in [first, next)", and the rule of marks (I2) does the rest.
 type peer struct {
 	mark uint64 // position of the next message expected from it
-	part []byte // of a long message, whose end is at mark or later
+	part []byte // the parts, so far, of a long message whose last part is still to come
 	out  outbox
 }
 
-// maxMessage is what one message to another shard may take: entries of logs and calls between nodes have limits, and whoever sends one keeps others waiting. What is longer, as a
-// component with long lists is, travels in as many as it takes.
+// maxMessage is the most bytes of one message to another shard: log entries and calls between nodes have limits, and a long message keeps others
+// waiting. A longer one, such as a component with long lists, travels in parts.
 const maxMessage = 1 << 20
 
-// peerChunkBytes is smaller than that of the sinks' outbox: there are as many as shards, and most are empty.
+// peerChunkBytes is smaller than outboxChunkBytes: there are as many outboxes as shards, and most are empty.
 const peerChunkBytes = 4 << 10
 
 // peer is the peer with that number; peers are made when they are first met.
@@ -33,7 +33,7 @@ func (s *Shard) peer(i int) *peer {
 // MaxShards bounds the number of a peer in an entry: what a cluster can have.
 const MaxShards = 1 << 14
 
-// send puts a message for another shard into its outbox, or handles it soon if it is for this one.
+// send puts a message for another shard into the outbox for that one; drain handles one that is for this shard itself.
 func (a *applier) send(to int, message []byte) {
 	if to == a.s.settings.Self {
 		var b []byte
@@ -66,12 +66,12 @@ func (a *applier) post(to int, head, body []byte) {
 	a.sent++
 }
 
-// join takes a message, or a part of one. It returns the whole when its last part is there, else nil.
-func (p *peer) join(message []byte) []byte {
+// whole takes a message, or the next part of one. It returns the whole message if that was its last part, else nil.
+func (p *peer) whole(message []byte) []byte {
 	if len(message) < 2 || message[0] != messagePart {
 		return message
 	}
-	p.part = append(p.part, message[2:]...) // a snapshot holds what it was before
+	p.part = append(p.part, message[2:]...) // a snapshot may hold the shorter slice: what that covers stays as it is
 	if message[1] == 0 {
 		return nil
 	}
@@ -80,8 +80,7 @@ func (p *peer) join(message []byte) []byte {
 	return whole
 }
 
-// drain handles the messages that this shard has for itself, and those that come of them; and when a component has moved, those that
-// were parked.
+// drain handles the messages that this shard has for itself, those that these make, and, when a component has moved, those that were parked.
 func (a *applier) drain() {
 	for len(a.local) > 0 || a.moved || len(a.accounts.pending) > 0 {
 		a.tellAccounts()
@@ -91,7 +90,7 @@ func (a *applier) drain() {
 		if a.moved {
 			a.moved = false
 			for _, m := range a.s.parked {
-				a.local = append(a.local, slices.Clone(m)) // a snapshot may hold the other
+				a.local = append(a.local, slices.Clone(m)) // drain reuses buffers, and a snapshot may hold this one
 			}
 			a.s.parked = nil
 			continue
@@ -110,7 +109,7 @@ func (a *applier) drain() {
 // spareMessages is how many buffers of messages are kept.
 const spareMessages = 64
 
-// Messages builds the entry that says: here are all messages of shard from for this one in [first, ...). The zero value is ready for Begin.
+// Messages builds the entry that says: here are all messages of another shard for this one in [first, next). The zero value is ready for Begin.
 type Messages struct {
 	buf         []byte
 	first, next uint64
@@ -135,11 +134,11 @@ func (m *Messages) Add(message []byte) {
 	m.next++
 }
 
-// Len is the size so far, Next the position after the last message.
+// Len is the size so far in bytes, Next the position after the last message.
 func (m *Messages) Len() int     { return len(m.buf) }
 func (m *Messages) Next() uint64 { return m.next }
 
-// Seal completes the entry, which is good until the next Begin.
+// Seal completes the entry; now is the proposer's clock in milliseconds. The result is good until the next Begin.
 func (m *Messages) Seal(now int64) []byte {
 	binary.LittleEndian.PutUint64(m.buf[1:], uint64(now))
 	binary.LittleEndian.PutUint64(m.buf[messagesHead-8:], m.next)
@@ -163,7 +162,8 @@ func AppendPeerAcks(dst []byte, now int64, acks ...PeerAck) []byte {
 	return dst
 }
 
-// applyMessages is I2 for messages. They are taken even when outboxes are full: two full shards would wait for each other.
+// applyMessages applies messages of another shard by the rule of marks (I2). They are taken even when outboxes are full: two full shards would wait
+// for each other.
 func (s *Shard) applyMessages(body []byte, r *Result) {
 	if len(body) < messagesHead-entryHead {
 		r.refuse("messages of %d bytes", len(body))
@@ -202,7 +202,7 @@ func (s *Shard) applyMessages(body []byte, r *Result) {
 			r.Skipped++
 			continue
 		}
-		if message = s.peer(from).join(message); message != nil {
+		if message = s.peer(from).whole(message); message != nil {
 			s.apply.message(message, from)
 			s.apply.drain()
 		}

@@ -9,11 +9,11 @@ const (
 	unknown   whereabouts = iota
 	here                  // in a component of this shard
 	elsewhere             // where a pointer leads
-	between               // a pointer leads to somebody who was erased: where that one's component is, is on its way here
+	between               // a pointer leads to somebody of this shard who is not here: erased, or still on the way
 )
 
-// place finds the root of k's component: its record if that is here, or what the pointer says. The root is good until the next write; it may lie
-// in text.
+// place finds the root of k's component: with its record if that is here, else as the pointer of k says. The root is good until the next write; it
+// may lie in text.
 func (s *Shard) place(k key, text *[]byte) (root key, ref profile.Ref, w whereabouts) {
 	for w = unknown; ; w = between {
 		if ref, found := s.table.Find(k.hash, k.ns, k.value); found {
@@ -36,7 +36,7 @@ func (s *Shard) place(k key, text *[]byte) (root key, ref profile.Ref, w whereab
 	}
 }
 
-// rootOf reads the root of a profile that is not its component's root out of the last segment of its record.
+// rootOf reads the root out of the last segment of a record; part is false for the record of a root itself.
 func (s *Shard) rootOf(segment []byte) (root key, part bool) {
 	if len(segment) < 2 || segment[0] != segmentPart {
 		return key{}, false
@@ -69,7 +69,7 @@ func (a *applier) load(ref profile.Ref) {
 	}
 }
 
-// meet prepares for activations of the profile at ref that no event of its own makes.
+// meet loads the component of the profile at ref, if it has one, so that activations that no event makes name all its identifiers.
 func (a *applier) meet(ref profile.Ref) {
 	a.profile, a.fragment = -1, 0
 	rec := a.s.table.Record(ref)
@@ -84,8 +84,8 @@ func (a *applier) meet(ref profile.Ref) {
 	a.profile = a.comp.index(keyOf(rec))
 }
 
-// hash fills in the hashes of the identifiers, which their order needs.
-func (a *applier) hash(c *component) {
+// fillHashes fills in the hashes of the identifiers of c, which comparing them needs.
+func (a *applier) fillHashes(c *component) {
 	if c.hashed {
 		return
 	}
@@ -96,7 +96,7 @@ func (a *applier) hash(c *component) {
 	c.hashed = true
 }
 
-// store writes a.comp to the record of its root, which is there.
+// store writes a.comp to the record of its root, which must exist.
 func (a *applier) store() {
 	s, root := a.s, a.comp.idents[0].key
 	if a.packed {
@@ -111,5 +111,5 @@ func (a *applier) store() {
 	s.table.SetSegmentTight(ref, s.program.links, a.blob)
 }
 
-// pack writes a.comp to a.blob.
+// pack writes a.comp to a.blob, as the last segment of the record of its root.
 func (a *applier) pack() { a.blob = a.comp.append(append(a.blob[:0], segmentComponent), nil) }

@@ -7,26 +7,27 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// pointers says of identifiers whose home is here, but that lie elsewhere, where: the root of their component when that was last heard.
+// pointers says where those identifiers lie whose home is here but that are in a component with a smaller root: the root, as last heard of.
 // A pointer only ever changes to a smaller root.
 //
-// Of the identifier an entry keeps its hash and a second one, 80 bits, and not the value: the value stands in the component, which has the
-// last word on who it has. Entries are appended to chunks and never changed, so a snapshot only copies the list of chunks; tables of positions
-// find the newest. What was replaced is garbage until it is half of all. An entry is 11 bytes and the value of the root; its share of the tables is 6.
+// Of the identifier an entry keeps its hash and a second one, 80 bits, and not the value: that stands in the component, which has the
+// last word on whom it has. Entries are appended to chunks and never changed, so a snapshot only copies the list of chunks; tables of positions
+// find the newest entry. Replaced entries are garbage until they are half of all; then the chunks are compacted. An entry is 11 bytes and the
+// value of the root; its share of the tables is 6.
 type pointers struct {
 	s       *Shard
 	chunks  [][]byte
 	tables  [pointerTables]pointerTable
-	used    int
+	used    int // identifiers in the tables
 	bytes   int // of all entries
-	garbage int
+	garbage int // bytes of entries that were replaced
 
-	removed  int // entries with an empty root
-	forgetAt int64
+	removed  int   // identifiers whose entry has an empty root
+	forgetAt int64 // forget does nothing before this instant
 }
 
-// pointerTable is open addressing with linear probing. Many small tables grow one after the other, by an eighth: neither do they all stand half
-// empty, nor does an entry of the log wait for the growth of a large one.
+// pointerTable is a table with open addressing and linear probing. There are many small ones that grow one after the other, by an eighth: so they
+// do not all stand half empty, and no log entry waits for the growth of a large one.
 type pointerTable struct {
 	at   []uint32 // 1 + position of an entry; 0 is free
 	tags []uint8  // of the entry there: few others are looked at
@@ -64,7 +65,7 @@ type pointer struct {
 	size       int
 }
 
-// find is the place of k. The root may lie in text, which grows as needed.
+// find is the root of k's component as k's pointer says it. The value of the root may lie in text, which grows as needed.
 func (p *pointers) find(k key, text *[]byte) (root key, ok bool) {
 	if p.used == 0 {
 		return key{}, false
@@ -98,7 +99,7 @@ func (e *pointer) value(text *[]byte) []byte {
 	return *text
 }
 
-// slot is where an identifier is in its table, or would be.
+// slot is where an identifier is in its table, or where it would be put.
 func (p *pointers) slot(ns uint8, hash uint64, check uint16) (t *pointerTable, i int, found bool) {
 	x := spread(hash)
 	t = &p.tables[x%pointerTables]
@@ -173,6 +174,7 @@ const (
 	pointerShort = 4 // less than the shortest length that stands in the first byte
 )
 
+// readPointer reads the entry at the beginning of b, which it aliases.
 func readPointer(b []byte) (e pointer, err error) {
 	if len(b) < 12 {
 		return e, errShort
@@ -232,7 +234,7 @@ func (p *pointers) append(e *pointer) uint32 {
 	return at + 1
 }
 
-// set makes root the place of k.
+// set makes the pointer of k lead to root.
 func (p *pointers) set(k, root key) {
 	var buf [64]byte
 	e := pointer{ns: k.ns, rootNS: root.ns, hash: k.hash, check: checkOf(k), how: packing(root.value)}
@@ -242,6 +244,7 @@ func (p *pointers) set(k, root key) {
 	p.put(&e)
 }
 
+// put appends an entry and has the tables lead to it instead of the one before.
 func (p *pointers) put(e *pointer) {
 	t, i, found := p.slot(e.ns, e.hash, e.check)
 	if found {
@@ -267,10 +270,10 @@ func (p *pointers) put(e *pointer) {
 	}
 }
 
-// remove forgets where k is. Entries are never changed, so an empty root stands for none.
-func (p *pointers) remove(k key) { p.take(k.ns, k.hash, checkOf(k)) }
+// remove forgets the pointer of k. Entries are never changed, so one with an empty root stands for that.
+func (p *pointers) remove(k key) { p.removeEntry(k.ns, k.hash, checkOf(k)) }
 
-func (p *pointers) take(ns uint8, hash uint64, check uint16) {
+func (p *pointers) removeEntry(ns uint8, hash uint64, check uint16) {
 	if p.used == 0 {
 		return
 	}
@@ -280,10 +283,10 @@ func (p *pointers) take(ns uint8, hash uint64, check uint16) {
 	}
 }
 
-// forgetAfter is how long the root of a removed identifier may stay in its entry: to drop it costs a pass over all pointers.
+// forgetAfter is for how many milliseconds the old entry of a removed identifier may stay in memory: to drop it costs a pass over all pointers.
 const forgetAfter = 60_000
 
-// forget drops what is left of identifiers that were removed.
+// forget drops what is left of removed identifiers, at most once in forgetAfter.
 func (p *pointers) forget(now int64) {
 	if p.removed > 0 && now >= p.forgetAt {
 		p.compact()
@@ -340,7 +343,7 @@ func (p *pointers) compact() {
 	}
 }
 
-// held is the memory that it takes.
+// held is the memory that it takes, in bytes.
 func (p *pointers) held() int64 {
 	n := 24 * cap(p.chunks)
 	for k := range p.tables {
@@ -352,7 +355,7 @@ func (p *pointers) held() int64 {
 	return int64(n)
 }
 
-// hash covers what it says, however it lies.
+// hash covers the pointers, independent of where their entries lie.
 func (p *pointers) hash() uint64 {
 	sum := uint64(p.used - p.removed)
 	var b []byte
@@ -375,7 +378,7 @@ func appendPointers(dst []byte, chunks [][]byte) []byte {
 	return dst
 }
 
-// restore reads entries back; of two for one identifier the later counts.
+// restore reads the chunks that appendPointers wrote; of two entries for one identifier the later counts.
 func (p *pointers) restore(src []byte) (rest []byte, err error) {
 	n, src, err := uvarint(src)
 	if err != nil {
@@ -392,7 +395,7 @@ func (p *pointers) restore(src []byte) (rest []byte, err error) {
 				return nil, errShort
 			}
 			if c = c[e.size:]; len(e.root) == 0 {
-				p.take(e.ns, e.hash, e.check)
+				p.removeEntry(e.ns, e.hash, e.check)
 				continue
 			}
 			p.put(&e)

@@ -9,9 +9,9 @@ import (
 	"dashi/shard/profile"
 )
 
-// Lookup fills v with the profile of an identifier whose home is here and says whether there is one. value is normalised, hash is
-// identity.Hash of both. When there is none, v.Next may say where the identifier lies: ask LookupVia there. It does not allocate once
-// v has been used.
+// Lookup fills v with the profile of an identifier whose home is here, and says whether there is one. value is normalised, hash is
+// identity.Hash of namespace and value. If there is none, v.Next may say where the identifier lies: ask LookupVia there. Lookup does not allocate
+// once v has been used.
 func (s *Shard) Lookup(namespace, value []byte, hash uint64, v *View) bool {
 	v.Next.Known, v.Moving, v.Junk = false, false, false
 	if s.accounts != nil && string(namespace) == recipe.AccountNamespace {
@@ -26,8 +26,8 @@ func (s *Shard) Lookup(namespace, value []byte, hash uint64, v *View) bool {
 	return s.lookup(k, k, v)
 }
 
-// LookupVia is Lookup on the shard that is the home of at, which v.Next of another shard said; at must not be v.Next. An identifier that is on
-// its way between two shards is found nowhere: then v.Moving says so.
+// LookupVia is Lookup on the shard that is the home of at, a copy of v.Next as another shard has filled it in; at must not point into v. An
+// identifier that is on its way between two shards is found on neither: then v.Moving says so.
 func (s *Shard) LookupVia(at *Place, namespace, value []byte, hash uint64, v *View) bool {
 	ns, via := s.namespaceNumber(namespace), slices.Index(s.namespaces, at.Namespace)
 	v.Next.Known, v.Moving, v.Junk = false, false, false
@@ -47,7 +47,7 @@ func (s *Shard) namespaceNumber(name []byte) int {
 	return -1
 }
 
-// lookup looks for k where to lies.
+// lookup looks for k in the component of to, which is k itself or an identifier that a pointer of k led to.
 func (s *Shard) lookup(to, k key, v *View) bool {
 	if s.program == nil {
 		return false
@@ -55,7 +55,7 @@ func (s *Shard) lookup(to, k key, v *View) bool {
 	root, ref, where := s.place(to, &v.place)
 	switch where {
 	case unknown:
-		v.Moving = !to.is(k) // who led here was erased
+		v.Moving = !to.is(k) // to was erased meanwhile: the pointer that led here is about to change
 		return false
 	case between:
 		v.Moving = true
@@ -72,11 +72,11 @@ func (s *Shard) lookup(to, k key, v *View) bool {
 			return false
 		}
 		if s.fill(rec, v); !v.Bare {
-			v.alone()
+			v.fillIdentifier()
 		}
 		return true
 	}
-	v.read(segment, keyOf(rec))
+	v.readComponent(segment, keyOf(rec))
 	i := v.linked.index(k)
 	if i < 0 {
 		v.Moving = true
@@ -95,7 +95,7 @@ func (s *Shard) lookup(to, k key, v *View) bool {
 		return false
 	}
 	if s.fill(rec, v); !v.Bare {
-		v.name(n)
+		v.fillIdentifiers(n)
 	}
 	return true
 }
@@ -105,7 +105,7 @@ func (s *Shard) view(rec profile.Record, v *View) {
 	s.fill(rec, v)
 	segment := rec.Segment(s.program.links)
 	if len(segment) == 0 {
-		v.alone()
+		v.fillIdentifier()
 		return
 	}
 	if root, part := s.rootOf(segment); part {
@@ -114,15 +114,15 @@ func (s *Shard) view(rec profile.Record, v *View) {
 			panic("BUG: the root of a profile is not there")
 		}
 		segment = s.table.Record(ref).Segment(s.program.links)
-		v.read(segment, keyOf(s.table.Record(ref)))
+		v.readComponent(segment, keyOf(s.table.Record(ref)))
 	} else {
-		v.read(segment, keyOf(rec))
+		v.readComponent(segment, keyOf(rec))
 	}
-	v.name(v.linked.index(keyOf(rec)))
+	v.fillIdentifiers(v.linked.index(keyOf(rec)))
 }
 
-// alone fills in the identifiers of a profile that has one, which is linked with nobody.
-func (v *View) alone() {
+// fillIdentifier fills in the only identifier of a profile that is linked with nobody.
+func (v *View) fillIdentifier() {
 	v.Identifiers = append(v.Identifiers[:0], Identifier{
 		Namespace: v.namespaces[v.rec.Namespace()],
 		Value:     v.rec.Key(),
@@ -133,16 +133,16 @@ func (v *View) alone() {
 	v.Refused, v.links = [len(identity.Verdicts)]int{}, nil
 }
 
-// read reads the component that a profile is of, out of the record of its root.
-func (v *View) read(segment []byte, root key) {
+// readComponent reads the component of a profile, out of the last segment of its root's record.
+func (v *View) readComponent(segment []byte, root key) {
 	if _, err := v.linked.read(segment[1:], nil, root); err != nil {
 		panic("BUG: the component in a record cannot be read: " + err.Error())
 	}
 	v.links = segment
 }
 
-// name fills in the identifiers of profile n of the component, and counts the links that were refused to them.
-func (v *View) name(n int) {
+// fillIdentifiers fills in the identifiers of profile n of v.linked, and counts the links that were refused to them.
+func (v *View) fillIdentifiers(n int) {
 	v.Identifiers, v.Refused, v.member = v.Identifiers[:0], [len(identity.Verdicts)]int{}, n
 	for i := range v.linked.idents {
 		d := &v.linked.idents[i]
@@ -168,7 +168,7 @@ func (s *Shard) fill(rec profile.Record, v *View) {
 	v.fill(s.program, rec, s.clockFor(v.At, rec))
 }
 
-// fill fills in what stands in the record of a profile, as of now.
+// fill fills in what stands in a record under a program, as of now.
 func (v *View) fill(p *program, rec profile.Record, now int64) {
 	v.Program, v.rec, v.since, v.Identifiers = p.Program, rec, p.since, v.Identifiers[:0]
 	if cap(v.Env.Audiences) < p.words {
@@ -194,9 +194,8 @@ func (s *Shard) AudienceSize(i int) int {
 	return int(s.members[i].GetCardinality())
 }
 
-// Members calls fn for the members of audience i, counted as AudienceSize does, with an ordinal of at least from, in the order of their ordinals,
-// until fn returns false. It returns the ordinal to go on from, and whether there may be more. The view is good
-// inside fn only.
+// Members calls fn for the members of audience i with an ordinal of at least from, in the order of their ordinals, until fn returns false. It
+// returns the ordinal to go on from, and whether there may be more. i counts as for AudienceSize. The view is good inside fn only.
 func (s *Shard) Members(i int, from uint32, v *View, fn func(v *View) bool) (next uint32, more bool) {
 	if i >= len(s.members) {
 		if s.accounts != nil {
@@ -220,8 +219,8 @@ func (s *Shard) Members(i int, from uint32, v *View, fn func(v *View) bool) (nex
 	return 0, false
 }
 
-// Scan calls fn for the profiles with an ordinal in [from, from+limit) for which the condition is true. It returns the ordinal
-// to go on from, and whether there may be more.
+// Scan calls fn for the profiles with an ordinal in [from, from+limit) for which the condition is true, until fn returns false. It returns the
+// ordinal to go on from, and whether there may be more. The view is good inside fn only.
 func (s *Shard) Scan(condition expr.Bool, from, limit uint32, v *View, fn func(v *View) bool) (next uint32, more bool) {
 	if s.program == nil {
 		return 0, false
@@ -250,7 +249,7 @@ func (s *Shard) Scan(condition expr.Bool, from, limit uint32, v *View, fn func(v
 	return 0, false
 }
 
-// Accounts is the accounts whose home is here, as a shard that may be read as this one is, under the same lock; nil when there are none.
+// Accounts are the accounts whose home is here, as a shard that may be read as this one is, under the same lock; nil if the cookbook has none.
 func (s *Shard) Accounts() *Shard { return s.accounts }
 
 // Outbox calls fn for the entries of the outbox from a position on, in order, until it returns false. The slices are good
@@ -262,7 +261,7 @@ func (s *Shard) Outbox(from uint64, fn func(position uint64, key, payload []byte
 // Stats is what there is to know about a shard.
 type Stats struct {
 	Counters
-	Now           int64
+	Now           int64 // the shard's clock, milliseconds
 	Profiles      int
 	Accounts      int
 	Bytes         int64 // of the tables
@@ -276,7 +275,7 @@ type Stats struct {
 	Pointers      int    // identifiers whose home is here that lie in another one's component
 	RecentIDs     int    // message ids held
 	RecentBytes   int64  // memory they take
-	RecentSince   int64  // shard time since which all of them are held, 0: since the beginning
+	RecentSince   int64  // shard time after which all of them are held, 0: since the beginning
 	ByEvents      bool   // the clock follows event times
 	Timers        int    // profiles that will wake
 	TimerBytes    int64
@@ -319,7 +318,7 @@ func (s *Shard) Stats() Stats {
 	return st
 }
 
-// Load is what the shard holds, as far as limits are about it, in bytes.
+// Load is what the shard holds of what has a limit, in bytes.
 type Load struct {
 	Profiles int64 // memory of the tables
 	Outbox   int64 // activations that the sink has not taken
@@ -364,5 +363,5 @@ func (s *Shard) Touch(hashes []uint64) {
 	}
 }
 
-// profiles is their number: all records but those that only hold a component.
+// profiles is the number of profiles: of all records but those that only hold a component.
 func (s *Shard) profiles() int { return s.table.Len() - s.holders }

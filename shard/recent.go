@@ -2,8 +2,8 @@ package shard
 
 import "encoding/binary"
 
-// recent remembers the message ids of the last hours, exactly: a producer that sends the same event again
-// under another offset is found out. It is bounded by time and by number; window says what is held.
+// recent remembers the message ids of the last hours, exactly, so that an event that a producer sends again, at another offset, is recognised.
+// It is bounded by time and by number; since says how far back it reaches.
 //
 // Ids lie in arrival order in chunks; a table of (tag, position) finds them. A chunk is immutable once it is full,
 // so a snapshot only copies the list of chunks. About 28 bytes an id.
@@ -17,8 +17,8 @@ type recent struct {
 	table  []uint64       // tag in the high half, low bits of the position in the low one; 0 is free
 	used   int            // ids held
 	filled int            // slots in use, those of forgotten ids too
-	swept  uint64         // the slot where sweep goes on
-	since  int64          // shard time of the newest id forgotten; 0: none was
+	swept  uint64         // the slot at which sweep goes on
+	since  int64          // shard time of the newest id that was forgotten; 0: none was
 }
 
 const recentChunkIDs = 256
@@ -35,9 +35,9 @@ func newRecent(window int64, limit int) recent {
 // tagOf is the upper half of a slot: 31 bits of the id's hash, and one that is set, so that no slot in use is zero.
 func tagOf(id [2]uint64) uint64 { return id[1]&^0xffffffff | 1<<32 }
 
-// home is where the search for a tag begins. It depends on the slot alone: moving slots about needs no ids, which would be a
+// start is where the search for a tag begins. It depends on the slot alone: moving slots about needs no ids, which would be a
 // cache miss each.
-func (r *recent) home(tag uint64) uint64 { return tag >> 33 & uint64(len(r.table)-1) }
+func (r *recent) start(tag uint64) uint64 { return tag >> 33 & uint64(len(r.table)-1) }
 
 func (r *recent) at(position uint64) *[2]uint64 {
 	i := position - r.base
@@ -54,13 +54,13 @@ func (r *recent) position(slot uint64) uint64 {
 func (r *recent) live(slot uint64) bool { return uint32(slot)-uint32(r.base) < uint32(r.next-r.base) }
 
 // touch loads the line of the table that id would be in.
-func (r *recent) touch(id [2]uint64) uint64 { return r.table[r.home(tagOf(id))] }
+func (r *recent) touch(id [2]uint64) uint64 { return r.table[r.start(tagOf(id))] }
 
 // seen says whether id was added within what is held.
 func (r *recent) seen(id [2]uint64) bool {
 	mask := uint64(len(r.table) - 1)
 	tag := tagOf(id)
-	for i := r.home(tag); r.table[i] != 0; i = (i + 1) & mask {
+	for i := r.start(tag); r.table[i] != 0; i = (i + 1) & mask {
 		if r.table[i]&^0xffffffff == tag && r.live(r.table[i]) && *r.at(r.position(r.table[i])) == id {
 			return true
 		}
@@ -90,7 +90,7 @@ func (r *recent) add(id [2]uint64, now int64) {
 func (r *recent) insert(id [2]uint64, position uint64) {
 	mask := uint64(len(r.table) - 1)
 	tag := tagOf(id)
-	i := r.home(tag)
+	i := r.start(tag)
 	for r.table[i] != 0 {
 		i = (i + 1) & mask
 	}
@@ -106,7 +106,7 @@ func (r *recent) grow() {
 		if slot == 0 || !r.live(slot) {
 			continue
 		}
-		i := r.home(slot)
+		i := r.start(slot)
 		for r.table[i] != 0 {
 			i = (i + 1) & mask
 		}
@@ -132,12 +132,12 @@ func (r *recent) drop() {
 	r.sweep(sweepSlots * n)
 }
 
-// sweepSlots is how many slots are swept for each id that is forgotten: of those in the table an eighth at most is of forgotten ids.
+// sweepSlots is how many slots are swept for each id that is forgotten: so at most an eighth of the slots is of forgotten ids.
 const sweepSlots = 8
 
-// sweep takes what is forgotten out of the next so many slots. To take each id out on its own, as it is forgotten, is a cache miss, and
-// was a twentieth of all that an event costs; to run through the table is none. In a run of slots in use each is taken out and put in again in turn: at
-// or behind its home, and never behind where it was, so that no gap is left before any. So it goes on to the end of a run.
+// sweep takes the slots of forgotten ids out of the next so many slots. To take each id out on its own, as it is forgotten, is a cache miss, and
+// was a twentieth of all that an event costs; to run through the table is none. In a run of slots in use each is taken out and put in again in
+// turn, between its start and where it was, so that no gap is left before any. Therefore sweep does not stop before the end of a run.
 func (r *recent) sweep(slots int) {
 	mask := uint64(len(r.table) - 1)
 	i := r.swept
@@ -145,7 +145,7 @@ func (r *recent) sweep(slots int) {
 		if slot := r.table[i]; slot != 0 {
 			r.table[i] = 0
 			if r.live(slot) {
-				j := r.home(slot)
+				j := r.start(slot)
 				for r.table[j] != 0 {
 					j = (j + 1) & mask
 				}

@@ -7,16 +7,16 @@ import (
 	"dashi/pipeline/activation"
 )
 
-// A shard that has gone back to a cut (cut.go) makes activations again that have left already: the same, where it does not matter in which order
-// events come, but at other positions of the outbox. So before it takes anything, it is told which have left since the state that it has, by an entry: it
-// makes each of them once without letting it leave. What is never made again is known by that as well: the activations that left for
-// a history that is no more.
+// A shard that has gone back to a cut (cut.go) makes activations again that have left already: the same ones, where the order of events does not
+// matter, but at other positions of the outbox. So before it takes anything else, an entry tells it which have left since the state that it has
+// gone back to, and it makes each of them once without letting it leave. Those that are never made again stay in departed, so they are known:
+// activations that left for a history that is no more.
 
-// departed is the activations that have left, and how many times, and what stays the same of them whenever they are made again.
+// departed is how many times each activation has left that is still to be made again, by activation.Key, which is the same whenever it is made.
 type departed map[[2]uint64]uint32
 
-// Recover makes a state the first one of another generation of the shard, which waits for AppendDeparted. It is for whoever has just brought the shard
-// to a cut, and writes its snapshot.
+// Recover makes this state the first of another generation of the shard, which settles: it takes nothing before the entry of AppendDeparted. It is
+// for whoever has just brought the shard to a cut, and then writes its snapshot.
 func (s *Shard) Recover(generation uint64) { s.generation, s.settling = generation, true }
 
 // Settling says whether the shard has gone back and has not been told yet what has left.
@@ -25,7 +25,7 @@ func (s *Shard) Settling() bool { return s.settling }
 // Generation is how often all shards went back to a cut before this state.
 func (s *Shard) Generation() uint64 { return s.generation }
 
-// Dialect is what messages of this shard are written in: only a shard of the same generation, under the same cookbook, takes them.
+// Dialect identifies how messages of this shard are written: only a shard of the same generation, under the same cookbook, takes them.
 func (s *Shard) Dialect() uint64 {
 	if s.program == nil {
 		return 0
@@ -33,8 +33,8 @@ func (s *Shard) Dialect() uint64 {
 	return s.program.Hash ^ s.generation*0x9e3779b97f4a7c15
 }
 
-// AppendDeparted appends the entry that ends the settling of a generation. position is that of the outbox up to which its sink has everything of the
-// generation before; keys are what has left beyond the position that the shard has (activation.Key), one for each.
+// AppendDeparted appends the entry that ends the settling of a generation. position is the position of the outbox below which the sink has
+// everything of the generation before; keys has one activation.Key for each activation that left from a position beyond those of this state.
 func AppendDeparted(dst []byte, now int64, generation, position uint64, keys [][2]uint64) []byte {
 	dst = append(dst, kindDeparted)
 	for _, v := range []uint64{uint64(now), generation, position} {
@@ -56,7 +56,7 @@ func (s *Shard) applyDeparted(body []byte, r *Result) {
 	}
 	s.settling = false
 	s.outbox.skip(le64(body[8:]))
-	if s.departed == nil { // else something of a generation before has not been made again either
+	if s.departed == nil { // else it keeps what of an earlier generation has not been made again
 		s.departed = departed{}
 	}
 	for body = body[16:]; len(body) > 0; body = body[16:] {
@@ -65,7 +65,7 @@ func (s *Shard) applyDeparted(body []byte, r *Result) {
 	}
 }
 
-// EachDeparted calls fn for what has left and has not been made again, in no order, and how many times.
+// EachDeparted calls fn for each activation that has left and has not been made again, with how many times that is, in no particular order.
 func (s *Shard) EachDeparted(fn func(key [2]uint64, times uint32)) {
 	for k, n := range s.departed {
 		fn(k, n)

@@ -9,9 +9,9 @@ import (
 	"dashi/shard/profile"
 )
 
-// settle partitions a.comp into profiles by its facts, and makes anew those whose fragments are others than before. at is the event
-// time of the fact that changed something.
-func (a *applier) settle(at int64) {
+// partition partitions a.comp into profiles by its facts, and folds anew those whose set of fragments has changed. at is the event
+// time of the fact that has changed something. The caller stores a.comp.
+func (a *applier) partition(at int64) {
 	c := &a.comp
 	a.resolve()
 	changed := false
@@ -23,14 +23,14 @@ func (a *applier) settle(at int64) {
 		changed = changed || d.state && d.profile != a.was[i]
 	}
 	if changed {
-		a.hash(c)
+		a.fillHashes(c)
 		a.mark()
 		a.catchUpMarked(at)
 		a.refold(at)
 	}
 }
 
-// resolve fills in who is whom.
+// resolve has the rules of the cookbook decide who is whom in a.comp: it fills in facts.Members and the verdicts of the links.
 func (a *applier) resolve() {
 	s, c := a.s, &a.comp
 	c.facts.Members = c.facts.Members[:0]
@@ -47,7 +47,7 @@ func (a *applier) resolve() {
 	a.resolver.Resolve(&s.program.Identity, &c.facts)
 }
 
-// refold takes the profiles apart that lose or gain a fragment, and folds those that come of them.
+// refold takes apart the profiles that lose or gain a fragment, which mark has marked, and folds those that come of them.
 func (a *applier) refold(at int64) {
 	s, c := a.s, &a.comp
 	a.formers = a.formers[:0]
@@ -88,7 +88,7 @@ func (s *Shard) drop(ref profile.Ref) {
 	s.table.Delete(ref)
 }
 
-// blank empties the record of a root that is no profile any more: it only holds the component.
+// blank empties the record of a root that is no longer a profile: from now on it only holds the component.
 func (a *applier) blank(root key) {
 	s := a.s
 	ref, _ := s.table.Find(root.hash, root.ns, root.value)
@@ -102,7 +102,8 @@ func (a *applier) blank(root key) {
 	}
 }
 
-// mark finds the profiles concerned, old ones and new ones, by the index of the identifier that names them.
+// mark sets a.oldMarked and a.newMarked for the old and new profiles that refold concerns, by the index of the identifier that names them: those
+// that differ, and whatever shares a fragment with one of these.
 func (a *applier) mark() {
 	c := &a.comp
 	n := len(c.idents)
@@ -122,7 +123,7 @@ func (a *applier) mark() {
 	}
 }
 
-// dismantle keeps the fragments of an old profile and what is to be remembered of it, and empties its record.
+// dismantle makes a former of old profile o, keeps its fragments, and turns its record into an empty one.
 func (a *applier) dismantle(o int, at int64) {
 	s := a.s
 	f, ref := a.remember(o, a.clockAt(at))
@@ -138,8 +139,8 @@ func (s *Shard) vanish(ordinal uint32, in audience.Bits) {
 	in.Each(func(i int) { s.members[i].Remove(ordinal) })
 }
 
-// assemble folds the fragments of a new profile and makes its record. Whoever was in an audience under its name, or under a name that it takes
-// in, stays in without a word as long as the condition holds.
+// assemble folds the fragments of new profile n into its record. An audience that its old profile, or one that it takes in, was in is not entered
+// again: the profile stays in silently for as long as the condition holds.
 func (a *applier) assemble(n int, at int64) {
 	s, p, c := a.s, a.s.program, &a.comp
 	name := &c.idents[n]
@@ -167,7 +168,7 @@ func (a *applier) assemble(n int, at int64) {
 	a.see(a.rec)
 	a.draft.begin()
 	copy(a.env.Audiences, was.bits)
-	a.begin(n, frozen, a.env.Audiences)
+	a.beginSticky(n, frozen, a.env.Audiences)
 	p.index.All(a.dirty)
 	var next int64
 	a.flipped, next = p.index.Evaluate(&a.env, a.dirty, a.flipped)
@@ -178,7 +179,7 @@ func (a *applier) assemble(n int, at int64) {
 		s.wakeBy(a.rec.Ordinal(), next)
 	}
 	is := audience.Bits(a.env.Audiences)
-	if p.sticky.bits != nil { // against what is known of it, not what it began with
+	if p.sticky.bits != nil { // compared with what its old profiles were in, not with what beginSticky made of that
 		a.flipped = a.flipped[:0]
 		for i := range p.Audiences {
 			if is.Has(i) != was.bits.Has(i) {
@@ -209,8 +210,11 @@ func (a *applier) assemble(n int, at int64) {
 	a.keep()
 }
 
-// see prepares a.env for a record without an event.
-func (a *applier) see(rec profile.Record) {
-	a.env.Event, a.env.Now, a.env.Item, a.env.Scratch = nil, a.s.clockFor(a.s.now, rec), 0, a.env.Scratch[:0]
+// see prepares a.env for a record without an event, with the clock of its profile.
+func (a *applier) see(rec profile.Record) { a.seeAt(rec, a.s.clockFor(a.s.now, rec)) }
+
+// seeAt prepares a.env for a record without an event, with the clock at an instant.
+func (a *applier) seeAt(rec profile.Record, now int64) {
+	a.env.Event, a.env.Now, a.env.Item, a.env.Scratch = nil, now, 0, a.env.Scratch[:0]
 	a.s.program.env(&a.env, rec)
 }

@@ -9,11 +9,11 @@ import (
 	"dashi/pipeline/recipe"
 )
 
-// Activations at the start and the end of a session. A session begins with the event that makes the latest session another, later one
-// that goes on; it ends at the instant at which its gap has passed, or, cut at its greatest length, with the event that begins the
-// next one. A late event of a time that is over begins nothing; one that lengthens a session that had ended makes it end again.
+// Activations at the start and the end of a session. A session starts with the event after which the latest session is a later one than before,
+// and goes on. It ends at the instant at which its gap has passed, or, if it was cut at its greatest length, with the event that begins the next
+// one. A late event of a time that is over starts nothing; one that lengthens a session that had ended makes it end again.
 
-// watchedSession is an attribute that knows of sessions, and the activations that wait for them.
+// watchedSession is an attribute that knows sessions, and the activations that wait for their start and their end.
 type watchedSession struct {
 	attribute  int
 	start, end []int
@@ -40,7 +40,7 @@ func (a *applier) session(i int) (attribute.Session, bool) {
 	return at.Kind.(attribute.Sessions).Latest(a.env.State.Segment(at.Slot.Segment))
 }
 
-// inSession says whether it goes on.
+// inSession says whether the latest session of attribute i still goes on.
 func (a *applier) inSession(i int) bool {
 	s, ok := a.session(i)
 	return ok && a.env.Now < s.End

@@ -21,14 +21,14 @@ type Settings struct {
 	// RecentMillis and RecentIDs bound the memory of message ids, by time and by number.
 	RecentMillis int64
 	RecentIDs    int
-	// Self is this shard's number, Home the number of the shard where identifiers with a hash are at home: it never changes. A nil Home
-	// means that there is no other shard.
+	// Self is this shard's number, Home(hash) the number of the shard that is the home of identifiers with that hash; neither ever changes. A nil
+	// Home means that there is no other shard.
 	Self int
 	Home func(hash uint64) int
 	// Memory is where the pages of the table come from. It may differ between replicas.
 	Memory profile.Memory
-	// Compile makes the program of a cookbook; nil: recipe.Recompile. It is for those who have many shards with one cookbook, and
-	// must give what recipe.Recompile would.
+	// Compile makes the program of a cookbook; nil: recipe.Recompile. A host of many shards with one cookbook can share the work with it. It
+	// must return what recipe.Recompile would.
 	Compile func([]recipe.Source) (*recipe.Program, []recipe.Diagnostic)
 }
 
@@ -46,11 +46,11 @@ func (s *Settings) compile(sources []recipe.Source) (*recipe.Program, []recipe.D
 	return recipe.Recompile(sources)
 }
 
-// MaxActivation is the size of the longest activation in bytes. With its key and its headers it is below what brokers take unless told
-// otherwise (1 MiB). One that would be longer leaves without its attributes, and is counted.
+// MaxActivation is the size of the longest activation in bytes. With its key and its headers that is below what brokers take by default (1 MiB).
+// One that would be longer leaves without its attributes, and is counted (Counters.Shortened).
 const MaxActivation = 768 << 10
 
-// Outcome is what became of an entry.
+// Outcome says what became of an entry.
 type Outcome uint8
 
 // The outcomes.
@@ -60,7 +60,7 @@ const (
 	Full             // the outbox is full: send again later
 	Stale            // the batch was projected with another cookbook than the one in force: project again
 	Refused          // the entry cannot be understood, or the cookbook has errors: see Detail
-	Held             // a cookbook is being switched: send again later
+	Held             // a cookbook is being switched, or the shard is settling: send again later
 )
 
 func (o Outcome) String() string {
@@ -120,41 +120,41 @@ type Shard struct {
 	settings Settings
 	now      int64
 	marks    map[Stream]int64 // never ranged over for output without sorting
-	byEvents bool             // every profile's clock follows its events; now is what it is moved to by entries alone
+	byEvents bool             // every profile's clock follows its events; only clock entries move now then
 	latest   int64            // with byEvents: the latest event time
 	counters *Counters
 	outbox   *outbox
 	recent   recent
 	timers   *timer.Queue // when profiles wake, by ordinal
 	expiries *timer.Queue // when profiles that expire may go
-	first    int64        // no timer is due before
+	first    int64        // no timer is due before this instant
 	version  uint64       // of the cookbook in force
-	held     *hold        // nil: none is on its way
+	held     *hold        // nil: no cookbook is on its way
 	flows    []hourFlows  // of the last hours, oldest first
 	goals    []GoalCounts // by activation
-	levelsAt int64        // as of when the levels are; NoTime: not found out yet
+	levelsAt int64        // the instant as of which the levels are; NoTime: they have not been found out yet
 
 	generation uint64   // see recovered.go
 	settling   bool     // the shard has gone back to a cut, and takes nothing but what departed
-	departed   departed // and has not been made again
+	departed   departed // activations that have left and were not made again
 
 	program    *program
 	namespaces []string // the names behind profile.Record.Namespace, in order of first use
 	table      *profile.Table
-	fragments  *profile.Table // of identifiers that share their profile with others: see fragment.go
+	fragments  *profile.Table // of profiles that have several: see fragment.go
 	pointers   pointers
 	erased     erasures
-	holders    int               // records of the table that are no profile: roots without an event
+	holders    int               // records of the table that are no profile: they only hold the component of a root without an event
 	peers      []peer            // by number of the shard
-	peerBytes  int64             // that their outboxes hold
+	peerBytes  int64             // what their outboxes hold
 	parked     [][]byte          // messages that overtook a component: see applier.park
 	everyone   *roaring.Bitmap   // ordinals of all profiles
 	members    []*roaring.Bitmap // by audience: ordinals of profiles
 
-	foldAnew bool // tests compare with it: see grow.go
+	foldAnew bool // set by tests: a merge never takes the short cut of grow.go
 
 	// accounts is the state of the accounts whose home is here, a shard without entries of its own: see account.go. nil: the cookbook has none.
-	// In that one, people is the shard around it.
+	// people is set in that inner shard: the shard around it.
 	accounts *Shard
 	people   *Shard
 
@@ -167,21 +167,21 @@ type program struct {
 	index  *audience.Index
 	folds  []fold // by attribute
 	sticky stickiness
-	// namespace maps the program's namespaces to the shard's, rank the other way round.
+	// namespace maps the program's namespaces to the shard's numbers, rank the other way round.
 	namespace   []uint8
 	rank        []int
 	periods     bool             // a limit of identifiers has a period
 	consentAt   int              // offset of the consent words in the fixed part
 	membersAt   int              // offset of the membership bits
 	words       int              // of membership bits
-	aloneAt     int              // of fragments: offset of the instant of program.until; -1: time changes no sticky audience
+	aloneAt     int              // of fragments: offset of the instant that program.until reads; -1: time changes no sticky audience
 	since       int              // segment of the entry times
 	pacing      int              // segment of the schedule; -1: no activation is paced
 	told        int              // segment of what accounts were told; -1: there are no accounts
 	links       int              // segment of the component, the last
-	crowd       int              // of accounts: segment of their people, after links; else -1
-	of          *recipe.Accounts // of accounts: what is said of them
-	word        []int            // of accounts: by item, which word of a contribution it is; 0: a bit alone
+	crowd       int              // if it is the program of accounts: segment of their people, after links; else -1
+	of          *recipe.Accounts // if it is the program of accounts: what the cookbook says of them
+	word        []int            // if it is the program of accounts: by item, which word of a contribution it is; 0: it is only a bit
 	paced       map[uint64]int   // activations by Pace.ID
 	goals       map[uint64]int   // activations by Goal.ID
 	goalOn      [][]int          // by event type: activations whose goal it may be; nil when there is no goal
@@ -191,7 +191,7 @@ type program struct {
 	changes     []int               // activations on the change of an attribute
 	onChange    [][]int             // by event type: those whose attribute a rule of that type may change
 	byTime      []int               // activations whose attribute changes with time alone
-	byTimeParts []*recipe.Attribute // by which they do, those of sessions, and what says of accounts who belongs and what they contribute
+	byTimeParts []*recipe.Attribute // attributes whose change by time must be noticed: for byTime, sessions, and what accounts are told
 	sessions    []watchedSession
 	onEvent     [][]int               // by event type
 	enters      []*activation.Subject // by audience: its own transitions
@@ -222,8 +222,7 @@ func New(settings Settings) *Shard {
 	return s
 }
 
-// Close gives the table's memory back. Views must not be used any more, nor may entries be applied; readers see an empty shard, so
-// that one who comes late does no harm.
+// Close gives the table's memory back. After it neither views may be used nor entries applied; a reader that comes late sees an empty shard.
 func (s *Shard) Close() {
 	if s.table != nil {
 		s.table.Close()
@@ -234,8 +233,7 @@ func (s *Shard) Close() {
 	s.dropAccounts()
 }
 
-// Apply applies one entry. It never fails: what is wrong with an entry is in the result.
-// The entry is not kept.
+// Apply applies one entry. It never fails: the result says what is wrong with an entry. The entry is not kept.
 func (s *Shard) Apply(entry []byte) *Result {
 	r, before := &Result{}, s.counters.Activations
 	s.apply.sent = 0
@@ -306,7 +304,7 @@ func (r *Result) refuse(format string, args ...any) {
 	r.Outcome, r.Detail = Refused, fmt.Sprintf(format, args...)
 }
 
-// applyBatch is I2.
+// applyBatch applies a batch of events by the rule of marks (I2).
 func (s *Shard) applyBatch(body []byte, r *Result) {
 	if len(body) < batchHead-entryHead {
 		r.refuse("batch of %d bytes", len(body))
@@ -356,7 +354,7 @@ func (s *Shard) Mark(stream Stream) int64 {
 	return -1
 }
 
-// Now is the shard's clock, in milliseconds; with a clock of event times, the latest of these.
+// Now is the shard's clock, in milliseconds; with a clock of event times, the latest event time.
 func (s *Shard) Now() int64 {
 	if s.byEvents {
 		return max(s.now, s.latest)

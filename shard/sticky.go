@@ -11,17 +11,21 @@ import (
 	"dashi/shard/profile"
 )
 
-// An audience with one condition for entering and another for leaving ("sticky") cannot be evaluated anew from what is folded: whoever is in depends on what
-// has been. So a profile that comes out of an unmerge must know what its people were in themselves. The naive way, to begin with what the
-// merged profile was in, gives one person's membership to another.
+// An audience with one condition for entering and another for leaving is called sticky. It cannot be evaluated anew from the folded state alone:
+// whether a profile is in depends on what has been. So a profile that comes out of an unmerge must know what its own fragments were in. The naive
+// way, to begin with what the merged profile was in, gives one person's membership to another.
 //
-// Each fragment beside a profile keeps the bits of these audiences, and their entry times, as they would be had it always been alone: those of its profile
-// before it was merged, and then what its own events and time do. It has no timer: it keeps the instant before which time alone changes none of them,
-// and when that has passed, the fragment is asked about at its next event and when people come apart, as of all instants from that one on. What
-// a profile of several fragments was in although none of them alone is, stands with all of them, marked as earned together: the entry time plus together. Those
-// of one entry time are a group, and a profile that comes of an unmerge has what a group has earned if it has all of the group.
+// Each fragment beside a profile keeps the bits of these audiences, and their entry times, as they would be had it always been alone: those of its
+// profile before it was merged, and then what its own events and time have done. It has no timer. Instead it keeps an instant (program.until)
+// before which time alone changes none of these bits. After that instant the audiences are evaluated for the fragment at its next event, and when
+// people come apart, as of every instant since at which one may have changed.
+//
+// What a profile of several fragments was in although none of them alone is, is noted in all of them and marked as earned together: the entry
+// time plus the constant together. Fragments with the same marked entry time are a group; a profile that comes out of an unmerge has what a group
+// has earned if it has all of the group.
 
-// together marks the entry time, in a fragment, of an audience that the fragment was in only together with others. Entry times are of years of four digits.
+// together marks the entry time, in a fragment, of an audience that the fragment was in only together with others. Entry times lie within years of
+// four digits, far below it.
 const together = int64(1) << 62
 
 // isTogether says whether an entry time of a fragment is marked, and what it is without the mark.
@@ -34,12 +38,12 @@ func isTogether(since int64) (plain int64, is bool) {
 
 // stickiness is what a program says of its sticky audiences; nothing when there are none.
 type stickiness struct {
-	bits       audience.Bits // them; nil: there are none
-	ask        audience.Bits // and those that they read, by whatever way
-	attributes []bool        // by attribute: whether one of these reads it
-	purposes   []bool
-	timed      bool // some of these change with time
-	levels     bool // or with thresholds
+	bits       audience.Bits // the sticky audiences; nil: there are none
+	ask        audience.Bits // these, and the audiences that they read, directly or not
+	attributes []bool        // by attribute: one of ask reads it
+	purposes   []bool        // by purpose: one of ask reads it
+	timed      bool          // one of ask changes with time
+	levels     bool          // one of ask changes with thresholds
 }
 
 func newStickiness(p *recipe.Program) (s stickiness) {
@@ -63,13 +67,13 @@ func newStickiness(p *recipe.Program) (s stickiness) {
 	return s
 }
 
-// heed finds out what these audiences read.
+// heed finds out which attributes and purposes these audiences read.
 func (s *stickiness) heed(p *recipe.Program, index *audience.Index) {
 	if s.bits == nil {
 		return
 	}
 	readers := audience.NewBits(len(p.Audiences))
-	reads := func() bool { defer clear(readers); return meets(readers, s.ask) }
+	reads := func() bool { defer clear(readers); return intersect(readers, s.ask) }
 	s.attributes, s.purposes = make([]bool, len(p.Attributes)), make([]bool, len(p.Purposes))
 	for i := range s.attributes {
 		index.Touched(i, readers)
@@ -84,7 +88,7 @@ func (s *stickiness) heed(p *recipe.Program, index *audience.Index) {
 // changing says whether a fragment may come to be in one of these audiences, or not to be, without an event.
 func (s *stickiness) changing() bool { return s.timed || s.levels }
 
-// aloof is scratch space for what a fragment would be in had it been alone.
+// aloof is scratch space for finding out what a fragment would be in had it always been alone.
 type aloof struct {
 	env   expr.Env
 	ask   audience.Bits
@@ -92,13 +96,13 @@ type aloof struct {
 	one   former // the memberships of the fragment in a.side, with marks
 	since []byte
 	parts []part
-	split []grouped // groups of which a member has come to be in by itself
+	split []grouped // groups one of whose members has meanwhile entered by itself
 }
 
 // part is a fragment of a profile.
 type part struct {
-	ident   int
-	profile int // where it goes
+	ident   int // index in a.comp of its identifier
+	profile int // the profile that it goes to
 	ref     profile.Ref
 	changed bool
 	former  // bits and since, with marks
@@ -115,10 +119,10 @@ func (x *aloof) use(p *program) {
 	x.env = expr.Env{Audiences: make([]uint64, p.words), Memos: make([]expr.Memo, len(p.Attributes))}
 }
 
-// maxAsks is how many instants alone asks about: six changes of a window of six hours, or two a day for a month. After those it asks about the last.
+// maxAsks is how many instants alone evaluates before it goes straight to now: two changes a day for a month, say.
 const maxAsks = 64
 
-// until is the instant before which time alone changes nothing of what a fragment with that fixed part would be in had it been alone.
+// until reads, from the fixed part of a fragment, the instant before which time alone changes none of the sticky audiences it would be in alone.
 func (p *program) until(fixed []byte) int64 { return int64(le64(fixed[p.aloneAt:])) }
 
 func (p *program) setUntil(fixed []byte, ms int64) {
@@ -127,7 +131,7 @@ func (p *program) setUntil(fixed []byte, ms int64) {
 	}
 }
 
-// catchUpAlone brings up to date what time alone has made of the fragment that a.side shows, whose record is rec.
+// catchUpAlone brings the sticky audiences of the fragment that a.side shows, whose record is rec, up to date with what time alone has done.
 func (a *applier) catchUpAlone(rec profile.Record) {
 	p := a.s.program
 	if p.aloneAt < 0 {
@@ -139,8 +143,8 @@ func (a *applier) catchUpAlone(rec profile.Record) {
 	}
 }
 
-// alone brings up to date what the fragment that a.side shows, whose record is rec, would be in had it been alone, from an instant up to now. Whoever
-// enters does so at event time at; NoTime: by time alone, and so at the instant that it is so.
+// alone brings the sticky audiences that the fragment in a.side (its record is rec) would be in alone up to date, from the instant from to now.
+// What it enters it enters at the event time at; NoTime: there is no event, so at the very instant at which the condition came true.
 func (a *applier) alone(rec profile.Record, at, from, now int64) {
 	p, x, side := a.s.program, &a.aloof, &a.side.state
 	env, one := &x.env, &x.one
@@ -205,8 +209,8 @@ func appendTimes(dst []byte, f *former) []byte {
 	return dst
 }
 
-// ungroup takes the marks off the other fragments of the profile of an event where its fragment has come to be in by itself: from then on it is that
-// one which is in.
+// ungroup takes, after an event, the marks of a group off the other fragments of the profile where the event's fragment has entered by itself: from
+// then on that one alone has earned the membership.
 func (a *applier) ungroup() {
 	x := &a.aloof
 	if len(x.split) == 0 {
@@ -231,7 +235,7 @@ func (a *applier) unmark() {
 	x.split = x.split[:0]
 }
 
-// gather fills in a.aloof.parts with the fragments of a profile.
+// gather fills in a.aloof.parts with the fragments of the identifiers for which of is true: those of one profile.
 func (a *applier) gather(of func(ident int) bool) {
 	s, c, x := a.s, &a.comp, &a.aloof
 	x.parts = x.parts[:0]
@@ -274,7 +278,7 @@ func (a *applier) putBackParts() {
 	}
 }
 
-// stickToOld writes down in the fragments of old profile f.id, which is about to be another one, who of them has earned what it is in.
+// stickToOld notes in the fragments of old profile f.id, which is about to change, which of them have earned what it is in.
 func (a *applier) stickToOld(f *former) {
 	p, x := a.s.program, &a.aloof
 	if p.sticky.bits == nil {
@@ -282,14 +286,14 @@ func (a *applier) stickToOld(f *former) {
 	}
 	of := func(i int) bool { return a.was[i] == f.id }
 	a.gather(of)
-	if len(x.parts) > 1 && (f.loses || meets(f.bits, p.sticky.bits)) {
-		a.settleParts(of)
+	if len(x.parts) > 1 && (f.loses || intersect(f.bits, p.sticky.bits)) {
+		a.catchUpParts(of)
 	}
 	a.credit(f)
 	a.putBackParts()
 }
 
-// stickToGrown does so with a profile that is about to have one fragment more.
+// stickToGrown does so for the profile at ref, which is about to have one fragment more.
 func (a *applier) stickToGrown(ref profile.Ref) {
 	s, p := a.s, a.s.program
 	if p.sticky.bits == nil {
@@ -303,7 +307,8 @@ func (a *applier) stickToGrown(ref profile.Ref) {
 	a.putBackParts()
 }
 
-func meets(a, b audience.Bits) bool {
+// intersect says whether an audience is in both.
+func intersect(a, b audience.Bits) bool {
 	for w := range b {
 		if a[w]&b[w] != 0 {
 			return true
@@ -312,8 +317,8 @@ func meets(a, b audience.Bits) bool {
 	return false
 }
 
-// settleParts asks what time alone has done to the fragments of one profile, which a.aloof.parts are.
-func (a *applier) settleParts(of func(ident int) bool) {
+// catchUpParts brings a.aloof.parts, the fragments of one profile, up to date with what time alone has done.
+func (a *applier) catchUpParts(of func(ident int) bool) {
 	x := &a.aloof
 	x.split = x.split[:0]
 	for k := range x.parts {
@@ -326,8 +331,8 @@ func (a *applier) settleParts(of func(ident int) bool) {
 	a.unmark()
 }
 
-// settleFragments does so with all fragments, before they come to another cookbook and when they have.
-func (a *applier) settleFragments() {
+// catchUpFragments does so for all fragments, before and after they come under another cookbook.
+func (a *applier) catchUpFragments() {
 	if a.s.program.sticky.bits == nil {
 		return
 	}
@@ -343,14 +348,14 @@ func (a *applier) settleFragments() {
 			}
 			if states > 1 { // one alone is the profile itself
 				a.gather(of)
-				a.settleParts(of)
+				a.catchUpParts(of)
 				a.putBackParts()
 			}
 		}
 	})
 }
 
-// keepSide writes the segments of the fragment at ref that changed.
+// keepSide writes the segments of a.side that changed to the fragment at ref, which may move it.
 func (a *applier) keepSide(ref profile.Ref) profile.Ref {
 	if a.side.draft.open {
 		ref = a.s.fragments.SetSegments(ref, a.side.draft.dir, a.side.draft.data)
@@ -358,8 +363,8 @@ func (a *applier) keepSide(ref profile.Ref) profile.Ref {
 	return ref
 }
 
-// credit marks in a.aloof.parts what their profile f is in although none of them is, takes old marks off, and those of groups whose members go to
-// different profiles.
+// credit marks in a.aloof.parts what their profile f is in although none of them alone is. It takes off marks that are over, and those of groups
+// whose members go to different profiles.
 func (a *applier) credit(f *former) {
 	p, x := a.s.program, &a.aloof
 	p.sticky.bits.Each(func(m int) {
@@ -415,9 +420,9 @@ func (a *applier) breakUp(m int) {
 	}
 }
 
-// begin makes bits, which has what new profile n inherits, what the sticky audiences of it begin with: what profiles were in that it takes in whole, and what
-// its fragments remember that come out of others.
-func (a *applier) begin(n int, frozen *former, bits audience.Bits) {
+// beginSticky sets the sticky audiences in bits, which has what new profile n inherits, to what n begins with: what the profiles were in that it
+// takes in whole, and what those of its fragments remember that come out of other profiles.
+func (a *applier) beginSticky(n int, frozen *former, bits audience.Bits) {
 	sticky := a.s.program.sticky.bits
 	if sticky == nil || !slices.ContainsFunc(a.formers, func(f former) bool { return f.loses }) {
 		return

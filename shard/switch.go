@@ -10,7 +10,7 @@ const (
 	ToHold    Step = iota // hold every shard, with the limits if there are any, and look again
 	ToTry                 // ask every shard whether it would switch
 	ToSwitch              // switch every shard
-	Switched              // all have been
+	Switched              // all have switched
 	Overtaken             // a shard knows a later version: see Switch.Known
 )
 
@@ -18,8 +18,8 @@ func (s Step) String() string {
 	return [...]string{"holding events back", "trying the cookbook", "switching", "switched", "overtaken"}[s]
 }
 
-// Switch finds the way from the reports of all shards to a version of the cookbook. It keeps nothing that is needed: another one may go on at
-// any time. See hold.go.
+// Switch decides, from the reports of all shards, how to get to a version of the cookbook. It keeps nothing that would be missed: another Switch may
+// go on at any time. See hold.go.
 type Switch struct {
 	Version uint64
 	Known   uint64 // the latest version that a shard knows
@@ -27,7 +27,8 @@ type Switch struct {
 	sent []uint64 // by shard, when last nothing was under way
 }
 
-// Next says what is to be done. live says whether somebody can still send events of a stream: those of a topic that is gone stay as they are.
+// Next says what is to be done, and with which limits. live says whether events of a stream may still come: the marks of a topic that is gone stay
+// as they are, so they are not waited for.
 func (w *Switch) Next(reports []*Report, live func(Stream) bool) (step Step, limits []Limit) {
 	begun, done, held := false, true, true
 	for _, r := range reports {
@@ -53,8 +54,8 @@ func (w *Switch) Next(reports []*Report, live func(Stream) bool) (step Step, lim
 			return ToHold, limits
 		}
 	}
-	// A message that was under way while one report was written may have made another before the next was. If nobody has sent any between two rounds
-	// in which nobody had any left, then between them there was none.
+	// A message that was under way while one shard reported may have made another one before the next shard did. But if nobody has sent any between
+	// two rounds of reports in which nobody had any left, then none was under way between them.
 	var sent []uint64
 	for _, r := range reports {
 		sent = append(sent, r.Sent)
@@ -81,7 +82,7 @@ func greatest(reports []*Report) (limits []Limit) {
 	return limits
 }
 
-// reaches says whether the shard has come to all limits that it can come to.
+// reaches says whether the shard has come to the limits of all streams that are live.
 func (r *Report) reaches(limits []Limit, live func(Stream) bool) bool {
 	for _, l := range limits {
 		if !slices.Contains(r.Marks, l) && live(l.Stream) {

@@ -11,8 +11,8 @@ import (
 	"dashi/shard/profile"
 )
 
-// A profile travels from the node that holds its shard to the one that was asked for it as the record that it is, and what belongs to it of its
-// component, and the thresholds by which people are compared there: whoever receives it reads it as if it were its own. Both have the same cookbook, which the caller sees to, and the same version of dashi.
+// A profile travels, from the node that holds its shard to the node that was asked for it, as its record with its component and the levels in force:
+// whoever receives it reads it like one of its own. Both nodes must have the same cookbook, which the caller sees to, and the same version of dashi.
 
 // AppendView appends the profile that v shows.
 func AppendView(dst []byte, v *View) []byte {
@@ -75,12 +75,12 @@ func (v *View) Ordinal() uint32 { return v.rec.Ordinal() }
 // Reader reads profiles that have travelled. It is safe for concurrent use.
 type Reader struct{ program, accounts *program }
 
-// NewReader reads profiles that were written under a program.
+// NewReader makes a reader of profiles that were written under a program.
 func NewReader(p *recipe.Program) *Reader {
 	r := &Reader{program: shapeOf(p)}
 	if p.Accounts != nil {
 		r.accounts = shapeOf(p.Accounts.Program)
-		r.accounts.gathers(p.Accounts)
+		r.accounts.forAccounts(p.Accounts)
 	}
 	return r
 }
@@ -144,7 +144,7 @@ func (r *Reader) read(src []byte, v *View) error {
 		return err
 	}
 	if len(links) == 0 {
-		v.alone()
+		v.fillIdentifier()
 		return nil
 	}
 	member, src, err := uvarint(src)
@@ -155,11 +155,11 @@ func (r *Reader) read(src []byte, v *View) error {
 	if root.value, _, err = readBytes(src[1:]); err != nil {
 		return err
 	}
-	return v.join(links, member, root)
+	return v.readForeign(links, member, root)
 }
 
-// join is read and name for a component that another node has written.
-func (v *View) join(links []byte, member uint64, root key) error {
+// readForeign is readComponent and fillIdentifiers for a component that another node has written, and that may be damaged.
+func (v *View) readForeign(links []byte, member uint64, root key) error {
 	if _, err := v.linked.read(links[1:], nil, root); err != nil {
 		return err
 	}
@@ -172,6 +172,6 @@ func (v *View) join(links []byte, member uint64, root key) error {
 		return errMessage
 	}
 	v.links = links
-	v.name(int(member))
+	v.fillIdentifiers(int(member))
 	return nil
 }

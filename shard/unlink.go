@@ -2,7 +2,7 @@ package shard
 
 import "slices"
 
-// applyUnlink makes the fact that two identifiers are never one person. It begins at the home of either.
+// applyUnlink sends the fact that two identifiers are never one person on its way. The entry may come to the home of either.
 func (s *Shard) applyUnlink(body []byte, r *Result) {
 	if s.program == nil {
 		r.Outcome = Stale
@@ -26,7 +26,7 @@ func (s *Shard) applyUnlink(body []byte, r *Result) {
 	s.apply.drain()
 }
 
-// readPair reads two identifiers whose namespaces are names of the cookbook in force.
+// readPair reads two identifiers with readNamed; that they are the same one is an error.
 func (s *Shard) readPair(src []byte) (a, b key, rest []byte, err error) {
 	for _, k := range []*key{&a, &b} {
 		if *k, src, err = s.readNamed(src); err != nil {
@@ -39,7 +39,7 @@ func (s *Shard) readPair(src []byte) (a, b key, rest []byte, err error) {
 	return a, b, src, nil
 }
 
-// readNamed reads one of them.
+// readNamed reads an identifier whose namespace is given by name; one that the shard does not know is an error.
 func (s *Shard) readNamed(src []byte) (k key, rest []byte, err error) {
 	name, src, err := readBytes(src)
 	if err != nil {

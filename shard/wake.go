@@ -22,11 +22,11 @@ import (
 // profiles for about half a millisecond, and the next one goes on. Nothing overtakes: an event for a profile whose own timers are
 // due fires these first, each at its instant. Profiles do not read each other, so that is all the order there is to keep.
 
-// wakeSteps is how much of the queue one entry works off: about 500 profiles, of a microsecond each.
+// wakeSteps is how much of a queue one entry works off: about 500 profiles, of a microsecond each.
 const wakeSteps = 500 * timer.FireSteps
 
-// maxNow is the end of the year 9999, where times end: a clock beyond is not believed. NoTime is before the first of them: the clock of event times where
-// there was no event.
+// maxNow is the end of the year 9999, where times end: a clock beyond it is not believed. NoTime is before the year 0, where they begin: with a
+// clock of event times, the shard stands there before its first event.
 const (
 	NoTime = -62167219200000 - 1
 	maxNow = 253402300799999
@@ -53,7 +53,7 @@ func (s *Shard) wakeAll() {
 	}
 }
 
-// wakeFor fires timers for so many steps. When the outbox is full it stops: acknowledgements are entries, and go on with it.
+// wakeFor fires timers for so many steps. Unless full is set it stops when the outbox is full: the next entry, such as an acknowledgement, goes on.
 func (s *Shard) wakeFor(steps int, full bool) {
 	var next [lookAhead]uint32
 	for fired := 0; full || !s.outbox.full(); fired++ {
@@ -83,8 +83,8 @@ func (s *Shard) wakeBy(ordinal uint32, at int64) {
 	s.first = min(s.first, at)
 }
 
-// catchUp fires the timers of one profile that are due at now, each at its instant: an event is about to be applied. It returns where
-// the record is then.
+// catchUp fires the timers of the profile at ref that are due by now, each at its instant, because an event is about to be applied to it. It returns
+// where the record is then.
 func (a *applier) catchUp(ref profile.Ref, now int64) profile.Ref {
 	s := a.s
 	ordinal := s.table.Record(ref).Ordinal()
@@ -99,8 +99,8 @@ func (a *applier) catchUp(ref profile.Ref, now int64) profile.Ref {
 	}
 }
 
-// catchUpMarked fires the timers that are due of the profiles of a.comp that are about to become others, at an instant. The rest live by
-// their own time: with a clock of event times, somebody who shares an address with them may be read far ahead of them.
+// catchUpMarked fires the due timers of those old profiles of a.comp that refold is about to change because of a fact of an instant. The others live
+// by their own time: with a clock of event times, the events of somebody who shares an address with them may be far ahead of theirs.
 func (a *applier) catchUpMarked(at int64) {
 	s, c := a.s, &a.comp
 	now := a.clockAt(at)
@@ -121,7 +121,7 @@ func (a *applier) catchUpMarked(at int64) {
 	a.turn()
 }
 
-// clockAt is the clock when a fact of an instant is dealt with.
+// clockAt is the clock by which a fact of an instant is dealt with.
 func (a *applier) clockAt(at int64) int64 {
 	if a.s.byEvents {
 		return max(a.s.now, at)
@@ -129,7 +129,7 @@ func (a *applier) clockAt(at int64) int64 {
 	return a.s.now
 }
 
-// turn changes the new partition of a.comp for the old one, and back.
+// turn exchanges the new partition of a.comp and the old one, in a.was.
 func (a *applier) turn() {
 	for i := range a.was {
 		d := &a.comp.idents[i]
@@ -197,7 +197,7 @@ func (a *applier) changedByTime(at int64) {
 	}
 }
 
-// nextChange is the first instant at which one of these attributes changes if nothing happens.
+// nextChange is the first instant after a.env.Now at which one of program.byTimeParts changes if nothing happens.
 func (a *applier) nextChange() int64 {
 	state, next := &a.env.State, expr.Never
 	for _, at := range a.s.program.byTimeParts {
@@ -210,7 +210,7 @@ func (a *applier) nextChange() int64 {
 	return next
 }
 
-// timedParts are the stored attributes by which an attribute changes with time: itself, or what it is derived from.
+// timedParts are the stored attributes through which an attribute changes with time: itself, or those that it is derived from.
 func timedParts(p *recipe.Program, a *recipe.Attribute) (parts []*recipe.Attribute) {
 	if a.Timed != nil {
 		return []*recipe.Attribute{a}
@@ -236,7 +236,7 @@ func (a *applier) eventClock(e *event.Event, ref profile.Ref, found bool) int64 
 	return now
 }
 
-// applyClock says what the clock is. Its kind can be chosen only while there are no profiles: a clock of stamps has passed all of
+// applyClock chooses the clock and moves it on. It can be chosen only while there are no profiles: a clock of stamps has passed all of
 // history, and the clock never goes back (I4).
 func (s *Shard) applyClock(body []byte, r *Result) {
 	if len(body) != 9 || body[0] > 1 {
@@ -264,9 +264,9 @@ func (s *Shard) applyClock(body []byte, r *Result) {
 	s.wakeAccounts()
 }
 
-// Wake is the instant at which the shard needs an entry although nothing else happens, because timers are due; MinInt64: at
-// once. It may be too early for anything to happen. It is Never while the
-// shard is held, and while the outbox is full, because acknowledgements are entries, and with a clock of event times, because events are.
+// Wake is the instant, in milliseconds, at which the shard needs an entry even if nothing else happens, because timers are due; MinInt64: at once.
+// It may be too early for anything to happen. It is expr.Never while the shard is held or settling, while the outbox is full (the acknowledgement
+// will be an entry), and with a clock of event times unless timers are due already.
 func (s *Shard) Wake() int64 {
 	first := min(s.first, s.expiries.Next())
 	if s.accounts != nil {
@@ -284,7 +284,8 @@ func (s *Shard) Wake() int64 {
 // ByEvents says whether the clock follows the times of events rather than the stamps of entries.
 func (s *Shard) ByEvents() bool { return s.byEvents }
 
-// clockFor is the instant at which a reader with a clock of its own sees a profile: between entries its own goes on.
+// clockFor is the instant as of which a profile is seen by whoever has the clock at: not before the shard's own, or, with a clock of event times, the
+// profile's.
 func (s *Shard) clockFor(at int64, rec profile.Record) int64 {
 	if s.byEvents {
 		return max(s.now, rec.Last())
