@@ -35,7 +35,7 @@ func (s *Shard) applyCookbook(body []byte, r *Result) {
 	switch {
 	case version == 0:
 		version = s.version + 1
-	case version <= s.version: // it has been switched
+	case version <= s.version: // it has been switched already
 		return
 	case s.Held() != version:
 		r.Outcome = Stale
@@ -85,22 +85,8 @@ func (s *Shard) derive(p *recipe.Program) *program {
 	d.erased = activation.NewSubject("erased", "", activation.Erased)
 	d.onEnter, d.onExit = make([][]int, len(p.Audiences)), make([][]int, len(p.Audiences))
 	d.onChange, d.onEvent = make([][]int, len(p.Rules)), make([][]int, len(p.Rules))
-	for _, ns := range p.Schema.Namespaces {
-		i := slices.Index(s.namespaces, ns.Name)
-		if i < 0 {
-			i = len(s.namespaces)
-			s.namespaces = append(s.namespaces, ns.Name)
-		}
-		d.namespace = append(d.namespace, uint8(i))
-	}
 	d.levels = unknownLevels(p)
-	d.rank = make([]int, len(s.namespaces))
-	for i := range d.rank {
-		d.rank[i] = unranked
-	}
-	for i, ns := range d.namespace {
-		d.rank[ns] = i
-	}
+	s.numberNamespaces(d)
 	for i := range p.Identity.Namespaces {
 		d.periods = d.periods || p.Identity.Namespaces[i].Period > 0
 	}
@@ -112,45 +98,8 @@ func (s *Shard) derive(p *recipe.Program) *program {
 		d.enters = append(d.enters, activation.NewSubject(name, name, activation.Enter))
 		d.exits = append(d.exits, activation.NewSubject(name, name, activation.Exit))
 	}
-	d.expire = make([]int64, 256)
-	for i, ms := range p.Expire {
-		d.expire[d.namespace[i]] = ms
-	}
-	for i, act := range p.Activations {
-		d.subjects = append(d.subjects, newSubject(p, &act))
-		if act.Pace != nil {
-			d.paced[act.Pace.ID] = i
-		}
-		if g := act.Goal(); g != nil {
-			d.onGoal(i, g)
-		}
-		switch act.Trigger {
-		case recipe.OnEnter:
-			d.onEnter[act.Audience] = append(d.onEnter[act.Audience], i)
-		case recipe.OnExit:
-			d.onExit[act.Audience] = append(d.onExit[act.Audience], i)
-		case recipe.OnChange:
-			d.changes = append(d.changes, i)
-			a := &p.Attributes[act.Attribute]
-			if parts := timedParts(p, a); len(parts) > 0 {
-				d.byTime, d.byTimeParts = append(d.byTime, i), append(d.byTimeParts, parts...)
-			}
-			for t, rules := range p.Rules {
-				if slices.ContainsFunc(rules, func(r recipe.Rule) bool {
-					return r.Attribute == act.Attribute || slices.Contains(a.Reads, r.Attribute)
-				}) {
-					d.onChange[t] = append(d.onChange[t], i)
-				}
-			}
-		case recipe.OnSessionStart, recipe.OnSessionEnd:
-			d.onSession(i, &act)
-		case recipe.OnEvent:
-			for t := range d.onEvent {
-				if act.Type == t || act.Type < 0 {
-					d.onEvent[t] = append(d.onEvent[t], i)
-				}
-			}
-		}
+	for i := range p.Activations {
+		d.onTrigger(i, &p.Activations[i])
 	}
 	if p.Accounts != nil {
 		d.byTimeParts = append(d.byTimeParts, timedParts(p, &p.Attributes[p.Accounts.MemberOf])...)
@@ -163,7 +112,73 @@ func (s *Shard) derive(p *recipe.Program) *program {
 	return d
 }
 
-// shapeOf says where in a record of the program what lies: all that reading one needs.
+// numberNamespaces fills in what d keeps by namespace. It gives namespaces that are new to the shard their numbers.
+func (s *Shard) numberNamespaces(d *program) {
+	for _, ns := range d.Schema.Namespaces {
+		i := slices.Index(s.namespaces, ns.Name)
+		if i < 0 {
+			i = len(s.namespaces)
+			s.namespaces = append(s.namespaces, ns.Name)
+		}
+		d.namespace = append(d.namespace, uint8(i))
+	}
+	d.rank = make([]int, len(s.namespaces))
+	for i := range d.rank {
+		d.rank[i] = unranked
+	}
+	for i, ns := range d.namespace {
+		d.rank[ns] = i
+	}
+	d.expire = make([]int64, 256)
+	for i, ms := range d.Expire {
+		d.expire[d.namespace[i]] = ms
+	}
+}
+
+// onTrigger notes by what activation i is triggered, and its subject, pace and goal.
+func (d *program) onTrigger(i int, act *recipe.Activation) {
+	d.subjects = append(d.subjects, newSubject(d.Program, act))
+	if act.Pace != nil {
+		d.paced[act.Pace.ID] = i
+	}
+	if g := act.Goal(); g != nil {
+		d.onGoal(i, g)
+	}
+	switch act.Trigger {
+	case recipe.OnEnter:
+		d.onEnter[act.Audience] = append(d.onEnter[act.Audience], i)
+	case recipe.OnExit:
+		d.onExit[act.Audience] = append(d.onExit[act.Audience], i)
+	case recipe.OnChange:
+		d.onAttribute(i, act.Attribute)
+	case recipe.OnSessionStart, recipe.OnSessionEnd:
+		d.onSession(i, act)
+	case recipe.OnEvent:
+		for t := range d.onEvent {
+			if act.Type == t || act.Type < 0 {
+				d.onEvent[t] = append(d.onEvent[t], i)
+			}
+		}
+	}
+}
+
+// onAttribute notes that activation i waits for the change of an attribute: by time, and by events of the types whose rules may change it.
+func (d *program) onAttribute(i, attribute int) {
+	d.changes = append(d.changes, i)
+	a := &d.Attributes[attribute]
+	if parts := timedParts(d.Program, a); len(parts) > 0 {
+		d.byTime, d.byTimeParts = append(d.byTime, i), append(d.byTimeParts, parts...)
+	}
+	for t, rules := range d.Rules {
+		if slices.ContainsFunc(rules, func(r recipe.Rule) bool {
+			return r.Attribute == attribute || slices.Contains(a.Reads, r.Attribute)
+		}) {
+			d.onChange[t] = append(d.onChange[t], i)
+		}
+	}
+}
+
+// shapeOf says where in a record of the program everything lies, which is all that reading a record needs.
 func shapeOf(p *recipe.Program) *program {
 	d := &program{
 		Program:   p,
@@ -211,7 +226,7 @@ func (p *program) layout() profile.Layout {
 	return profile.Layout{Fixed: p.membersAt + 8*p.words, Segments: max(p.links, p.crowd) + 1}
 }
 
-// fragmentLayout is that of fragments: they have no links, but an instant of their own.
+// fragmentLayout is the shape of fragments: they have no links, but an instant of their own (program.until).
 func (p *program) fragmentLayout() profile.Layout {
 	fixed := p.membersAt + 8*p.words
 	if p.aloneAt >= 0 {
@@ -308,7 +323,7 @@ func (s *Shard) migrate(next *program) {
 	}
 }
 
-// partitionAll partitions every component anew, because the rules are others.
+// partitionAll partitions every component anew, because the rules have changed.
 func (a *applier) partitionAll() {
 	a.eachComponent(func() {
 		a.partition(a.s.Now())
@@ -341,7 +356,7 @@ func emptyMembers(n int) []*roaring.Bitmap {
 	return members
 }
 
-// move says where everything of an old record goes in a new one.
+// move says where everything in a record of the last program goes in a record of the next one.
 type move struct {
 	last       *program
 	attributes []attributeMove
@@ -381,7 +396,7 @@ func newMove(last, next *program) *move {
 	return m
 }
 
-// adopt makes the record of one profile in the new table out of its old one.
+// adopt makes the record of one profile or component in the new table out of its old one.
 func (a *applier) adopt(m *move, old profile.Record) {
 	s, p := a.s, a.s.program
 	ref := a.carry(m, s.table, s.table.Insert(old.Hash(), old.Namespace(), old.Key()), old)
@@ -432,7 +447,7 @@ func (a *applier) greet(m *move, ref profile.Ref) {
 	a.keep()
 }
 
-// carry fills the record at ref, of either table, with what the new program knows of an old one.
+// carry fills the record at ref in t, either of the new tables, with what the new program keeps of an old one.
 func (a *applier) carry(m *move, t *profile.Table, ref profile.Ref, old profile.Record) profile.Ref {
 	p := a.s.program
 	rec := t.Edit(ref)
@@ -477,7 +492,9 @@ func (a *applier) carryMembership(m *move, t *profile.Table, ref profile.Ref, ol
 	a.since = a.since[:0]
 	is := audience.NewBits(64 * max(1, p.words))
 	for i, j := range m.audiences {
-		if j >= 0 && was.Has(j) && !(t != a.s.table && p.Audiences[i].Sticky && !m.last.Audiences[j].Sticky) { // of one that was not sticky a fragment remembers more than its own
+		// A fragment remembers, of an audience that was not sticky, more than what it was in alone.
+		foreign := t != a.s.table && j >= 0 && p.Audiences[i].Sticky && !m.last.Audiences[j].Sticky
+		if j >= 0 && was.Has(j) && !foreign {
 			is.Set(i)
 			a.since = binary.LittleEndian.AppendUint64(a.since, entered[j])
 		}

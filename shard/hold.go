@@ -93,11 +93,7 @@ type Report struct {
 }
 
 func (s *Shard) report() *Report {
-	r := &Report{Version: s.version, Held: s.Held(), Waiting: s.peerBytes > 0, Sent: s.sent()}
-	for _, stream := range s.streams() {
-		r.Marks = append(r.Marks, Limit{stream, s.marks[stream]})
-	}
-	return r
+	return &Report{Version: s.version, Held: s.Held(), Waiting: s.peerBytes > 0, Sent: s.sent(), Marks: s.sortedMarks()}
 }
 
 // Append appends the report's bytes to dst.

@@ -9,7 +9,7 @@ const (
 	unknown   whereabouts = iota
 	here                  // in a component of this shard
 	elsewhere             // where a pointer leads
-	between               // a pointer leads to somebody of this shard who is not here: erased, or still on the way
+	between               // a pointer leads to an identifier that was erased; the component that the pointer is about is on its way here
 )
 
 // place finds the root of k's component: with its record if that is here, else as the pointer of k says. The root is good until the next write; it

@@ -8,12 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 
 	"dashi/pipeline/audience"
 	"dashi/pipeline/expr"
-	"dashi/pipeline/recipe"
 	"dashi/shard/profile"
 	"dashi/shard/timer"
 
@@ -21,11 +19,12 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// Version 16 has the least instants of the rings of timers. Those before it are not read: Kafka has the events.
-const snapshotVersion = 18
-
-// oldestSnapshot is the first that is still read. 16 has no counter TooLarge, and before 18 there were no messages in parts, and no instants of fragments.
-const oldestSnapshot = 16
+// The versions of a snapshot: the one that is written, and the oldest that is still read (instead of older ones the events are read again, from
+// Kafka). The counter TooLarge came with 17, parts of messages and the instants of fragments with 18.
+const (
+	snapshotVersion = 18
+	oldestSnapshot  = 16
+)
 
 var snapshotMagic = []byte("DASHISHARD")
 
@@ -85,10 +84,7 @@ func (s *Shard) appendHead(dst []byte) []byte {
 		dst = binary.LittleEndian.AppendUint64(dst, *c)
 	}
 	dst = s.erased.append(s.appendRecovery(dst))
-	dst = binary.AppendUvarint(dst, uint64(len(s.namespaces)))
-	for _, ns := range s.namespaces {
-		dst = appendBytes(dst, []byte(ns))
-	}
+	dst = appendNames(dst, s.namespaces)
 	if s.program == nil {
 		return append(dst, 0)
 	}
@@ -97,7 +93,15 @@ func (s *Shard) appendHead(dst []byte) []byte {
 	return s.appendFlows(dst)
 }
 
-// all lists the counters in the order in which they are stored: append only.
+// Add adds the counters of another shard.
+func (c *Counters) Add(o *Counters) {
+	others := o.all()
+	for i, n := range c.all() {
+		*n += *others[i]
+	}
+}
+
+// all lists the counters in the order in which they are stored. New ones go to the end.
 func (c *Counters) all() []*uint64 {
 	all := []*uint64{&c.Events, &c.Repeated, &c.Activations, &c.Withheld, &c.OutOfRange, &c.Corrupt, &c.Shortened, &c.Woken,
 		&c.Forwarded, &c.Merges, &c.Unmerges, &c.Junk, &c.Saturated, &c.ComponentFull, &c.LinksOver}
@@ -108,22 +112,20 @@ func (c *Counters) all() []*uint64 {
 	return all
 }
 
-// streams are those that have a mark, ascending.
-func (s *Shard) streams() []Stream {
-	return slices.SortedFunc(maps.Keys(s.marks), func(a, b Stream) int {
-		return cmp.Or(bytes.Compare(a.Topic[:], b.Topic[:]), cmp.Compare(a.Partition, b.Partition))
+// sortedMarks are the marks of all streams, ascending by stream.
+func (s *Shard) sortedMarks() []Limit {
+	marks := make([]Limit, 0, len(s.marks))
+	for stream, offset := range s.marks {
+		marks = append(marks, Limit{stream, offset})
+	}
+	slices.SortFunc(marks, func(a, b Limit) int {
+		return cmp.Or(bytes.Compare(a.Stream.Topic[:], b.Stream.Topic[:]), cmp.Compare(a.Stream.Partition, b.Stream.Partition))
 	})
+	return marks
 }
 
 func (s *Shard) appendMarks(dst []byte) []byte {
-	streams := s.streams()
-	dst = binary.AppendUvarint(dst, uint64(len(streams)))
-	for _, stream := range streams {
-		dst = append(dst, stream.Topic[:]...)
-		dst = binary.LittleEndian.AppendUint32(dst, stream.Partition)
-		dst = binary.LittleEndian.AppendUint64(dst, uint64(s.marks[stream]))
-	}
-	return dst
+	return appendLimits(dst, s.sortedMarks())
 }
 
 // WriteTo writes the snapshot: magic, version, length and checksum of the small part, the small part, the table.
@@ -189,7 +191,7 @@ func Restore(r io.Reader, settings Settings) (*Shard, error) {
 		s.table.Close()
 		return nil, fmt.Errorf("cannot restore fragments: %w", err)
 	}
-	if version < snapshotVersion {
+	if version < 18 {
 		s.apply.giveInstants()
 	}
 	if s.table.Layout() != s.program.layout() || s.fragments.Layout() != s.program.fragmentLayout() {
@@ -208,7 +210,7 @@ func Restore(r io.Reader, settings Settings) (*Shard, error) {
 	return s, nil
 }
 
-// giveInstants gives fragments of before version 18 an instant to be asked from: this one.
+// giveInstants gives the fragments of a snapshot from before version 18 the instant of program.until: the shard's clock.
 func (a *applier) giveInstants() {
 	s, p, old := a.s, a.s.program, a.s.fragments
 	now := p.fragmentLayout()
@@ -224,7 +226,7 @@ func (a *applier) giveInstants() {
 	old.Close()
 }
 
-// restoreTimers reads both queues, in which each timer has a profile.
+// restoreTimers reads both queues of timers, and what is kept of accounts besides their table. The tables must have been restored before.
 func (s *Shard) restoreTimers(src []byte) (err error) {
 	if s.timers, src, err = s.restoreQueue(src); err != nil {
 		return err
@@ -243,6 +245,7 @@ func (s *Shard) restoreTimers(src []byte) (err error) {
 	return err
 }
 
+// restoreQueue reads a queue. A timer without a profile is an error.
 func (s *Shard) restoreQueue(src []byte) (q *timer.Queue, rest []byte, err error) {
 	if s.table == nil {
 		return timer.Restore(src, 0)
@@ -263,107 +266,103 @@ func (s *Shard) restoreQueue(src []byte) (q *timer.Queue, rest []byte, err error
 	return q, rest, nil
 }
 
+// restoreBody reads the body of a snapshot of a version, but for the timers at its end, which need the tables that come behind it.
 func (s *Shard) restoreBody(src []byte, version byte) (hasTable bool, timers []byte, err error) {
-	if len(src) < 8 {
-		return false, nil, errShort
+	for _, restore := range []func([]byte) ([]byte, error){
+		s.restoreTime,
+		s.restoreMarks,
+		s.restoreHold,
+		func(src []byte) ([]byte, error) { return s.restoreCounters(src, version) },
+		s.restoreRecovery,
+		s.restoreErasures,
+		s.restoreNamespaces,
+		func(src []byte) (rest []byte, err error) {
+			hasTable, rest, err = s.restoreCookbook(src)
+			return rest, err
+		},
+		s.outbox.restore,
+		s.recent.restore,
+		func(src []byte) ([]byte, error) { return s.restorePeers(src, version) },
+		s.restoreParked,
+		s.pointers.restore,
+	} {
+		if src, err = restore(src); err != nil {
+			return false, nil, err
+		}
 	}
-	s.now = int64(le64(src))
-	if src = src[8:]; len(src) == 0 || src[0] > 1 {
-		return false, nil, errShort
+	return hasTable, src, nil
+}
+
+func (s *Shard) restoreTime(src []byte) (rest []byte, err error) {
+	if len(src) < 9 || src[8] > 1 {
+		return nil, errShort
 	}
-	if s.byEvents, src = src[0] == 1, src[1:]; s.byEvents {
+	s.now, s.byEvents, src = int64(le64(src)), src[8] == 1, src[9:]
+	if s.byEvents {
 		if len(src) < 8 {
-			return false, nil, errShort
+			return nil, errShort
 		}
 		s.latest, src = int64(le64(src)), src[8:]
 	}
 	if len(src) < 8 {
-		return false, nil, errShort
+		return nil, errShort
 	}
-	s.first, src = int64(le64(src)), src[8:]
-	n, k := binary.Uvarint(src)
-	if k <= 0 || n > uint64(len(src))/28 {
-		return false, nil, errShort
+	s.first = int64(le64(src))
+	return src[8:], nil
+}
+
+func (s *Shard) restoreMarks(src []byte) (rest []byte, err error) {
+	marks, rest, err := readLimits(src)
+	for _, m := range marks {
+		s.marks[m.Stream] = m.Offset
 	}
-	src = src[k:]
-	for range n {
-		var stream Stream
-		copy(stream.Topic[:], src)
-		stream.Partition = binary.LittleEndian.Uint32(src[16:])
-		s.marks[stream] = int64(le64(src[20:]))
-		src = src[28:]
-	}
-	if src, err = s.restoreHold(src); err != nil {
-		return false, nil, err
-	}
+	return rest, err
+}
+
+func (s *Shard) restoreCounters(src []byte, version byte) (rest []byte, err error) {
 	counters := s.counters.all()
-	if version == 16 {
-		counters = counters[:len(counters)-1]
+	if version < 17 {
+		counters = counters[:len(counters)-1] // TooLarge
+	}
+	if len(src) < 8*len(counters) {
+		return nil, errShort
 	}
 	for _, c := range counters {
-		if len(src) < 8 {
-			return false, nil, errShort
-		}
-		*c = le64(src)
-		src = src[8:]
+		*c, src = le64(src), src[8:]
 	}
-	if src, err = s.restoreRecovery(src); err != nil {
-		return false, nil, err
-	}
-	if src, err = s.restoreErasures(src); err != nil {
-		return false, nil, err
-	}
-	if n, k = binary.Uvarint(src); k <= 0 || n > 256 {
-		return false, nil, errShort
-	}
-	src = src[k:]
-	for range n {
-		var name []byte
-		if name, src, err = readBytes(src); err != nil {
-			return false, nil, err
-		}
-		s.namespaces = append(s.namespaces, string(name))
-	}
+	return src, nil
+}
+
+func (s *Shard) restoreNamespaces(src []byte) (rest []byte, err error) {
+	s.namespaces, rest, err = readNames(src)
+	return rest, err
+}
+
+// restoreCookbook reads and compiles the cookbook, with its levels and flows. has is false when none was in force.
+func (s *Shard) restoreCookbook(src []byte) (has bool, rest []byte, err error) {
 	if len(src) == 0 {
 		return false, nil, errShort
 	}
-	hasTable, src = src[0] == 1, src[1:]
-	if hasTable {
-		var sources []recipe.Source
-		if sources, src, err = readSources(src); err != nil {
-			return false, nil, err
-		}
-		compiled, diagnostics := s.settings.compile(sources)
-		if compiled == nil {
-			return false, nil, fmt.Errorf("its cookbook does not compile with this version: %v", diagnostics)
-		}
-		s.program = s.derive(compiled)
-		s.apply.use(s.program)
-		if len(src) < 8+8*len(s.program.levels) {
-			return false, nil, errShort
-		}
-		s.levelsAt = int64(le64(src))
-		readLevels(src[8:], s.program.levels)
-		if src, err = s.restoreFlows(src[8+8*len(s.program.levels):]); err != nil {
-			return false, nil, err
-		}
+	if src[0] != 1 {
+		return false, src[1:], nil
 	}
-	if src, err = s.outbox.restore(src); err != nil {
+	sources, src, err := readSources(src[1:])
+	if err != nil {
 		return false, nil, err
 	}
-	if src, err = s.recent.restore(src); err != nil {
-		return false, nil, err
+	compiled, diagnostics := s.settings.compile(sources)
+	if compiled == nil {
+		return false, nil, fmt.Errorf("its cookbook does not compile with this version: %v", diagnostics)
 	}
-	if src, err = s.restorePeers(src, version); err != nil {
-		return false, nil, err
+	s.program = s.derive(compiled)
+	s.apply.use(s.program)
+	if len(src) < 8+8*len(s.program.levels) {
+		return false, nil, errShort
 	}
-	if src, err = s.restoreParked(src); err != nil {
-		return false, nil, err
-	}
-	if src, err = s.pointers.restore(src); err != nil {
-		return false, nil, err
-	}
-	return hasTable, src, nil
+	s.levelsAt = int64(le64(src))
+	readLevels(src[8:], s.program.levels)
+	rest, err = s.restoreFlows(src[8+8*len(s.program.levels):])
+	return true, rest, err
 }
 
 // fillMembers makes the bitmaps out of the membership bits of the records.
@@ -423,7 +422,7 @@ func (s *Shard) Fingerprint() uint64 {
 	return xxhash.Sum64(b)
 }
 
-// check is I6 and I7.
+// check returns the first violation of I6 or I7.
 func (s *Shard) check() error {
 	if s.program == nil {
 		return nil
@@ -479,7 +478,7 @@ func (s *Shard) check() error {
 	return err
 }
 
-// checkClock says whether a condition changes before the profile wakes.
+// checkClock returns an error if an audience's condition changes before the profile wakes, as far as two instants before that tell.
 func checkClock(p *program, env *expr.Env, rec profile.Record, now, due int64) error {
 	p.env(env, rec)
 	for _, at := range []int64{due - 1, now + (min(due, now+checkAhead)-now)/2} {

@@ -11,8 +11,8 @@ import (
 	"dashi/shard/profile"
 )
 
-// View is one profile as a reader sees it. It aliases the shard's pages: it is good only inside the
-// callback that received it, while the caller holds the shard for reading.
+// View is one profile as a reader sees it. It aliases the shard's pages: it is good only inside the callback that received it, or after a look-up,
+// and while the caller holds the shard for reading. It can be used again.
 type View struct {
 	Program *recipe.Program
 	Env     expr.Env // State, Consent, Audiences, Hash and Now of the profile
@@ -28,20 +28,20 @@ type View struct {
 	Next        Place                       // after a look-up that found nothing: where to ask
 	Moving      bool                        // after one that found nothing: the identifier is on its way here
 	Junk        bool                        // after one that found nothing: the identifier is nobody's, see identity.MaxPartners
-	since       int                         // the segment of rec with a little-endian int64 per audience the profile is in, in index order
+	since       int                         // the segment of rec with the entry times: an int64 for each audience that the profile is in, by index
 	namespaces  []string                    // the shard's
-	linked      component                   // that the profile is of
+	linked      component                   // the component of the profile
 	place       []byte                      // scratch
-	rec         profile.Record              // that it is read from
-	links       []byte                      // what linked is read from; empty: the profile is of no component
+	rec         profile.Record              // the record of the profile
+	links       []byte                      // what linked is read from; empty: the profile is linked with nobody
 	member      int                         // the profile's index in linked
 	people      gathering                   // of an account
-	levels      []float64                   // of one that has travelled: what Env.Levels is
-	spaces      []string                    // the namespaces that these have, by number
-	accounts    *recipe.Accounts            // of an account: what is said of them
+	levels      []float64                   // of a view that has travelled: the memory of Env.Levels
+	spaces      []string                    // of an account: the namespaces of its people, by number
+	accounts    *recipe.Accounts            // of an account: what the cookbook says of accounts
 }
 
-// Place is an identifier in whose component another one lies: the home of the first knows more.
+// Place is an identifier whose home knows more about another one: that lies in its component.
 type Place struct {
 	Known     bool
 	Namespace string
@@ -114,8 +114,8 @@ func (v *View) AppendField(dst []byte, i int) (out []byte, ok bool) {
 // In says whether the profile is in the audience with this index in Program.Audiences.
 func (v *View) In(i int) bool { return audience.Bits(v.Env.Audiences).Has(i) }
 
-// AudienceOf is the index in Program.Audiences, which are those of people or of accounts, of an audience that is counted through both: see
-// recipe.Program.AllAudiences. It is negative for one of people when this is an account.
+// AudienceOf turns an index into recipe.Program.AllAudiences, which has the audiences of people and then those of accounts, into one for
+// v.Program.Audiences, which has only the former or the latter. It is negative for an audience of people if this is an account.
 func (v *View) AudienceOf(index int) int {
 	if v.accounts != nil {
 		return index - v.accounts.Base
@@ -136,13 +136,29 @@ func (v *View) EachAudience(fn func(index int, since int64)) {
 
 // AppendJSON appends the profile as the HTTP interface answers it:
 // {"id","identifiers":[{"namespace","value","first_seen","last_seen"}],"attributes":{},"audiences":{"NAME":{"since"}},"consent":{},"version"}.
-// Attributes of which nothing has been seen are left out. Where a limit has dropped something of an attribute, its name stands
-// in "truncated" before the version; an account has "people" before that (AppendPeople says how); without such there is no "truncated". An identifier that is nobody's has "saturated"; where rules refused links,
-// "refused_links" counts them by verdict.
+// Attributes of which nothing has been seen are left out. Some members are there only when they have something to say: "saturated" of an identifier
+// that is nobody's; "people" of an account (see appendPeople); "truncated" with the names of attributes of which a limit has dropped something; and,
+// behind the version, "refused_links" with how many links the rules refused, by verdict.
 func (v *View) AppendJSON(dst []byte) []byte {
 	dst = append(dst, `{"id":`...)
 	dst = attribute.AppendQuotedID(dst, v.Identifiers[0].Namespace, v.Identifiers[0].Value)
 	dst = append(dst, `,"identifiers":[`...)
+	dst = v.appendIdentifiers(dst)
+	dst = append(dst, `],"attributes":{`...)
+	dst = v.appendAttributes(dst)
+	dst = append(dst, `},"audiences":{`...)
+	dst = v.appendAudiences(dst)
+	dst = append(dst, `},"consent":{`...)
+	dst = v.appendConsent(dst)
+	dst = append(dst, '}')
+	dst = v.appendPeople(dst)
+	dst = v.appendTruncated(dst)
+	dst = append(dst, `,"version":`...)
+	dst = strconv.AppendUint(dst, v.Version, 10)
+	return append(v.appendRefused(dst), '}')
+}
+
+func (v *View) appendIdentifiers(dst []byte) []byte {
 	for i, id := range v.Identifiers {
 		if i > 0 {
 			dst = append(dst, ',')
@@ -161,7 +177,10 @@ func (v *View) AppendJSON(dst []byte) []byte {
 		}
 		dst = append(dst, '}')
 	}
-	dst = append(dst, `],"attributes":{`...)
+	return dst
+}
+
+func (v *View) appendAttributes(dst []byte) []byte {
 	first := true
 	for i := range v.Program.Attributes {
 		a := &v.Program.Attributes[i]
@@ -179,8 +198,11 @@ func (v *View) AppendJSON(dst []byte) []byte {
 		}
 		first = false
 	}
-	dst = append(dst, `},"audiences":{`...)
-	first = true
+	return dst
+}
+
+func (v *View) appendAudiences(dst []byte) []byte {
+	first := true
 	v.EachAudience(func(i int, since int64) {
 		if !first {
 			dst = append(dst, ',')
@@ -191,8 +213,11 @@ func (v *View) AppendJSON(dst []byte) []byte {
 		dst = attribute.AppendTime(dst, since)
 		dst = append(dst, `"}`...)
 	})
-	dst = append(dst, `},"consent":{`...)
-	first = true
+	return dst
+}
+
+func (v *View) appendConsent(dst []byte) []byte {
+	first := true
 	for i, name := range v.Program.Purposes {
 		w := le64(v.Env.Consent[8*i:])
 		if w == 0 {
@@ -209,15 +234,10 @@ func (v *View) AppendJSON(dst []byte) []byte {
 		dst = attribute.AppendTime(dst, int64(w>>1))
 		dst = append(dst, `"}`...)
 	}
-	dst = append(dst, '}')
-	dst = v.appendPeople(dst)
-	dst = v.appendTruncated(dst)
-	dst = append(dst, `,"version":`...)
-	dst = strconv.AppendUint(dst, v.Version, 10)
-	return append(v.appendRefused(dst), '}')
+	return dst
 }
 
-// appendRefused appends what the rules of identity refused, if anything.
+// appendRefused appends `,"refused_links":{VERDICT:N,..}` if there are any.
 func (v *View) appendRefused(dst []byte) []byte {
 	before := len(dst)
 	for i, n := range v.Refused {
@@ -238,7 +258,7 @@ func (v *View) appendRefused(dst []byte) []byte {
 	return dst
 }
 
-// appendTruncated appends `,"truncated":[NAME...]` when there are any.
+// appendTruncated appends `,"truncated":[NAME,..]` if there are any.
 func (v *View) appendTruncated(dst []byte) []byte {
 	any := false
 	for i := range v.Program.Attributes {
