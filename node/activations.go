@@ -18,20 +18,20 @@ import (
 type sentLine struct {
 	At    []int64    `json:",omitempty"` // the hours in which anything happened, oldest first; none when they were not asked for
 	Hours []sentHour `json:",omitempty"`
-	Day   sentHour   // together, of the last 24 hours
-	All   sentHour   // and of all that are kept
-	Goal  [4]int64   // exposed, converted, held back, converted of these
+	Day   sentHour   // the sum of the last 24 hours
+	All   sentHour   // the sum of all hours that are kept
+	Goal  [4]int64   // people who got it and those of them who converted, people from whom it was held back and those of them who converted
 }
 
-// sentHour is how often an activation has left; and, when it does as people enter or leave an audience, who did.
+// sentHour is how often an activation has left in an hour; and, if it leaves when people enter or leave an audience, how many did.
 type sentHour struct{ Sent, Entered, Left int64 }
 
 func (h *sentHour) add(o sentHour) {
 	h.Sent, h.Entered, h.Left = h.Sent+o.Sent, h.Entered+o.Entered, h.Left+o.Left
 }
 
-// Activations is what has been counted of the activations of the present program, those of accounts after those of people: of one, by the hour; or, with
-// an empty name, of all, without hours.
+// Activations is what has been counted of the activations of the present program, those of accounts after those of people. With a name it is only those of
+// that name, with hours; with an empty one all, without hours.
 func (b httpBackend) Activations(ctx context.Context, name string) ([]httpapi.ActivationStats, error) {
 	cookbook := b.cookbook.Load()
 	all := []httpapi.ActivationStats{}
@@ -60,15 +60,13 @@ func (b httpBackend) Activations(ctx context.Context, name string) ([]httpapi.Ac
 	return all, nil
 }
 
-// sent asks every shard for its lines about some activations, and says which hour it is by the clock of the shards.
+// sent asks every shard for its lines about the activations [from, to) of a program: lines[k] are those about activation from+k. now is the beginning of the
+// present hour by the clock of the shards, in milliseconds.
 func (b httpBackend) sent(ctx context.Context, p *recipe.Program, accounts bool, from, to int, hours bool) (lines [][]sentLine, now int64, err error) {
 	body := binary.LittleEndian.AppendUint64([]byte{bit(accounts), bit(hours)}, p.Hash)
 	body = binary.LittleEndian.AppendUint64(body, uint64(b.now()))
 	body = binary.AppendUvarint(binary.AppendUvarint(body, uint64(from)), uint64(to))
-	questions := make([]*question, len(b.members))
-	for k := range questions {
-		questions[k] = &question{kind: askSent, shard: k, body: body}
-	}
+	questions := b.toAll(askSent, body)
 	ctx, cancel := context.WithTimeout(ctx, freshTimeout)
 	defer cancel()
 	r := readingOf(ctx)
@@ -241,7 +239,7 @@ func fillGoal(g *httpapi.GoalStats, counts shard.GoalCounts) {
 }
 
 func goalSide(c shard.GoalSide) httpapi.GoalSide {
-	// While somebody is on the way from one shard to another, one of the two may not have been asked at the same instant.
+	// The shards are not asked at the same instant: somebody on the way from one to another may be counted by both or by neither.
 	s := httpapi.GoalSide{Exposed: max(0, c.Exposed)}
 	s.Converted = min(max(0, c.Converted), s.Exposed)
 	if s.Exposed > 0 {

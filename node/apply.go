@@ -14,8 +14,8 @@ import (
 // applyPatience is how long the directory may take to commit a cookbook.
 const applyPatience = 10 * time.Second
 
-// Apply commits a cookbook as the next version, on whichever node: from then on it comes into force by itself. What is wrong with it is found before. With an error
-// that is httpapi.ErrForgets the Applied says what it would change.
+// Apply commits a cookbook as the next version, from whichever node; from then on it comes into force by itself. It is checked before. With the error
+// httpapi.ErrForgets it also returns what the cookbook would change.
 func (n *Node) Apply(ctx context.Context, a httpapi.Application) (*httpapi.Applied, error) {
 	sources := make([]recipe.Source, len(a.Sources))
 	for i, s := range a.Sources {
@@ -77,7 +77,8 @@ func (n *Node) Apply(ctx context.Context, a httpapi.Application) (*httpapi.Appli
 	return applied, nil
 }
 
-// settledCookbook is the cookbook in force, when none is on its way. The replicas here may not know of each other's progress yet: they are waited for.
+// settledCookbook is the cookbook in force, if none is on its way; else the error is httpapi.ErrUnderWay. If this node has not come as far as the directory
+// says, it is waited for.
 func (n *Node) settledCookbook(ctx context.Context) (*cookbook, error) {
 	for {
 		s, now := n.directory.State(), n.cookbook.Load()
@@ -111,7 +112,7 @@ func (n *Node) Cookbook() httpapi.Cookbook {
 	return c
 }
 
-// switchStatus is how far the shards are with a cookbook that is on its way, as the replicas here know, of which Shards counts those; nil when none is.
+// switchStatus is how far the replicas here are with a cookbook that is on its way; nil when none is. Its Shards is the number of these replicas.
 func (n *Node) switchStatus(s *meta.State) *httpapi.Switching {
 	c := s.Cookbook()
 	if c == nil || c.Version == s.Switched {

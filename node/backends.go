@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -22,16 +21,16 @@ type Cursor = httpapi.Cursor
 // respBackend is the node as the RESP server sees it.
 type respBackend struct{ *Node }
 
-// Lookup does not wait for an identifier between two shards: the server asks again.
+// Lookup does not wait for an identifier that is on its way between two shards: the server asks again.
 func (b respBackend) Lookup(namespace, value []byte, at int64, fn func(*shard.View)) resp.Whereabouts {
 	_, where := b.lookupNow(namespace, value, at, true, fn)
 	if where == junk {
 		return resp.Missing
 	}
-	return resp.Whereabouts(where) // theirs are ours, in the same order
+	return resp.Whereabouts(where) // resp has the same constants in the same order
 }
 
-// Fetch asks other nodes, and those that lead here.
+// Fetch calls done, on another goroutine, with profiles and audience sizes that are as fresh as level says, from whichever nodes have them.
 func (b respBackend) Fetch(level resp.Level, keys, audiences []string, done func(*resp.Fetched)) {
 	b.calling.Go(func() { done(b.fetchFor(readLevel(level), keys, audiences)) })
 }
@@ -72,7 +71,7 @@ type fetched struct {
 	w *want
 }
 
-// Show calls fn with it, if there is one.
+// Show calls fn with the profile, and says whether there is one.
 func (f fetched) Show(fn func(*shard.View)) (bool, error) { return f.n.show(f.w, fn) }
 
 // Subscribe passes activations on.
@@ -140,7 +139,8 @@ func (b httpBackend) Audiences(ctx context.Context) ([]httpapi.Audience, error) 
 	return all, err
 }
 
-// LookupAll looks many profiles up: those that are not here in one call for each node.
+// LookupAll calls fn with each of many profiles, in order; with nil for one that is not there. Those that other nodes have are asked for in one call a
+// node.
 func (b httpBackend) LookupAll(ctx context.Context, ids []httpapi.Identifier, fn func(*shard.View)) error {
 	r := readingOf(ctx)
 	wants := make([]*want, len(ids)) // nil: it is here
@@ -187,7 +187,7 @@ func (b httpBackend) Subscribe(after string, deliver func(id, activation, audien
 // Status is the state of the node.
 func (b httpBackend) Status(hashes bool) any { return b.Node.Status(hashes) }
 
-// HeldBack is why no events come in.
+// HeldBack says why no events come in; empty when they do.
 func (b httpBackend) HeldBack() string {
 	if why := b.heldBack(time.Now()); why != "" {
 		return why
@@ -198,7 +198,7 @@ func (b httpBackend) HeldBack() string {
 // consoleBackend is the node as the console sees it.
 type consoleBackend struct{ *Node }
 
-// History is the samples of the last minutes that came after an instant, as JSON.
+// History is the samples that came after an instant, of the last historySeconds, as JSON.
 func (b consoleBackend) History(after time.Time) []byte {
 	text, err := json.Marshal(b.metrics.history(after))
 	if err != nil {
@@ -206,5 +206,3 @@ func (b consoleBackend) History(after time.Time) []byte {
 	}
 	return text
 }
-
-func itoa(i int) string { return strconv.Itoa(i) }

@@ -12,13 +12,13 @@ const (
 	// brokerPatience is how long a node that starts waits for Kafka before it opens without: one that is there answers within some milliseconds, one that
 	// is started together with the node within some seconds.
 	brokerPatience = 5 * time.Second
-	// brokerRetry is how long it waits between two looks for them.
+	// brokerRetry is how long it waits between two attempts.
 	brokerRetry = time.Second
 	// endsInterval is how often Kafka is asked where its partitions end: three small requests.
 	endsInterval = 5 * time.Second
 )
 
-// topics are those that dashi makes when they are missing.
+// topics are the topics that dashi makes when they are missing.
 func (n *Node) topics() []kafka.Topic {
 	k := &n.settings.Kafka
 	var topics []kafka.Topic
@@ -28,7 +28,7 @@ func (n *Node) topics() []kafka.Topic {
 	return append(topics, kafka.Topic{Name: k.Activations, Partitions: int32(k.Partitions)}, kafka.Topic{Name: k.Dead, Partitions: 1})
 }
 
-// makeTopics makes the topics that are missing. When Kafka does not answer, or does not let it, the node opens all the same: it has look-ups to answer
+// makeTopics makes the topics that are missing. If Kafka does not answer, or does not allow it, the node opens all the same: it has look-ups to answer
 // from what it has recovered, and Kafka's absence is no reason to take those away too. awaitBrokers then goes on trying.
 func (n *Node) makeTopics(ctx context.Context) error {
 	defer n.note("")
@@ -58,7 +58,7 @@ func (n *Node) tryTopics(ctx context.Context) error {
 	return kafka.MakeTopics(ctx, n.kafka, n.topics()...)
 }
 
-// awaitBrokers makes the topics when it can.
+// awaitBrokers tries to make the topics until it has succeeded.
 func (n *Node) awaitBrokers(ctx context.Context) {
 	for {
 		select {
@@ -88,7 +88,7 @@ func (n *Node) inputTrouble() string {
 	return ""
 }
 
-// lookAtEnds asks Kafka where the partitions of the input topics end. When it does not answer, what it said last stays: the lag is no less then.
+// lookAtEnds asks Kafka where the partitions of the input topics end. If it does not answer, what it said last stays: the true lag is not smaller.
 func (n *Node) lookAtEnds(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, endsInterval)
 	defer cancel()
@@ -111,15 +111,15 @@ func (n *Node) lag(s kafka.Stream, applied int64) *int64 {
 	return &lag
 }
 
-// lost is told that the broker deleted records before they were read. The source has logged it.
+// lost is called when the broker has deleted the records [from, to) before they were read. The source has logged it.
 func (n *Node) lost(s kafka.Stream, from, to int64) {
 	n.metrics.lost.Add(uint64(to - from))
 	n.metrics.lostAt.Store(time.Now().UnixNano())
 	n.intake.skip(s, to)
 }
 
-// lostShown is for how long records that Kafka deleted are something to look at: somebody has by then, or an alert has on dashi_events_lost_total, which stays. A
-// line that never goes hides the next.
+// lostShown is for how long the status reports records that Kafka deleted. By then somebody has seen it, or an alert on dashi_events_lost_total, which
+// stays; a line that never went away would hide the next one.
 const lostShown = time.Hour
 
 // lostTrouble says that records were lost lately; empty when none were.

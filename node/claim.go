@@ -19,7 +19,7 @@ type dataIdentity struct {
 	Cluster string `json:"cluster"` // its name in the settings
 	Shards  int    `json:"shards"`
 	Node    string `json:"node"`
-	// Incarnation is drawn with the directory: a node that lost its data is another.
+	// Incarnation is drawn when the directory is made: a node that has lost its data is another one.
 	Incarnation uint64 `json:"incarnation"`
 	// ClusterID is the id of the cluster that the node has agreed to found, or founded; Founders are the nodes that do.
 	ClusterID string    `json:"cluster_id,omitempty"`
@@ -115,7 +115,7 @@ func (n *Node) inUse(err error) error {
 	return fmt.Errorf("data directory %q is in use by another process: stop that, or choose another directory with --data, or data in the settings (%w)", n.settings.Data, err)
 }
 
-// writeFile writes a file that is there whole or not at all, also after a power cut.
+// writeFile writes a file so that it is there whole or not at all, even after a power cut.
 func writeFile(path string, text []byte) error {
 	temp := path + ".tmp"
 	f, err := os.Create(temp)

@@ -32,8 +32,8 @@ func (n *Node) keepTime(ctx context.Context) {
 	}
 }
 
-// keepTimeOnce proposes what is due at now, and says when to look again. When many timers are due at once all shards want entry after entry: only two
-// of them for each that may be applied at once are under way, by turns, so that a look-up does not queue behind all of them.
+// keepTimeOnce proposes what is due at now, and says when to look again. When many timers are due all shards want entry after entry: then no more are
+// under way than twice as many as may be applied at once (Options.Appliers), and the shards take turns, so that a look-up does not queue behind all.
 func (n *Node) keepTimeOnce(now int64) (next int64) {
 	next = now + longestSleep.Milliseconds()
 	room := 2 * cap(n.turns.room)
@@ -47,7 +47,7 @@ func (n *Node) keepTimeOnce(now int64) (next int64) {
 		k := (first + i) % len(n.members)
 		m := n.members[k]
 		if m.ticking.Load() || !m.leads() {
-			continue // its end calls, or another node does it
+			continue // the end of its tick makes keepTime look again, or another node leads it
 		}
 		if due := m.due.Load(); due > now {
 			next = min(next, due)
@@ -55,7 +55,7 @@ func (n *Node) keepTimeOnce(now int64) (next int64) {
 			room--
 			n.turn.Store(int64(k + 1))
 			m.tick(now)
-		} // else the end of another one calls
+		} // else the end of another shard's tick makes keepTime look again
 	}
 	return next
 }
@@ -68,8 +68,8 @@ func (m *member) tick(now int64) {
 	}
 	m.ticking.Store(true)
 	err := g.Propose(shard.AppendTick(nil, now), func(uint64, any, error) {
-		// Whoever is woken goes on where this goroutine stops, and wakes the next in turn: together they would keep the processor for a whole time
-		// slice, and look-ups would queue behind them. Those go first.
+		// A goroutine that is woken runs next on the same processor, and wakes the next one in turn: together they would keep the processor for a
+		// whole time slice while look-ups queue. So those go first.
 		runtime.Gosched()
 		m.ticking.Store(false)
 		m.call()
@@ -107,8 +107,8 @@ func (n *Node) openClock() error {
 	return nil
 }
 
-// SetClock makes all shards follow event times, or the time of day, and brings them to the same instant: the latest that one of them
-// has, or to if that is later.
+// SetClock makes all shards follow event times, or the time of day, and brings them to the same instant, which it returns: the latest that any of them
+// has come to, or to if that is later. It is httpapi.ErrClockFixed if the clock would have to change and there are profiles.
 func (n *Node) SetClock(byEvents bool, to int64) (now int64, err error) {
 	all, err := n.reports(n.running, readLeader, false)
 	if err != nil {
@@ -133,8 +133,8 @@ func (n *Node) SetClock(byEvents bool, to int64) (now int64, err error) {
 	return to, n.findLevels(n.running)
 }
 
-// clock fills in what the status says of time. The entries of every node move the clock of every shard, and it never goes back: one node whose clock is ahead,
-// if there is no majority that knows better (skew.go), moves it for all, and until the time of day has come there, windows and timers stand still.
+// clock fills in what the status says of time. The entries of every node move the clock of every shard, which never goes back: a node whose clock is ahead,
+// and that no majority corrects (skew.go), moves it for all; until the time of day has come there, windows and timers stand still.
 func (st *Status) clock(all []*report, today int64) {
 	st.Clock.Follows = "wall"
 	now := int64(shard.NoTime)

@@ -45,7 +45,7 @@ func (n *Node) openDirectory(ctx context.Context) (err error) {
 	})
 }
 
-// governUntil governs, when this node leads the directory, until done says so of the state.
+// governUntil governs, while this node leads the directory, until done is true of the directory's state. what says in words what is waited for.
 func (n *Node) governUntil(ctx context.Context, what string, done func(*meta.State) bool) error {
 	tick := time.NewTicker(governInterval)
 	defer tick.Stop()
@@ -88,7 +88,8 @@ func (n *Node) makeMembers(shards int) {
 	}
 }
 
-// adoptLimits makes the limits that shards have in common those of the cluster: replicas with others would not be equal, nor a log be applied again as it was.
+// adoptLimits replaces the limits that all replicas must share by those of the cluster: with other limits replicas would differ, and a log that is applied
+// again would not give the same state.
 func (n *Node) adoptLimits(s *meta.Settings) {
 	if n.settings.Replicas != s.Replicas || n.settings.Log.Durability != s.Durability {
 		n.log.Warn("the cluster was founded with other replicas or durability, which hold", "replicas", s.Replicas, "durability", s.Durability)
@@ -101,7 +102,8 @@ func (n *Node) adoptLimits(s *meta.Settings) {
 	}
 }
 
-// readRecipes reads the recipes that this node is given: the first cookbook of a cluster that it founds.
+// readRecipes reads and compiles the recipes that this node is given, which are the first cookbook of a cluster that it founds: sources, or if these are nil
+// the files of the settings.
 func (n *Node) readRecipes(sources []recipe.Source) (err error) {
 	if sources == nil && len(n.settings.Recipes) > 0 {
 		if sources, err = ReadRecipes(n.settings.Recipes); err != nil {
@@ -123,8 +125,8 @@ func (n *Node) self() meta.Replica {
 	return meta.Replica{Member: n.identity.Node, Incarnation: n.identity.Incarnation}
 }
 
-// awaitMembership waits until this node is a member of the cluster again: it may have been taken out, or emptied, while it was away. One that is being emptied
-// and holds something still goes on with that.
+// awaitMembership waits until this node is a member of the cluster again: it may have been forgotten, or drained, while it was away. A node that is being
+// drained and still holds something opens, to go on with that.
 func (n *Node) awaitMembership(ctx context.Context) error {
 	if n.gossip == nil {
 		return nil
@@ -164,7 +166,7 @@ func (n *Node) awaitMembership(ctx context.Context) error {
 	}
 }
 
-// openGroup opens a replica of a group. members found the group, if that has not happened; the first of them should lead.
+// openGroup opens a replica of a group. members are those that found the group, if that has not happened yet; the first of them should lead.
 func (n *Node) openGroup(id uint32, fsm group.FSM, members []string) (*group.Group, error) {
 	r := group.Replica{}
 	for i, m := range members {
@@ -177,7 +179,7 @@ func (n *Node) openGroup(id uint32, fsm group.FSM, members []string) (*group.Gro
 // giveBackInterval is how often a node hands one shard to the replica that should lead it.
 const giveBackInterval = time.Second
 
-// lead does, until ctx is done, what falls to whoever leads the directory or a shard.
+// lead does, until ctx is done, what is up to the leader of the directory or of a shard.
 func (n *Node) lead(ctx context.Context) {
 	tick, seldom := time.NewTicker(governInterval), time.NewTicker(giveBackInterval)
 	defer tick.Stop()
@@ -208,11 +210,11 @@ func (n *Node) lead(ctx context.Context) {
 	}
 }
 
-// giveBack hands one shard that this node leads to the replica that the directory prefers, if that is there and not behind: after a node was
-// away the others lead what it should.
+// giveBack hands one shard that this node leads to the replica that the directory prefers, if that one is fit to lead it. After a node was away
+// the others lead what it should.
 func (n *Node) giveBack(ctx context.Context) {
 	s := n.directory.State()
-	levels := n.heard.all()
+	heard := n.heard.all()
 	for i, m := range n.members {
 		first := s.Shards[i].Replicas[0]
 		prefers := groupMember(first.Member, first.Incarnation)
@@ -220,7 +222,7 @@ func (n *Node) giveBack(ctx context.Context) {
 		if prefers == n.identity.member() || !m.leads() || !known || to.Draining {
 			continue
 		}
-		if !levels[prefers].fit(i, m.level().applied, time.Now()) {
+		if !heard[prefers].fit(i, m.reach().applied, time.Now()) {
 			continue
 		}
 		g := m.group.Load()
@@ -234,17 +236,18 @@ func (n *Node) giveBack(ctx context.Context) {
 	}
 }
 
-// fit says whether a replica can be handed shard i, whose leader has applied so much: it answers, also its disk, and is not behind. While a shard is being handed to
-// one that does not take it nothing is committed there; one with a stalled disk answers, and is not behind for as long as no events come.
-func (p *peerLevels) fit(i int, applied uint64, now time.Time) bool {
+// fit says whether a replica can be handed shard i, whose leader has applied so many entries: its node and its disk answer, and it is not behind. While a
+// shard is being handed to a replica that does not take it, nothing is committed there. The disk has to be asked about because a node with a stalled disk
+// answers, and is not behind for as long as no events come.
+func (p *peerReach) fit(i int, applied uint64, now time.Time) bool {
 	return p != nil && !p.stalled && now.Sub(p.at) <= 2*tickInterval && p.shards[i].applied+giveBackLag >= applied
 }
 
 // giveBackLag is how many entries a replica may be behind to be handed its shard.
 const giveBackLag = 64
 
-// tellLeaders wakes the publisher and the courier of every shard that this node leads: those of the others sleep, where looking for themselves would cost a
-// node at rest a thousand wake-ups a second.
+// tellLeaders wakes the publisher and the courier of every shard that this node leads. Those of the other shards sleep: if each looked for itself, a node at
+// rest would wake up a thousand times a second.
 func (n *Node) tellLeaders(ctx context.Context) {
 	tick := time.NewTicker(governInterval)
 	defer tick.Stop()

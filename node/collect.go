@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"runtime"
 	"slices"
+	"strconv"
 
 	"dashi/node/httpapi"
 	"dashi/pipeline/activation"
@@ -168,14 +169,15 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	st := &Status{}
 	n.streamStatus(st)
 	for _, s := range st.Kafka.Streams {
-		gauge("dashi_stream_read_offset", float64(s.Read), s.Topic, itoa(int(s.Partition)))
-		gauge("dashi_stream_applied_offset", float64(s.Applied), s.Topic, itoa(int(s.Partition)))
+		gauge("dashi_stream_read_offset", float64(s.Read), s.Topic, strconv.Itoa(int(s.Partition)))
+		gauge("dashi_stream_applied_offset", float64(s.Applied), s.Topic, strconv.Itoa(int(s.Partition)))
 		if s.Lag != nil {
-			gauge("dashi_stream_lag_records", float64(*s.Lag), s.Topic, itoa(int(s.Partition)))
+			gauge("dashi_stream_lag_records", float64(*s.Lag), s.Topic, strconv.Itoa(int(s.Partition)))
 		}
 	}
 }
 
+// collectDoors gives what the HTTP and RESP servers have counted.
 func (c *collector) collectDoors(counter func(string, uint64, ...string), gauge func(string, float64, ...string)) {
 	h := &c.n.metrics.http
 	counter("dashi_http_events_total", h.get(httpapi.EventsIn))
@@ -195,11 +197,10 @@ func (c *collector) collectDoors(counter func(string, uint64, ...string), gauge 
 	gauge("dashi_resp_connections", float64(r.Connections))
 }
 
+// collectShards gives what the replicas here have counted: some of it by shard, the rest added up.
 func (c *collector) collectShards(counter func(string, uint64, ...string), gauge func(string, float64, ...string)) {
 	var sum shard.Counters
 	var sent uint64
-	var events, repeated, made, withheld, shortened, outOfRange, woken, expired, erased, buried uint64
-	var suppressed [activation.Reasons]uint64
 	for _, m := range c.n.members {
 		if m.group.Load() == nil {
 			continue // others have it
@@ -207,36 +208,12 @@ func (c *collector) collectShards(counter func(string, uint64, ...string), gauge
 		m.mu.RLock()
 		s := m.shard.Stats()
 		m.mu.RUnlock()
-		events += s.Events
-		repeated += s.Repeated
-		made += s.Activations
-		withheld += s.Withheld
-		shortened += s.Shortened
-		outOfRange += s.OutOfRange
-		woken += s.Woken
-		expired += s.Expired
-		erased += s.Erased
-		buried += s.Buried
-		for i, n := range s.Suppressed {
-			suppressed[i] += n
-		}
-		label := itoa(int(m.id))
+		sum.Add(&s.Counters)
+		sent += s.Sent
+		label := strconv.Itoa(int(m.id))
 		gauge("dashi_profiles", float64(s.Profiles), label)
 		gauge("dashi_profile_bytes", float64(s.Bytes), label)
 		gauge("dashi_accounts", float64(s.Accounts), label)
-		sum.AccountEvents += s.AccountEvents
-		sum.People += s.People
-		sum.PeopleOver += s.PeopleOver
-		sum.AccountsOver += s.AccountsOver
-		sent += s.Sent
-		sum.Forwarded += s.Forwarded
-		sum.Merges += s.Merges
-		sum.Unmerges += s.Unmerges
-		sum.Junk += s.Junk
-		sum.Saturated += s.Saturated
-		sum.ComponentFull += s.ComponentFull
-		sum.TooLarge += s.TooLarge
-		sum.LinksOver += s.LinksOver
 		gauge("dashi_pointers", float64(s.Pointers), label)
 		gauge("dashi_messages_bytes", float64(s.PeerBytes), label)
 		gauge("dashi_messages_parked", float64(s.Parked), label)
@@ -264,19 +241,19 @@ func (c *collector) collectShards(counter func(string, uint64, ...string), gauge
 	counter("dashi_links_passed_over_total", sum.Saturated, "junk_identifier")
 	counter("dashi_links_passed_over_total", sum.ComponentFull, "component")
 	counter("dashi_links_passed_over_total", sum.LinksOver, "event")
-	counter("dashi_events_applied_total", events)
-	counter("dashi_events_repeated_total", repeated)
-	for i, n := range suppressed {
+	counter("dashi_events_applied_total", sum.Events)
+	counter("dashi_events_repeated_total", sum.Repeated)
+	for i, n := range sum.Suppressed {
 		counter("dashi_activations_suppressed_total", n, activation.Reason(i+1).String())
 	}
-	counter("dashi_timers_fired_total", woken)
-	counter("dashi_profiles_expired_total", expired)
-	counter("dashi_profiles_erased_total", erased)
-	counter("dashi_events_buried_total", buried)
-	counter("dashi_activations_made_total", made)
-	counter("dashi_activations_withheld_total", withheld)
-	counter("dashi_activations_shortened_total", shortened)
-	counter("dashi_numbers_out_of_range_total", outOfRange)
+	counter("dashi_timers_fired_total", sum.Woken)
+	counter("dashi_profiles_expired_total", sum.Expired)
+	counter("dashi_profiles_erased_total", sum.Erased)
+	counter("dashi_events_buried_total", sum.Buried)
+	counter("dashi_activations_made_total", sum.Activations)
+	counter("dashi_activations_withheld_total", sum.Withheld)
+	counter("dashi_activations_shortened_total", sum.Shortened)
+	counter("dashi_numbers_out_of_range_total", sum.OutOfRange)
 }
 
 // collectCluster gives what concerns the other nodes, and the log that this one shares with them.
@@ -297,8 +274,8 @@ func (c *collector) collectCluster(put func(prometheus.ValueType, string, float6
 		if m.group.Load() == nil {
 			continue
 		}
-		gauge("dashi_shard_leads", float64(bit(m.leads())), itoa(int(m.id)))
-		gauge("dashi_shard_behind_entries", float64(n.behind(m)), itoa(int(m.id)))
+		gauge("dashi_shard_leads", float64(bit(m.leads())), strconv.Itoa(int(m.id)))
+		gauge("dashi_shard_behind_entries", float64(n.behind(m)), strconv.Itoa(int(m.id)))
 	}
 	gauge("dashi_directory_epoch", float64(n.directory.State().Epoch))
 	gauge("dashi_moves", float64(len(n.directory.State().Moves)))

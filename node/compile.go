@@ -7,7 +7,7 @@ import (
 	"dashi/pipeline/recipe"
 )
 
-// compiler compiles what it has been given lately once for all who ask. Its programs may be shared.
+// compiler compiles each cookbook once for all who ask, and keeps the last few. Its programs are shared: nobody may write to them.
 type compiler struct {
 	mu   sync.Mutex
 	kept []compiled // newest last
@@ -19,7 +19,7 @@ type compiled struct {
 	diagnostics []recipe.Diagnostic
 }
 
-// compilerKeeps is how many: the one in force, the one that is on its way, one that somebody asks about, one more.
+// compilerKeeps is how many cookbooks are kept: the one in force, one that is on its way, one that somebody asks about, and one more.
 const compilerKeeps = 4
 
 func (c *compiler) compile(sources []recipe.Source) (*recipe.Program, []recipe.Diagnostic) {
@@ -35,7 +35,7 @@ func (c *compiler) compile(sources []recipe.Source) (*recipe.Program, []recipe.D
 	return c.kept[i].program, c.kept[i].diagnostics
 }
 
-// oversize is what is wrong with a cookbook that is to come into force, although one that is may stay: see recipe.Recompile.
+// oversize says that a cookbook is too large to come into force; nothing if it is not. One that is in force already may stay: see recipe.Recompile.
 func oversize(p *recipe.Program) []recipe.Diagnostic {
 	if p.Oversize == nil {
 		return nil

@@ -15,9 +15,9 @@ type readLevel byte
 
 // The levels.
 const (
-	readLocal        readLevel = 0 // as a replica is, here if there is one: the default
-	readLeader       readLevel = 1 // as the one is that says that it leads
-	readLinearizable readLevel = 2 // the same, after a majority has confirmed it: nothing that was acknowledged before is missing
+	readLocal        readLevel = 0 // the state of any replica, of the one here if there is one: the default
+	readLeader       readLevel = 1 // the state of the replica that says that it leads
+	readLinearizable readLevel = 2 // the same, after a majority has confirmed that it leads: nothing that was acknowledged before is missing
 )
 
 var levelNames = [...]string{"local", "leader", "linearizable"}
@@ -26,7 +26,7 @@ func (l readLevel) String() string { return levelNames[l] }
 
 // Headers of answers.
 const (
-	headerNode   = "Dashi-Node"   // who answered: where the profile, or the last part of the answer, came from
+	headerNode   = "Dashi-Node"   // the node that the profile, or the last part of the answer, came from
 	headerRead   = "Dashi-Read"   // local, leader or linearizable
 	headerBehind = "Dashi-Behind" // of a local read: by how many entries the replica that lags most, of those that answered, is known to be behind its leader
 )
@@ -45,7 +45,7 @@ type reading struct {
 
 type readingKey struct{}
 
-// readingOf is that of a request; a local one when there is none.
+// readingOf is the reading of a request; a local one when its context has none.
 func readingOf(ctx context.Context) *reading {
 	if r, ok := ctx.Value(readingKey{}).(*reading); ok {
 		return r
@@ -60,7 +60,7 @@ func (r *reading) note(member string, behind uint64) {
 	r.by, r.behind = nodeOf(member), max(r.behind, behind)
 }
 
-// noteHere notes that the replica here answered; m is nil when no shard had to be asked.
+// noteHere notes that the replica of m here answered; m is nil when no shard had to be asked.
 func (n *Node) noteHere(r *reading, m *member) {
 	behind := uint64(0)
 	if m != nil && n.gossip != nil {
@@ -69,7 +69,7 @@ func (n *Node) noteHere(r *reading, m *member) {
 	r.note(n.identity.member(), behind)
 }
 
-// consistent sees to it that what h reads is as fresh as was asked for, and that the answer says how fresh that is.
+// consistent has h read as fresh as the request asks for (?read=), and adds to the answer how fresh it is.
 func (n *Node) consistent(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		read := &reading{by: n.identity.Node}
@@ -96,7 +96,7 @@ func parseLevel(text string) (readLevel, bool) {
 	return 0, false
 }
 
-// readWriter adds to the header of an answer who gave it.
+// readWriter adds the headers that say who gave the answer, and how fresh it is.
 type readWriter struct {
 	http.ResponseWriter
 	reading *reading
@@ -144,7 +144,7 @@ func refuse(w http.ResponseWriter, status int, code, text string) {
 	_, _ = w.Write(append(body, '\n'))
 }
 
-// behind is how many entries this replica is behind what its leader last said.
+// behind is by how many entries the replica here is behind what its leader last said; 0 for a leader.
 func (n *Node) behind(m *member) uint64 {
 	g := m.group.Load()
 	if g == nil || m.leads() {

@@ -129,7 +129,7 @@ func readSources(files []string) ([]recipe.Source, error) {
 	return readData(sources)
 }
 
-// readData adds the files that the recipes name. One that is not there, or is a directory, is for check to report, at its place.
+// readData adds the data files that the recipes name. It passes over one that does not exist or is a directory: compiling reports that, with its place.
 func readData(sources []recipe.Source) ([]recipe.Source, error) {
 	for _, s := range slices.Clone(sources) {
 		for _, name := range recipe.DataFiles(s) {
@@ -196,7 +196,7 @@ func (f *format) decoder(p *recipe.Program) decoder {
 	return f.made
 }
 
-// checkFormat says whether there is such a decoder in the cookbook.
+// checkFormat returns an error unless there is a decoder of that name, or the cookbook has its mapping.
 func checkFormat(name string, p *recipe.Program) error {
 	mapping, isMapping := strings.CutPrefix(name, "mapping:")
 	switch {
@@ -210,7 +210,7 @@ func checkFormat(name string, p *recipe.Program) error {
 	return fmt.Errorf("decoder %q is unknown: it is segment, msgpack or mapping:NAME", name)
 }
 
-// checkFormats says whether a cookbook has the decoders that the input topics need.
+// checkFormats returns an error unless a cookbook has the decoders that the input topics need.
 func (n *Node) checkFormats(p *recipe.Program) error {
 	for _, in := range n.settings.Kafka.Inputs {
 		if err := checkFormat(in.Decoder, p); err != nil {

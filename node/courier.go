@@ -19,7 +19,7 @@ type peers interface {
 	deliver(ctx context.Context, to int, entry []byte) (*shard.Result, error)
 }
 
-// leaders are those of all shards, on this node or another.
+// leaders delivers to the leaders of shards, on this node or another.
 type leaders struct{ n *Node }
 
 func (p leaders) deliver(_ context.Context, to int, entry []byte) (*shard.Result, error) {
@@ -32,11 +32,11 @@ const (
 	courierRetry = 100 * time.Millisecond
 )
 
-// errSwitching says that another shard reads messages under another cookbook, for a moment.
+// errSwitching says that another shard has another cookbook than the messages were written under, which passes in a moment.
 var errSwitching = errors.New("a cookbook is being switched")
 
-// courier brings the messages of one shard to the others, while this replica leads it, in order and once, and tells the shard what has arrived. It is one
-// goroutine: run.
+// courier brings the messages of one shard to the others while this replica leads it, each once and in order, and tells the shard what has arrived. All of
+// it runs on one goroutine: run.
 type courier struct {
 	n       *Node
 	m       *member
@@ -67,7 +67,7 @@ func (c *courier) run(ctx context.Context) {
 		}
 		more, err := c.round(ctx)
 		switch {
-		case errors.Is(err, group.ErrNotLeader) || errors.Is(err, group.ErrUnknown): // somebody else leads in a moment, here or there
+		case errors.Is(err, group.ErrNotLeader) || errors.Is(err, group.ErrUnknown): // this shard, or the other, is about to have another leader
 			pause(ctx, governInterval)
 		case errors.Is(err, errSwitching):
 			pause(ctx, switchPause)

@@ -16,7 +16,7 @@ import (
 // deadValueBytes is how much of a value is shown.
 const deadValueBytes = 4 << 10
 
-// DeadLetters reads the end of the dead topic.
+// DeadLetters finds the newest letters in the end of the dead topic that match, and counts all that match.
 func (b httpBackend) DeadLetters(ctx context.Context, q httpapi.DeadQuery) (*httpapi.DeadLetters, error) {
 	found := &httpapi.DeadLetters{Topic: b.settings.Kafka.Dead, Letters: []httpapi.DeadLetter{}, Reasons: map[string]int{}}
 	var letters []kafka.Letter
@@ -92,7 +92,7 @@ const (
 	resendBytes   = 1 << 20
 )
 
-// Resend goes through the dead topic twice: which letters have been sent again is known at its end.
+// Resend sends letters again. It goes through the dead topic twice: which letters have been sent again already is known only at its end.
 func (b httpBackend) Resend(ctx context.Context, q httpapi.DeadQuery, dry bool) (*httpapi.Resent, error) {
 	if !b.resending.TryLock() {
 		return nil, httpapi.ErrResending
@@ -137,14 +137,14 @@ func (b httpBackend) Resend(ctx context.Context, q httpapi.DeadQuery, dry bool) 
 	return &r.Resent, nil
 }
 
-// resend is letters that are sent again.
+// resend is one run of Resend.
 type resend struct {
 	httpapi.Resent
 	n       *Node
 	topic   string
-	waiting map[kafka.Origin]struct{} // those that have not been tried
-	letters []kafka.Letter            // that go next
-	bytes   int
+	waiting map[kafka.Origin]struct{} // letters that are to be sent and have not been tried
+	letters []kafka.Letter            // those that go next
+	bytes   int                       // of letters
 	stop    context.CancelFunc
 }
 
@@ -178,7 +178,8 @@ func (r *resend) take(ctx context.Context, l *kafka.Letter) {
 	}
 }
 
-// flush sends what has been taken, in order for each destination, and notes what arrived. Should the node end in between, that will be sent once more.
+// flush sends what has been taken, in order for each destination, and notes in the dead topic what arrived. Should the node end before the note, the next
+// Resend sends that once more.
 func (r *resend) flush(ctx context.Context) {
 	letters := r.letters
 	r.letters, r.bytes = nil, 0
@@ -210,7 +211,7 @@ func (r *resend) flush(ctx context.Context) {
 	}
 }
 
-// messagesOf are events as they came. One that does not say when it happened did about when it was found to be bad.
+// messagesOf are the events in letters as they came. An event that does not say when it happened is taken to have happened when it was found to be bad.
 func messagesOf(letters []kafka.Letter) []kafka.Message {
 	all := make([]kafka.Message, len(letters))
 	for i := range letters {

@@ -17,10 +17,10 @@ import (
 // ErrDrained is what Wait returns when the node has been emptied: it holds nothing any longer, and may be stopped for as long as one likes.
 var ErrDrained = errors.New("the node has been drained")
 
-// errStays: a node that had stopped serving is not to be emptied any longer.
+// errStays says that a node that has stopped serving is no longer to be drained.
 var errStays = fmt.Errorf("it is not drained any longer: %w", ErrReopen)
 
-// drain says that a node is to be emptied, or that it is not any longer.
+// drain commits that a node is to be drained (on), or that it is to stay after all.
 func (n *Node) drain(ctx context.Context, id string, on bool) error {
 	return n.change(ctx, func(s *meta.State) (meta.Command, error) {
 		m, ok := s.Member(id)
@@ -34,8 +34,8 @@ func (n *Node) drain(ctx context.Context, id string, on bool) error {
 	})
 }
 
-// retreat is what a node does while it is emptied: it takes nothing more and answers nobody, because what it has grows old; and when it holds nothing, it
-// ends.
+// retreat is what a node does while it is drained: it reads no more events and answers no more look-ups, because what it has grows old; when it holds
+// nothing, it ends.
 func (n *Node) retreat() {
 	s := n.directory.State()
 	if m, ok := s.Member(n.identity.Node); !ok || !m.Draining {
@@ -65,8 +65,8 @@ func (n *Node) retreat() {
 	}
 }
 
-// admin puts what is done to nodes in front of h: POST and DELETE /v1/nodes/{id}/drain, DELETE /v1/nodes/{id}. While the node is drained, it answers only
-// what concerns itself.
+// admin serves POST and DELETE /v1/nodes/{id}/drain and DELETE /v1/nodes/{id} in front of h. While this node is being drained it refuses everything else
+// under /v1/ but the status.
 func (n *Node) admin(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rest, is := strings.CutPrefix(r.URL.Path, "/v1/nodes/")

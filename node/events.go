@@ -15,9 +15,9 @@ import (
 	"dashi/shard"
 )
 
-// Events looks for the last events of a person in the input topics; nil when there is no such person. An event is theirs when its strongest identifier is, as
-// for the shards; not by any of its identifiers, or one who used somebody's device would get what the other did. One from before its identifier was first seen is
-// of somebody who was erased, and is not shown.
+// Events looks for the last events of a person in the input topics; nil when there is no such person. An event is theirs if its strongest identifier is, as
+// it is for the shards: if any identifier would do, somebody who used another person's device would be shown what that person did. An event from before its
+// identifier was first seen is of somebody who was erased, and is not shown.
 func (b httpBackend) Events(ctx context.Context, q httpapi.EventsQuery) (*httpapi.Events, error) {
 	var found *httpapi.Events
 	seen := map[string]int64{} // by identifier: since when, in event time
@@ -93,7 +93,7 @@ func (k *keeper) add(e httpapi.Event) {
 	}
 }
 
-// newest are those, the newest first.
+// newest are the events kept, the newest first, at most limit.
 func (k *keeper) newest() []httpapi.Event {
 	slices.SortFunc(k.events, func(a, b httpapi.Event) int {
 		return cmp.Or(b.Arrived.Compare(a.Arrived), cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition), cmp.Compare(b.Offset, a.Offset))

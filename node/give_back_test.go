@@ -9,18 +9,18 @@ import (
 // them, and with them all events of the cluster, until there was room.
 func TestFit(t *testing.T) {
 	now := time.Now()
-	f := func(p *peerLevels, want bool) {
+	f := func(p *peerReach, want bool) {
 		t.Helper()
 		if got := p.fit(1, 1000, now); got != want {
 			t.Errorf("%+v is fit: %v", p, got)
 		}
 	}
-	level := func(applied uint64) []level { return []level{{}, {applied: applied}} }
+	reached := func(applied uint64) []reach { return []reach{{}, {applied: applied}} }
 	f(nil, false)
-	f(&peerLevels{at: now, shards: level(1000)}, true)
-	f(&peerLevels{at: now, shards: level(1001)}, true)
-	f(&peerLevels{at: now, shards: level(1000 - giveBackLag)}, true)
-	f(&peerLevels{at: now, shards: level(1000 - giveBackLag - 1)}, false)
-	f(&peerLevels{at: now.Add(-3 * tickInterval), shards: level(1000)}, false)
-	f(&peerLevels{at: now, shards: level(1000), stalled: true}, false)
+	f(&peerReach{at: now, shards: reached(1000)}, true)
+	f(&peerReach{at: now, shards: reached(1001)}, true)
+	f(&peerReach{at: now, shards: reached(1000 - giveBackLag)}, true)
+	f(&peerReach{at: now, shards: reached(1000 - giveBackLag - 1)}, false)
+	f(&peerReach{at: now.Add(-3 * tickInterval), shards: reached(1000)}, false)
+	f(&peerReach{at: now, shards: reached(1000), stalled: true}, false)
 }

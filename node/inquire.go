@@ -16,7 +16,7 @@ import (
 	"dashi/shard/transport"
 )
 
-// question is one thing to be found out of one shard, here or on another node. What the kinds ask and answer stands with their functions.
+// question is one thing to be asked about one shard, here or on another node. The function that answers a kind says what its body and its answer are.
 type question struct {
 	kind  questionKind
 	shard int
@@ -36,16 +36,25 @@ const (
 	askLook    questionKind = 1  // a profile: look.go
 	askPage    questionKind = 2  // profiles of an audience, or for which a condition is true: pages.go
 	askCount   questionKind = 3  // how many there are: query.go
-	askSizes   questionKind = 4  // of audiences: sizes.go
+	askSizes   questionKind = 4  // sizes of audiences: sizes.go
 	askReport  questionKind = 5  // what there is to know about a shard: report.go
 	askMarks   questionKind = 6  // how far it is with a stream: report.go
 	askLevels  questionKind = 7  // which thresholds of audiences it knows: levels.go
-	askNumbers questionKind = 8  // what they are found out from: levels.go
+	askNumbers questionKind = 8  // the numbers that thresholds are computed from: levels.go
 	askFlows   questionKind = 9  // what has been counted of an audience: stats.go
-	askMoved   questionKind = 10 // how many came into each audience, and left it: moved.go
-	askSent    questionKind = 11 // and of activations: activations.go
-	askRefuses questionKind = 12 // whether it takes another cookbook: refuses.go
+	askMoved   questionKind = 10 // how many entered and left each audience: moved.go
+	askSent    questionKind = 11 // what has been counted of activations: activations.go
+	askRefuses questionKind = 12 // whether it would take another cookbook: refuses.go
 )
+
+// toAll are questions of one kind, with the same body, about all shards, in order.
+func (n *Node) toAll(kind questionKind, body []byte) []*question {
+	questions := make([]*question, len(n.members))
+	for i := range questions {
+		questions[i] = &question{kind: kind, shard: i, body: body}
+	}
+	return questions
+}
 
 // answerOne answers a question about a shard that the replica here may answer.
 func (n *Node) answerOne(ctx context.Context, level readLevel, m *member, q *question) ([]byte, error) {
@@ -83,12 +92,13 @@ const (
 	askPatience = time.Second            // of one attempt: a node that is stopped is given up, another asked
 	askLocally  = 250 * time.Millisecond // of one attempt when any replica will do
 	askPause    = 5 * time.Millisecond   // between two attempts when nobody leads
-	askBytes    = 3 << 20                // of one call, and of its answer; what is over comes with the next
+	askBytes    = 3 << 20                // of one call, and of its answer; the rest goes with the next call
 	askText     = 200                    // bytes of an error that travel
 )
 
-// inquire has every question answered once: those that can be here, all others in one call for each node. A node that cannot answer says who can; one that does not
-// answer is passed over for another replica, until ctx is done. What could not be answered has an err, which is httpapi.ErrUnavailable, and so has the whole.
+// inquire has every question answered: here if possible, all others in one call for each node. A node that cannot answer says who can; one that does not
+// answer is passed over for another replica, until ctx is done. A question that could not be answered has an err, which is httpapi.ErrUnavailable unless a
+// node has refused it (refusal); the errors of the first few are returned.
 func (n *Node) inquire(ctx context.Context, level readLevel, questions []*question) error {
 	open := questions
 	for len(open) > 0 {
@@ -109,7 +119,7 @@ func (n *Node) inquire(ctx context.Context, level readLevel, questions []*questi
 			break
 		}
 		if slices.ContainsFunc(open, func(q *question) bool { return len(q.tried) > 1 }) {
-			select { // they have all been asked: somebody is about to lead
+			select { // at least two nodes have been asked in vain: somebody is about to lead
 			case <-ctx.Done():
 			case <-time.After(askPause):
 			}
@@ -150,7 +160,7 @@ const (
 	refusedIt = 4 // length, error: nobody will answer it
 )
 
-// inquireOf asks one node, which may be this one.
+// inquireOf asks one node, which may be this one, and notes its answers in the questions.
 func (n *Node) inquireOf(ctx context.Context, to string, level readLevel, questions []*question) {
 	fail := func(qs []*question, err error) {
 		for _, q := range qs {
@@ -237,7 +247,7 @@ func (n *Node) take(q *question, by string, status byte, body []byte, behind uin
 	q.tried = append(q.tried, by)
 }
 
-// over says whether nothing more is to be found out.
+// over says whether the question need not be asked again: it has been answered or refused.
 func (q *question) over() bool {
 	var refused *refusal
 	return q.err == nil || errors.As(q.err, &refused)

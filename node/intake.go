@@ -153,7 +153,7 @@ func (k *intake) Assigned(streams []kafka.Stream, next []int64) {
 			}
 			from = min(from, mark+1)
 			in.progress[j] = progress{mark: mark, durable: min(mark, next[i]-1)}
-			if l := k.n.members[j].level(); mark >= 0 && l.answers {
+			if l := k.n.members[j].reach(); mark >= 0 && l.answers {
 				in.progress[j].pending = append(in.progress[j].pending, applied{l.applied, mark})
 			}
 		}

@@ -16,7 +16,7 @@ import (
 	"dashi/shard/transport"
 )
 
-// existing is the cluster that others have founded, if gossip knows of one.
+// existing is the id of the cluster that others have founded, if gossip knows of one; else empty.
 func existing(members []gossip.Member) (cluster string) {
 	for _, m := range members {
 		if m.State == gossip.Alive && m.Meta.Cluster != "" && m.Meta.Expect == 0 {
@@ -48,7 +48,8 @@ func (n *Node) enter(ctx context.Context) error {
 	}
 }
 
-// knock asks every node that is there to let this one in. It is an error when the answer is no; none when nobody has taken the question.
+// knock asks the nodes that are there, one after the other, to let this one in, until one does. It is an error if the answer is no, but none if nobody
+// could answer.
 func (n *Node) knock(ctx context.Context) error {
 	if n.gossip == nil {
 		return nil
@@ -76,7 +77,7 @@ func (n *Node) knock(ctx context.Context) error {
 	return nil
 }
 
-// tellChanges brings what the cluster knows of this node, its zone, weight and addresses, up to what the settings say now.
+// tellChanges tells the cluster what the settings now say of this node: zone, weight and addresses.
 func (n *Node) tellChanges(ctx context.Context) {
 	said := false
 	for ctx.Err() == nil {
@@ -103,12 +104,6 @@ func (n *Node) tellChanges(ctx context.Context) {
 		pause(ctx, joinInterval)
 	}
 }
-
-// Codes of errors between nodes, of those that are the handlers'.
-const (
-	codeRefused   = 16 // for good
-	codeNotLeader = 17
-)
 
 // answerJoin lets a node in: as a member of the cluster, and as a learner of the directory.
 func (n *Node) answerJoin(ctx context.Context, body []byte) ([]byte, error) {
@@ -156,7 +151,7 @@ func (n *Node) answerChange(body []byte) ([]byte, error) {
 	return answer, nil
 }
 
-// commit puts a command to whoever leads the directory.
+// commit has whoever leads the directory commit a command. An error that is group.ErrUnknown means that it may still be done.
 func (n *Node) commit(ctx context.Context, entry []byte) (r meta.Result, err error) {
 	result, err := propose(n.directory.group, entry)
 	if err == nil {
@@ -184,8 +179,8 @@ func (n *Node) commit(ctx context.Context, entry []byte) (r meta.Result, err err
 	return r, nil
 }
 
-// renounce gives up what this node was: it may have lost what it has acknowledged, so it comes back as another incarnation that holds nothing, and is
-// brought up to date by the others. They must be there: a cluster of one has nobody else.
+// renounce gives up what this node was, because it may have lost what it has acknowledged: it comes back as another incarnation that holds nothing, and
+// the others bring it up to date. They must be there: a cluster of one has nobody else.
 func (n *Node) renounce(why error) error {
 	n.log.Error("this node may have lost what it acknowledged, and comes back as a new one", "why", why)
 	if err := os.RemoveAll(filepath.Join(n.settings.Data, "shards")); err != nil {
@@ -196,7 +191,7 @@ func (n *Node) renounce(why error) error {
 	return n.saveIdentity()
 }
 
-// checkLog renounces what this node was for a reason given, or when its log is not where it was.
+// checkLog renounces what this node was, if there is a reason to (why is not nil) or if the log that it had is gone.
 func (n *Node) checkLog(why error) error {
 	if n.settings.Gossip.Listen == "" || !n.identity.Opened {
 		return nil

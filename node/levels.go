@@ -15,7 +15,8 @@ import (
 // levelsInterval is how often it is looked whether an hour has begun.
 const levelsInterval = time.Second
 
-// keepLevels has every shard know the thresholds among all profiles, as of each full hour. The node that leads the directory finds them out.
+// keepLevels makes sure, while this node leads the directory, that every shard knows the thresholds among all profiles (shard/level.go) as of each full
+// hour.
 func (n *Node) keepLevels(ctx context.Context) {
 	every(ctx, levelsInterval, func() {
 		if _, here := n.directory.group.Leader(); here {
@@ -35,10 +36,7 @@ func (n *Node) findLevels(ctx context.Context) error {
 	}
 	n.levelling.Lock()
 	defer n.levelling.Unlock()
-	questions := make([]*question, len(n.members))
-	for i := range questions {
-		questions[i] = &question{kind: askLevels, shard: i}
-	}
+	questions := n.toAll(askLevels, nil)
 	if err := n.inquire(ctx, readLeader, questions); err != nil {
 		return err
 	}
@@ -95,7 +93,7 @@ func (n *Node) answerLevels(m *member) ([]byte, error) {
 	return appendNumbers(answer, known), nil
 }
 
-// levelsNow reads all profiles.
+// levelsNow computes the thresholds of a program from all profiles.
 func (n *Node) levelsNow(ctx context.Context, program *recipe.Program) (levels []float64, err error) {
 	for i := range program.Levels {
 		var values []float64
@@ -132,7 +130,7 @@ func (n *Node) answerNumbers(m *member, body []byte) ([]byte, error) {
 		p := m.shard.Program()
 		if p == nil || p.Hash != hash || i >= uint64(len(p.Levels)) {
 			m.mu.RUnlock()
-			return nil, &refusal{httpapi.ErrSwitching.Error()} // the shards will not take what comes of it either
+			return nil, &refusal{httpapi.ErrSwitching.Error()} // the shards would not take the result either
 		}
 		values, from, more = m.shard.EachNumber(values, &p.Levels[i], from, scanPage, view)
 		m.mu.RUnlock()

@@ -14,7 +14,7 @@ import (
 	"dashi/shard"
 )
 
-// want is one look-up that other nodes take part in.
+// want is one look-up that other nodes may have to answer.
 type want struct {
 	namespace string
 	value     []byte // normalised
@@ -22,9 +22,9 @@ type want struct {
 	via       shard.Place // an identifier in whose component it lies; not Known at first
 	view      []byte      // shard.AppendView; nil: there is none
 	junk      bool        // nobody's: see shard.View.Junk
-	program   uint64
-	by        string
-	behind    uint64
+	program   uint64      // hash of the cookbook that view is written under
+	by        string      // the member of groups that answered
+	behind    uint64      // entries that it is known to be behind its leader
 	err       error
 }
 
@@ -57,8 +57,8 @@ func (n *Node) wanted(namespace, value []byte) (*want, bool) {
 	return nil, false
 }
 
-// fetch looks profiles up wherever they are. It returns when each want has a view, or none, or an error. Who is between two shards is waited for: not to be
-// found there is no answer, and while a leader is being replaced it takes longer than a moment.
+// fetch looks profiles up wherever they are. It returns when each want has a view, is known to have none, or has an error. An identifier that is on its
+// way between two shards is waited for: that it is found on neither is no answer, and while a leader is being replaced the way takes longer than a moment.
 func (n *Node) fetch(ctx context.Context, level readLevel, wants []*want) {
 	ctx, cancel := context.WithTimeout(ctx, freshTimeout)
 	defer cancel()
@@ -68,7 +68,7 @@ func (n *Node) fetch(ctx context.Context, level readLevel, wants []*want) {
 		for i, w := range wants {
 			questions[i] = &question{kind: askLook, shard: w.shard(len(n.members)), body: w.append(nil)}
 		}
-		_ = n.inquire(ctx, level, questions) // each has its own
+		_ = n.inquire(ctx, level, questions) // each question has its own error
 		again, moving := wants[:0:0], false
 		for i, w := range wants {
 			q := questions[i]
@@ -82,7 +82,7 @@ func (n *Node) fetch(ctx context.Context, level readLevel, wants []*want) {
 				w.err = err
 			case more == lookMoving && ctx.Err() != nil:
 				w.err = fmt.Errorf("%w: the identifier is on its way from one shard to another", httpapi.ErrUnavailable)
-			case more == lookMoving: // by way of its home again: what led there may be no more
+			case more == lookMoving: // begin at its home again: the pointer that led there may be gone
 				moving, w.via.Known = true, false
 				again = append(again, w)
 			case more == lookNext:
@@ -100,12 +100,12 @@ func (n *Node) fetch(ctx context.Context, level readLevel, wants []*want) {
 const (
 	lookMissing = 0
 	lookFound   = 1 // hash of the cookbook, shard.AppendView
-	lookNext    = 2 // ask for it by way of: namespace, value, hash
+	lookNext    = 2 // namespace, value, hash of an identifier: ask at the home of that one
 	lookMoving  = 3 // it is between two shards
 	lookJunk    = 4 // missing, and nobody's
 )
 
-// append appends the question: namespace, value, hash; and the same of the identifier to go by, if there is one.
+// append appends the body of askLook: namespace, value, hash; and those of the identifier that led to the shard in question, if there is one.
 func (w *want) append(dst []byte) []byte {
 	dst = appendIdentifier(dst, w.namespace, w.value, w.hash)
 	if w.via.Known {
@@ -179,7 +179,7 @@ func (n *Node) answerLook(ctx context.Context, level readLevel, body []byte) (an
 			return appendIdentifier([]byte{lookNext}, l.at.Namespace, l.at.Value, l.at.Hash), nil
 		}
 		answer, done := m.lookTravelling(l, namespace, value, hash)
-		if !first && !n.canAnswer(m, level) { // it may have gone meanwhile; that of the first, answerAll asks
+		if !first && !n.canAnswer(m, level) { // the replica may have gone meanwhile; answerAll checks that of the first shard
 			return appendIdentifier([]byte{lookNext}, l.at.Namespace, l.at.Value, l.at.Hash), nil
 		}
 		if done {

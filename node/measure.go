@@ -121,7 +121,7 @@ func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 func (n *Node) applications() (events uint64, profiles int) {
 	heard := n.heard.all()
 	for i, m := range n.members {
-		l := m.level()
+		l := m.reach()
 		if !l.answers {
 			for _, p := range heard {
 				if p.shards[i].applied > l.applied {

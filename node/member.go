@@ -30,10 +30,10 @@ type member struct {
 	hint      atomic.Pointer[string]      // who leads it by the word of another node; nil: nobody said
 	lane      *lane                       // to the leader on another node
 	stalled   atomic.Int64                // when a batch last found no leader, in Unix nanoseconds
-	waitedFor atomic.Int64                // the same, while none has been accepted since; else 0
+	waitedFor atomic.Int64                // the same as stalled until a batch is accepted, then 0
 	grew      chan struct{}               // has one token when the outbox may have grown
 	talks     chan struct{}               // has one token when there may be messages for other shards
-	// These have a token each while this replica leads, for the publisher and the courier: see tellLeaders.
+	// publishes and delivers have one token each while this replica leads, for its publisher and its courier: see tellLeaders.
 	publishes, delivers chan struct{}
 
 	load  load   // of the shard after the last entry
@@ -43,8 +43,8 @@ type member struct {
 	ticking atomic.Bool   // a tick is on its way
 	sooner  chan struct{} // of all members: has one token when somebody's due may have come closer
 
-	held   atomic.Bool   // the shard is, for another cookbook
-	turned chan struct{} // of all members: see Node
+	held   atomic.Bool   // the shard is held for another cookbook
+	turned chan struct{} // of all members: see Node.turned
 }
 
 func newMember(id uint32, settings shard.Settings, turns *turns, sooner, turned chan struct{}) *member {
@@ -87,7 +87,7 @@ func (l *load) set(now shard.Load) {
 	l.peers.Store(now.Peers)
 }
 
-// wake leaves a token, if there is none.
+// wake puts a token into a channel of one, if there is none.
 func wake(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
@@ -127,7 +127,15 @@ func (m *member) Restore(r io.Reader) error {
 	return nil
 }
 
-// propose puts an entry into the shard's log and waits for its result.
+// There are several ways to have an entry applied, each built on the one before:
+//
+//	propose   only if this replica leads; waits for the result
+//	submit    wherever the shard is led; calls back (lane.go)
+//	ask       submit, and waits for the result
+//	command   ask, until a leader has taken the entry
+//	patient   command, until no cookbook is being switched
+
+// propose puts an entry into the shard's log, if this replica leads, and waits for its result.
 func (m *member) propose(entry []byte) (*shard.Result, error) {
 	g := m.group.Load()
 	if g == nil {
@@ -160,7 +168,7 @@ func (m *member) ask(entry []byte) (*shard.Result, error) {
 	return a.result, a.err
 }
 
-// command is ask, again and again until a leader has taken the entry. One that is applied twice must do no harm.
+// command is ask, again and again until a leader has taken the entry. It must do no harm if the entry is applied twice.
 func (m *member) command(ctx context.Context, entry []byte) (*shard.Result, error) {
 	for {
 		r, err := m.ask(entry)
@@ -198,8 +206,8 @@ func (m *member) leads() bool {
 	return here
 }
 
-// level is how far the replica here is; zero when there is none.
-func (m *member) level() (l level) {
+// reach is how far the replica here is; zero when there is none.
+func (m *member) reach() (l reach) {
 	if g := m.group.Load(); g != nil {
 		m.mu.RLock()
 		st := m.shard.Stats()
@@ -216,7 +224,7 @@ func (m *member) leaderless(now time.Time) bool {
 	return now.UnixNano()-m.stalled.Load() < int64(leaderPause)
 }
 
-// waitShown is for how long the status says that a shard without a leader is waited for, after a batch found none and until one is accepted: between two
+// waitShown is for how long after a batch found no leader the status says that the shard's leader is waited for, until a batch is accepted: in between two
 // attempts, of which there are some in a second, nothing holds the intake back.
 const waitShown = 2 * time.Second
 

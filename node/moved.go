@@ -8,15 +8,12 @@ import (
 	"dashi/shard"
 )
 
-// Moved adds up what the shards have counted of all audiences of the present program, in its order.
+// Moved is how many have entered and left each audience of the present program, in the order of AllAudiences, in the hours that the shards keep.
 func (b httpBackend) Moved(ctx context.Context) ([]httpapi.Moved, error) {
 	program := b.cookbook.Load()
 	all := make([]httpapi.Moved, len(program.AllAudiences()))
 	body := binary.LittleEndian.AppendUint64(nil, program.Hash)
-	questions := make([]*question, len(b.members))
-	for k := range questions {
-		questions[k] = &question{kind: askMoved, shard: k, body: body}
-	}
+	questions := b.toAll(askMoved, body)
 	ctx, cancel := context.WithTimeout(ctx, freshTimeout)
 	defer cancel()
 	r := readingOf(ctx)

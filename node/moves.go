@@ -177,11 +177,11 @@ func (n *Node) move(ctx context.Context) {
 
 // watchMoves notes how far the moves are.
 func (n *Node) watchMoves(moves []meta.Move) {
-	levels := n.heard.all()
+	heard := n.heard.all()
 	n.moveWatch.look(moves, func(m meta.Move) uint64 {
 		if to := groupMember(m.Add.Member, m.Add.Incarnation); to == n.identity.member() {
-			return n.members[m.Shard].level().applied
-		} else if p := levels[to]; p != nil {
+			return n.members[m.Shard].reach().applied
+		} else if p := heard[to]; p != nil {
 			return p.shards[m.Shard].applied
 		}
 		return 0

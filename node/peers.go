@@ -21,7 +21,7 @@ import (
 // The types of calls between nodes. A number is never reused; below 16 they are the transport's own.
 const (
 	callPropose  = 16 // entries for a shard that the other node leads
-	callLevels   = 17 // how far are your replicas?
+	callReach    = 17 // how far are your replicas?
 	callAnnounce = 18 // activations that were published
 	callJoin     = 19 // let me in
 	callChange   = 20 // a command for the directory
@@ -48,9 +48,9 @@ func (n *Node) openPeers() (err error) {
 	})
 	open := &n.open
 	n.transport.Handle(callPropose, calls{open, func(_ context.Context, c *transport.Call) ([]byte, error) { return n.answerPropose(c.Body) }})
-	n.transport.Handle(callLevels, calls{open, func(_ context.Context, c *transport.Call) ([]byte, error) {
-		answer := appendLevels([]byte{bit(n.hub.listening()) | bit(n.host.Stalled() > 0)<<1}, n.levels())
-		if len(c.Body) > 0 { // from one who knows what to do with it
+	n.transport.Handle(callReach, calls{open, func(_ context.Context, c *transport.Call) ([]byte, error) {
+		answer := appendReaches([]byte{bit(n.hub.listening()) | bit(n.host.Stalled() > 0)<<1}, n.reaches())
+		if len(c.Body) > 0 { // the other node is of a version that knows what to do with it
 			answer = n.appendTime(answer)
 		}
 		return answer, nil
@@ -83,6 +83,14 @@ func (n *Node) listenForPeers() (err error) {
 	return nil
 }
 
+// Codes of errors between nodes (transport.RemoteError), besides the transport's own. Those of one call differ; callWithin has its own meaning for 18.
+const (
+	codeRefused   = 16 // callJoin: for good
+	codeNotLeader = 17 // callJoin, callChange, callEpoch: this node does not lead the directory
+	codeElsewhere = 18 // callPropose: this node has no replica of the shard; the text is a route
+	codeTooShort  = 18 // callWithin: errTooShort
+)
+
 // calls answers one type of call, once what it needs is there.
 type calls struct {
 	there *atomic.Bool // nil: from the start
@@ -96,7 +104,7 @@ func (c calls) Serve(ctx context.Context, call *transport.Call) ([]byte, error) 
 	return c.serve(ctx, call)
 }
 
-// resolve finds the address of a member of groups: what the node says of itself by gossip, or what the directory remembers.
+// resolve finds the address of a member of groups: the one that the node gossips, else the one that the directory has.
 func (n *Node) resolve(member string) (string, error) {
 	id, _, _ := strings.Cut(member, "/")
 	if m, ok := n.gossiped(id); ok && m.Meta.Node != "" {
@@ -126,8 +134,8 @@ func (n *Node) gossiped(id string) (m gossip.Member, ok bool) {
 // seekInterval is how often a node looks for members that the gossip has lost.
 const seekInterval = 5 * time.Second
 
-// seekOthers brings members of the cluster back into the gossip. memberlist forgets who has been away for half a minute; after a longer cut neither side would
-// speak to the other ever again.
+// seekOthers brings members of the cluster back into the gossip. memberlist forgets a node that has been away for half a minute; after a longer network
+// partition the two sides would never speak to each other again.
 func (n *Node) seekOthers(ctx context.Context) {
 	if n.gossip == nil {
 		return
@@ -141,7 +149,7 @@ func (n *Node) seekOthers(ctx context.Context) {
 	})
 }
 
-// every calls do again and again until ctx is done, an interval from now first. Calls do not overlap.
+// every calls do once in each interval until ctx is done, for the first time an interval from now. Calls do not overlap.
 func every(ctx context.Context, interval time.Duration, do func()) {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
@@ -155,7 +163,8 @@ func every(ctx context.Context, interval time.Duration, do func()) {
 	}
 }
 
-// strays are the addresses at which members of the cluster may be found that are not in the gossip: where they were last, and where the settings say that there is somebody.
+// strays are the addresses at which members of the cluster that the gossip does not have may be found: where they were last, and gossip.join of the
+// settings. There are none while all members are there.
 func (n *Node) strays() (addrs []string) {
 	missing := false
 	for _, m := range n.directory.State().Members {
@@ -175,7 +184,7 @@ func (n *Node) strays() (addrs []string) {
 	return slices.Compact(addrs)
 }
 
-// hears says whether a member of the cluster has answered a moment ago, whatever the gossip says.
+// hears says whether a member of the cluster has answered within peerSilence, whatever the gossip says.
 func (n *Node) hears(id string) bool {
 	m, ok := n.directory.State().Member(id)
 	if !ok {
@@ -200,53 +209,53 @@ func (n *Node) others() (members []string) {
 // peerSilence is how old an answer may be before the node counts as silent.
 const peerSilence = 4 * tickInterval
 
-// level is how far a replica is.
-type level struct {
+// reach is how far a replica is.
+type reach struct {
 	leads, answers   bool
-	applied, durable uint64
-	events, profiles uint64 // applied, and held
+	applied, durable uint64 // indices of the log: up to which all is applied, and would survive a power cut
+	events, profiles uint64 // numbers of events applied, and of profiles held
 }
 
-// peer is what another node said last about its replicas.
-type peerLevels struct {
+// peerReach is what another node said last about its replicas.
+type peerReach struct {
 	at        time.Time
 	listening bool // somebody there wants activations
 	stalled   bool // its disk does not answer
-	shards    []level
+	shards    []reach
 }
 
 // heard is what the other nodes said last, by member of groups.
 type heard struct {
 	mu  sync.Mutex
-	by  map[string]*peerLevels
-	off map[string]time.Duration // their clocks are so far ahead of that of this node
+	by  map[string]*peerReach
+	off map[string]time.Duration // how far their clocks are ahead of this node's
 }
 
-func newHeard() *heard { return &heard{by: map[string]*peerLevels{}, off: map[string]time.Duration{}} }
+func newHeard() *heard { return &heard{by: map[string]*peerReach{}, off: map[string]time.Duration{}} }
 
-// all is a copy of the map; what it holds is not written to.
-func (p *heard) all() map[string]*peerLevels {
+// all is a copy of the map by; what it points to is never written to.
+func (p *heard) all() map[string]*peerReach {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return maps.Clone(p.by)
 }
 
-// levels are those of this node's replicas.
-func (n *Node) levels() []level {
-	all := make([]level, len(n.members))
+// reaches are those of this node's replicas, by shard.
+func (n *Node) reaches() []reach {
+	all := make([]reach, len(n.members))
 	for i, m := range n.members {
-		all[i] = m.level()
+		all[i] = m.reach()
 	}
 	return all
 }
 
-// levelBytes are those of one level.
-const levelBytes = 1 + 4*8
+// reachBytes is the size of a reach in an answer to callReach.
+const reachBytes = 1 + 4*8
 
-// appendLevels appends a byte and four numbers for every shard. An answer has a byte before them that says whether anybody listens to activations, and whether the
-// disk does not answer; to a question that is not empty it ends with the time (appendTime).
-func appendLevels(dst []byte, levels []level) []byte {
-	for _, l := range levels {
+// appendReaches appends a byte and four numbers for every shard. An answer to callReach has a byte before them, which says whether anybody listens to
+// activations (bit 0) and whether the disk does not answer (bit 1); behind them, if the question was not empty, the time (appendTime).
+func appendReaches(dst []byte, reaches []reach) []byte {
+	for _, l := range reaches {
 		dst = append(dst, bit(l.leads)|bit(l.answers)<<1)
 		for _, v := range []uint64{l.applied, l.durable, l.events, l.profiles} {
 			dst = binary.LittleEndian.AppendUint64(dst, v)
@@ -262,20 +271,20 @@ func bit(b bool) byte {
 	return 0
 }
 
-func readLevels(src []byte, shards int) (*peerLevels, error) {
-	if len(src) != 1+levelBytes*shards {
+func readReaches(src []byte, shards int) (*peerReach, error) {
+	if len(src) != 1+reachBytes*shards {
 		return nil, errAnswer
 	}
-	p := &peerLevels{at: time.Now(), listening: src[0]&1 != 0, stalled: src[0]&2 != 0, shards: make([]level, shards)}
+	p := &peerReach{at: time.Now(), listening: src[0]&1 != 0, stalled: src[0]&2 != 0, shards: make([]reach, shards)}
 	for i := range p.shards {
-		b := src[1+levelBytes*i:]
+		b := src[1+reachBytes*i:]
 		u := binary.LittleEndian.Uint64
-		p.shards[i] = level{leads: b[0]&1 != 0, answers: b[0]&2 != 0, applied: u(b[1:]), durable: u(b[9:]), events: u(b[17:]), profiles: u(b[25:])}
+		p.shards[i] = reach{leads: b[0]&1 != 0, answers: b[0]&2 != 0, applied: u(b[1:]), durable: u(b[9:]), events: u(b[17:]), profiles: u(b[25:])}
 	}
 	return p, nil
 }
 
-// poll asks all other nodes for their levels, and returns when all have answered or failed to.
+// poll asks all other nodes how far they are, and returns when all have answered or failed to.
 func (n *Node) poll(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, tickInterval)
 	defer cancel()
@@ -283,15 +292,15 @@ func (n *Node) poll(ctx context.Context) {
 	for _, member := range n.others() {
 		wait.Go(func() {
 			asked := n.wall()
-			answer, err := n.transport.Call(ctx, member, callLevels, []byte{1})
+			answer, err := n.transport.Call(ctx, member, callReach, []byte{1})
 			if err != nil {
-				return // its levels grow old
+				return // what it said last grows old
 			}
-			if size := 1 + levelBytes*len(n.members); len(answer) > size {
+			if size := 1 + reachBytes*len(n.members); len(answer) > size {
 				n.noteTime(member, answer[size:], asked)
 				answer = answer[:size]
 			}
-			if p, err := readLevels(answer, len(n.members)); err == nil {
+			if p, err := readReaches(answer, len(n.members)); err == nil {
 				n.heard.mu.Lock()
 				n.heard.by[member] = p
 				n.heard.mu.Unlock()
@@ -307,12 +316,12 @@ func (n *Node) poll(ctx context.Context) {
 	n.keepClock()
 }
 
-// durable is up to which index nothing of a shard is lost in a power cut of its leader.
+// durable is the index of a shard's log up to which nothing is lost in a power cut of its leader.
 func (n *Node) durable(m *member) uint64 { return n.ahead(m).durable }
 
 // ahead is how far the leader of a shard is by its last word; zero when none is known.
-func (n *Node) ahead(m *member) level {
-	if l := m.level(); l.leads {
+func (n *Node) ahead(m *member) reach {
+	if l := m.reach(); l.leads {
 		return l
 	}
 	leader := n.leaderOf(m)
@@ -321,5 +330,5 @@ func (n *Node) ahead(m *member) level {
 	if p := n.heard.by[leader]; p != nil && p.shards[m.id].leads {
 		return p.shards[m.id]
 	}
-	return level{}
+	return reach{}
 }

@@ -139,13 +139,13 @@ func (n *Node) suspicion() string {
 // unled says which shards of this node nobody else leads; empty: somebody does each.
 func (n *Node) unled(s *meta.State) string {
 	var waits []string
-	levels := n.heard.all()
+	heard := n.heard.all()
 	for i := range s.Shards {
 		if !s.Holds(n.self(), i) {
 			continue
 		}
 		led := false
-		for _, p := range levels {
+		for _, p := range heard {
 			led = led || p.shards[i].leads && time.Since(p.at) < peerSilence
 		}
 		if !led {

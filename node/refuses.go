@@ -9,8 +9,8 @@ import (
 	"dashi/pipeline/recipe"
 )
 
-// refuses says why a shard does not take a program in the place of the one that it has; empty when all do. Every shard is asked, wherever it is, unless
-// what they judge by stays as it is: the names of namespaces, and their order.
+// refuses says why a shard would not take a program in place of the one that it has; empty if all would. Every shard is asked, wherever it is, unless
+// what they judge by has not changed: the names of namespaces, and their order.
 func (n *Node) refuses(ctx context.Context, next *recipe.Program) (string, error) {
 	if slices.EqualFunc(n.cookbook.Load().Schema.Namespaces, next.Schema.Namespaces, func(a, b event.Namespace) bool { return a.Name == b.Name }) {
 		return "", nil
@@ -19,10 +19,7 @@ func (n *Node) refuses(ctx context.Context, next *recipe.Program) (string, error
 	for _, ns := range next.Schema.Namespaces {
 		body = appendBytes(body, []byte(ns.Name))
 	}
-	questions := make([]*question, len(n.members))
-	for i := range questions {
-		questions[i] = &question{kind: askRefuses, shard: i, body: body}
-	}
+	questions := n.toAll(askRefuses, body)
 	if err := n.inquire(ctx, readLocal, questions); err != nil {
 		if slices.ContainsFunc(questions, func(q *question) bool { return !q.over() }) {
 			return "", err

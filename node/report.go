@@ -15,8 +15,8 @@ import (
 type report struct {
 	Shard   shard.Stats
 	Wake    int64  // see shard.Shard.Wake
-	Index   uint64 // see level
-	Durable uint64
+	Index   uint64 // reach.applied
+	Durable uint64 // reach.durable
 	Roads   []roadEnd
 	Hash    string // of the state; empty when it was not asked for
 }
@@ -27,13 +27,10 @@ type roadEnd struct {
 	First, Next uint64
 }
 
-// reports are those of all shards, each asked once. With hashes they have those of the state, which reads all profiles. A shard that could not be asked has none,
-// and the error says which.
+// reports are those of all shards, each asked once. With hashes they have the hashes of the states, for which all profiles are read. A shard that could
+// not be asked has a nil report, and the error names it.
 func (n *Node) reports(ctx context.Context, level readLevel, hashes bool) ([]*report, error) {
-	questions := make([]*question, len(n.members))
-	for i := range questions {
-		questions[i] = &question{kind: askReport, shard: i, body: []byte{bit(hashes)}}
-	}
+	questions := n.toAll(askReport, []byte{bit(hashes)})
 	ctx, cancel := context.WithTimeout(ctx, freshTimeout)
 	defer cancel()
 	err := n.inquire(ctx, level, questions)
@@ -51,7 +48,7 @@ func (n *Node) reports(ctx context.Context, level readLevel, hashes bool) ([]*re
 
 // answerReport answers askReport: a byte that says whether with the hash; the report as JSON.
 func (m *member) answerReport(body []byte) ([]byte, error) {
-	l := m.level()
+	l := m.reach()
 	r := report{Index: l.applied, Durable: l.durable}
 	m.mu.RLock()
 	r.Shard, r.Wake = m.shard.Stats(), m.shard.Wake()
@@ -66,8 +63,8 @@ func (m *member) answerReport(body []byte) ([]byte, error) {
 // markUnknown is the mark of a shard that could not be asked.
 const markUnknown = math.MinInt64
 
-// marks are those of all shards for a stream: up to which offset each has it. They may be lower than what the leaders have, which does no harm: what
-// comes again is skipped.
+// marks are the marks of all shards for a stream; markUnknown for a shard that could not be asked. They may be lower than those of the leaders, which does
+// no harm: what comes again is skipped.
 func (n *Node) marks(ctx context.Context, id shard.Stream) []int64 {
 	all := make([]int64, len(n.members))
 	var far []*question
@@ -87,7 +84,7 @@ func (n *Node) marks(ctx context.Context, id shard.Stream) []int64 {
 	}
 	ctx, cancel := context.WithTimeout(ctx, askPatience)
 	defer cancel()
-	_ = n.inquire(ctx, readLocal, far) // each has its own
+	_ = n.inquire(ctx, readLocal, far) // each question has its own error
 	for _, q := range far {
 		if q.err == nil && len(q.answer) == 8 {
 			all[q.shard] = int64(binary.LittleEndian.Uint64(q.answer))

@@ -10,9 +10,9 @@ import (
 	"dashi/shard/transport"
 )
 
-// Not every node has a replica of every shard. The directory says who has (State.Shards), and each node follows it; who leads, a shard's replicas know, and
-// the others hear twice a second. Both can be out of date here. Then the node that was asked says so, with what it knows (codeElsewhere), and is
-// believed if that is newer: so a request goes to a wrong node once.
+// Not every node has a replica of every shard. The directory says which nodes have one (State.Shards), and each node follows it. A shard's replicas know
+// which of them leads, and the other nodes hear of it twice a second. Both can be out of date here. Then the node that was asked says so, with what it
+// knows (codeElsewhere), and is believed if that is newer: so a request goes to a wrong node once.
 
 // route is where a shard is.
 type route struct {
@@ -20,9 +20,6 @@ type route struct {
 	Replicas []string `json:"replicas"` // members of groups
 	Leader   string   `json:"leader"`   // empty: not known
 }
-
-// codeElsewhere is the answer of a node that does not have, or does not lead, a shard: the text is a route.
-const codeElsewhere = 18
 
 // routeOf is where a shard is by what this node knows.
 func (n *Node) routeOf(m *member) route {
@@ -38,11 +35,11 @@ func (n *Node) routeOf(m *member) route {
 
 // elsewhere tells another node that a shard is not here.
 func (n *Node) elsewhere(m *member) error {
-	text, _ := json.Marshal(n.routeOf(m)) // it has nothing that cannot be written
+	text, _ := json.Marshal(n.routeOf(m)) // a route can always be encoded
 	return &transport.RemoteError{Code: codeElsewhere, Text: string(text)}
 }
 
-// learn notes what an answer says about where a shard is, if it does.
+// learn notes what the error of an answer says about where a shard is, if it says so.
 func (n *Node) learn(m *member, err error) {
 	var remote *transport.RemoteError
 	var other *group.NotLeaderError
@@ -118,8 +115,8 @@ func (n *Node) leaderOf(m *member) string {
 	return ""
 }
 
-// reader is the node that a question about a shard goes to: this one if it can answer, else, for readLocal, any that has a replica. Nodes that have been tried
-// come last. It is empty when nobody is known.
+// reader is the member of groups that a question about a shard goes to: this node if it can answer; else the leader, or, for readLocal, a node that has a
+// replica. Those that have been tried come last. It is empty when nobody is known.
 func (n *Node) reader(m *member, level readLevel, tried []string) string {
 	if n.canAnswer(m, level) {
 		return n.identity.member()

@@ -14,10 +14,10 @@ import (
 	"dashi/shard"
 )
 
-// AudienceStats adds up what the shards have counted of an audience of the present program.
+// AudienceStats adds up what the shards have counted of audience i of the present program, by its index in AllAudiences.
 func (b httpBackend) AudienceStats(ctx context.Context, i int) (st httpapi.AudienceStats, err error) {
 	cookbook := b.cookbook.Load()
-	program, base := cookbook.Program, 0 // of accounts their own, whose audiences are counted on from those of people
+	program, base := cookbook.Program, 0 // base: the index of the program's first audience among all, those of people before those of accounts
 	if i >= len(program.Audiences) {
 		base = len(program.Audiences)
 		program, i = program.Accounts.Program, i-base
@@ -67,10 +67,7 @@ func (b httpBackend) AudienceStats(ctx context.Context, i int) (st httpapi.Audie
 func (b httpBackend) flows(ctx context.Context, program *recipe.Program, accounts bool, i int) (parts []flowLine, now int64, err error) {
 	body := binary.LittleEndian.AppendUint64([]byte{bit(accounts)}, program.Hash)
 	body = binary.AppendUvarint(body, uint64(i))
-	questions := make([]*question, len(b.members))
-	for k := range questions {
-		questions[k] = &question{kind: askFlows, shard: k, body: body}
-	}
+	questions := b.toAll(askFlows, body)
 	ctx, cancel := context.WithTimeout(ctx, freshTimeout)
 	defer cancel()
 	r := readingOf(ctx)

@@ -78,8 +78,8 @@ func (n *Node) clusterStatus(st *Status) {
 	for _, m := range s.Moves {
 		st.Directory.Moves = append(st.Directory.Moves, MoveStatus{int(m.Shard), m.Add.Member, m.Remove.Member, m.Step.String(), time.UnixMilli(m.Since).UTC()})
 	}
-	levels := n.heard.all()
-	levels[n.identity.member()] = &peerLevels{at: time.Now(), stalled: n.host.Stalled() > 0, shards: n.levels()}
+	heard := n.heard.all()
+	heard[n.identity.member()] = &peerReach{at: time.Now(), stalled: n.host.Stalled() > 0, shards: n.reaches()}
 	index := map[string]int{}
 	for i := range s.Members {
 		m := &s.Members[i]
@@ -90,7 +90,7 @@ func (n *Node) clusterStatus(st *Status) {
 			ns.State = "unknown"
 		}
 		stalled := false
-		if p := levels[groupMember(m.ID, m.Incarnation)]; p != nil {
+		if p := heard[groupMember(m.ID, m.Incarnation)]; p != nil {
 			ns.Heard = p.at.UTC().Truncate(time.Millisecond)
 			if ns.Stalled = p.stalled; p.stalled && ns.State == string(gossip.Alive) {
 				stalled = true
@@ -120,7 +120,7 @@ func (n *Node) clusterStatus(st *Status) {
 		most := uint64(0)
 		for _, r := range s.Shards[i].Replicas {
 			rs := ReplicaStatus{Node: r.Member, Silent: true}
-			if p := levels[groupMember(r.Member, r.Incarnation)]; p != nil {
+			if p := heard[groupMember(r.Member, r.Incarnation)]; p != nil {
 				l := p.shards[i]
 				rs.Silent = time.Since(p.at) > peerSilence
 				rs.Leads, rs.Applied = l.leads && !rs.Silent, l.applied

@@ -25,11 +25,8 @@ type replicaSurvey struct {
 // errTooShort says that a replica's log does not begin early enough to go back to where it would have to.
 var errTooShort = errors.New("its log does not go back far enough")
 
-// codeTooShort is errTooShort between nodes.
-const codeTooShort = 18
-
-// surveyAll asks every member that is there what it has. It is an error as long as one of them still runs its shards or does not answer, or fewer than a majority of the
-// replicas of a shard are known: an entry that was acknowledged may be on the others.
+// surveyAll asks every member that is there what is left of its replicas. It is an error as long as one of them still runs its shards or does not answer,
+// or less than a majority of the replicas of a shard is known: an entry that was acknowledged may be on the others.
 func (n *Node) surveyAll(ctx context.Context, s *meta.State) ([][]replicaSurvey, error) {
 	all := make([][]replicaSurvey, len(s.Shards))
 	for i := range s.Members {
@@ -104,7 +101,7 @@ func (n *Node) answerSurvey(context.Context, *transport.Call) ([]byte, error) {
 	return json.Marshal(all)
 }
 
-// within is the question of callWithin.
+// within is the body of callWithin, as JSON.
 type within struct {
 	Shard  int
 	Bounds shard.Bounds
@@ -150,7 +147,7 @@ func (n *Node) answerWithin(_ context.Context, c *transport.Call) ([]byte, error
 	return json.Marshal(at)
 }
 
-// traces are those of the replicas here, made when they are first asked for.
+// traces holds the traces of the replicas here. Each is made when it is first asked for, by going through the log once.
 type traces struct {
 	mu         sync.Mutex
 	generation uint64 // that the replicas are of
