@@ -12,7 +12,8 @@ const (
 	// rankAfter is how long the next survivor waits for the one before it, unless it has to refuse it its vote. An election takes 40 to 80 ms on a busy machine;
 	// who stands in the middle of one splits the votes, and then Raft waits for seconds.
 	rankAfter = 120 * time.Millisecond
-	// refusalCounts is how fresh a refusal must be: who refused somebody long ago, while the leader lived, does not stand beside the first survivor.
+	// refusalCounts is how fresh a refusal must be to count: a replica that refused somebody long ago, while the leader lived, must not stand together with the
+	// first survivor.
 	refusalCounts = 250 * time.Millisecond
 	// campaignEvery bounds how often one group is made to vote by the detector.
 	campaignEvery = 2 * time.Second
@@ -23,8 +24,8 @@ const (
 
 // peerDown makes the groups that a dead node led elect another leader at once.
 //
-// Every survivor is told by its own detector. Which of them stands first is the same everywhere, and another one for each group, so that votes are not split
-// and leaders spread; the next one stands when that has not helped, at once if its own log is longer than that of who asks for its vote.
+// Every survivor is told by its own detector. All of them agree on which one stands first, so that votes are not split; for each group that is another
+// one, so that leaders spread. The next one stands when that has not helped, or at once if its own log is longer than that of the one who asks for its vote.
 func (h *Host) peerDown(id, _ string) {
 	for _, g := range h.running() {
 		if g.ledBy(id) {
@@ -34,7 +35,8 @@ func (h *Host) peerDown(id, _ string) {
 }
 
 // peerUp has Raft go on with a follower that was away. What was under way to it is lost, and Raft would not try again before the next entry or its commit
-// time-out; so there is an entry, if it lacks any. Nor does a process that was started anew know what was committed last.
+// time-out; so if the follower lacks any entry, one more is logged. The same goes for a process that was started anew, which does not know what was committed
+// last.
 func (h *Host) peerUp(id string) {
 	for _, g := range h.running() {
 		members, _ := g.Members()
@@ -65,7 +67,7 @@ func (g *Group) ledBy(id string) bool {
 	return string(now) == id || now == "" && last == id
 }
 
-// succeed stands for election after a leader that is dead, when it is this replica's turn.
+// succeed stands for election in place of a leader that is dead, when it is this replica's turn.
 func (g *Group) succeed(dead string) {
 	rank, ok := g.rank(dead)
 	if !ok {
@@ -85,7 +87,8 @@ func (g *Group) succeed(dead string) {
 	g.view.Campaign()
 }
 
-// awaitTurn waits for the survivors before this one; one whose log is shorter than ours has asked for our vote in vain. It is false when the group closes.
+// awaitTurn waits until the survivors before this one have had their turn. It does not wait for one whose log is shorter than ours, and which has asked for
+// our vote in vain. It is false when the group closes.
 func (g *Group) awaitTurn(rank int) bool {
 	turn := time.After(time.Duration(rank) * g.host.settings.rankAfter)
 	for {
@@ -152,7 +155,7 @@ func (g *Group) form() {
 			}
 			p, err := g.host.ProgressOf(ctx, string(s.ID), g.id)
 			if err == nil && p.Leader != "" && p.Leader != g.host.settings.ID {
-				return // whom this replica has not heard of yet
+				return // one that this replica has not heard of yet
 			}
 			if err == nil {
 				open++

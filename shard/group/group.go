@@ -26,8 +26,8 @@ type Group struct {
 	logger    *logger
 
 	mu      sync.Mutex
-	room    sync.Cond // the queue is shorter
-	turn    sync.Cond // the head of the queue is another, or may be told its outcome, or the group closes
+	room    sync.Cond // signalled when the queue has become shorter
+	turn    sync.Cond // signalled when the queue has another head, or its head may be told its outcome, or the group closes
 	queue   queue
 	telling bool // a done is being called
 	closed  bool
@@ -45,7 +45,7 @@ type Group struct {
 	campaigned atomic.Int64 // when the detector last had this replica stand, in Unix nanoseconds
 
 	membersMu sync.Mutex
-	members   [2]membership // the last in the log, and the one before it
+	members   [2]membership // the last one in the log, and the one before it
 
 	started chan struct{} // closed when raft is set
 	first   chan struct{} // closed when leading is set for the first time
@@ -88,8 +88,8 @@ func (g *Group) kickChanged() {
 
 // Applied is the index up to which everything is applied. When nothing is under way it is the same on all replicas.
 func (g *Group) Applied() uint64 {
-	// Entries of Raft's own do not come to the state machine. Those behind the last that does are done with when Raft has passed them on. The order of these
-	// lines matters: what Raft has passed on was in the log before.
+	// Entries of Raft's own do not come to the state machine. Those behind the last one that does are applied when Raft has passed them on. The order of
+	// these lines matters: what Raft has passed on was in the log before.
 	all := g.raft.AppliedIndex()
 	visible := g.logs.visible.Load()
 	if index := g.applied.Load(); index < visible || index > all {
@@ -104,8 +104,9 @@ func (g *Group) Durable() uint64 {
 }
 
 // Propose hands an entry to the group, which owns it until it calls done: once, in the order of the calls, on a goroutine of the group. For an
-// entry that is applied that is right after Apply and before the next. Propose blocks while the outcome of Settings.Pending entries, or of entries of
-// Settings.PendingBytes, is open, save that a node whose disk does not answer refuses what others could take. After an error (ErrClosed, ErrTooLarge, ErrNotLeader, or that of a log that has failed) done is not called.
+// entry that is applied that is right after its Apply and before the next one. Propose blocks while the outcome of Settings.Pending entries, or of entries
+// of Settings.PendingBytes, is open; but a node whose disk does not answer refuses what others could take. After an error (ErrClosed, ErrTooLarge,
+// ErrNotLeader, or that of a log that has failed) done is not called.
 //
 // An error that done gets is ErrNotLeader when the entry will never be applied, and ErrUnknown when it may be or may have been: then the proposer
 // must find out from the state, and must not simply repeat.
@@ -119,7 +120,7 @@ func (g *Group) Propose(entry []byte, done func(index uint64, result any, err er
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for g.full(len(entry)) && !g.closed {
-		if g.host.mute.Load() && !g.alone.Load() { // others lead, and room is when the disk wants
+		if g.host.mute.Load() && !g.alone.Load() { // others lead, and nobody knows when the disk makes room
 			return g.notLeader()
 		}
 		g.room.Wait()
@@ -134,7 +135,7 @@ func (g *Group) Propose(entry []byte, done func(index uint64, result any, err er
 		return g.notLeader()
 	}
 	p := &proposal{entry: entry, done: done}
-	if !g.alone.Load() { // others are sent it while the caller may have it back already
+	if !g.alone.Load() { // it may still be on its way to others when the caller has it back
 		p.entry, p.tag[0] = bytes.Clone(entry), tagKept
 	}
 	p.future = g.raft.ApplyLog(raft.Log{Data: p.entry, Extensions: p.tag[:]}, 0)
@@ -143,7 +144,7 @@ func (g *Group) Propose(entry []byte, done func(index uint64, result any, err er
 	return nil
 }
 
-// full says that an entry of this many bytes must wait. One fits always, whatever its size. mu is held.
+// full says that an entry of this many bytes must wait. A single entry always fits, whatever its size. mu is held.
 func (g *Group) full(size int) bool {
 	n := g.queue.proposals
 	return n >= g.host.settings.Pending || n > 0 && g.queue.bytes+size > g.host.settings.PendingBytes
@@ -192,10 +193,10 @@ func (g *Group) apply(logs []*raft.Log) []any {
 	for len(g.results) < len(logs) {
 		g.results = append(g.results, nil)
 	}
-	return g.results[:len(logs)] // nobody asks for them
+	return g.results[:len(logs)] // Raft wants as many; nobody looks at them
 }
 
-// succeeded calls the done of the proposal that has this tag. Those before it in the queue have failed, or their outcome would have been known before;
+// succeeded calls done of the proposal that has this tag. Those before it in the queue must have failed, or their outcome would have been known before;
 // watch tells them first.
 func (g *Group) succeeded(tag *byte, index uint64, result any) {
 	g.mu.Lock()
@@ -247,7 +248,7 @@ func (g *Group) watch() {
 	}
 }
 
-// outcome says in our words why a proposal was not applied here.
+// outcome turns Raft's error of a proposal that was not applied here into ours.
 func (g *Group) outcome(err error) error {
 	switch {
 	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrLeadershipTransferInProgress):
@@ -305,7 +306,7 @@ func (g *Group) close() error {
 	return errors.Join(err, g.shutdown())
 }
 
-// end takes nothing more.
+// end has the group take no more proposals.
 func (g *Group) end() {
 	g.mu.Lock()
 	g.closed = true

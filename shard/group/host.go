@@ -40,12 +40,12 @@ type Settings struct {
 	Dir  string
 	FS   vfs.FS   // default: the operating system's
 	Mode wal.Mode // default: wal.Replicated
-	// Synced are groups whose entries are synced before they count, whatever the mode: small ones, that must survive what the others may not.
+	// Synced are groups whose entries are synced before they count, whatever the mode: small ones that must survive what the others may not.
 	Synced []uint32
 	// SnapshotBytes is how much a group logs before it takes a snapshot, at least: it waits for twice the size of the last
 	// snapshot if that is more, so that large states are not written over and over. Default 16 MiB.
 	SnapshotBytes int64
-	// ID is this node as a member of groups: "node/incarnation". Default "node/1".
+	// ID is the name of this node as a member of groups: "node/incarnation". Default "node/1".
 	ID string
 	// Pending bounds the entries of a group whose outcome is open; Propose blocks beyond. Default 64, at most 128.
 	Pending int
@@ -189,8 +189,8 @@ func (h *Host) count(f func(*Stats)) {
 	h.statsMu.Unlock()
 }
 
-// hurry asks the group that holds back the log for a snapshot, if it holds back more than its share. A group that is
-// hardly used would otherwise keep what all the others have logged since its last entry.
+// hurry asks the group that keeps most of the log from being deleted for a snapshot, if that is more than its share. A group that is hardly used would
+// otherwise keep what all the others have logged since its last entry.
 func (h *Host) hurry() {
 	s := h.log.Stats()
 	h.mu.Lock()
@@ -201,8 +201,8 @@ func (h *Host) hurry() {
 			share += g.limit.Load()
 		}
 	}
-	// What lies between a group's last two snapshots stays (I4): with equal load that is twice everybody's limit. Twice
-	// that again is not equal, but for a few segments.
+	// What lies between a group's last two snapshots stays (I4): with equal load that is twice everybody's limit. Only a group that keeps twice that
+	// again, and a few segments, is asked.
 	if int64(s.OldestSegments)*h.settings.segmentSize <= 4*share+4*h.settings.segmentSize {
 		return
 	}
@@ -225,8 +225,8 @@ func (h *Host) Stalled() time.Duration { return h.log.Stalled() }
 // Err is why the log takes nothing more; nil while it works.
 func (h *Host) Err() error { return h.log.Err() }
 
-// Closing says that Close is about to be called. From now on nobody waits for room on a disk that is full: the log is closed as it is, what waits fails with
-// ErrClosed, which nobody was told to be in the log, and the next start finds the rest there. A last snapshot would not have room either.
+// Closing says that Close is about to be called. From now on nobody waits for room on a disk that is full: the log is closed as it is, and what waits fails
+// with ErrClosed. Nobody was told that it is in the log, and the next start finds what is. A last snapshot would not have room either.
 func (h *Host) Closing() {
 	h.leaving.Do(func() { h.tended.Go(h.giveUp) })
 }

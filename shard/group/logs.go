@@ -24,8 +24,8 @@ type logStore struct {
 
 	mu      sync.Mutex // Raft stores from its main goroutine only; it stages and votes there too. For readers of the window.
 	staged  uint64     // the commit index to be written with the next entries
-	warm    uint64     // up to where the state machine was brought before Raft started
-	unread  error      // of a read while Raft started, which it does not hand on
+	warm    uint64     // index to which the state machine was brought before Raft started
+	unread  error      // the error of a read while Raft started, which Raft does not hand on
 	window  window
 	records []wal.Record
 	visible atomic.Uint64 // index of the last entry that comes to the state machine's side, applied or not
@@ -62,10 +62,10 @@ func (s *logStore) LastIndex() (uint64, error) {
 
 // GetLog reads an entry. Nothing of it is shared.
 //
-// Of the entry that the newest snapshot ends with, when the log begins behind it, only index and term are true. Raft knows those of the snapshot that it
-// was told of when it started, which is what the state machine had (Group.start); the one on the disk, which it sends to others, ends earlier, and
-// it goes on behind it by asking for the term. It never sends such an entry: it would have to find the one before. The first entry of all is the
-// exception, and nothing but the beginning is before it.
+// If the log begins behind the newest snapshot, of the entry that the snapshot ends with only index and term are true. Raft knows index and term of the
+// snapshot that it was told of when it started, which is what the state machine had (Group.start). The snapshot on the disk, which it sends to others, ends
+// earlier, and to go on behind that one Raft asks for its term here. It never sends such an entry to anybody, for it would need the one before it as well.
+// The first entry of all is the exception: before it is nothing but the beginning.
 func (s *logStore) GetLog(index uint64, l *raft.Log) error {
 	s.mu.Lock()
 	ok := s.window.get(index, l)
@@ -79,7 +79,7 @@ func (s *logStore) GetLog(index uint64, l *raft.Log) error {
 			*l = raft.Log{Index: index, Term: term, Type: raft.LogNoop}
 			return nil
 		}
-		return raft.ErrLogNotFound // Raft compares, and sends a snapshot then
+		return raft.ErrLogNotFound // the very error that makes Raft send a snapshot
 	}
 	if err != nil {
 		s.mu.Lock()
@@ -178,7 +178,7 @@ func (s *logStore) DeleteRange(low, high uint64) error {
 	return s.lookBack(low - 1)
 }
 
-// lookBack finds the last entry up to this one that is not Raft's own; what was applied counts as one.
+// lookBack sets visible to the last entry up to this one that is a command or a change of members, or that was applied.
 func (s *logStore) lookBack(index uint64) error {
 	applied := s.own.g.applied.Load()
 	var l raft.Log
@@ -206,14 +206,15 @@ func (s *logStore) StageCommitIndex(index uint64) error {
 	return nil
 }
 
-// GetCommitIndex is asked once, by raft.NewRaft, which must not do again what Host.Open has done.
+// GetCommitIndex is called once, by raft.NewRaft: it must not apply again what Host.Open has applied.
 func (s *logStore) GetCommitIndex() (uint64, error) { return s.warm, nil }
 
-// SetUint64 stores a number durably, but for the term of a vote, which is stored with its candidate in one step: Raft stores one after the other, and
-// between the two a crash would leave the vote of another term.
+// SetUint64 stores a number durably, except the term of a vote, which is stored together with its candidate: Raft stores one after the other, and a crash
+// between the two would leave the vote of another term.
 //
-// Raft takes the process down when it cannot store its term. A log that has failed, or was closed before Raft because the disk is full, takes no entry and no vote any more, so a term that is only
-// known to this process does no harm, and the other groups' look-ups go on: the failure is reported by Host.Err and by every proposal.
+// Raft takes the process down when it cannot store its term. A log that has failed, or that was closed before Raft because the disk is full, takes no entry
+// and no vote any more, so then a term that only this process knows does no harm, no error is returned, and look-ups in the other groups go on. Host.Err and
+// every proposal report the failure.
 func (s *logStore) SetUint64(key []byte, value uint64) error {
 	b := binary.LittleEndian.AppendUint64(nil, value)
 	switch string(key) {

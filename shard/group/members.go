@@ -37,7 +37,7 @@ func (g *Group) Members() (members []Member, index uint64) {
 	return members, now.at
 }
 
-// Votes says whether this replica is one of the members that do.
+// Votes says whether this replica is a voter.
 func (g *Group) Votes() bool {
 	g.membersMu.Lock()
 	defer g.membersMu.Unlock()
@@ -49,7 +49,7 @@ func (g *Group) Votes() bool {
 	return false
 }
 
-// membersAre notes the members that an entry names; they are in force as soon as it is in the log.
+// membersAre notes the members that the entry at an index names; they are in force as soon as the entry is in the log.
 func (g *Group) membersAre(c raft.Configuration, at uint64) {
 	g.membersMu.Lock()
 	if at > g.members[0].at {
@@ -60,7 +60,8 @@ func (g *Group) membersAre(c raft.Configuration, at uint64) {
 	g.host.peersChanged()
 }
 
-// membersCut notes that the entries from this one on are gone. Those before the last change are in force again; there is one at most that is not committed.
+// membersCut notes that the entries from this one on are gone. If the last change of members is among them, the members before it are in force again; at most
+// one change is not committed.
 func (g *Group) membersCut(from uint64) {
 	g.membersMu.Lock()
 	if g.members[0].at >= from {
@@ -71,9 +72,9 @@ func (g *Group) membersCut(from uint64) {
 	g.host.peersChanged()
 }
 
-// AddLearner adds a replica that is sent everything and does not count. It must be open already, without members of its own. Here as for all changes of
-// members: only the leader takes one, one at a time. index is that of Members; if they have changed since, nothing happens. Zero means: whatever they are.
-// An error that is not ErrNotLeader leaves open whether the change has come about: ask Members.
+// AddLearner adds a replica that is sent everything and has no vote. It must be open already, without members of its own. For all changes of members: only
+// the leader makes them, one at a time. index is that of Members, and if they have changed since, nothing happens; zero: whatever they are now. An error
+// that is not ErrNotLeader leaves open whether the change has come about: ask Members.
 func (g *Group) AddLearner(ctx context.Context, id string, index uint64) error {
 	return g.change(ctx, "add "+id, func(patience time.Duration) raft.Future {
 		return g.raft.AddNonvoter(raft.ServerID(id), raft.ServerAddress(id), index, patience)
@@ -87,7 +88,7 @@ func (g *Group) Promote(ctx context.Context, id string, index uint64) error {
 	})
 }
 
-// Remove takes a replica out. It is not told; whoever asked for this closes and drops it there.
+// Remove takes a replica out. The replica is not told: the caller must have it closed and dropped (Host.Drop) on its node.
 func (g *Group) Remove(ctx context.Context, id string, index uint64) error {
 	return g.change(ctx, "remove "+id, func(patience time.Duration) raft.Future {
 		return g.raft.RemoveServer(raft.ServerID(id), index, patience)

@@ -31,12 +31,12 @@ func (h *Host) Open(id uint32, fsm FSM) (*Group, error) {
 	return g, nil
 }
 
-// Replica says how a replica begins that has never been on this node.
+// Replica says how a replica that has never been on this node begins.
 type Replica struct {
 	// Members found the group: the same list is given to all of them, once in the life of the group. A replica that joins a group later has none; it
 	// waits until the leader has added it.
 	Members []Member
-	// Prefer has this replica stand for election as soon as a majority of the voters has opened the group, unless there is a leader. One of them should.
+	// Prefer has this replica stand for election as soon as a majority of the voters has opened the group, unless there is a leader. One replica should have it.
 	Prefer bool
 }
 
@@ -115,7 +115,7 @@ func (g *Group) lead() error {
 // openTimeout is long: a disk that hangs for some seconds is no reason to give up.
 const openTimeout = time.Minute
 
-// settings of Raft. Its time-outs are the backstop.
+// config is the settings of Raft. Its time-outs are the backstop of the failure detector.
 func (g *Group) config() *raft.Config {
 	c := raft.DefaultConfig()
 	c.LocalID = raft.ServerID(g.host.settings.ID)
@@ -156,13 +156,13 @@ func (g *Group) start() error {
 	close(g.started)
 	g.snapshots.started()
 	r.RegisterObserver(raft.NewObserver(nil, false, g.observe))
-	if r.State() == raft.Leader { // it may have been quicker
+	if r.State() == raft.Leader { // it may have become that before anybody observed it
 		go g.ask(g.led)
 	}
 	return nil
 }
 
-// newRaft makes errors of the disk of what Raft makes of them, which is other errors and panics.
+// newRaft is raft.NewRaft, but returns errors of the disk as they were: Raft turns them into other errors and panics.
 func (g *Group) newRaft() (r *raft.Raft, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -192,7 +192,7 @@ func (g *Group) observe(o *raft.Observation) bool {
 	return false
 }
 
-// led waits until everything from before this term is applied.
+// led waits, on a new leader, until everything from before its term is applied, and then says that this replica leads.
 func (g *Group) led() {
 	term, visible := g.raft.CurrentTerm(), g.logs.visible.Load()
 	if g.barrier() != nil {
@@ -205,7 +205,7 @@ func (g *Group) led() {
 	}
 }
 
-// recover brings the state machine to where it was. A group that has never been anywhere begins with these members.
+// recover brings the state machine to where it was. A group that was never on this node begins with these members.
 func (g *Group) recover(members raft.Configuration) error {
 	if err := g.host.snapshots.Clean(g.id); err != nil {
 		return err
@@ -259,8 +259,8 @@ func (g *Group) restore() (bad unreadable, err error) {
 	return bad, nil
 }
 
-// read restores a snapshot. The last one is checked as a whole before: should damage come to light when the state machine
-// has taken it, there is no other that would replace it.
+// read restores a snapshot. The last candidate is checked as a whole first: if its damage came to light only when the state machine has taken it, no other
+// snapshot could replace that state.
 func (g *Group) read(info snapshot.Info, last bool) (meta *raft.SnapshotMeta, size int64, err error) {
 	if last {
 		if err := g.verify(info); err != nil {
@@ -290,7 +290,7 @@ func (g *Group) verify(info snapshot.Info) error {
 	return r.Drain()
 }
 
-// begin writes the first entry of a group that has never been anywhere: its members, the same for all of them.
+// begin writes the first entry of a group that was never on this node: its members, the same list on all of them.
 func (g *Group) begin(members raft.Configuration) error {
 	if _, last := g.host.log.Bounds(g.id); last > 0 || g.applied.Load() > 0 || len(members.Servers) == 0 {
 		return nil

@@ -15,8 +15,8 @@ import (
 type Progress struct {
 	Term    uint64
 	Applied uint64        // index up to which everything is applied
-	Last    uint64        // and of the last one in its log
-	Leader  string        // whom it follows; empty if nobody
+	Last    uint64        // index of the last entry in its log
+	Leader  string        // the member that it follows; empty: none
 	Leads   bool          // it is the leader itself
 	Silent  time.Duration // since it has heard of its leader
 }
@@ -31,7 +31,7 @@ func (g *Group) Progress() Progress {
 	return p
 }
 
-// typeProgress is the call that asks a node for it.
+// typeProgress is the type of the call that asks a node for a Progress.
 const typeProgress = 2
 
 // ProgressOf asks another node about its replica of a group. The error says so when it has none open.
@@ -48,7 +48,7 @@ func (h *Host) ProgressOf(ctx context.Context, node string, id uint32) (p Progre
 	return p, nil
 }
 
-// progressHandler answers that.
+// progressHandler answers calls of typeProgress.
 type progressHandler struct{ h *Host }
 
 func (p progressHandler) Serve(_ context.Context, call *transport.Call) ([]byte, error) {

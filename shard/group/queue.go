@@ -7,12 +7,12 @@ type proposal struct {
 	entry  []byte
 	done   func(index uint64, result any, err error)
 	future raft.ApplyFuture
-	// tag goes with the entry through Raft as its extensions, which are neither logged nor sent: when it comes out at the other end, the
-	// address says whose it is, and the byte whether the entry may be kept.
+	// tag goes with the entry through Raft as its extensions, which are neither logged nor sent: when the entry comes out of Raft, the address of the
+	// tag says which proposal it is, and the byte whether the entry may be kept.
 	tag [1]byte
 }
 
-// tagKept says that nobody changes the entry any more.
+// tagKept, as the byte of a tag, says that nobody will change the entry any more.
 const tagKept = 1
 
 // queue is first in, first out.

@@ -7,13 +7,13 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// Read returns when a read of the state here is linearizable: it sees everything that was acknowledged before the call, on any replica. Only the leader can say
-// so, and asks a majority whether it still is. It logs nothing.
+// Read returns when a read of the state here is linearizable: it then sees everything that was acknowledged before the call, on any replica. It works on the
+// leader only, which asks a majority whether it still is that. It logs nothing.
 func (g *Group) Read(ctx context.Context) error {
 	if _, here := g.Leader(); !here {
 		return g.notLeader()
 	}
-	// What is committed by now is applied when the last of it that is an entry, or the last entry that there is, is applied.
+	// Everything that is committed by now is applied once the last entry of it that comes to the state machine is.
 	index := min(g.raft.CommitIndex(), g.logs.visible.Load())
 	g.view.Verifying(true)
 	err := g.change(ctx, "read", func(time.Duration) raft.Future { return g.raft.VerifyLeader() })
@@ -56,7 +56,7 @@ func (g *Group) WaitApplied(ctx context.Context, index uint64) error {
 	return nil
 }
 
-// barrier logs an entry of Raft's own and waits until everything up to it is applied here. It is called by what ask runs.
+// barrier logs an entry of Raft's own and waits until everything up to it is applied here. It is called on a goroutine of ask.
 func (g *Group) barrier() error {
 	err := g.raft.Barrier(0).Error()
 	if err == nil {

@@ -10,10 +10,10 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// Survey is what is left of a replica that is not open, for whoever decides which one a group is formed anew from.
+// Survey is what is left of a replica that is not open: by it somebody decides from which replica a group is formed anew.
 type Survey struct {
-	Term      uint64 // the greatest that it has heard of
-	LastTerm  uint64 // of its last entry
+	Term      uint64 // the greatest term that it has heard of
+	LastTerm  uint64 // the term of its last entry
 	LastIndex uint64
 }
 
@@ -49,9 +49,9 @@ func (h *Host) Survey(id uint32) (s Survey, err error) {
 	return s, nil
 }
 
-// Replay brings an empty state machine to where a replica that is not open ends, or to the entry to if that comes before: from the oldest snapshot that
-// can be read and has the log behind it, so that there is much to look back on. at is called with the state of the snapshot, at 0 if there is none, and after every
-// entry. What is at the end of the log may not have been committed.
+// Replay brings an empty state machine to the state at the end of a replica that is not open, or after the entry to if that comes first. It begins with the
+// oldest snapshot that can be read and has its log behind it, so that as many states as possible are seen: at is called after the snapshot (with 0 if there
+// is none) and after every entry. What is at the end of the log may not have been committed.
 func (h *Host) Replay(id uint32, fsm FSM, to uint64, at func(index uint64)) error {
 	if err := h.reserve(id); err != nil {
 		return err
@@ -106,10 +106,10 @@ func (h *Host) restoreOldest(id uint32, fsm FSM, to uint64) (index uint64, err e
 	return 0, errors.Join(fmt.Errorf("it has no snapshot before entry %d that can be read", to), err)
 }
 
-// Seed begins a group anew with a state, with this node as its only member: for when a majority of the replicas of another group may have lost the end of their
-// logs at once, so that nobody can say what was acknowledged. It is a decision, and must be taken on one node only: the one with the longest log of all
-// that can be asked (Survey). The group has another number than that one, so that what is left of the other replicas can do no harm. Seed of a group that is
-// there already does nothing. The group is opened afterwards (Open); others are added as learners.
+// Seed begins a group with a state, and with this node as its only member. It is for when a majority of the replicas of another group may have lost the end
+// of their logs at once, so that nobody can say what was acknowledged. That is a decision, which must be taken on one node only: the one with the longest
+// log of all that can be asked (Survey). The new group has another number than the old one, so that what is left of the old one's replicas can do no harm.
+// Seed of a group that is there already does nothing. The group is opened afterwards (Open), and others are added as learners.
 func (h *Host) Seed(id uint32, term, index uint64, state Snapshot) error {
 	defer state.Release()
 	if err := h.reserve(id); err != nil {

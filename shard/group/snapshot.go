@@ -11,12 +11,12 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// snapshotSoon has a snapshot taken and written next to the work, if no group is writing one at the moment.
+// snapshotSoon has a snapshot taken, and written in the background, unless a group is writing one at the moment.
 func (g *Group) snapshotSoon() {
 	select {
 	case g.host.persisting <- struct{}{}:
 	default:
-		return // asked again after the next batch
+		return // the next batch tries again
 	}
 	g.logged = 0 // after a failure as well: the next attempt is not at once
 	ok := g.ask(func() {
@@ -49,7 +49,7 @@ func (g *Group) takeNow() error {
 	return err
 }
 
-// tried notes how an attempt ended that nobody else is told of.
+// tried notes and logs how an attempt at a snapshot ended whose caller does not get the error.
 func (g *Group) tried(err error) {
 	g.failing.Store(err != nil)
 	if err == nil {
@@ -100,11 +100,11 @@ func (g *Group) install(r io.ReadCloser) error {
 	return nil
 }
 
-// hurry has the log of a group that holds back all others cut off, because the log cannot go on without.
+// hurry lets go of the log of a group that keeps the whole log of the host from being cut off.
 //
-// Of a group without new entries, those between the last two snapshots hold back the log (I4). The leader logs one more entry and takes another snapshot. A
-// follower cannot do that: it reads its newest snapshot once more, and does without the one before. Neither keeps a margin then: should a
-// follower with a longer log than the snapshot have to be repaired just now, that waits for the next snapshot.
+// Of a group without new entries it is those between the last two snapshots that are kept (I4). A leader logs one more entry and takes another snapshot. A
+// follower cannot do that: it checks that its newest snapshot can be read, and does without the one before. Neither keeps a margin then: should a follower
+// with a longer log than the snapshot have to be repaired just now, that waits for the next snapshot.
 func (g *Group) hurry() {
 	g.ask(func() {
 		defer g.host.hurry()
@@ -151,7 +151,7 @@ func (g *Group) Snapshot() error {
 	return <-c
 }
 
-// lastSnapshot is that of Close. Nothing is applied any more but what a leader sends.
+// lastSnapshot is the snapshot that Close takes. Nothing is applied any more, but for what a leader elsewhere sends.
 func (g *Group) lastSnapshot() error {
 	if g.host.log.Err() != nil { // Host.Close returns that
 		return nil

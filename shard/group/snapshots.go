@@ -39,7 +39,7 @@ type snapshotStore struct {
 	failure  error              // why the last attempt failed: Raft hands on the words only
 }
 
-// failed notes an error and returns it.
+// failed notes an error for reason, and returns it.
 func (s *snapshotStore) failed(err error) error {
 	if err != nil {
 		s.mu.Lock()
@@ -49,7 +49,7 @@ func (s *snapshotStore) failed(err error) error {
 	return err
 }
 
-// reason is what was noted since the last time, if anything.
+// reason is the error that failed has noted since the last call; nil if none.
 func (s *snapshotStore) reason() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -94,7 +94,7 @@ func (s *snapshotStore) keepFrom() uint64 {
 	return from
 }
 
-// found notes what there was when the group was opened: the snapshot that was restored, and older ones.
+// found notes the snapshots that there were when the group was opened: the one that was restored, and older ones.
 func (s *snapshotStore) found(meta *raft.SnapshotMeta, older []snapshot.Info) {
 	at := *meta
 	s.virtual, s.last, s.lastTerm = &at, meta.Index, meta.Term
@@ -104,7 +104,7 @@ func (s *snapshotStore) found(meta *raft.SnapshotMeta, older []snapshot.Info) {
 	}
 }
 
-// reached moves on what Raft is told when it starts: the state machine has applied the log up to this record.
+// reached moves the virtual snapshot, which Raft is told of when it starts, on to this record, up to which the state machine has applied the log.
 func (s *snapshotStore) reached(r wal.Record) error {
 	if s.virtual == nil {
 		s.virtual = &raft.SnapshotMeta{Version: raft.SnapshotVersionMax}
@@ -121,7 +121,7 @@ func (s *snapshotStore) reached(r wal.Record) error {
 	return nil
 }
 
-// started ends that: from now on there are only the real ones.
+// started drops the virtual snapshot: Raft has started, and from now on there are only real ones.
 func (s *snapshotStore) started() {
 	s.mu.Lock()
 	s.virtual = nil
@@ -251,7 +251,7 @@ func (k *sink) Close() error {
 	return k.store.failed(err)
 }
 
-// Cancel gives it up. After Close it does nothing.
+// Cancel gives the snapshot up. After Close it does nothing.
 func (k *sink) Cancel() error {
 	if !k.ended {
 		k.w.Abort()
@@ -292,7 +292,7 @@ func appendPrelude(dst []byte, members raft.Configuration, at uint64) []byte {
 
 var errPrelude = errors.New("it does not begin with the members of the group")
 
-// readPrelude reads who was a member from the beginning of a snapshot, which is checked by whoever hands it out. size is what it read.
+// readPrelude reads the members from the beginning of a snapshot, whose checksums the reader checks. size is how many bytes it read.
 func readPrelude(r io.Reader) (members raft.Configuration, at uint64, size int, err error) {
 	head := make([]byte, preludeHead)
 	if _, err := io.ReadFull(r, head); err != nil {

@@ -9,7 +9,7 @@ import (
 // tendEvery is how soon the host notices that its disk hangs, or answers again.
 const tendEvery = 250 * time.Millisecond
 
-// tend looks after what concerns all groups of a node that has peers.
+// tend does, until the host closes, what concerns all groups of a node that has peers.
 func (h *Host) tend() {
 	tick := time.NewTicker(tendEvery)
 	defer tick.Stop()
@@ -44,12 +44,12 @@ func (h *Host) watchDisk() {
 	for _, g := range h.running() {
 		g.kickChanged()
 		g.mu.Lock()
-		g.room.Broadcast() // nobody waits for the room of a mute node
+		g.room.Broadcast() // nobody need wait for room on a mute node
 		g.mu.Unlock()
 	}
 }
 
-// peersChanged has the peers looked up anew.
+// peersChanged has watchPeers called soon.
 func (h *Host) peersChanged() {
 	select {
 	case h.kick <- struct{}{}:
@@ -81,7 +81,7 @@ func (h *Host) group(id uint32) *Group {
 	return h.groups[id]
 }
 
-// release takes a group from the host, for whoever closes it.
+// release takes a group from the host; it is false if the host does not have it. The caller then closes it.
 func (h *Host) release(g *Group) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -11,12 +11,12 @@ import (
 
 // keyDirty holds the ID under which a replica must not count any more.
 //
-// A voter that has lost the end of its log has acknowledged entries that it does not know of, and would vote for a leader that does not have them either. So what
-// may have lost something never counts again as who it was. In mode replicated that is every replica on a machine that restarted without the
-// host being closed, but for groups that are always synced; in mode fsync only one whose directory is damaged or was replaced.
+// A voter that has lost the end of its log has acknowledged entries that it does not know of, and would vote for a leader that does not have them either. So
+// a replica that may have lost something never votes again under its ID. In mode replicated that is every replica on a machine that restarted without the
+// host being closed, except those of groups that are always synced; in mode fsync only one whose directory is damaged or was replaced.
 const keyDirty = "Dirty"
 
-// distrust notes for every group what the mark says of the directory.
+// distrust marks the groups as dirty that may have lost something, going by what the directory's mark says.
 func (h *Host) distrust() error {
 	if h.mark.Clean == wal.Clean {
 		return nil
@@ -40,7 +40,7 @@ func (h *Host) Dirty(id uint32) bool {
 	return ok && string(under) == h.settings.ID
 }
 
-// trusted fails if this replica must not take part under its ID. A group without other voters has nobody who knows better.
+// trusted fails if this replica must not take part under its ID. In a group without other voters it may: nobody knows better.
 func (g *Group) trusted() error {
 	if !g.host.Dirty(g.id) {
 		return nil
