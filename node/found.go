@@ -3,14 +3,13 @@ package node
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
-
-	"crypto/sha256"
 
 	"dashi/ring"
 	"dashi/ring/gossip"
@@ -53,7 +52,7 @@ func (n *Node) openGossip() error {
 	n.onClose(func() error {
 		if incarnation, _, twice := n.gossip.Rival(); !n.refused && (!twice || incarnation != n.identity.Incarnation && n.letIn()) {
 			n.gossip.Leave(leaveWait)
-		} // else there is another process with this id, in whose name it would be said
+		} // else another process has this id, and would be taken to have left
 		return n.gossip.Close()
 	})
 	return nil
@@ -62,7 +61,7 @@ func (n *Node) openGossip() error {
 // ErrTwice says that another process is the same member of the cluster. Both would vote.
 var ErrTwice = errors.New("another process has a copy of this data directory")
 
-// checkTwice refuses to go on as a member that another process is.
+// checkTwice returns ErrTwice if another process is the same member of the cluster.
 func (n *Node) checkTwice() error {
 	incarnation, addr, twice := n.gossip.Rival()
 	if n.refused = twice && incarnation == n.identity.Incarnation; n.refused {
@@ -81,7 +80,7 @@ func (n *Node) letIn() bool {
 	return ok && m.Incarnation == n.identity.Incarnation
 }
 
-// leaveWait is how long a node that closes waits for somebody to hear it.
+// leaveWait is how long a node that closes waits for the others to hear that it leaves.
 const leaveWait = 2 * time.Second
 
 // gossipMeta is what this node says about itself.
@@ -112,8 +111,8 @@ func (n *Node) nodeAddr() string {
 // found makes sure that the node belongs to a cluster: the one of its data directory, or one that it founds with as many others as the settings
 // expect. It returns when the directory may be opened with the founders as its members.
 //
-// There is no first node. Each that sees enough others works out who the founders are, writes that down for good, and announces the id that follows
-// from it; it goes on when all founders announce the same. So two sets of founders that share a node cannot both come to an end.
+// There is no first node. Each node that sees enough others works out who the founders are, writes that down for good, and announces the cluster id that
+// follows from it; it goes on when all founders announce the same id. So of two sets of founders that share a node at most one can found a cluster.
 func (n *Node) found(ctx context.Context) error {
 	id := &n.identity
 	if n.gossip == nil {
@@ -140,7 +139,8 @@ func (n *Node) found(ctx context.Context) error {
 			return err
 		}
 		if id.Founded {
-			return n.announceCluster()
+			n.announceCluster()
+			return nil
 		}
 		if cluster := existing(n.gossip.Members()); cluster != "" && id.ClusterID == "" {
 			id.ClusterID, id.Founded = cluster, true
@@ -170,7 +170,7 @@ func (n *Node) found(ctx context.Context) error {
 	}
 }
 
-// foundingNote is what a node says that waits for others.
+// foundingNote is what a node says while it waits for others to found a cluster with.
 func foundingNote(waits string) string {
 	return "for " + waits + " (cluster and gossip.keys have to be the same there)"
 }
@@ -178,7 +178,7 @@ func foundingNote(waits string) string {
 // joinInterval is how often a node that does not see enough others looks for them.
 const joinInterval = time.Second
 
-// agree is one step towards the founding. It says what is waited for, or nothing when all founders have agreed.
+// agree takes one step towards the founding, and says what is waited for; nothing when all founders have agreed.
 func (n *Node) agree(members []gossip.Member) (waits string, err error) {
 	id := &n.identity
 	if id.ClusterID == "" {
@@ -190,9 +190,7 @@ func (n *Node) agree(members []gossip.Member) (waits string, err error) {
 		if err := n.saveIdentity(); err != nil {
 			return "", err
 		}
-		if err := n.announceCluster(); err != nil {
-			return "", err
-		}
+		n.announceCluster()
 	}
 	var missing []string
 	for _, f := range id.Founders {
@@ -211,14 +209,14 @@ func (n *Node) agree(members []gossip.Member) (waits string, err error) {
 }
 
 // announceCluster tells the others which cluster this node belongs to.
-func (n *Node) announceCluster() error {
+func (n *Node) announceCluster() {
 	if err := n.gossip.SetMeta(n.gossipMeta()); err != nil {
 		n.log.Debug("not everybody has heard yet", "error", err) // they hear it later
 	}
-	return nil
 }
 
-// founders are the nodes that this one would found a cluster with: the first of those that wait, by id.
+// founders are the nodes that this one would found a cluster with: the first, by id, of those that wait to found one. waits says what is missing, if
+// anything is.
 func (n *Node) founders(members []gossip.Member) (founders []founder, waits string, err error) {
 	expect := n.settings.Gossip.Expect
 	for _, m := range members {
@@ -245,40 +243,18 @@ func (n *Node) founders(members []gossip.Member) (founders []founder, waits stri
 	return founders, "", nil
 }
 
-// govern does what only the node that leads the directory does: it founds the cluster, places its shards and gives it its first cookbook.
+// govern does what only the node that leads the directory does: it founds the cluster, places its shards and gives it its first cookbook; after that, each
+// time, it begins the recovery, the changes of members and the moves that are called for.
 func (n *Node) govern(ctx context.Context) error {
 	s := n.directory.State()
 	if s.Cluster == "" {
-		return n.change(ctx, func(s *meta.State) (meta.Command, error) {
-			if s.Cluster != "" {
-				return nil, errNoCommand
-			}
-			c := &meta.Found{Cluster: n.identity.ClusterID, Settings: meta.Settings{
-				Shards: n.settings.Shards, Replicas: n.settings.Replicas, Durability: n.settings.Log.Durability, Clock: n.settings.Clock,
-				OutboxBytes: uint64(n.settings.Limits.OutboxBytes), RecentMillis: uint64(n.settings.Limits.RecentTime.Milliseconds()), RecentIDs: uint64(n.settings.Limits.RecentIDs),
-			}}
-			for _, f := range n.identity.Founders {
-				c.Members = append(c.Members, n.introduce(f))
-			}
-			return c, nil
-		})
+		return n.change(ctx, n.foundCluster)
 	}
 	if len(s.Shards) > 0 && len(s.Shards[0].Replicas) == 0 {
 		return n.change(ctx, placeAll)
 	}
 	if s.Cookbook() == nil {
-		if n.recipes == nil {
-			return errNoRecipes
-		}
-		if p, _ := n.compile(n.recipes); p != nil && p.Oversize != nil {
-			return &CheckError{oversize(p)}
-		}
-		return n.change(ctx, func(s *meta.State) (meta.Command, error) {
-			if s.Cookbook() != nil {
-				return nil, errNoCommand
-			}
-			return putCookbook(n.recipes), nil
-		})
+		return n.putFirstCookbook(ctx)
 	}
 	if err := n.change(ctx, beginRecovery); err != nil || n.outdated() {
 		return err
@@ -301,7 +277,38 @@ func (n *Node) govern(ctx context.Context) error {
 	return n.change(ctx, n.prefer)
 }
 
-// form notes that the groups of all shards exist, once this node knows a leader of each.
+// foundCluster is the command that founds the cluster, with the settings of this node.
+func (n *Node) foundCluster(s *meta.State) (meta.Command, error) {
+	if s.Cluster != "" {
+		return nil, errNoCommand
+	}
+	c := &meta.Found{Cluster: n.identity.ClusterID, Settings: meta.Settings{
+		Shards: n.settings.Shards, Replicas: n.settings.Replicas, Durability: n.settings.Log.Durability, Clock: n.settings.Clock,
+		OutboxBytes: uint64(n.settings.Limits.OutboxBytes), RecentMillis: uint64(n.settings.Limits.RecentTime.Milliseconds()), RecentIDs: uint64(n.settings.Limits.RecentIDs),
+	}}
+	for _, f := range n.identity.Founders {
+		c.Members = append(c.Members, n.introduce(f))
+	}
+	return c, nil
+}
+
+// putFirstCookbook commits the recipes of this node as the first cookbook of the cluster.
+func (n *Node) putFirstCookbook(ctx context.Context) error {
+	if n.recipes == nil {
+		return errNoRecipes
+	}
+	if p, _ := n.compile(n.recipes); p != nil && p.Oversize != nil {
+		return &CheckError{oversize(p)}
+	}
+	return n.change(ctx, func(s *meta.State) (meta.Command, error) {
+		if s.Cookbook() != nil {
+			return nil, errNoCommand
+		}
+		return putCookbook(n.recipes), nil
+	})
+}
+
+// form commits that the groups of all shards have been formed, once this node knows a leader of each.
 func (n *Node) form(ctx context.Context, s *meta.State) error {
 	var formed []uint32
 	for i := range s.Shards {
@@ -318,7 +325,7 @@ func (n *Node) form(ctx context.Context, s *meta.State) error {
 	return n.change(ctx, func(*meta.State) (meta.Command, error) { return &meta.Formed{Shards: formed}, nil })
 }
 
-// led says whether a shard has a leader, by the word of the replica here, or of the nodes that have the others.
+// led says whether a shard has a leader: as the replica here knows, or, if there is none, as the nodes that have one say.
 func (n *Node) led(m *member) bool {
 	if g := m.group.Load(); g != nil {
 		return leaderOf(g) != ""
@@ -331,7 +338,7 @@ func (n *Node) led(m *member) bool {
 	return false
 }
 
-// introduce is a founder as the directory knows it.
+// introduce is a node, a founder or this one, as the directory is to know it: what it gossips of itself, or what the settings here say.
 func (n *Node) introduce(f founder) meta.Member {
 	m := meta.Member{ID: f.Node, Incarnation: f.Incarnation, Node: n.nodeAddr(), HTTP: n.httpAddr.String(), Zone: n.settings.Node.Zone, Weight: n.settings.Node.Weight}
 	if g, ok := n.gossiped(f.Node); ok {

@@ -11,10 +11,10 @@ import (
 	"dashi/node/httpapi"
 )
 
-// note says what the node waits for while it is being opened; empty: nothing that is worth a word.
+// note sets what the status says the node waits for, while it is being opened or a power loss is being recovered from; empty: nothing.
 func (n *Node) note(text string) { n.noted.Store(&text) }
 
-// awaits says what of the cluster the node waits for before it can be opened; empty: nothing.
+// awaits sets, and logs, what the node needs of the cluster before it can be opened; empty: nothing. The text follows the word "waits".
 func (n *Node) awaits(text string) {
 	if was := n.awaited.Swap(&text); text != "" && (was == nil || *was != text) {
 		n.log.Info("waiting", "for", text)
@@ -29,7 +29,7 @@ func (n *Node) starting() string {
 	return "the node is starting"
 }
 
-// openFront answers HTTP from the start on: until the node is open, GET /v1/status says what it waits for, and everything else that it is not ready.
+// openFront begins to answer HTTP: until the node is open, GET /v1/status says what it waits for, and everything else is answered that it is not ready.
 func (n *Node) openFront() {
 	n.note("")
 	var opening http.Handler = http.HandlerFunc(n.opening)
@@ -44,7 +44,7 @@ func (n *Node) openFront() {
 	n.onClose(n.http.Close)
 }
 
-// hostNames are the names that HTTP is asked by, as far as the settings tell. None: any.
+// hostNames are the host names that HTTP requests may name (httpapi.NewServer), from the settings. None: any.
 func (n *Node) hostNames() []string {
 	a, ok := n.httpAddr.(*net.TCPAddr)
 	if len(n.settings.HTTP.Hosts) == 0 && !(ok && a.IP.IsLoopback()) {

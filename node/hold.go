@@ -49,18 +49,19 @@ const (
 	// holdLogAfter is how long the intake is held back before the log says so: under load a full outbox holds it back for some
 	// milliseconds now and then, which is how pushing back works.
 	holdLogAfter = time.Second
-	// holdWindow is of what most of it must be held back, in stretches however short, before the log says so; and less than half of it, before it says that it is over.
+	// holdWindow is the time of which the intake must be held back for more than half, in stretches however short, before the log says so; and for less
+	// than half before the log says that it is over.
 	holdWindow = 10 * time.Second
 )
 
-// stretches are those for which the intake was held back, for the log.
+// stretches keeps account of the stretches of time for which the intake was held back, so that the log tells of many short ones too.
 type stretches struct {
 	mu     sync.Mutex
 	window time.Time     // when the present window began
 	since  time.Time     // when the present stretch began; zero: it is not held back
-	why    string        // it is, or was last
+	why    string        // why it is held back, or was last
 	held   time.Duration // within the window, by stretches that are over
-	total  time.Duration // since the log was told
+	total  time.Duration // held back, in all, since shortly before the log was told
 	told   bool          // the log has been told
 }
 
@@ -68,11 +69,11 @@ type stretches struct {
 type heldLine struct {
 	over bool
 	why  string
-	held time.Duration // over: in all; else within the last of
+	held time.Duration // if over: in all; else within the last of
 	of   time.Duration
 }
 
-// begin says that it is held back at now. It may be called again within a stretch.
+// begin notes that the intake is held back at now. It may be called again within a stretch.
 func (s *stretches) begin(now time.Time, why string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -81,7 +82,7 @@ func (s *stretches) begin(now time.Time, why string) {
 	}
 }
 
-// end says that it is not any more.
+// end notes that it is no longer held back.
 func (s *stretches) end(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -137,7 +138,7 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-// tellHeld logs it.
+// tellHeld logs what look says.
 func (k *intake) tellHeld(now time.Time) {
 	line := k.stretches.look(now)
 	switch {

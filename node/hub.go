@@ -25,8 +25,8 @@ type published struct {
 	payload                  []byte
 }
 
-// Limits of how many activations a listener may have missed: some minutes of a busy demo. They take about 2 MB, but those with
-// large payloads could take a thousand times that.
+// Limits of the history, for listeners that have missed something: some minutes of a busy demo. That many take about 2 MB; with large payloads they
+// would take a thousand times that, hence the limit of bytes.
 const (
 	hubHistory = 4096
 	hubBytes   = 8 << 20
@@ -52,8 +52,8 @@ func (h *hub) publish(id, activation, audience string, payload []byte) {
 	}
 }
 
-// Subscribe calls deliver for every activation from now on until stop is called, after those that followed the one with the id
-// after, as far as they are remembered.
+// Subscribe calls deliver for every activation from now on until stop is called; before that for those that followed the one with the id after, if that one
+// is still remembered.
 func (h *hub) Subscribe(after string, deliver func(id, activation, audience string, payload []byte)) (stop func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

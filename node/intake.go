@@ -24,8 +24,8 @@ const (
 	batchBytes  = 64 << 10
 )
 
-// A shard that has no events of a stream is told of the offsets that it is past: after levelSilence while others have some, and at the next tick when none
-// have come for streamSilence.
+// A shard for which a stream has no events is told by an empty batch which offsets it is past: after levelSilence while other shards have some, and at the
+// next tick when none have come at all for streamSilence.
 const (
 	levelSilence  = time.Second
 	streamSilence = 100 * time.Millisecond
@@ -41,9 +41,9 @@ type intake struct {
 	mu     sync.Mutex // guards inputs, the map
 	inputs map[kafka.Stream]*input
 	pool   sync.Pool    // of *proposal
-	free   atomic.Int64 // when nothing held the intake back, in nanoseconds since 1970; 0 when a batch was not accepted since
+	free   atomic.Int64 // when hold last found nothing that holds the intake back, in Unix nanoseconds; 0: look again, for a batch was not accepted
 	counts counts
-	// stretches for which it was held back, for the log.
+	// stretches of time for which it was held back, for the log.
 	stretches stretches
 }
 
@@ -89,13 +89,13 @@ type input struct {
 
 	mu       sync.Mutex
 	read     int64       // last offset handed over by the source
-	seen     int64       // the greatest read was, before it was set back: what is at or below has been counted, and its letters written
+	seen     int64       // the greatest value that read has had: what is at or below has been counted, and its dead letters written
 	came     time.Time   // when the source last handed something over
 	sent     []int64     // by shard: last offset of the newest batch proposed
-	told     []time.Time // by shard: when that was
+	told     []time.Time // by shard: when that batch was proposed
 	progress []progress
 	resend   bool  // a batch was not accepted: start again from the marks
-	limit    int64 // up to which the shards take events, when that was last looked at: see steer
+	limit    int64 // the last offset that the shards take, when that was last looked at: see steer
 }
 
 // progress is how far one shard is with one stream.
@@ -132,9 +132,9 @@ func newIntake(n *Node) *intake {
 	return k
 }
 
-// Assigned prepares for streams that this node consumes from now on. When a shard has less than the group has committed (its log
-// lost its end, or the directory is new), the stream begins where that shard is. One that cannot be asked is taken to have what was committed: if that is wrong, it
-// answers the first batch with where it is.
+// Assigned prepares for streams that this node consumes from now on; next are the offsets at which the consumer group goes on. If a shard has less than the
+// group has committed (its log has lost its end, or the data directory is new), the stream begins where that shard is. A shard that cannot be asked is taken
+// to have what was committed: if that is wrong, it answers the first batch with its mark.
 func (k *intake) Assigned(streams []kafka.Stream, next []int64) {
 	for i, s := range streams {
 		id := streamID(s)
@@ -181,8 +181,8 @@ func (in *input) startAt(offset int64) {
 	}
 }
 
-// Revoked forgets streams. What is in flight still arrives: the marks make that harmless. Before that all shards are brought to the
-// same mark, so that a cookbook that routes events to other shards, after a restart, finds nothing half applied.
+// Revoked forgets streams. Batches in flight still arrive, which the marks make harmless. First all shards are brought to the same mark, so that a
+// cookbook that routes events to other shards, after a restart, finds nothing half applied.
 func (k *intake) Revoked(streams []kafka.Stream) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -276,7 +276,8 @@ func (k *intake) Records(ctx context.Context, s kafka.Stream, prev, last int64, 
 	}
 }
 
-// limit is up to which offset events of a stream come in. Those that the cookbook in force cannot read do not: it is about to be another.
+// limit is the last offset of a stream up to which events come in for now; -1: none do, because the cookbook in force has no decoder for them (another one
+// is about to have it).
 func (k *intake) limit(in *input) int64 {
 	if checkFormat(in.format.name, k.n.cookbook.Load().Program) != nil {
 		return -1
@@ -364,7 +365,7 @@ func (p *proposal) applied(index uint64, result any, err error) {
 	default:
 		in.resend = true
 		k.free.Store(0)
-		if r.Outcome == shard.Held || r.Outcome == shard.Stale { // this node is about to hear of another cookbook
+		if r.Outcome == shard.Held || r.Outcome == shard.Stale { // wait a little: this node is about to hear of another cookbook
 			p.member.stalled.Store(time.Now().UnixNano())
 		}
 	}
@@ -372,8 +373,8 @@ func (p *proposal) applied(index uint64, result any, err error) {
 	k.pool.Put(p)
 }
 
-// rewind starts again from what every shard has, when a batch was not accepted or the limit is another. calls is held. A shard that cannot be asked leaves it for
-// later.
+// rewind starts a stream again from the lowest mark of all shards, because a batch was not accepted or the limit has changed. If a shard cannot be asked,
+// that is left for later. calls is held.
 func (k *intake) rewind(ctx context.Context, in *input) {
 	marks := k.n.marks(ctx, in.id)
 	in.mu.Lock()
@@ -461,16 +462,16 @@ func (k *intake) levelAll() {
 	}
 }
 
-// level sends every shard that was told less than has been read an empty batch, which moves its mark. A batch that Records is
-// filling at the moment begins below that mark and ends above it, so the shard takes it as well.
+// level sends an empty batch, which moves the mark, to every shard that was told of less than has been read. A batch that Records is filling at the
+// moment begins below that mark and ends above it, so the shard takes it as well.
 func (k *intake) level(in *input) {
 	for j := range k.n.members {
 		k.levelShard(in, j, 0)
 	}
 }
 
-// levelSilent is level, but while events come it leaves out shards that had some a moment ago and will have more in another: an empty batch costs as
-// much as one with an event.
+// levelSilent is level, but while events come it leaves out shards that were told something a moment ago and will be again in another: an empty batch
+// costs as much as one with an event.
 func (k *intake) levelSilent(in *input) {
 	in.mu.Lock()
 	silence := levelSilence
@@ -492,12 +493,12 @@ func (k *intake) levelShard(in *input, j int, silence time.Duration) {
 		in.mu.Unlock()
 		return
 	}
-	in.sent[j], in.told[j] = read, now // in one step with what was read of it: a rewind after this sets it back for good
+	in.sent[j], in.told[j] = read, now // under the same lock as they were read: a rewind that comes later sets sent back for good
 	in.mu.Unlock()
 	k.propose(k.proposal(in, j, 0, prev, now), read)
 }
 
-// advance finds out which marks survive a power cut by now. in.mu is held.
+// advance finds out which marks would survive a power cut by now. in.mu is held.
 func (in *input) advance(n *Node) {
 	for j := range in.progress {
 		pr := &in.progress[j]
@@ -511,7 +512,7 @@ func (in *input) advance(n *Node) {
 	}
 }
 
-// commit commits what every shard has durably and what the dead topic has acknowledged. in.mu is held.
+// commit commits the offset up to which every shard has everything durably, and the dead topic has acknowledged its letters. in.mu is held.
 func (in *input) commit(n *Node) {
 	upTo := in.read
 	for j := range in.progress {

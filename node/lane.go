@@ -37,7 +37,7 @@ const (
 	laneBytes   = 1 << 20
 	laneWaiting = 8 << 20
 	laneTimeout = 10 * time.Second
-	leaderPause = 20 * time.Millisecond // after a batch found no leader, the intake waits so long
+	leaderPause = 20 * time.Millisecond // how long the intake waits after a batch found no leader
 )
 
 func newLane(n *Node, m *member) *lane {
@@ -46,7 +46,7 @@ func newLane(n *Node, m *member) *lane {
 	return l
 }
 
-// submit proposes an entry to the shard's leader, wherever it is. It is Propose, with done also called for what other nodes answer.
+// submit proposes an entry to the shard's leader, wherever that is. It is group.Propose, but done is also called with what another node answers.
 func (m *member) submit(entry []byte, done func(index uint64, result any, err error)) error {
 	if g := m.group.Load(); g != nil {
 		err := g.Propose(entry, done)
@@ -128,7 +128,7 @@ func (l *lane) send(body []byte) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(l.n.running, laneTimeout)
 	defer cancel()
 	answer, err := l.n.transport.Call(ctx, leader, callPropose, body)
-	if errors.Is(err, transport.ErrTooLarge) { // it will not go the next time either
+	if errors.Is(err, transport.ErrTooLarge) { // it would be too large the next time as well
 		return nil, fmt.Errorf("cannot send to the leader of shard %d: %w", l.m.id, err)
 	}
 	if err != nil {
@@ -225,7 +225,7 @@ func (n *Node) answerPropose(body []byte) ([]byte, error) {
 	var wait sync.WaitGroup
 	for body = body[4:]; len(body) > 0; {
 		if len(body) < 4 || uint32(len(body)-4) < binary.LittleEndian.Uint32(body) {
-			break // what is cut off gets no outcome: the other node counts them
+			break // an entry that is cut off gets no outcome, which the other node notices
 		}
 		size := 4 + int(binary.LittleEndian.Uint32(body))
 		entry := body[4:size:size]

@@ -21,7 +21,7 @@ type look struct {
 	view  shard.View
 	at    shard.Place
 	value []byte
-	last  *member // that was looked at
+	last  *member // the shard that was looked at last
 }
 
 var looks = sync.Pool{New: func() any { return new(look) }}
@@ -37,10 +37,10 @@ const (
 	junk   // missing, and nobody's: see shard.View.Junk
 )
 
-// Lookup calls fn with the profile of namespace:value and says whether there is one. The value is normalised as the
-// cookbook says. fn may run under a shard's read lock: it must not wait for anything, and the view is good inside only. An
-// identifier between two shards is found nowhere for a moment: it is waited for, a little. ctx says how fresh the answer must be (reading). The error
-// wraps httpapi.ErrNobody where a rule says that nobody can have such an identifier; else it says that no node that could answer did.
+// Lookup calls fn with the profile of namespace:value and says whether there is one. The value is normalised as the cookbook says. fn may run under a
+// shard's read lock: it must not wait for anything, and the view is good inside fn only. An identifier that is on its way between two shards is waited for.
+// ctx says how fresh the answer must be (readingOf). The error wraps httpapi.ErrNobody if a rule says that nobody can have such an identifier; any other
+// error says that no node that could answer did.
 func (n *Node) Lookup(ctx context.Context, namespace, value []byte, fn func(*shard.View)) (bool, error) {
 	r := readingOf(ctx)
 	for range followTries {
@@ -92,8 +92,8 @@ func (n *Node) nobody(namespace, value []byte, junk bool) error {
 	return nil
 }
 
-// lookupNow looks a profile up on this node, without waiting: m is the shard that it came to last; nil when nobody can have such an identifier. at and bare are
-// for the View.
+// lookupNow looks a profile up on this node, without waiting. m is the shard that was looked at last; nil if nobody can have such an identifier. at and bare
+// are View.At and View.Bare.
 func (n *Node) lookupNow(namespace, value []byte, at int64, bare bool, fn func(*shard.View)) (m *member, where whereabouts) {
 	l := looks.Get().(*look)
 	defer looks.Put(l)
@@ -118,8 +118,8 @@ func (n *Node) lookupNow(namespace, value []byte, at int64, bare bool, fn func(*
 	return nil, missing
 }
 
-// Limits of following an identifier that is on its way between two shards, which takes about a millisecond. After so many tries here all nodes are asked,
-// until freshTimeout.
+// Limits of waiting for an identifier that is on its way between two shards, which takes about a millisecond. After followTries on this node all nodes are
+// asked, until freshTimeout.
 const (
 	followTries     = 20
 	followPause     = time.Millisecond
@@ -144,7 +144,7 @@ func (n *Node) follow(l *look, namespace, value []byte, hash uint64, fn func(*sh
 	m.mu.RUnlock()
 	isMoving := l.view.Moving
 	for l.view.Next.Known {
-		l.at, l.view.Next = l.view.Next, l.at // it is overwritten
+		l.at, l.view.Next = l.view.Next, l.at // the next look-up overwrites view.Next, and l.at must survive that
 		m := n.members[ring.Shard(l.at.Hash, len(n.members))]
 		l.last = m
 		m.mu.RLock()

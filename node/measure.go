@@ -39,7 +39,7 @@ const historySeconds = 600
 
 func newMeasures() *measures { return &measures{} }
 
-// applied notes a batch of n events that was applied d after it was fetched.
+// applied notes that n events were applied d after they were fetched.
 func (m *measures) applied(d time.Duration, n int) {
 	if n > 0 {
 		m.latency.Observe(d, n)
@@ -117,7 +117,7 @@ func (m *measures) lastMinute() (LatencyStatus, float64) {
 
 func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// applications is the number of events applied and of profiles held, on all shards: of those that are not here, by the last word of the nodes that have them.
+// applications is the number of events applied and of profiles held on all shards; for shards that are not here, as the nodes that have them said last.
 func (n *Node) applications() (events uint64, profiles int) {
 	heard := n.heard.all()
 	for i, m := range n.members {

@@ -21,15 +21,15 @@ const (
 	abandonAfter = time.Minute
 )
 
-// plan begins the moves that lead to the placement that should be: as many replicas of every shard as the cluster has set, spread evenly over the members that
-// are not to be emptied and are not gone for good, and no other: of members that drain, or of what a member was before it lost its data. It is asked of whoever
-// leads the directory.
+// plan is the command that begins the next move towards the placement that should be: as many replicas of every shard as the cluster's settings say, spread
+// evenly over the members that are neither drained nor gone for good (lasting); and none elsewhere, such as on members that are being drained, or of an
+// incarnation whose data are lost. The leader of the directory asks for it.
 func (n *Node) plan(s *meta.State) (meta.Command, error) {
 	if len(s.Moves) >= maxMoves {
 		return nil, errNoCommand
 	}
 	present := s.Table()
-	for _, m := range s.Moves { // as it will be when they have ended
+	for _, m := range s.Moves { // the table as it will be when they have ended
 		if m.Add != (meta.Replica{}) && m.Step < meta.Voting {
 			present[m.Shard] = append(present[m.Shard], m.Add.Member)
 		}
@@ -71,7 +71,7 @@ func (n *Node) plan(s *meta.State) (meta.Command, error) {
 	return next, nil
 }
 
-// alive counts the replicas of a shard on members that are there.
+// alive counts the replicas of a shard whose members are there.
 func (n *Node) alive(s *meta.State, sh *meta.Shard) (count int) {
 	for _, r := range sh.Replicas {
 		if s.Present(r) && n.away(r.Member) == 0 {
@@ -81,7 +81,7 @@ func (n *Node) alive(s *meta.State, sh *meta.Shard) (count int) {
 	return count
 }
 
-// away is for how long a member has not been there, as far as this node knows.
+// away is for how long a member has been neither in the gossip nor answered, as far as this node knows; 0 if it is there.
 func (n *Node) away(id string) time.Duration {
 	if id == n.identity.Node || n.gossip == nil {
 		return 0
@@ -96,8 +96,8 @@ func (n *Node) away(id string) time.Duration {
 	}
 }
 
-// lasting are the members that hold replicas: those that stay, without those that have been away for so long that they are taken to be gone for good. If the
-// others are too few for all replicas, what is gone is waited for all the same.
+// lasting are the members that are to hold replicas: those that stay, but for those that have been away for so long (replace_after) that they count as gone
+// for good. If the others are too few for all replicas, those that are gone are waited for all the same.
 func (n *Node) lasting(s *meta.State) []meta.Member {
 	all := staying(s)
 	there := slices.DeleteFunc(slices.Clone(all), func(m meta.Member) bool { return n.away(m.ID) > n.settings.ReplaceAfter })
@@ -135,7 +135,7 @@ func staying(s *meta.State) (members []meta.Member) {
 	return members
 }
 
-// prefer spreads the leaders evenly, when no move is under way.
+// prefer is the command that spreads the leaders evenly, when no move is under way.
 func (n *Node) prefer(s *meta.State) (meta.Command, error) {
 	if len(s.Moves) > 0 {
 		return nil, errNoCommand
@@ -175,7 +175,7 @@ func (n *Node) move(ctx context.Context) {
 	}
 }
 
-// watchMoves notes how far the moves are.
+// watchMoves notes how far the moves are, for the status.
 func (n *Node) watchMoves(moves []meta.Move) {
 	heard := n.heard.all()
 	n.moveWatch.look(moves, func(m meta.Move) uint64 {
@@ -220,7 +220,7 @@ func (n *Node) step(ctx context.Context, m *member, mv meta.Move) error {
 	}
 	return n.change(ctx, func(s *meta.State) (meta.Command, error) {
 		if now, ok := s.Move(int(mv.Shard)); !ok || now.Step != mv.Step || now.Add != mv.Add || now.Remove != mv.Remove {
-			return nil, errNoCommand // somebody else has taken it
+			return nil, errNoCommand // another node has taken the step
 		}
 		return &meta.Advance{Shard: mv.Shard, To: mv.Step + 1}, nil
 	})
@@ -235,8 +235,8 @@ func joinGroup(ctx context.Context, g *group.Group, id string) error {
 	return g.AddLearner(ctx, id, index)
 }
 
-// promote gives a learner a vote, when it has caught up. It is ready when it has applied everything up to that: then it is told to be one of the replicas, which
-// answer look-ups (judge). One that is gone is not waited for here.
+// promote gives a learner a vote when it has caught up. It is ready when it has also applied the entry that gave it the vote: then the directory may count
+// it among the replicas, which answer look-ups (judge). A voter that does not answer counts as ready, so that nobody waits for one that is gone.
 func (n *Node) promote(ctx context.Context, g *group.Group, id string) (ready bool, err error) {
 	members, index := g.Members()
 	p, err := n.host.ProgressOf(ctx, id, g.ID())
@@ -249,7 +249,7 @@ func (n *Node) promote(ctx context.Context, g *group.Group, id string) (ready bo
 	return false, g.Promote(ctx, id, index)
 }
 
-// giveUp hands a group to another voter, which goes on with what takes this replica out.
+// giveUp hands the lead of a group to another voter, which then goes on with taking this replica out.
 func (n *Node) giveUp(ctx context.Context, g *group.Group) error {
 	members, _ := g.Members()
 	for _, other := range members {

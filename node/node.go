@@ -43,31 +43,31 @@ type Node struct {
 	moveWatch    moveWatch
 	places       places
 	directory    *directory
-	recipes      []recipe.Source // that this node was given; nil: none
+	recipes      []recipe.Source // the recipes that this node was given; nil: none
 	forget       bool            // Options.Forget
-	unoffered    bool            // they wait for a cookbook that is on its way; of Open
+	unoffered    bool            // the recipes wait for a cookbook that is on its way; used by Open only
 
 	cookbook  atomic.Pointer[cookbook]
 	readers   readers
 	compile   func([]recipe.Source) (*recipe.Program, []recipe.Diagnostic)
-	turned    chan struct{} // has one token when a shard here has been held, given limits or switched
-	switchWay shard.Switch  // of the leader of the directory, with the limits that it gave out
-	limits    versionLimits
+	turned    chan struct{}          // has one token when a shard here has been held, given limits or switched
+	switchWay shard.Switch           // while this node leads the directory: how far a switch is
+	limits    versionLimits          // and the limits that it gave out for it
 	switchLag atomic.Pointer[string] // why a switch waits, as the leader of the directory knows; nil: it does not
 	host      *group.Host
-	// generation of the shards here: see recover.go. stopped: none of them is open yet. traces are for the others who look for the cut.
+	// generation is that of the shards here: see recover.go. stopped says that none of them is open yet. traces are for whoever looks for the cut.
 	generation uint64
 	stopped    atomic.Bool
 	traces     traces
-	abort      context.CancelCauseFunc // of Open
+	abort      context.CancelCauseFunc // ends Open
 	members    []*member               // by shard
 	turns      *turns
 	asked      atomic.Uint64 // look-ups for other nodes
 	sooner     chan struct{} // see member
 	turn       atomic.Int64  // of keepTime: the member that is looked at first
 	wall       func() time.Time
-	anchor     atomic.Pointer[anchor] // of the time of day that most nodes have; nil: fewer than three are known
-	corrected  atomic.Int64           // what was added to the clock of this node for that, a time.Duration
+	anchor     atomic.Pointer[anchor] // of the time of day by the clocks of most nodes; nil: fewer than three are known
+	corrected  atomic.Int64           // what that adds to the clock of this node, a time.Duration
 	hub        *hub
 	metrics    *measures
 
@@ -79,7 +79,7 @@ type Node struct {
 	webhooks   []*webhook.Sink
 	resending  sync.Mutex // held while dead letters are sent again
 	publishers []*publisher
-	// unpublished is how many of them cannot publish.
+	// unpublished is how many publishers cannot publish.
 	unpublished atomic.Int32
 	couriers    []*courier
 	formats     map[string]*format // by input topic
@@ -93,27 +93,27 @@ type Node struct {
 	respAddr     net.Addr
 	http         *http.Server
 	front        atomic.Pointer[http.Handler]
-	noted        atomic.Pointer[string] // what the node waits for
-	awaited      atomic.Pointer[string] // likewise, before it has a cluster: see awaits
+	noted        atomic.Pointer[string] // what the node waits for: see note
+	awaited      atomic.Pointer[string] // what it waits for before it has a cluster: see awaits
 	httpListener net.Listener
 	httpAddr     net.Addr
 
 	running context.Context // until Close
 	stop    context.CancelFunc
-	calling sync.WaitGroup // what calls other nodes
+	calling sync.WaitGroup // goroutines that call other nodes
 	// stopSource ends reading events for good.
 	stopSource context.CancelFunc
 	retreated  bool           // lead has stopped serving, because the node is being drained
 	emptied    time.Time      // when lead saw that a drained node holds nothing
 	directed   atomic.Bool    // the directory is open: calls of other nodes about it are answered
-	open       atomic.Bool    // the shards are: all other calls are, too
-	movers     sync.WaitGroup // what moves events
-	serving    sync.WaitGroup // what answers clients
-	failed     chan error     // an error that ends the node
-	closers    []func() error
+	open       atomic.Bool    // the shards are open: all other calls are answered, too
+	movers     sync.WaitGroup // goroutines that move events
+	serving    sync.WaitGroup // goroutines that answer clients
+	failed     chan error     // errors that end the node
+	closers    []func() error // in the order in which they were added; Close goes the other way
 	ready      atomic.Bool
-	levelling  sync.Mutex  // see findLevels
-	governs    atomic.Bool // it has been ready: it may move shards, also while it is emptied
+	levelling  sync.Mutex  // held by findLevels
+	governs    atomic.Bool // the node has been ready once: as leader of the directory it may move shards, even while it is drained
 }
 
 // Options are what Open is told besides the settings.
@@ -122,15 +122,15 @@ type Options struct {
 	Log     *slog.Logger
 	// Recipes, when not nil, are used in place of the files that Settings.Recipes names.
 	Recipes []recipe.Source
-	// Forget has a node by itself switch to recipes that are others than at its last start although something is forgotten by that.
+	// Forget has a node by itself switch to recipes that are not those of its last start even if something is forgotten by that.
 	Forget bool
 
-	// Appliers is how many shards may apply entries at the same time; 0 for GOMAXPROCS. The others wait: the Go scheduler knows no priorities, and
-	// what answers a look-up would stand in line behind all of them. With a GOMAXPROCS above it there is always a thread for look-ups.
+	// Appliers is how many shards may apply entries at the same time; 0 for GOMAXPROCS. The others wait: the Go scheduler knows no priorities, so a
+	// look-up would have to wait for all of them. If GOMAXPROCS is larger there is always a thread for look-ups.
 	Appliers int
 
 	wall     func() time.Time // what time it is; nil: time.Now
-	renounce error            // why this node must not go on as who it was
+	renounce error            // why this node must not go on as the incarnation that it was; nil: it may
 }
 
 // sessionTimeout is how long the partitions of a dead node wait for it: the least that brokers allow by default.
@@ -139,8 +139,8 @@ const sessionTimeout = 6 * time.Second
 // tickInterval is how often marks are levelled and offsets committed.
 const tickInterval = 500 * time.Millisecond
 
-// Open builds a node from the bottom to the top: log, cluster, shards, cookbook, Kafka, front doors. When a step fails, what was
-// built before is closed again. A node that may have lost what it has acknowledged is opened as a new one.
+// Open builds a node from the bottom to the top: cluster, log, shards, cookbook, Kafka, front doors. When a step fails, what was built before is closed
+// again. A node that may have lost what it has acknowledged is opened as a new incarnation.
 func Open(ctx context.Context, settings Settings, o Options) (*Node, error) {
 	for {
 		n, err := open(ctx, settings, o)
@@ -222,7 +222,7 @@ func open(ctx context.Context, settings Settings, o Options) (n *Node, err error
 		return n, err
 	}
 	n.hearClocks(ctx)
-	// After a power loss it may be that not all is left.
+	// After a power loss the logs may have lost their ends.
 	if err := n.prepareShards(); err != nil {
 		return n, err
 	}
@@ -297,7 +297,7 @@ func (n *Node) listen() (err error) {
 	return n.listenForPeers()
 }
 
-// openKafka opens the broker, if it is embedded, and the writers.
+// openKafka opens the broker, if it is embedded, then everything that writes to Kafka, and makes the source, which does not read yet.
 func (n *Node) openKafka(ctx context.Context) error {
 	k := &n.settings.Kafka
 	n.formats = map[string]*format{}
@@ -319,23 +319,9 @@ func (n *Node) openKafka(ctx context.Context) error {
 		Log:      kafka.Collapse(n.log),
 	}
 	if k.Embedded.Listen != "" {
-		broker, err := kafka.OpenBroker(kafka.BrokerSettings{
-			Addr:       k.Embedded.Listen,
-			Dir:        filepath.Join(n.settings.Data, "kafka"),
-			Partitions: int32(k.Partitions),
-			Topics:     n.topics(),
-			Retention:  kafka.Retention{Bytes: k.Embedded.RetentionBytes, Age: k.Embedded.RetentionTime},
-			Log:        n.kafka.Log, // a disk that is full is told of with every write
-		})
-		if err != nil {
+		if err := n.openBroker(); err != nil {
 			return err
 		}
-		n.broker = broker
-		n.onClose(broker.Close)
-		quiet := n.kafka.Log
-		n.kafka = broker.Settings()
-		n.kafka.Log = quiet
-		n.kafka.Compression = "none" // what stays in the process is not worth squeezing
 	}
 	if n.producer, err = kafka.NewProducer(kafka.ProducerSettings{Settings: n.kafka, Topic: k.Inputs[0].Topic}); err != nil {
 		return err
@@ -357,19 +343,46 @@ func (n *Node) openKafka(ctx context.Context) error {
 	for _, m := range n.members {
 		n.publishers = append(n.publishers, &publisher{n: n, m: m})
 	}
-	n.intake = newIntake(n)
-	topics := make([]string, len(k.Inputs))
-	for i, in := range k.Inputs {
-		topics[i] = in.Topic
-	}
-	in := kafka.SourceSettings{Settings: n.kafka, Group: n.settings.Cluster, Topics: topics, Lost: n.lost}
-	if n.gossip != nil { // a node that comes back at once has its partitions again, and nobody else waits
-		in.InstanceID, in.SessionTimeout = n.identity.member(), sessionTimeout
-	}
-	if n.source, err = kafka.NewSource(in, n.intake); err != nil {
+	if err := n.openSource(); err != nil {
 		return err
 	}
 	return n.openWebhooks()
+}
+
+// openBroker opens the embedded broker, and has everything here reach it within the process.
+func (n *Node) openBroker() error {
+	k, quiet := &n.settings.Kafka, n.kafka.Log
+	broker, err := kafka.OpenBroker(kafka.BrokerSettings{
+		Addr:       k.Embedded.Listen,
+		Dir:        filepath.Join(n.settings.Data, "kafka"),
+		Partitions: int32(k.Partitions),
+		Topics:     n.topics(),
+		Retention:  kafka.Retention{Bytes: k.Embedded.RetentionBytes, Age: k.Embedded.RetentionTime},
+		Log:        quiet, // it complains of a full disk with every write
+	})
+	if err != nil {
+		return err
+	}
+	n.broker = broker
+	n.onClose(broker.Close)
+	n.kafka = broker.Settings()
+	n.kafka.Log = quiet
+	n.kafka.Compression = "none" // what stays in the process is not worth compressing
+	return nil
+}
+
+// openSource makes the intake and the source that will hand it records.
+func (n *Node) openSource() (err error) {
+	n.intake = newIntake(n)
+	settings := kafka.SourceSettings{Settings: n.kafka, Group: n.settings.Cluster, Lost: n.lost}
+	for _, in := range n.settings.Kafka.Inputs {
+		settings.Topics = append(settings.Topics, in.Topic)
+	}
+	if n.gossip != nil { // a node that comes back at once has its partitions again, and no other node waits for that
+		settings.InstanceID, settings.SessionTimeout = n.identity.member(), sessionTimeout
+	}
+	n.source, err = kafka.NewSource(settings, n.intake)
+	return err
 }
 
 // openDoors listens for clients.
@@ -471,7 +484,8 @@ func (n *Node) Wait(ctx context.Context) error {
 	}
 }
 
-// Close ends the node: no more events, activations and requests; then a snapshot of every shard, so that the next start is quick.
+// Close ends the node: it takes no more events, sends no more activations and answers no more requests; then it takes a snapshot of every shard, so that
+// the next start is quick.
 func (n *Node) Close() error {
 	n.ready.Store(false)
 	n.stop()
@@ -485,7 +499,7 @@ func (n *Node) Close() error {
 	}
 	n.closers = nil
 	n.serving.Wait()
-	for _, m := range n.members { // an answer that was cut off may still be in the making: it finds empty shards
+	for _, m := range n.members { // somebody may still be at work on an answer that was cut off, and finds empty shards then
 		m.mu.Lock()
 		m.shard.Close()
 		m.mu.Unlock()
@@ -496,7 +510,7 @@ func (n *Node) Close() error {
 // HTTPAddr is the address that the node listens on: useful with port 0.
 func (n *Node) HTTPAddr() string { return n.httpAddr.String() }
 
-// RESPAddr is empty when the settings keep that door closed.
+// RESPAddr is the address of the RESP server; empty when the settings want none.
 func (n *Node) RESPAddr() string {
 	if n.respAddr == nil {
 		return ""
@@ -504,11 +518,11 @@ func (n *Node) RESPAddr() string {
 	return n.respAddr.String()
 }
 
-// KafkaSettings reach the brokers of the node.
+// KafkaSettings are the settings with which a client reaches the node's brokers.
 func (n *Node) KafkaSettings() kafka.Settings { return n.kafka }
 
-// Ready says why the node is not ready for traffic, or nil. One whose disk takes nothing can take no part in anything but look-ups, which grow old. Kafka
-// may be away meanwhile: it is for all nodes, and to turn look-ups away would help nobody.
+// Ready says why the node is not ready for traffic; nil if it is. A node whose disk takes nothing can only answer look-ups, and its answers grow old. That
+// Kafka is away does not count: it is away for all nodes, and to turn look-ups away would help nobody.
 func (n *Node) Ready() error {
 	if !n.ready.Load() {
 		return errors.New("starting or stopping")
@@ -530,7 +544,7 @@ func (n *Node) noLeader(m *member) string {
 	return fmt.Sprintf("shard %d has no leader that takes events", m.id)
 }
 
-// heldBack is what the status says of holdBack: it stays the same from one attempt to the next.
+// heldBack is why the intake is held back, for the status: unlike holdBack it does not flicker between two attempts.
 func (n *Node) heldBack(now time.Time) string {
 	if why := n.intake.counts.holding.Load(); why != nil {
 		return *why
@@ -545,7 +559,7 @@ func (n *Node) heldBack(now time.Time) string {
 
 // holdBack says why no events may come in at the moment; empty when they may.
 func (n *Node) holdBack() string {
-	if err := n.host.Err(); err != nil { // it does not come back: look-ups go on, and somebody has to look at the disk
+	if err := n.host.Err(); err != nil { // the log has failed for good: look-ups go on, and somebody has to look at the disk
 		return "the log takes nothing more: " + err.Error()
 	}
 	var bytes int64

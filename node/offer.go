@@ -12,8 +12,8 @@ import (
 	"dashi/ring/meta"
 )
 
-// openCookbook waits until every shard here has a cookbook. A node by itself makes the recipes that it is given the next one, if they are others than at the
-// last start; for a cluster they are only the first.
+// openCookbook waits until every shard here has a cookbook. A node by itself then commits the recipes that it is given as the next one, if they are not
+// those of its last start; in a cluster they can only be the first.
 func (n *Node) openCookbook(ctx context.Context) error {
 	if err := n.governUntil(ctx, "there is a cookbook", func(s *meta.State) bool { return s.Cookbook() != nil }); err != nil {
 		return err
@@ -42,7 +42,7 @@ func (n *Node) openCookbook(ctx context.Context) error {
 // errLater is an offer that has to wait until a cookbook that is on its way has come into force, or has been withdrawn.
 var errLater = errors.New("another cookbook is on its way")
 
-// offer is tryOffer, without an error when it has to be tried again: see awaitSwitch.
+// offer is tryOffer, but if that has to be tried again later it notes so (unoffered) and returns no error: see awaitSwitch.
 func (n *Node) offer(ctx context.Context) error {
 	err := n.tryOffer(ctx)
 	if n.unoffered = errors.Is(err, errLater); n.unoffered {
@@ -65,7 +65,8 @@ func (n *Node) without() (count int) {
 	return count
 }
 
-// target compiles what the directory has committed last. It was compiled before it was, so an error means another version of dashi.
+// target compiles the cookbook that the directory has committed last. It was compiled before it was committed, so an error means that another version of
+// dashi did that.
 func (n *Node) target() (*recipe.Program, error) {
 	c := n.directory.State().Cookbook()
 	program, diagnostics := n.compile(recipeSources(c))
@@ -75,9 +76,9 @@ func (n *Node) target() (*recipe.Program, error) {
 	return program, nil
 }
 
-// tryOffer commits the recipes that a node by itself is given, if they are others than those that it was given last: `dashi dev` with edited recipes takes them,
-// and one with the same as ever keeps what `dashi apply` has put in force. Like apply it forgets nothing unless it is told to: then it does not start, because to
-// serve other recipes than those that it was given would be a surprise too.
+// tryOffer commits the recipes that a node by itself is given, if they are not those that it was given last: so `dashi dev` takes recipes that were edited,
+// and with the same recipes as ever it keeps what `dashi apply` has put in force. Like apply it forgets nothing unless it is told to. Then the node does not
+// start: to serve other recipes than those that it was given would be a surprise too.
 func (n *Node) tryOffer(ctx context.Context) error {
 	if n.recipes == nil {
 		return nil
@@ -139,7 +140,7 @@ func (n *Node) noteRecipes(given string) error {
 	return n.saveIdentity()
 }
 
-// awaitSwitch waits until no cookbook is on its way, on a node by itself: whoever has started it with other recipes sees them in force.
+// awaitSwitch waits, on a node by itself, until no cookbook is on its way: whoever has started it with other recipes finds them in force.
 func (n *Node) awaitSwitch(ctx context.Context) error {
 	for n.gossip == nil {
 		switch {

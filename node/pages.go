@@ -13,13 +13,13 @@ import (
 	"dashi/shard"
 )
 
-// pageProfiles is how many profiles are handed over under one hold of a shard's lock; scanPage how many are looked at.
+// pageProfiles is how many members of an audience are handed over under one hold of a shard's lock, scanPage how many profiles are asked a condition.
 const (
 	pageProfiles = 256
 	scanPage     = 2048
 )
 
-// pageBytes is how much another node sends of a page: a third of a call.
+// pageBytes is how much another node sends of a page: a third of askBytes.
 const pageBytes = 1 << 20
 
 // selection is what a walk over all profiles picks: the members of an audience, or those for which a condition is true.
@@ -28,12 +28,12 @@ type selection struct {
 	name     string
 	where    string
 	is       expr.Bool
-	program  *recipe.Program // that the condition is of
+	program  *recipe.Program // the program of the condition
 	accounts bool            // the condition is of accounts, not of people
 }
 
-// page hands one page of a shard to fn: where to go on, whether there may be more, and whether fn has had enough. The shard is held for reading.
-// The error is httpapi.ErrSwitching when the shard has another cookbook than the condition is of.
+// page hands one page of a shard, which is held for reading, to fn. It returns the ordinal to go on from, whether there may be more, and whether fn has had
+// enough. The error is httpapi.ErrSwitching if the shard has another cookbook than the condition is for.
 func (p *selection) page(ctx context.Context, s *shard.Shard, from uint32, v *shard.View, fn func(*shard.View) bool) (next uint32, more, stopped bool, err error) {
 	if p.audience >= 0 {
 		left := pageProfiles
@@ -57,7 +57,7 @@ func (p *selection) page(ctx context.Context, s *shard.Shard, from uint32, v *sh
 	return next, more, stopped || ctx.Err() != nil, nil
 }
 
-// has says whether a shard has a program in force: conditions of another cannot be asked.
+// has says whether a shard has this program in force: a condition of another program cannot be asked.
 func has(s *shard.Shard, p *recipe.Program) bool {
 	return s.Program() != nil && s.Program().Hash == p.Hash
 }
@@ -72,7 +72,8 @@ func (n *Node) Members(ctx context.Context, audience int, from Cursor, fn func(*
 	return n.walk(ctx, &selection{audience: audience, name: all[audience].Name}, from, fn)
 }
 
-// walk steps through the shards, here a page under each hold of a lock, so that updates never wait long, and a page in a call of another node.
+// walk goes through the shards from a cursor on: a page under each hold of a lock here, so that updates never wait long, or a page in each call of another
+// node.
 func (n *Node) walk(ctx context.Context, p *selection, c Cursor, fn func(*shard.View) bool) (Cursor, bool, error) {
 	l := looks.Get().(*look)
 	defer looks.Put(l)
@@ -108,8 +109,8 @@ func (n *Node) walk(ctx context.Context, p *selection, c Cursor, fn func(*shard.
 	return Cursor{}, false, nil
 }
 
-// askPage asks: the ordinal from which on, what is selected (a byte), its name or text. It answers: hash of the cookbook, ordinal to go on
-// from, whether there may be more; then of every profile the ordinal behind it and shard.AppendView.
+// The body of askPage: the ordinal to begin at, what is selected (a byte), the name of the audience or the condition as text. The answer: hash of the
+// cookbook, ordinal to go on from, whether there may be more (a byte); then for every profile its ordinal plus one and shard.AppendView.
 
 // What askPage selects.
 const (
@@ -202,7 +203,7 @@ func (n *Node) answerPage(ctx context.Context, m *member, body []byte) ([]byte, 
 	return append(answer, a.profiles...), nil
 }
 
-// scanPages is how many pages without a profile are passed over in one call.
+// scanPages is how many pages one call goes through until one has a profile.
 const scanPages = 32
 
 // pageAnswer is what answerPage has found.

@@ -23,8 +23,8 @@ const (
 	publishBlock   = 64 << 10       // entries are copied into blocks of this size
 )
 
-// publisher sends the outbox of one shard to Kafka, in order and once, and tells the shard what has been acknowledged. It
-// is one goroutine: run.
+// publisher sends the outbox of one shard to Kafka, each activation once and in order, and tells the shard what has been acknowledged. All of it runs on
+// one goroutine: run.
 type publisher struct {
 	n       *Node
 	m       *member
@@ -34,7 +34,7 @@ type publisher struct {
 	waits   bool // the log has been told that activations wait
 	trouble atomic.Pointer[string]
 	waiting atomic.Int64  // since when Kafka has not answered, in Unix nanoseconds; 0 when nobody waits for it
-	ahead   atomic.Uint64 // position in Kafka, when that was beyond what the shard had made; else 0
+	ahead   atomic.Uint64 // position in Kafka, if that was beyond what the shard had made; else 0
 }
 
 // publishPatience is how long Kafka may take to answer before the status says so: an outlet tries again for as long as it takes.
@@ -106,7 +106,7 @@ func (p *publisher) run(ctx context.Context) {
 	}
 }
 
-// fails takes down that activations wait, and why. That another node has opened the outlet is how a shard changes hands, and no error while it does not go on.
+// fails notes and logs that activations wait, and why. That another node has opened the outlet (ErrFenced) is how a shard changes hands, and only a warning.
 func (p *publisher) fails(err error) {
 	text := err.Error()
 	p.trouble.Store(&text)
@@ -122,7 +122,7 @@ func (p *publisher) fails(err error) {
 	p.n.kafka.Log.Log(p.n.running, level, "activations wait", "shard", p.m.id, "error", err) // one line for all shards, when it is Kafka
 }
 
-// goesOn takes down that activations leave again, or that those of this shard are for another node to publish.
+// goesOn notes and logs that activations leave again, or that another node is to publish those of this shard.
 func (p *publisher) goesOn() {
 	p.trouble.Store(nil)
 	if !p.waits {

@@ -78,7 +78,7 @@ func (n *Node) Query(ctx context.Context, q httpapi.Query, fn func(*shard.View))
 	return found, errors.Join(err, ctx.Err())
 }
 
-// otherKind says that the condition of a query would do for accounts where it asks about people, or the other way round; empty: it would not.
+// otherKind is the hint that the condition of a query is one about accounts although it asks about people, or the other way round; empty if it is not.
 func otherKind(program *recipe.Program, q httpapi.Query) string {
 	other := programOf(program, !q.Accounts)
 	if other == nil {
@@ -93,7 +93,7 @@ func otherKind(program *recipe.Program, q httpapi.Query) string {
 	return `that is known of accounts: ask with --accounts, or "of": "accounts" over HTTP`
 }
 
-// answerCount answers askCount: whether of accounts (a byte), the condition as text; a number.
+// answerCount answers askCount. Body: whether about accounts (a byte), the condition as text. Answer: a uvarint.
 func (n *Node) answerCount(ctx context.Context, m *member, body []byte) ([]byte, error) {
 	if len(body) == 0 {
 		return nil, errAnswer

@@ -9,8 +9,8 @@ import (
 // partitions read them again from the marks.
 const readPatience = 5 * time.Second
 
-// read reads events until ctx is done. While the log of this node takes nothing, nothing that it reads reaches a shard, because it is mute; so it leaves its
-// partitions to the others, and comes back when the disk answers. A node by itself has nobody to leave them to.
+// read reads events until ctx is done. While the log of this node takes nothing, the node is mute and no event that it reads reaches a shard; so it leaves
+// its partitions to the others, and comes back when the disk answers. A node by itself has nobody to leave them to.
 func (n *Node) read(ctx context.Context) error {
 	for ctx.Err() == nil {
 		session, leave := context.WithCancel(ctx)

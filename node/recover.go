@@ -13,21 +13,22 @@ import (
 	"dashi/shard/group"
 )
 
-// What a node does whose log may have lost its end, because the machine has restarted without the node being closed, before it opens its shards. The
-// directory is always synced, so it is as it was, and every node says in it that it suspects its log. If each shard here is led by somebody else, the others have
-// all that was acknowledged: this node comes back as a new one, and is brought everything (renounce). If a shard has lost its majority, all shards go back
-// to a cut (shard/cut.go), from the longest logs that are left: meta.Recovery says in which steps. What Kafka still has is read again from the marks.
+// What a node does, before it opens its shards, if its log may have lost its end because the machine has restarted without the node being closed. The
+// directory's own log is always synced, so that has lost nothing, and every such node says in it that it suspects its log. If each shard here is led by
+// another node, the others have all that was acknowledged: this node comes back as a new incarnation, and is brought everything (renounce). If a shard has
+// lost its majority, all shards go back to a cut (shard/cut.go), from the longest logs that are left: meta.Recovery says in which steps. What Kafka still
+// has is read again from the marks.
 
-// ErrReopen is what Wait returns, and Open begins again with, when the node has to be opened anew. It is wrapped by why.
+// ErrReopen says that the node has to be opened anew: Wait returns it, and Open then begins again by itself. Errors that say why wrap it.
 var ErrReopen = errors.New("the node has to be opened again")
 
 // errGoesBack: the shards of the cluster go back to a cut, so whatever the node knows of them is void.
 var errGoesBack = fmt.Errorf("the shards go back to a state before a power loss: %w", ErrReopen)
 
-// recoverPause is between two attempts of whoever leads the directory to find the cut.
+// recoverPause is the time between two attempts of the directory's leader to find the cut.
 const recoverPause = 200 * time.Millisecond
 
-// groupOf is the number of a shard's group: every generation has its own, so that a replica of an earlier one that comes back finds nobody who votes with it.
+// groupOf is the number of a shard's group. Every generation has its own, so a replica of an earlier generation that comes back finds nobody to vote with.
 func groupOf(shard int, generation uint64) uint32 {
 	return uint32(shard) + uint32(generation)*meta.MaxShards
 }
@@ -54,7 +55,7 @@ func (n *Node) recoverShards(ctx context.Context) error {
 	}
 }
 
-// recoverStep does what is next, and says whether nothing is.
+// recoverStep does what is to be done next, and says whether nothing is left to do.
 func (n *Node) recoverStep(ctx context.Context, s *meta.State) (done bool, err error) {
 	_, leads := n.directory.group.Leader()
 	self := n.self()
@@ -103,7 +104,7 @@ func (n *Node) recoverStep(ctx context.Context, s *meta.State) (done bool, err e
 	return false, nil
 }
 
-// try commits a change, and leaves it for later when that cannot be done at the moment.
+// try is change, but a change that cannot be committed within moveTimeout is left for later, without an error.
 func (n *Node) try(ctx context.Context, next func(*meta.State) (meta.Command, error)) error {
 	limited, cancel := context.WithTimeout(ctx, moveTimeout)
 	defer cancel()
@@ -136,7 +137,7 @@ func (n *Node) suspicion() string {
 	return why
 }
 
-// unled says which shards of this node nobody else leads; empty: somebody does each.
+// unled says in words which shards of this node no other node leads; empty if each has a leader elsewhere.
 func (n *Node) unled(s *meta.State) string {
 	var waits []string
 	heard := n.heard.all()
@@ -158,7 +159,7 @@ func (n *Node) unled(s *meta.State) string {
 	return "a leader of shard " + strings.Join(waits, ", ")
 }
 
-// reform finds the cut, and commits it. It is done by whoever leads the directory.
+// reform finds the cut, and commits it. The leader of the directory does it.
 func (n *Node) reform(ctx context.Context, s *meta.State) error {
 	surveys, err := n.surveyAll(ctx, s)
 	if err != nil {
@@ -202,7 +203,7 @@ func (n *Node) reform(ctx context.Context, s *meta.State) error {
 		if short < 0 {
 			return err
 		}
-		// The log behind its oldest snapshot is too short: another replica may have more to look back on.
+		// The log of this source does not begin early enough: another replica's may.
 		surveys[short] = slices.DeleteFunc(surveys[short], func(x replicaSurvey) bool { return x.by == sources[short] })
 		if !choose(short) {
 			return fmt.Errorf("no replica of shard %d can go back to a state that the other shards agree with: see shard/DESIGN.md, power loss", short)
@@ -228,7 +229,7 @@ func (n *Node) reform(ctx context.Context, s *meta.State) error {
 	})
 }
 
-// seed begins the groups of which this node is the source, and says so.
+// seed begins the groups of the new generation whose source this node is, and commits that they are formed.
 func (n *Node) seed(ctx context.Context, s *meta.State) error {
 	var formed []uint32
 	for i := range s.Shards {
@@ -252,6 +253,7 @@ func (n *Node) seed(ctx context.Context, s *meta.State) error {
 	})
 }
 
+// seedShard makes the state of shard i at its cut, from the log of the generation before, and begins the group of the new generation with it.
 func (n *Node) seedShard(i int, generation uint64, cut *meta.Cut) error {
 	m := n.detached(i)
 	defer func() { m.shard.Close() }()
@@ -266,12 +268,12 @@ func (n *Node) seedShard(i int, generation uint64, cut *meta.Cut) error {
 	return n.host.Seed(groupOf(i, generation), cut.Term, max(cut.Index, 1), state)
 }
 
-// detached is a member that is not the node's own, for a look at what a replica was.
+// detached is a member that is not one of n.members, for looking at what a replica was.
 func (n *Node) detached(i int) *member {
 	return newMember(uint32(i), n.members[i].settings, n.turns, make(chan struct{}, 1), make(chan struct{}, 1))
 }
 
-// dropOld deletes what is left of earlier generations: nobody goes back to it any more.
+// dropOld deletes what is left of earlier generations: nobody will go back to them.
 func (n *Node) dropOld() error {
 	for _, id := range n.host.Groups() {
 		if id < directoryGroup && uint64(id/meta.MaxShards) < n.generation {

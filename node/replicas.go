@@ -42,7 +42,7 @@ func (n *Node) openShards(ctx context.Context) error {
 // openShard opens a replica of a shard, which is empty unless there is one on the disk.
 func (n *Node) openShard(ctx context.Context, m *member) error {
 	s := n.directory.State()
-	if founds(s, n, int(m.id)) && n.gossip != nil { // only if that is so still: a group is founded once
+	if founds(s, n, int(m.id)) && n.gossip != nil { // make sure that it still holds, for a group is founded only once
 		if err := n.catchUp(ctx); err != nil {
 			return fmt.Errorf("cannot open shard %d: %w", m.id, err)
 		}
@@ -69,9 +69,9 @@ func founds(s *meta.State, n *Node, shard int) bool {
 	return slices.Contains(sh.Replicas, n.self()) && (n.gossip == nil || !sh.Formed)
 }
 
-// judge finds out whether look-ups may be answered from the replica here: one of the replicas by the word of the directory has what it needs, one that only learns is
-// being brought it. That it is a voter by the word of its log is not enough: one that founded the shard, and comes back after it was moved away, reads there, from
-// the beginning on, that it is.
+// judge finds out whether look-ups may be answered from the replica here. It must be one of the shard's replicas in the directory; a learner is still being
+// brought what it needs. That it is a voter according to its own log is not enough: a replica that founded the shard, and comes back after it was moved
+// away, reads in that log from the beginning on that it is one.
 func (n *Node) judge(m *member) {
 	answers := false
 	if g := m.group.Load(); g != nil && slices.Contains(n.directory.State().Shards[m.id].Replicas, n.self()) {
@@ -125,7 +125,7 @@ func (n *Node) tendReplicas(ctx context.Context) {
 func (n *Node) dropShard(ctx context.Context, m *member) error {
 	ctx, cancel := context.WithTimeout(ctx, moveTimeout)
 	defer cancel()
-	if err := n.catchUp(ctx); err != nil { // what is known here may be of long ago: after a start it is
+	if err := n.catchUp(ctx); err != nil { // what the directory here says may be old, as after a start
 		return err
 	}
 	if n.directory.State().Holds(n.self(), int(m.id)) {
@@ -144,7 +144,7 @@ func (n *Node) dropShard(ctx context.Context, m *member) error {
 	return nil
 }
 
-// empty replaces the state by that of a shard of which nothing is known.
+// empty replaces the state by that of a new shard.
 func (m *member) empty() {
 	m.mu.Lock()
 	old := m.shard

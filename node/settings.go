@@ -23,13 +23,13 @@ type Settings struct {
 	Data string `yaml:"data"`
 	// Shards is fixed when the data directory is made.
 	Shards int `yaml:"shards"`
-	// Replicas is how many nodes have a copy of each shard, as far as there are so many. Fixed when the cluster is founded.
+	// Replicas is how many nodes have a copy of each shard; all of them if there are fewer. Fixed when the cluster is founded.
 	Replicas int `yaml:"replicas"`
 	// ReplaceAfter is how long a node may be away before its replicas are made again on others.
 	ReplaceAfter time.Duration `yaml:"replace_after"`
 
 	Recipes []string `yaml:"recipes"`
-	// Clock is wall, or event: time passes with the times of events, as for a replay of history.
+	// Clock is wall, the time of day; or event: time passes with the times of events, as for a replay of history.
 	Clock string `yaml:"clock"`
 
 	Node   NodeSettings   `yaml:"node"`
@@ -49,7 +49,7 @@ type NodeSettings struct {
 	ID     string `yaml:"id"`
 	Zone   string `yaml:"zone"`
 	Weight int    `yaml:"weight"`
-	// Listen is for the other nodes; empty: there are none. Advertise is what they are told; empty: Listen.
+	// Listen is the address that the other nodes call; empty: there are none. Advertise is what they are told; empty: Listen.
 	Listen    string `yaml:"listen"`
 	Advertise string `yaml:"advertise"`
 }
@@ -61,14 +61,14 @@ type GossipSettings struct {
 	Join      []string `yaml:"join"`
 	// Expect is how many nodes found the cluster together.
 	Expect int `yaml:"expect"`
-	// Keys encrypt, in base64: the first encrypts, all decrypt.
+	// Keys encrypt the gossip, in base64: the first one encrypts, all of them decrypt.
 	Keys []string `yaml:"keys"`
 }
 
 // HTTPSettings are those of the HTTP front door.
 type HTTPSettings struct {
 	Listen string `yaml:"listen"`
-	// Hosts are names that the node is asked by; "*": any. None: any, but of a node that listens on the loopback localhost.
+	// Hosts are the host names that requests may name; "*": any. None: any, or, for a node that listens on the loopback, localhost.
 	Hosts []string `yaml:"hosts"`
 	// WriteKeys are the keys that event producers may use; none: any.
 	WriteKeys []string `yaml:"write_keys"`
@@ -133,11 +133,11 @@ type LogSettings struct {
 
 // LimitSettings bound what a node uses.
 type LimitSettings struct {
-	// MemoryBytes of profiles; beyond it events are no longer consumed, look-ups go on.
+	// MemoryBytes is what the profiles of a node may take; beyond it events are no longer consumed, look-ups go on.
 	MemoryBytes int64 `yaml:"memory_bytes"`
-	// OutboxBytes of activations that a shard holds while Kafka does not take them.
+	// OutboxBytes is what the activations of a shard may take while Kafka does not take them.
 	OutboxBytes int64 `yaml:"outbox_bytes"`
-	// RecentTime and RecentIDs bound the memory of message ids: how long, and how many a shard.
+	// RecentTime and RecentIDs bound the memory of message ids: for how long, and how many in a shard.
 	RecentTime time.Duration `yaml:"recent_time"`
 	RecentIDs  int           `yaml:"recent_ids"`
 }
@@ -265,7 +265,7 @@ func (s *Settings) Check() error {
 	return errors.Join(errs...)
 }
 
-// CheckMachine says what is wrong with that which the settings name on this machine: recipes, the mappings that decoders use, secrets. Notes are no
+// CheckMachine says what is wrong with the things on this machine that the settings name: recipes, the mappings that decoders use, secrets. Notes are no
 // faults, but may surprise.
 func (s *Settings) CheckMachine() (notes []string, err error) {
 	var errs []error

@@ -13,8 +13,8 @@ import (
 	"dashi/shard"
 )
 
-// A shard that has gone back makes activations again that have left already. Before it takes anything it is told which: those that Kafka has from positions of its outbox
-// that it has not come to (shard/recovered.go). Each activation in the topic says in a header at which position it was.
+// A shard that has gone back makes activations again that have left already. Before it takes anything else it is told which (shard/recovered.go): those in
+// Kafka whose positions in its outbox are beyond what it has made. Each activation in the topic has its position in a header.
 
 // headerOutbox is the header of an activation that says where in which outbox it was: the number of the shard, uint32, and the position, uint64, little-endian.
 const headerOutbox = "dashi-outbox"
@@ -59,7 +59,7 @@ func (n *Node) keepSettled(ctx context.Context) {
 	}
 }
 
-// settlingOver says whether no shard has to be told any more: there never was a recovery. Otherwise this node may yet come to lead one.
+// settlingOver says whether no shard will have to be told: there never was a recovery. After one, this node may still come to lead a shard that waits.
 func (n *Node) settlingOver() bool { return n.generation == 0 }
 
 func (m *member) settling() bool {
@@ -107,7 +107,8 @@ func (n *Node) settle(ctx context.Context, waiting []*member) error {
 	return nil
 }
 
-// departed collects from the topic, read since an instant, what shards have published from the positions on to which they have gone back.
+// departed reads the topic of activations since the instant from, and appends to keys, by shard, the key of each activation that the shard had published
+// beyond its cut, below the position in positions.
 func (n *Node) departed(ctx context.Context, r *meta.Recovery, from int64, positions map[uint32]uint64, keys map[uint32][][2]uint64) error {
 	since := kafka.TailFrom{After: time.UnixMilli(from).Add(-settleMargin)}
 	if n.settings.Clock == "event" || from <= 0 {

@@ -9,8 +9,8 @@ import (
 	"dashi/pipeline/audience"
 )
 
-// AudienceSizes are the numbers of profiles in audiences of the present program, on all shards. Each shard is asked once; when one does not answer there
-// are none, but an error that names it.
+// AudienceSizes are the numbers of profiles in audiences of the present program, by their indices in AllAudiences, on all shards. Each shard is asked once;
+// if one does not answer the error names it.
 func (n *Node) AudienceSizes(ctx context.Context, audiences []int) ([]int64, error) {
 	all := n.cookbook.Load().AllAudiences()
 	var names []byte
@@ -67,7 +67,7 @@ func (n *Node) AudienceSize(i int) (size int64, here bool) {
 	return size, true
 }
 
-// answerSizes answers askSizes: names; the number of profiles in each. There is nobody in an audience that the shard does not know.
+// answerSizes answers askSizes. Body: names of audiences. Answer: the number of profiles in each, 0 for an audience that the shard does not know.
 func (m *member) answerSizes(body []byte) (answer []byte, err error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()

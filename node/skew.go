@@ -11,14 +11,14 @@ import (
 	"dashi/ring/gossip"
 )
 
-// The entries of every node move the time of every shard, which never goes back: one node whose clock is an hour ahead would end all windows of the last
-// hour, for all, until the time of day has come there. So nodes tell each other their time, and one whose clock is far off those of most others goes
-// by theirs. Two nodes cannot know which of them is right; their status says how far they are apart.
+// The entries of every node move the time of every shard, which never goes back: a node whose clock is an hour ahead would end the windows of the last
+// hour for everybody, until the time of day has come there. So nodes tell each other their time, and a node whose clock is far off those of most others
+// goes by theirs. Two nodes cannot know which of them is right; their status says how far they are apart.
 
 // clockOff is how far a clock may be off the others' without consequences: clocks that are kept in step differ by less.
 const clockOff = 10 * time.Second
 
-// anchor is an instant of which the time of day is known; what has passed since is measured without it, so that a clock that is set makes no difference.
+// anchor is an instant whose time of day is known. What has passed since is measured by the monotonic clock, so setting the clock makes no difference.
 type anchor struct {
 	at     time.Time
 	millis int64
@@ -36,7 +36,7 @@ func (n *Node) appendTime(dst []byte) []byte {
 	return binary.LittleEndian.AppendUint64(dst, uint64(n.wall().UnixMilli()))
 }
 
-// noteTime reads what appendTime wrote on another node, of which it was asked at an instant.
+// noteTime reads what appendTime wrote on another node, which was asked for it at the instant asked.
 func (n *Node) noteTime(member string, src []byte, asked time.Time) {
 	if len(src) != 8 {
 		return
@@ -49,10 +49,10 @@ func (n *Node) noteTime(member string, src []byte, asked time.Time) {
 	n.heard.mu.Unlock()
 }
 
-// clockPatience is how long a node that starts waits to hear what time it is on the others, as long as they are alive by the gossip.
+// clockPatience is how long a node that starts waits for the others that are alive, by the gossip, to say what time it is there.
 const clockPatience = 10 * time.Second
 
-// hearClocks asks them, before anything here is stamped.
+// hearClocks asks the other nodes what time it is there, before any entry is stamped here.
 func (n *Node) hearClocks(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, clockPatience)
 	defer cancel()
@@ -84,7 +84,7 @@ func (n *Node) hearClocks(ctx context.Context) {
 func (n *Node) keepClock() {
 	off := []time.Duration{0}
 	n.heard.mu.Lock()
-	for _, member := range n.others() { // those who are silent too: what they said is better than nothing
+	for _, member := range n.others() { // including silent ones: what they said last is better than nothing
 		if d, told := n.heard.off[member]; told {
 			off = append(off, d)
 		}
@@ -106,8 +106,8 @@ func (n *Node) keepClock() {
 	}
 }
 
-// correction is what to add to a clock: the others are so far ahead of it, and it is one of them, with 0. It is their median; the one nearer to 0 of two. It is nothing
-// when they are near.
+// correction is what to add to a clock. off is how far each clock is ahead of it, and has a 0 for the clock itself. The result is their median (of two
+// middle ones the one nearer to 0), or 0 if that is within clockOff.
 func correction(off []time.Duration) time.Duration {
 	off = slices.Sorted(slices.Values(off))
 	low, high := off[(len(off)-1)/2], off[len(off)/2]

@@ -63,7 +63,7 @@ type ClockStatus struct {
 	Timers     int       `json:"timers"`  // profiles that wake at an instant
 	TimerBytes int64     `json:"timer_bytes"`
 	Woken      uint64    `json:"woken"`        // profiles that have woken since the data directory was made
-	Late       float64   `json:"late_seconds"` // by how much the first of them is late
+	Late       float64   `json:"late_seconds"` // by how much the first timer that is due is late
 }
 
 // EventStatus counts events.
@@ -208,6 +208,16 @@ func (n *Node) Status(hashes bool) *Status {
 		s := n.resp.Stats()
 		st.Lookups.RESP = s.Hits + s.Misses
 	}
+	n.flowTrouble(st)
+	st.Ready = n.Ready() == nil
+	var mem runtime.MemStats
+	runtime.ReadMemStats(&mem)
+	st.Memory.Heap = mem.HeapAlloc
+	return st
+}
+
+// flowTrouble says what keeps events from coming in, activations and messages from leaving, and a cookbook from coming into force.
+func (n *Node) flowTrouble(st *Status) {
 	if why := n.heldBack(time.Now()); why != "" {
 		st.Events.HeldBack = why
 		st.Trouble = append(st.Trouble, "no events are consumed: "+why)
@@ -236,14 +246,9 @@ func (n *Node) Status(hashes bool) *Status {
 	if text := n.switchLag.Load(); text != nil {
 		st.Trouble = append(st.Trouble, *text)
 	}
-	st.Ready = n.Ready() == nil
-	var mem runtime.MemStats
-	runtime.ReadMemStats(&mem)
-	st.Memory.Heap = mem.HeapAlloc
-	return st
 }
 
-// shards fills in what the reports say; one that is nil could not be had.
+// shards fills in what the reports of all shards say; nil stands for a shard that could not be asked.
 func (st *Status) shards(all []*report) {
 	for i, r := range all {
 		if r == nil {
@@ -286,6 +291,7 @@ func (st *Status) shards(all []*report) {
 	}
 }
 
+// streamStatus fills in how far the partitions that this node reads are.
 func (n *Node) streamStatus(st *Status) {
 	for _, in := range n.intake.all() {
 		in.mu.Lock()
@@ -370,14 +376,14 @@ func (n *Node) awake(ctx context.Context) bool {
 	return err == nil && !slices.ContainsFunc(all, func(r *report) bool { return r.Wake == math.MinInt64 })
 }
 
-// messageHops bounds how often WaitIdle waits for messages that came of messages: an event takes at most a handful of steps to the
-// end, but under traffic that goes on there are always some.
+// messageHops bounds how often WaitIdle waits for messages that messages have made: what comes of an event takes a handful of steps at most, but while
+// events keep coming there are always some.
 const messageHops = 12
 
 // road is the way from one shard to another.
 type road struct{ from, to int }
 
-// settled waits until the messages between shards that there are now have been applied, and what comes of them.
+// settled waits until the messages that now are on their way between shards, and those that they make, have been applied.
 func (n *Node) settled(ctx context.Context, wait func(done func() bool, what string) error) error {
 	for range messageHops {
 		var ends map[road]positions
@@ -404,11 +410,11 @@ func (n *Node) settled(ctx context.Context, wait func(done func() bool, what str
 	return nil
 }
 
-// positions are those of the oldest message that waits and of the next one.
+// positions are those of the oldest message that waits on a road, and of the next one that will be sent.
 type positions struct{ first, next uint64 }
 
-// roads are those on which messages wait. What a message leads to is in an outbox before it leaves its own; so that nothing slips
-// past while one shard after the other is looked at, two looks must see the same.
+// roads are those on which messages wait. What a message makes is in an outbox before the message leaves its own. The shards are looked at one after the
+// other, so that nothing slips past, "none" counts only if two looks in a row see the same.
 func (n *Node) roads(ctx context.Context) (map[road]positions, error) {
 	for {
 		first, some, err := n.lookAtRoads(ctx)

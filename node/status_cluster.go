@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"dashi/ring/gossip"
+	"dashi/ring/meta"
 )
 
 // NodeStatus is one node of the cluster, as the one that answers sees it.
@@ -54,7 +55,7 @@ type DirectoryStatus struct {
 	Moves     []MoveStatus `json:"moves"`
 }
 
-// nodeOf is the node of a member of groups.
+// nodeOf is the node of a member of groups, which is its id, a slash and its incarnation (groupMember).
 func nodeOf(member string) string {
 	id, _, _ := strings.Cut(member, "/")
 	return id
@@ -63,7 +64,24 @@ func nodeOf(member string) string {
 // clusterStatus says who is there, and how far each replica of every shard is.
 func (n *Node) clusterStatus(st *Status) {
 	s := n.directory.State()
+	heard := n.heard.all()
+	heard[n.identity.member()] = &peerReach{at: time.Now(), stalled: n.host.Stalled() > 0, shards: n.reaches()}
 	st.Node = n.identity.Node
+	n.directoryStatus(st, s)
+	for i := range s.Members {
+		m := &s.Members[i]
+		n.memberStatus(st, m, heard[groupMember(m.ID, m.Incarnation)])
+	}
+	st.replicas(s, heard)
+	if n.gossip != nil {
+		st.Trouble = append(st.Trouble, strangerTrouble(n.gossip.Strangers(), n.gossip.Members())...)
+	}
+	st.Trouble = append(st.Trouble, leaderTrouble(st.Shards)...)
+	st.Trouble = append(st.Trouble, n.moveWatch.trouble(s.Moves, time.Now())...)
+}
+
+// directoryStatus fills in what the directory here says.
+func (n *Node) directoryStatus(st *Status, s *meta.State) {
 	st.Directory = DirectoryStatus{ClusterID: s.Cluster, Epoch: s.Epoch, Placed: s.Placed, Leader: nodeOf(leaderOf(n.directory.group)), Replicas: s.Settings.Replicas, Voters: []string{}}
 	members, _ := n.directory.group.Members()
 	for _, m := range members {
@@ -78,42 +96,47 @@ func (n *Node) clusterStatus(st *Status) {
 	for _, m := range s.Moves {
 		st.Directory.Moves = append(st.Directory.Moves, MoveStatus{int(m.Shard), m.Add.Member, m.Remove.Member, m.Step.String(), time.UnixMilli(m.Since).UTC()})
 	}
-	heard := n.heard.all()
-	heard[n.identity.member()] = &peerReach{at: time.Now(), stalled: n.host.Stalled() > 0, shards: n.reaches()}
+}
+
+// memberStatus says how a member of the cluster is; p is what it said last, nil: nothing.
+func (n *Node) memberStatus(st *Status, m *meta.Member, p *peerReach) {
+	ns := NodeStatus{ID: m.ID, Self: m.ID == n.identity.Node, State: string(gossip.Alive), Node: m.Node, HTTP: m.HTTP, Zone: m.Zone, Draining: m.Draining}
+	if g, ok := n.gossiped(m.ID); ok {
+		ns.State, ns.Node, ns.HTTP = string(g.State), g.Meta.Node, g.Meta.HTTP
+	} else if !ns.Self {
+		ns.State = "unknown"
+	}
+	stalled := false
+	if p != nil {
+		ns.Heard = p.at.UTC().Truncate(time.Millisecond)
+		ns.Stalled = p.stalled
+		stalled = p.stalled && ns.State == string(gossip.Alive)
+		if skew := n.skewOf(m.ID, groupMember(m.ID, m.Incarnation)); skew != "" {
+			st.Trouble = append(st.Trouble, skew)
+		}
+	}
+	if stalled && !ns.Self {
+		st.Trouble = append(st.Trouble, fmt.Sprintf("node %s: its disk does not answer, or is full", m.ID))
+	}
+	switch {
+	case m.Draining: // somebody wants it to go: that it is away is no trouble
+		ns.State += ", draining"
+	case !ns.Self && time.Since(ns.Heard) > peerSilence && ns.State == string(gossip.Alive):
+		st.Trouble = append(st.Trouble, fmt.Sprintf("node %s does not answer", m.ID))
+	case ns.State != string(gossip.Alive):
+		st.Trouble = append(st.Trouble, fmt.Sprintf("node %s: %s", m.ID, ns.State))
+	}
+	if stalled {
+		ns.State += ", disk stalled"
+	}
+	st.Nodes = append(st.Nodes, ns)
+}
+
+// replicas fills in the replicas of every shard, from what the nodes said last, and counts them by node.
+func (st *Status) replicas(s *meta.State, heard map[string]*peerReach) {
 	index := map[string]int{}
-	for i := range s.Members {
-		m := &s.Members[i]
-		ns := NodeStatus{ID: m.ID, Self: m.ID == n.identity.Node, State: string(gossip.Alive), Node: m.Node, HTTP: m.HTTP, Zone: m.Zone, Draining: m.Draining}
-		if g, ok := n.gossiped(m.ID); ok {
-			ns.State, ns.Node, ns.HTTP = string(g.State), g.Meta.Node, g.Meta.HTTP
-		} else if !ns.Self {
-			ns.State = "unknown"
-		}
-		stalled := false
-		if p := heard[groupMember(m.ID, m.Incarnation)]; p != nil {
-			ns.Heard = p.at.UTC().Truncate(time.Millisecond)
-			if ns.Stalled = p.stalled; p.stalled && ns.State == string(gossip.Alive) {
-				stalled = true
-			}
-			if skew := n.skewOf(m.ID, groupMember(m.ID, m.Incarnation)); skew != "" {
-				st.Trouble = append(st.Trouble, skew)
-			}
-		}
-		if stalled && !ns.Self {
-			st.Trouble = append(st.Trouble, fmt.Sprintf("node %s: its disk does not answer, or is full", m.ID))
-		}
-		if gone := m.Draining; gone { // as somebody wants it
-			ns.State += ", draining"
-		} else if !ns.Self && time.Since(ns.Heard) > peerSilence && ns.State == string(gossip.Alive) {
-			st.Trouble = append(st.Trouble, fmt.Sprintf("node %s does not answer", m.ID))
-		} else if ns.State != string(gossip.Alive) {
-			st.Trouble = append(st.Trouble, fmt.Sprintf("node %s: %s", m.ID, ns.State))
-		}
-		if stalled {
-			ns.State += ", disk stalled"
-		}
-		index[m.ID] = i
-		st.Nodes = append(st.Nodes, ns)
+	for i := range st.Nodes {
+		index[st.Nodes[i].ID] = i
 	}
 	for i := range st.Shards {
 		sh := &st.Shards[i]
@@ -137,9 +160,4 @@ func (n *Node) clusterStatus(st *Status) {
 			sh.Replicas[k].Lag = most - sh.Replicas[k].Applied
 		}
 	}
-	if n.gossip != nil {
-		st.Trouble = append(st.Trouble, strangerTrouble(n.gossip.Strangers(), n.gossip.Members())...)
-	}
-	st.Trouble = append(st.Trouble, leaderTrouble(st.Shards)...)
-	st.Trouble = append(st.Trouble, n.moveWatch.trouble(s.Moves, time.Now())...)
 }

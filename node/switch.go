@@ -13,12 +13,12 @@ import (
 	"dashi/shard"
 )
 
-// How a cookbook comes into force. Whoever wants it commits it in the directory as the next version; from then on it happens by itself, and is finished by whoever
-// leads the directory, however many nodes end on the way. shard/hold.go says what the shards do and why. Of the nodes
+// How a cookbook comes into force. Somebody commits it in the directory as the next version; from then on it happens by itself, and whoever leads the
+// directory finishes it, however many nodes end on the way. shard/hold.go says what the shards do and why. Of the nodes
 //
 //   - the leader of the directory asks all shards how far they are, and does what shard.Switch says is next (switchStep);
-//   - every node stops the streams that it reads at the limits that its replicas of the shards know (intake.steer), and reads what follows under the
-//     new cookbook once one of them has it: everything before has been applied by then.
+//   - every node stops the streams that it reads at the limits that its replicas of the shards know (intake.steer), and reads on under the new
+//     cookbook once one of them has it: everything before the limits has been applied by then.
 
 // switchPause is between two looks at how far the shards are.
 const switchPause = 10 * time.Millisecond
@@ -50,7 +50,7 @@ func (n *Node) tendCookbook(ctx context.Context) {
 	}
 }
 
-// noteSwitch keeps what a switch waits for, for the status, and says it once.
+// noteSwitch keeps what a switch waits for, for the status, and logs it once.
 func (n *Node) noteSwitch(err error) {
 	if err == nil || n.running.Err() != nil {
 		n.switchLag.Store(nil)
@@ -62,7 +62,7 @@ func (n *Node) noteSwitch(err error) {
 	}
 }
 
-// pause waits, or until ctx is done.
+// pause waits for d, or until ctx is done.
 func pause(ctx context.Context, d time.Duration) {
 	select {
 	case <-ctx.Done():
@@ -108,7 +108,7 @@ func (n *Node) switchStep(ctx context.Context) error {
 			}
 			return &meta.CookbookSwitched{Version: c.Version}, nil
 		})
-	case shard.Overtaken: // the directory has lost its end in a power cut, the shards have not
+	case shard.Overtaken: // the directory has lost the end of its log in a power cut, the shards have not
 		return n.change(ctx, func(s *meta.State) (meta.Command, error) {
 			if s.Cookbook().Version != c.Version {
 				return nil, errNoCommand
@@ -132,7 +132,7 @@ func (l *versionLimits) of(version uint64) []shard.Limit {
 	return l.limits
 }
 
-// withdraw puts the cookbook before in the place of one that a shard refuses.
+// withdraw commits the cookbook that was in force before again, in place of one that a shard refuses.
 func (n *Node) withdraw(ctx context.Context, c *meta.Cookbook, why string) error {
 	n.log.Error("the cookbook is given up", "version", c.Version, "why", why)
 	return n.change(ctx, func(s *meta.State) (meta.Command, error) {
@@ -144,7 +144,7 @@ func (n *Node) withdraw(ctx context.Context, c *meta.Cookbook, why string) error
 	})
 }
 
-// each proposes an entry to every shard and returns when all have answered.
+// each has every shard apply an entry, calls fn with the results, and returns when all have answered; the error is the first shard's.
 func (n *Node) each(ctx context.Context, entry func() []byte, fn func(shard int, r *shard.Result) error) error {
 	ctx, cancel := context.WithTimeout(ctx, switchAsk)
 	defer cancel()
@@ -182,7 +182,7 @@ func (n *Node) holdAll(ctx context.Context, version uint64, limits []shard.Limit
 	return reports, err
 }
 
-// switchAll switches every shard, or asks whether it would. refused is why one does not.
+// switchAll switches every shard, or, to try, asks whether it would. refused is why one does not; empty if all do.
 func (n *Node) switchAll(ctx context.Context, c *meta.Cookbook, try bool) (refused string, err error) {
 	sources := recipeSources(c)
 	var mu sync.Mutex
@@ -201,7 +201,7 @@ func (n *Node) switchAll(ctx context.Context, c *meta.Cookbook, try bool) (refus
 	return refused, err
 }
 
-// live says of which streams Kafka can still send something. As long as nobody knows it is of all.
+// live says whether Kafka can still send something of a stream. As long as Kafka has not said which it has, it can of all.
 func (n *Node) live(ctx context.Context) func(shard.Stream) bool {
 	var asked bool
 	var ends map[kafka.Stream]int64
@@ -224,11 +224,11 @@ func (n *Node) live(ctx context.Context) func(shard.Stream) bool {
 	}
 }
 
-// followCookbook keeps this node with the cookbook that its shards have.
+// followCookbook has this node use the cookbook that its shards have.
 func (n *Node) followCookbook(ctx context.Context) {
 	for {
 		changed := n.directory.Changed()
-		n.compile(recipeSources(n.directory.State().Cookbook())) // no shard shall have to wait for it under its lock
+		n.compile(recipeSources(n.directory.State().Cookbook())) // now, so that no shard has to under its lock
 		n.takeNewest()
 		n.intake.steer()
 		select {
@@ -240,7 +240,7 @@ func (n *Node) followCookbook(ctx context.Context) {
 	}
 }
 
-// takeNewest makes the newest cookbook that a shard here has, or that all shards are known to have, the one by which this node reads events and names.
+// takeNewest has this node use, for reading events and for names, the newest cookbook that a shard here has or that is in force by the directory.
 func (n *Node) takeNewest() {
 	last, version := n.cookbook.Load(), uint64(0)
 	if last != nil {
@@ -263,7 +263,7 @@ func (n *Node) takeNewest() {
 	}
 }
 
-// limit is up to which offset the replicas here let events of a stream in; MaxInt64 when no shard is held.
+// limit is the last offset of a stream that the replicas here take for now; MaxInt64 when no shard is held.
 func (n *Node) limit(s shard.Stream) int64 {
 	limit := int64(math.MaxInt64)
 	for _, m := range n.members {

@@ -8,7 +8,7 @@ import (
 	"dashi/ring"
 )
 
-// touchKeys is how many look-ups are prepared at once: a few for each shard, and little enough for the processor's second cache.
+// touchKeys is how many look-ups are prepared at once: some for each shard, and few enough for the processor's second-level cache.
 const touchKeys = 256
 
 // ahead is the scratch space of one Touch.
@@ -34,7 +34,7 @@ func (n *Node) Touch(keys [][]byte) {
 	}
 }
 
-// touch sorts the hashes of the keys by shard, for one hold of each shard's lock.
+// touch sorts the hashes of the keys by shard, so that each shard's lock is held once.
 func (n *Node) touch(a *ahead, keys [][]byte) {
 	if len(a.ends) != len(n.members) {
 		a.ends = make([]int32, len(n.members))

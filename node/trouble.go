@@ -49,7 +49,8 @@ func shardNames(shards []int) string {
 	return text
 }
 
-// strangerTrouble says which hosts gossip with another key, and which nodes that are away were there: to everybody else those have left.
+// strangerTrouble says which hosts gossip with another key, and which nodes that are away were last at these hosts: nodes with other keys look as if they
+// had left.
 func strangerTrouble(hosts []string, members []gossip.Member) (lines []string) {
 	for _, host := range hosts {
 		var away []string
@@ -102,18 +103,18 @@ func leaderTrouble(shards []ShardStatus) (lines []string) {
 // moveStill is how long a move may stand at a step, without its new replica catching up, before a person should look at it.
 const moveStill = time.Minute
 
-// moveWatch knows since when every move has stood where it is, as far as this node has seen.
+// moveWatch knows for how long each move has not got on, as far as this node has seen.
 type moveWatch struct {
 	mu    sync.Mutex
 	moves map[uint32]standing
 }
 
-// standing is a move at a step.
+// standing is a move that stands at a step.
 type standing struct {
 	meta.Move
 	applied uint64 // by the replica that catches up
 	since   time.Time
-	why     string // what the last attempt at the step said, on the node that makes it
+	why     string // why the last attempt at the next step failed; only known on the node that makes it
 }
 
 // look takes note of the moves under way; applied is what a new replica has.
@@ -123,7 +124,7 @@ func (w *moveWatch) look(moves []meta.Move, applied func(meta.Move) uint64, now 
 	next := make(map[uint32]standing, len(moves))
 	for _, m := range moves {
 		at := standing{Move: m, since: now}
-		if m.Step == meta.Joined { // it gets on then without a step; later it applies events like any other
+		if m.Step == meta.Joined { // while the new replica catches up the move gets on without a step
 			at.applied = applied(m)
 		}
 		if was, ok := w.moves[m.Shard]; ok && was.Move == m && was.applied == at.applied {
@@ -165,7 +166,7 @@ func (w *moveWatch) trouble(moves []meta.Move, now time.Time) (lines []string) {
 	return lines
 }
 
-// fromTo says between which nodes a move is.
+// fromTo says from which node to which a move is.
 func fromTo(m meta.Move) (text string) {
 	if m.Remove != (meta.Replica{}) {
 		text = " from " + m.Remove.Member

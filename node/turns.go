@@ -6,7 +6,7 @@ import (
 	"dashi/node/httpapi"
 )
 
-// turns has only so many members apply entries at once: see Options.Appliers. The others wait without a lock.
+// turns lets only so many members apply entries at once: see Options.Appliers. The others wait, without holding a lock.
 type turns struct {
 	room            chan struct{} // has a token for each that applies
 	applied, waited atomic.Uint64 // entries, and those of them that waited
@@ -26,14 +26,14 @@ func (t *turns) take() {
 
 func (t *turns) give() { <-t.room }
 
-// Pressure says who wants the processor, as counters since the node was opened.
+// Pressure says what competes for the processor: counters since the node was opened.
 type Pressure struct {
 	Applied uint64 // entries
 	Waited  uint64 // those that waited because as many shards as may (Options.Appliers) applied others
 	Lookups uint64 // of profiles, those for other nodes among them
 }
 
-// Pressure may be asked often.
+// Pressure reads the counters, which is cheap.
 func (n *Node) Pressure() Pressure {
 	p := Pressure{Applied: n.turns.applied.Load(), Waited: n.turns.waited.Load(), Lookups: n.metrics.http.get(httpapi.Lookups) + n.asked.Load()}
 	if n.resp != nil {

@@ -14,13 +14,13 @@ import (
 	"dashi/shard"
 )
 
-// deliveryWait is how long Unlink and Erase wait for the shards to have told each other; what is logged takes effect in any case.
+// deliveryWait is how long Unlink and Erase wait until the shards have told each other; what is in the log takes effect in any case.
 const deliveryWait = 2 * time.Second
 
 // sayPatience is how long Unlink and Erase take at most. A shard without a majority may have the entry in a log all the same.
 const sayPatience = 15 * time.Second
 
-// unsaid is the error of an entry that a shard has not taken.
+// unsaid is the error for an entry that a shard has not answered; once ctx is done it says that the entry may still take effect.
 func unsaid(ctx context.Context, m *member, err error) error {
 	if ctx.Err() == nil {
 		return err
@@ -61,7 +61,8 @@ func (n *Node) Unlink(ctx context.Context, a, b string) error {
 	return n.survives(ctx)
 }
 
-// Erase takes a person out, or an account.
+// Erase takes a person or an account out, and returns the time of day at which that was said. Its errors are httpapi.ErrIdentifier, and that it may not have
+// been done.
 func (n *Node) Erase(ctx context.Context, id string) (at time.Time, err error) {
 	ns, value, err := normalIn(n.cookbook.Load().LookUp, id)
 	if err != nil {
@@ -74,7 +75,7 @@ func (n *Node) Erase(ctx context.Context, id string) (at time.Time, err error) {
 		return at, err
 	}
 	var now int64
-	if ns == recipe.AccountNamespace { // whose people are everywhere
+	if ns == recipe.AccountNamespace { // the people of an account are in all shards
 		now = n.now()
 		err = n.eraseAccount(ctx, value, as)
 	} else {
@@ -89,8 +90,9 @@ func (n *Node) Erase(ctx context.Context, id string) (at time.Time, err error) {
 	return time.UnixMilli(now).UTC(), n.survives(ctx)
 }
 
-// instant is that as of which something is said to shards: by the time of day, or the latest event time that any of them has come to. The clock is of one kind in all
-// shards, and does not change while there are profiles; a replica without any may be behind and not know it.
+// instant is the instant as of which something is said to shards: the time of day, or, if their clock is that of event times, the latest that any of them
+// has come to. All shards have the same kind of clock, which does not change while there are profiles; a replica without profiles may be behind and not know
+// it, so it is not asked.
 func (n *Node) instant(ctx context.Context) (as int64, byEvents bool, err error) {
 	for _, m := range n.members {
 		if m.leads() || m.load.profiles.Load() > 0 {
@@ -124,7 +126,7 @@ func (n *Node) instant(ctx context.Context) (as int64, byEvents bool, err error)
 	}
 }
 
-// asOf says in an entry as of which instant it is. By the time of day each shard knows that itself.
+// asOf adds to an entry as of which instant it is, if the clock is that of event times; each shard knows the time of day itself.
 func asOf(entry []byte, as int64, byEvents bool) []byte {
 	if byEvents {
 		return shard.AppendAsOf(entry, as)
@@ -132,7 +134,7 @@ func asOf(entry []byte, as int64, byEvents bool) []byte {
 	return entry
 }
 
-// erasePerson has the home of an identifier take out whom it names, and returns the time of day of that.
+// erasePerson has the home of an identifier take out the person who has it, and returns the time of day at which that was proposed.
 func (n *Node) erasePerson(ctx context.Context, ns string, value []byte, as int64, byEvents bool) (now int64, err error) {
 	m := n.members[n.home(identity.Hash(ns, value))]
 	err = eraseIn(ctx, m, func() []byte {
@@ -171,7 +173,7 @@ func eraseIn(ctx context.Context, m *member, entry func() []byte) error {
 	return err
 }
 
-// delivered waits for the shards to have told each other, for a while.
+// delivered waits, for at most deliveryWait, until the shards have told each other.
 func (n *Node) delivered(ctx context.Context) error {
 	end := time.Now().Add(deliveryWait)
 	return n.settled(ctx, func(done func() bool, _ string) error {
@@ -182,7 +184,8 @@ func (n *Node) delivered(ctx context.Context) error {
 	})
 }
 
-// survives returns when everything that the shards have applied by now survives a power cut of their leaders: what clients are told of, and Kafka does not have.
+// survives returns when everything that the shards have applied by now would survive a power cut of their leaders. It is for what clients are told is done
+// and Kafka does not have.
 func (n *Node) survives(ctx context.Context) error {
 	n.poll(ctx)
 	applied := make([]uint64, len(n.members))
@@ -202,7 +205,7 @@ func (n *Node) survives(ctx context.Context) error {
 	return nil
 }
 
-// survivePause is between two looks at what the disks have.
+// survivePause is the time between two looks at what the disks have.
 const survivePause = 10 * time.Millisecond
 
 // normal is an identifier of a person in the form in which it is kept.

@@ -11,8 +11,8 @@ import (
 // maxVoters is how many members vote in the directory: two of them may fail. All others follow it without a vote.
 const maxVoters = 5
 
-// voters are the members that should vote in the directory: those that do, as long as they are there, and others while there are fewer than maxVoters. One that is
-// away keeps its vote unless somebody takes its place.
+// voters are the members that should vote in the directory: those that do, as long as they are there, and others while there are fewer than maxVoters. A
+// member that is away keeps its vote unless another takes its place.
 func (n *Node) voters(s *meta.State, present []group.Member) map[string]bool {
 	votes := map[string]bool{}
 	add := func(fits func(m *meta.Member, votesNow bool) bool) {
@@ -32,8 +32,8 @@ func (n *Node) voters(s *meta.State, present []group.Member) map[string]bool {
 	return votes
 }
 
-// tendDirectory brings the members of the directory's own group in line with those of the cluster: one change at a time, on its leader. A member that is
-// drained and holds nothing leaves, once it knows that it holds nothing: its process is about to end.
+// tendDirectory brings the members of the directory's own group in line with those of the cluster: it makes one change at a time, on the group's leader. A
+// member that is drained and holds nothing is taken out once it knows that it holds nothing: its process is about to end.
 func (n *Node) tendDirectory(ctx context.Context, s *meta.State) error {
 	g := n.directory.group
 	members, index := g.Members()

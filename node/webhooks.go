@@ -20,11 +20,11 @@ type WebhookSettings struct {
 	Secret     string `yaml:"secret"`
 	SecretEnv  string `yaml:"secret_env"`
 	SecretFile string `yaml:"secret_file"`
-	// Audiences and Activations choose; both empty: everything.
+	// Audiences and Activations choose what is posted; both empty: everything.
 	Audiences   []string          `yaml:"audiences"`
 	Activations []string          `yaml:"activations"`
 	Header      map[string]string `yaml:"header"`
-	// From is now, when empty too, or oldest: where an endpoint begins that has taken nothing yet.
+	// From is where an endpoint begins that has taken nothing yet: now, which is also what empty means, or oldest.
 	From       string        `yaml:"from"`
 	Batch      int           `yaml:"batch"`
 	Timeout    time.Duration `yaml:"timeout"`
@@ -36,7 +36,7 @@ type WebhookSettings struct {
 // maxWebhooks bounds the endpoints: each is a Kafka client of its own.
 const maxWebhooks = 64
 
-// checkWebhooks says what is wrong with the endpoints, but for secrets that only the machine of the node has.
+// checkWebhooks says what is wrong with the endpoints, but does not look at secrets in files and in the environment, which only the node's machine has.
 func (s *Settings) checkWebhooks() (errs []error) {
 	if len(s.Webhooks) > maxWebhooks {
 		errs = append(errs, fmt.Errorf("webhooks: %d of them, at most %d", len(s.Webhooks), maxWebhooks))
@@ -68,7 +68,7 @@ func (s *Settings) checkWebhooks() (errs []error) {
 	return errs
 }
 
-// sink are the settings of the endpoint, but for its secrets.
+// sink is the settings of the endpoint without its secrets.
 func (w *WebhookSettings) sink() webhook.Settings {
 	return webhook.Settings{
 		Name: w.Name, URL: w.URL, Audiences: w.Audiences, Activations: w.Activations, Header: w.Header,
@@ -130,7 +130,7 @@ func (n *Node) webhook(name string) *webhook.Sink {
 // WebhookStatus is one endpoint.
 type WebhookStatus = webhook.Status
 
-// webhookStatus says how the endpoints are, and which choose what no recipe has: they would wait for it for ever.
+// webhookStatus says how the endpoints are, and which of them choose a name that the cookbook does not have: they would wait for it for ever.
 func (n *Node) webhookStatus(st *Status) {
 	st.Webhooks = []WebhookStatus{}
 	for i, w := range n.webhooks {
@@ -148,7 +148,7 @@ func (n *Node) webhookStatus(st *Status) {
 	}
 }
 
-// unknownNames are those that an endpoint chooses and that are not in the cookbook.
+// unknownNames are the names that an endpoint chooses and the cookbook does not have.
 func (n *Node) unknownNames(w *WebhookSettings) (unknown []string) {
 	if len(w.Audiences)+len(w.Activations) == 0 {
 		return nil
