@@ -17,9 +17,9 @@ const (
 // againMost bounds the different warnings that are remembered; beyond it they are logged as they come.
 const againMost = 256
 
-// Collapse has a warning or an error that comes again within ten seconds counted in place of logged: the first is logged at once, and
-// after ten seconds the last one of the others with how many there were (again=80 in=10s); while it goes on that becomes a minute. Two are the same when message, address, topic and group are;
-// their other attributes may differ. Clients of one process share one such logger. What is below a warning passes.
+// Collapse makes a logger that logs a warning or an error at once when it is new, and then counts its repeats: after ten seconds it logs the last of them
+// with how many there were (again=80 in=10s), and while it goes on, after a minute each. Two lines are the same if message, address, topic and group are;
+// their other attributes may differ. Clients of one process should share one such logger. Lines below a warning pass.
 func Collapse(log *slog.Logger) *slog.Logger {
 	return slog.New(again{next: log.Handler(), seen: &seenLines{lines: map[line]*repeats{}}})
 }
@@ -36,7 +36,7 @@ type line struct {
 	message, addr, topic, group string
 }
 
-// repeats are those of a line since it was last logged.
+// repeats counts how often a line has come since it was last logged.
 type repeats struct {
 	count int
 	in    time.Duration // after which they are logged
@@ -80,7 +80,7 @@ func lineOf(r slog.Record) line {
 	return l
 }
 
-// count says whether the line was logged a moment ago: it is counted then.
+// count counts a line that was logged a moment ago, and says whether it was.
 func (s *seenLines) count(l line, r slog.Record, to slog.Handler) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -95,13 +95,13 @@ func (s *seenLines) count(l line, r slog.Record, to slog.Handler) bool {
 	return false
 }
 
-// watch counts a line that has been logged now. mu is held.
+// watch begins to count the repeats of a line that has been logged now. mu is held.
 func (s *seenLines) watch(l line, in time.Duration) {
 	s.lines[l] = &repeats{in: in}
 	time.AfterFunc(in, func() { s.tell(l) })
 }
 
-// tell logs how often a line has come again; one that has not is forgotten, so that the next is a first one.
+// tell logs how often a line has come again. A line that has not is forgotten, so that the next one is logged at once.
 func (s *seenLines) tell(l line) {
 	s.mu.Lock()
 	seen := s.lines[l]

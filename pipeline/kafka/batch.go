@@ -88,7 +88,7 @@ func appendBytes(dst, b []byte) []byte {
 	return append(dst, b...)
 }
 
-// seal makes the batch of the records, of a transaction. It is good until the next seal.
+// seal makes the batch of the records, as part of a transaction. The result is good until the next seal.
 func (b *batch) seal(compressor kgo.Compressor, producer int64, epoch int16, sequence int32) []byte {
 	attrs, records := int16(attrTransactional), b.records
 	if compressor != nil {

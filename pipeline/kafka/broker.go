@@ -20,7 +20,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 )
 
-// BrokerSettings are those of the embedded broker.
+// BrokerSettings are the settings of the embedded broker.
 type BrokerSettings struct {
 	Addr       string  // "127.0.0.1:19092" when empty; port 0 takes a free one
 	Dir        string  // data directory, made when missing; required
@@ -61,7 +61,7 @@ var ErrAddrInUse = errors.New("address already in use")
 var ErrDirInUse = errors.New("data directory already in use")
 
 // maxBatchBytes is the largest batch that the embedded broker takes. It is above Kafka's usual 1 MiB, so that an event that is too large
-// for dashi arrives, and ends as a dead letter, where its sender can find it.
+// for dashi arrives, and becomes a dead letter, where its sender can find it.
 const maxBatchBytes = 16 << 20
 
 // openTimeout bounds what OpenBroker asks of the broker that it has just started.
@@ -147,8 +147,8 @@ func (s *BrokerSettings) setDefaults() {
 }
 
 // segmentBytes is the size at which a partition starts a new file. Retention frees whole files, so a partition
-// can overshoot by one; an eighth of its share keeps that small. At the start each partition's files are read, one after the other but
-// all partitions at once: files of 64 MiB made that 1 GB of memory.
+// can overshoot by one file; an eighth of its share keeps that small. At the start each partition reads its files one after the other, and all
+// partitions do so at once: with files of 64 MiB that took 1 GB of memory.
 func (s *BrokerSettings) segmentBytes() int64 {
 	const least, most = 1 << 20, 16 << 20
 	if s.Retention.Bytes < 0 {
@@ -233,7 +233,7 @@ func lockDir(dir string) (*dirLock, error) {
 // dirLock is a directory that is held.
 type dirLock struct{ file *os.File }
 
-// Close gives the directory free. Closing the file alone would not while a child process has it too: every child does, from its fork to its exec.
+// Close lets go of the directory. Closing the file alone would not while a child process has it open too, as every child does from its fork to its exec.
 func (l *dirLock) Close() error { return errors.Join(funlock(l.file), l.file.Close()) }
 
 // brokerLogger passes the broker's warnings on; it has no others that a person could act on.

@@ -55,8 +55,8 @@ type DeadLetters struct {
 	mu      sync.Mutex
 	waiting map[Stream]map[int64]int // letters of an offset that are not acknowledged
 	retries sync.WaitGroup
-	said    bool  // the log knows that letters wait
-	trouble error // what the last letter that was not taken was told; nil when none waits
+	said    bool  // it has been logged that letters wait
+	trouble error // why the last letter was not taken; nil when none waits
 }
 
 // NewDeadLetters opens the writer. The topic should exist; until it does, letters wait and Put blocks.
@@ -69,8 +69,8 @@ func NewDeadLetters(settings Settings, topic string) (*DeadLetters, error) {
 	return &DeadLetters{producer: producer, ctx: ctx, stop: stop, waiting: make(map[Stream]map[int64]int)}, nil
 }
 
-// Put writes a letter. It copies what it keeps, and blocks while too much waits for the brokers: the
-// intake then waits too. The letter is tried again until it is acknowledged or the writer is closed.
+// Put writes a letter, and tries again until it is acknowledged or the writer is closed. It copies what it keeps, and blocks while too much waits for
+// the brokers, so that the intake waits too.
 func (d *DeadLetters) Put(ctx context.Context, letter DeadLetter) error {
 	message := letter.message(time.Now())
 	d.mu.Lock()
@@ -88,8 +88,8 @@ func (d *DeadLetters) Put(ctx context.Context, letter DeadLetter) error {
 	return nil
 }
 
-// Write writes letters and returns when all of them are acknowledged, as Producer.Produce does: for those that do not come from a
-// stream, and whose sender waits for the answer.
+// Write writes letters and returns when all of them are acknowledged, as Producer.Produce does. It is for letters that do not come from a stream, and
+// whose sender waits for the answer.
 func (d *DeadLetters) Write(ctx context.Context, letters []DeadLetter) error {
 	messages := make([]Message, len(letters))
 	for i := range letters {
@@ -125,7 +125,7 @@ func (d *DeadLetters) settle(stream Stream, offset int64) {
 	}
 }
 
-// Status is why letters wait, as far as the brokers have said; nil when they are written.
+// Status is why letters wait, as far as the brokers have said; nil when none does.
 func (d *DeadLetters) Status() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -210,7 +210,7 @@ func (l *DeadLetter) message(now time.Time) Message {
 	return m
 }
 
-// origin are the headers that say where it came from.
+// origin are the headers that say where a letter came from.
 func (l *DeadLetter) origin() (headers []Header) {
 	add := func(key, value string) { headers = append(headers, Header{Key: key, Value: []byte(value)}) }
 	if l.Stream != (Stream{}) {
@@ -225,7 +225,7 @@ func (l *DeadLetter) origin() (headers []Header) {
 	return headers
 }
 
-// cut copies at most n bytes; nil stays nil, which Kafka tells from empty.
+// cut copies at most n bytes; nil stays nil, which to Kafka is not the same as empty.
 func cut(b []byte, n int) []byte {
 	if b == nil {
 		return nil

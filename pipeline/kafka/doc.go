@@ -19,8 +19,8 @@
 //
 // # Out
 //
-// The node that leads a shard opens its Outlet, which tells the first outbox entry that is not published, and publishes from there. ErrFenced
-// means that another node has opened it since: stop, or, while still the leader, open it again. ErrMoved tells the position to go on from.
+// The node that leads a shard opens its Outlet, which says which is the first outbox entry that is not published, and publishes from there. ErrFenced
+// means that another node has opened it since: stop, or, while still the leader, open it again. With ErrMoved comes the position to go on from.
 // Any other error is worth another try. An outbox entry may be dropped once the position is past it. Publish nothing once a day on a quiet shard (I8).
 //
 // # Invariants

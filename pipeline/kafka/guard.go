@@ -15,17 +15,17 @@ const maxRequestBytes = 100 << 20
 
 var errNoKafka = errors.New("it does not speak Kafka")
 
-// guarded is a connection to the embedded broker from outside of the process. The broker takes the length at the head of a request on trust, and falls over one
-// that it does not know: a browser that asks the wrong port would have it make room for a gigabyte. So the head of each request is looked at here.
+// guarded is a connection to the embedded broker from outside of the process. The broker trusts the length at the head of a request, and does not survive
+// a kind that it does not know: a browser that asks the wrong port would have it allocate a gigabyte. So the head of each request is checked here.
 type guarded struct {
 	net.Conn
 	log  *slog.Logger
 	head [8]byte // length, key and version of the request
 	kept int     // bytes at the end of head that have not been handed over
-	left int     // and those of the request that follow head
+	left int     // bytes of the request behind head that have not been handed over
 }
 
-// Read hands over a request as it comes.
+// Read hands the requests over as they come, each after its head has been checked.
 func (g *guarded) Read(p []byte) (n int, err error) {
 	if g.kept == 0 && g.left == 0 {
 		if err := g.next(); err != nil {
@@ -42,7 +42,7 @@ func (g *guarded) Read(p []byte) (n int, err error) {
 	return n, err
 }
 
-// next reads the head of a request.
+// next reads and checks the head of the next request.
 func (g *guarded) next() error {
 	if _, err := io.ReadFull(g.Conn, g.head[:]); err != nil {
 		return err

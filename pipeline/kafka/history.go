@@ -16,13 +16,13 @@ func History(ctx context.Context, settings Settings, topic string, fn func(parti
 	return readHistory(ctx, settings, topic, TailFrom{Start: true}, (*kadm.Client).ListCommittedOffsets, fn)
 }
 
-// HistorySince is History from an instant on, or from the start. It waits for transactions that are open at the call: what others have committed behind the
-// first record of one, brokers show only when it has ended.
+// HistorySince is History from an instant on, or from the start. It waits for transactions that are open at the call to end: until then brokers do not
+// show what others have committed behind the first record of one.
 func HistorySince(ctx context.Context, settings Settings, topic string, from TailFrom, fn func(partition int32, r *Record) error) error {
 	return readHistory(ctx, settings, topic, from, (*kadm.Client).ListEndOffsets, fn)
 }
 
-// listOffsets is how the ends of topics are found.
+// listOffsets is a function of the client that finds the beginnings or the ends of topics.
 type listOffsets func(admin *kadm.Client, ctx context.Context, topics ...string) (kadm.ListedOffsets, error)
 
 func readHistory(ctx context.Context, settings Settings, topic string, from TailFrom, ends listOffsets, fn func(partition int32, r *Record) error) error {
@@ -76,7 +76,7 @@ func readHistory(ctx context.Context, settings Settings, topic string, from Tail
 	return nil
 }
 
-// unread is where each partition of the topic ends, of those that hold anything from there on.
+// unread is where each partition of the topic ends that holds anything from its start on.
 func (s *Settings) unread(ctx context.Context, client *kgo.Client, topic string, from TailFrom, list listOffsets) (map[int32]int64, error) {
 	admin := kadm.NewClient(client)
 	starts, err := admin.ListStartOffsets(ctx, topic)

@@ -9,8 +9,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// HeaderAgain stands, in place of a reason, on a record that says that a dead letter was sent again: when, RFC 3339. The record is in the partition of the
-// letter, behind it, and names its origin with the headers of a letter. It has neither key nor value.
+// HeaderAgain marks a record that says that a dead letter was sent again, and says when (RFC 3339). It stands in place of a reason. The record is behind the
+// letter in the letter's partition, and names the letter's origin with the headers of a letter. It has neither key nor value.
 const HeaderAgain = "dashi-sent-again"
 
 // Letter is a dead letter as it lies in its topic.
@@ -19,7 +19,7 @@ type Letter struct {
 	Partition int32     // of the dead topic
 	Place     int64     // its offset there
 	Found     time.Time // when it was written
-	Size      int       // of the value as it arrived: more than there is, when that was cut
+	Size      int       // of the value as it arrived; more than len(Value) if that was cut
 }
 
 // Origin names what a letter is about. Two letters with one origin are the same one, written twice.
@@ -29,11 +29,11 @@ type Origin struct {
 	Sink   string
 }
 
-// Origin is that of the letter; zero when it did not come from a topic.
+// Origin is the origin of the letter; zero when it did not come from a topic.
 func (l *Letter) Origin() Origin { return Origin{l.Stream, l.Offset, l.Sink} }
 
-// Letters calls fn for the dead letters that were written since an instant, each once, in order within each partition, and returns which of them were sent again, and
-// when. It looks at the newest so many records; from is as with Recent. The letter aliases the fetch.
+// Letters calls fn for the dead letters that were written since an instant, each once, in order within each partition, and returns which of them were sent
+// again, and when. Like Recent it looks at no more than so many of the newest records, and from is as there. The letter aliases the fetch.
 func Letters(ctx context.Context, settings Settings, topic string, since time.Time, most int64, fn func(l *Letter)) (again map[Origin]time.Time, from time.Time, err error) {
 	again = map[Origin]time.Time{}
 	seen := map[Origin]struct{}{}
@@ -58,7 +58,7 @@ func Letters(ctx context.Context, settings Settings, topic string, since time.Ti
 	return again, from, err
 }
 
-// readLetter reads what DeadLetter.message wrote, or, with when it was, that a letter was sent again.
+// readLetter reads what DeadLetter.message wrote, or that a letter was sent again, and then when.
 func readLetter(partition int32, r *Record) (l Letter, again time.Time) {
 	l = Letter{Partition: partition, Place: r.Offset, Found: time.UnixMilli(r.Millis), Size: len(r.Value)}
 	l.Key, l.Value = r.Key, r.Value
@@ -91,7 +91,7 @@ func readLetter(partition int32, r *Record) (l Letter, again time.Time) {
 	return l, again
 }
 
-// SentAgain writes that letters were sent again, and returns when that is acknowledged.
+// SentAgain notes in the dead topic that letters were sent again, and returns when the brokers have acknowledged that.
 func SentAgain(ctx context.Context, settings Settings, topic string, letters []Letter) error {
 	client, err := settings.client(kgo.DefaultProduceTopic(topic), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	if err != nil {

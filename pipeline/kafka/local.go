@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// localListener is the embedded broker's listener: what connects over TCP, and what connects from within this process, over a pipe. Every
-// byte of the node's own topics passes here, and the kernel's loopback costs it two copies and two system calls a piece.
+// localListener is the embedded broker's listener, for connections over TCP, and for those from within this process, which are pipes. Every byte of
+// the node's own topics passes here, and the kernel's loopback would cost two copies and two system calls for each piece.
 type localListener struct {
 	net.Listener // TCP
 	log          *slog.Logger
@@ -64,7 +64,7 @@ func (l *localListener) Close() error {
 	return l.Listener.Close()
 }
 
-// dial connects to the broker from within the process. When it has been closed, another one may have its address: TCP knows.
+// dial connects to the broker from within the process. If that broker is closed it dials by TCP: another one may have the address by now.
 func (l *localListener) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()

@@ -15,11 +15,11 @@ import (
 // any more. A node that believes it still leads the shard opens the outlet again, which fences the other.
 var ErrFenced = errors.New("a newer outlet of the shard is open")
 
-// ErrMoved means that the position is not where the caller thinks: an earlier Publish of which the outcome was
-// unknown turned out to have been committed. Go on from the position that is returned.
+// ErrMoved means that the position is not where the caller thinks: an earlier Publish whose outcome was unknown turned out to have been committed. Go
+// on from the position that is returned.
 var ErrMoved = errors.New("outbox position has moved")
 
-// OutletSettings are those of the outlets of one node.
+// OutletSettings are the settings of the outlets of one node.
 type OutletSettings struct {
 	Settings
 	Cluster string // names the transactions and the groups of positions; one per dashi cluster
@@ -181,7 +181,7 @@ func (o *Outlet) Publish(ctx context.Context, from, to uint64, messages []Messag
 // ErrUnknown is wrapped by an error of Publish after which nobody knows yet whether the batch was published.
 var ErrUnknown = errors.New("outcome of the transaction is unknown")
 
-// failed is the answer when recovery failed too.
+// failed is the error of a Publish whose recovery has failed too.
 func (o *Outlet) failed(err error) (uint64, error) {
 	if fenced(err) {
 		o.state = outletFenced

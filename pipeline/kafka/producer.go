@@ -37,7 +37,7 @@ var ErrBackpressure = errors.New("too many records wait for Kafka")
 // ErrTooLarge is wrapped when one record is larger than the brokers take.
 var ErrTooLarge = errors.New("record too large")
 
-// ProducerSettings are those of one Producer.
+// ProducerSettings are the settings of one Producer.
 type ProducerSettings struct {
 	Settings
 	Topic       string        // used by calls that name none
@@ -91,8 +91,8 @@ func NewProducer(settings ProducerSettings) (*Producer, error) {
 // Waiting is the number of bytes that are not acknowledged yet.
 func (p *Producer) Waiting() int64 { return p.waiting.Load() }
 
-// reserve takes room for n bytes, or says that there is none. A call larger than the whole buffer is let in
-// when nothing else waits, or it could never be.
+// reserve takes room for n bytes, or says that there is none. A call larger than the whole buffer is let in when nothing else waits: otherwise it never
+// could be.
 func (p *Producer) reserve(n int64) bool {
 	for {
 		was := p.waiting.Load()

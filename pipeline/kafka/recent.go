@@ -11,9 +11,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// Recent calls fn for the records of topics that arrived since an instant, in order within each partition, but for at most so many, shared out evenly
-// over the partitions: of one that has more it takes the newest. from is the instant from which on nothing was left out: since, or later when
-// that was too much. It commits nothing, and reads only what was committed by its writer. The record aliases the fetch like those of a Source.
+// Recent calls fn for the records of topics that arrived since an instant, in order within each partition, but for no more than so many in all, shared out
+// evenly over the partitions: of a partition that has more it takes the newest. from is the instant from which on nothing was left out: since, or a later
+// one if there were too many. Recent commits nothing, and reads only what was committed by its writer. The record aliases the fetch like those of a Source.
 func Recent(ctx context.Context, settings Settings, topics []string, since time.Time, most int64, fn func(topic string, partition int32, r *Record)) (from time.Time, err error) {
 	client, err := settings.client(kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords()) // the last of a partition may be one
 	if err != nil {
@@ -53,7 +53,7 @@ func Recent(ctx context.Context, settings Settings, topics []string, since time.
 			if r.Offset >= w.end-1 {
 				delete(windows, s)
 			}
-			if w.cut { // what was before the first that is looked at is left out
+			if w.cut { // the records before this first one are left out
 				if r.Timestamp.After(from) {
 					from = r.Timestamp
 				}
@@ -69,7 +69,7 @@ func Recent(ctx context.Context, settings Settings, topics []string, since time.
 	return from, nil
 }
 
-// window is what is read of a partition: [start, end). cut: there is more before it that is as new as was asked for.
+// window is what is read of a partition: [start, end). cut says that records before it are left out although they are as new as was asked for.
 type window struct {
 	start, end int64
 	cut        bool

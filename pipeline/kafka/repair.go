@@ -23,10 +23,9 @@ import (
 //     it, so that every later offset is lost with the next restart.
 //  4. The index of the last batch is missing, and with it the mark that the batch belongs to a transaction.
 //
-// repair runs before the broker and puts the files into a state in which a broker that was stopped between two
-// requests would have left them. Because the broker does everything in one goroutine, what it was doing is always at
-// the very end of the files: a marker that is the last batch of its log, and whose end of transaction is not in pids.log,
-// was seen by nobody, as the broker had not got back to answering anyone.
+// repair runs before the broker and puts the files into a state in which a broker that was stopped between two requests would have left them. Because
+// the broker does everything in one goroutine, what it was doing is always at the very end of the files. So nobody has seen a marker that is the last
+// batch of its log, and whose end of transaction is not in pids.log: the broker had not got back to answering anyone.
 //
 // It also writes each partition's snapshot, or loading would hold every byte of every log in memory at once.
 // After a clean close there is nothing to do.
@@ -34,9 +33,9 @@ import (
 // logMeta is what repair takes from groups.log and pids.log.
 type logMeta struct {
 	committed map[string]bool   // transactions by txnMetadata of which a group offset was written
-	ended     map[producer]bool // of which pids.log has the end
+	ended     map[producer]bool // transactions whose end pids.log has
 	current   map[int64]int16   // the epoch that pids.log has for a producer id
-	written   time.Time         // of pids.log, last
+	written   time.Time         // when pids.log was last written
 	aborted   map[producer]bool // by repair
 	log       *slog.Logger
 }

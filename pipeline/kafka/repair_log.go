@@ -47,8 +47,8 @@ func parseEntries(raw []byte, fn func(data []byte)) int {
 	return at
 }
 
-// readLog reads a log of entries. A torn one at its end is cut off. Damage before that is taken out: entries stand for themselves, so those behind it hold. The
-// broker underneath would stop there, and forget the positions that they have.
+// readLog reads a log of entries. A torn entry at its end is cut off. Damage before that is taken out: entries do not depend on each other, so those behind
+// it are good. The broker underneath would stop there, and forget the positions in them.
 func readLog(path string, log *slog.Logger, fn func(data []byte)) error {
 	raw, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -79,7 +79,7 @@ func readLog(path string, log *slog.Logger, fn func(data []byte)) error {
 	return os.Rename(path+".tmp", path)
 }
 
-// nextEntry is where the next whole entry with JSON begins, after one that is none at from; len(raw) when there is none.
+// nextEntry is where the next whole entry, with JSON, begins behind from, where there is none; len(raw) if there is no other.
 func nextEntry(raw []byte, from int) int {
 	for at := from + 1; len(raw)-at >= entryHeader; at++ {
 		if n := int64(binary.LittleEndian.Uint32(raw[at:])); n < 2 || n > int64(len(raw)-at-8) {
@@ -172,7 +172,7 @@ func (l *logFiles) scanSegment(i int, log *slog.Logger) error {
 	}
 }
 
-// lastOffset is that of the last whole record; -1 when there is none.
+// lastOffset is the offset of the last whole record; -1 when there is none.
 func (l *logFiles) lastOffset() int64 {
 	if len(l.batches) == 0 {
 		return -1
@@ -258,7 +258,7 @@ func (l *logFiles) dropLast() error {
 	return os.Truncate(l.files.index(i), info.Size()-indexEntry)
 }
 
-// open is the transactions without a marker.
+// open are the transactions without a marker.
 func (l *logFiles) open() map[producer]bool {
 	open := make(map[int64]producer)
 	for _, b := range l.batches {

@@ -53,7 +53,7 @@ func (b *Broker) enforce(ctx context.Context, admin *kadm.Client, retention Rete
 	return deleted.Error()
 }
 
-// expired is the partitions of which files must go, with those that stay. The oldest file of a topic goes first,
+// expired are the partitions some of whose files must go, with the files that stay. The oldest file of a topic goes first,
 // whichever partition it is in.
 func expired(partitions []partitionFiles, r Retention, now time.Time) (cut []partitionFiles) {
 	total := make(map[string]int64)

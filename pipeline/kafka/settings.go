@@ -43,7 +43,7 @@ type TLS struct {
 	ServerName string // checked instead of the host name of the address
 }
 
-// SASL is who we are to the brokers.
+// SASL says how we log in to the brokers.
 type SASL struct {
 	Mechanism string // "", "plain", "scram-sha-256" or "scram-sha-512"
 	User      string
@@ -67,7 +67,7 @@ func (s *Settings) logger() *slog.Logger {
 // at names the brokers, for errors.
 func (s *Settings) at() string { return strings.Join(s.Brokers, ", ") }
 
-// wrap says which object could not be had, at which brokers, and what to do about it.
+// wrap wraps an error: which object could not be had, at which brokers, and what to do about it.
 func (s *Settings) wrap(err error, what string, args ...any) error {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return err
@@ -75,7 +75,7 @@ func (s *Settings) wrap(err error, what string, args ...any) error {
 	return fmt.Errorf("cannot %s at Kafka %s: %w%s", fmt.Sprintf(what, args...), s.at(), err, s.hint(err))
 }
 
-// hint is what a person should look at, for the errors that one meets in the first hour.
+// hint says what a person should look at, for the errors that one meets in the first hour.
 func (s *Settings) hint(err error) string {
 	var dial *net.OpError
 	var name *net.DNSError
@@ -100,7 +100,7 @@ func (s *Settings) hint(err error) string {
 	return ""
 }
 
-// options are those that every client has.
+// options are the options that every client has.
 func (s *Settings) options() ([]kgo.Opt, error) {
 	if len(s.Brokers) == 0 {
 		return nil, errors.New("cannot open a Kafka client: no broker is named (set kafka.brokers)")
@@ -196,8 +196,8 @@ type Topic struct {
 	Partitions int32
 }
 
-// Wrong says that an error of MakeTopics is about the settings, so that another try can not help. Brokers that do not answer, and names that no DNS knows
-// yet, may come.
+// Wrong says whether an error of MakeTopics is about the settings, so that another try cannot help. Brokers that do not answer, and names that DNS does not
+// know, may still come.
 func Wrong(err error) bool {
 	return fatal(err) || errors.Is(err, kerr.InvalidPartitions)
 }
@@ -240,7 +240,7 @@ func makeTopics(ctx context.Context, settings *Settings, admin *kadm.Client, top
 	for i, t := range topics {
 		names[i] = t.Name
 	}
-	// Looked for first: who may not create topics is told so also of one that exists.
+	// Look first: a user who may not create topics gets that error even for one that exists.
 	details, err := admin.ListTopics(ctx, names...)
 	if err != nil {
 		return settings.wrap(err, "list topics")
@@ -261,7 +261,7 @@ func makeTopics(ctx context.Context, settings *Settings, admin *kadm.Client, top
 	return nil
 }
 
-// granting are the settings with other rights that the Kafka user needs.
+// granting is a copy of the settings in which these are the rights that the Kafka user needs.
 func (s *Settings) granting(format string, args ...any) *Settings {
 	other := *s
 	other.grant = fmt.Sprintf(format, args...)
@@ -289,7 +289,7 @@ func (s *Settings) endOffsets(ctx context.Context, client *kgo.Client, topics ..
 	return ends, nil
 }
 
-// logger passes the client's own log on: its warnings as warnings, everything below as debug.
+// logger passes on what the client logs: its warnings as warnings, everything below as debug.
 type logger struct{ log *slog.Logger }
 
 func (l logger) Level() kgo.LogLevel {

@@ -12,14 +12,13 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// SourceSettings are those of one node's intake.
+// SourceSettings are the settings of one node's intake.
 type SourceSettings struct {
 	Settings
 	Group  string   // consumer group; one per cluster
 	Topics []string // input topics; partitions that are added to one are read some seconds later
 
-	// Create makes the topics of this list that are missing. A topic of Topics that is in neither place is
-	// waited for, with a log line.
+	// Create are topics that are made if they are missing. A topic of Topics that does not exist and is not in Create is waited for, with a log line.
 	Create []Topic
 
 	// InstanceID makes this node a static member: it comes back after a restart to the partitions it had, without a
@@ -30,8 +29,8 @@ type SourceSettings struct {
 	// too short, or the broker lost data. The log has been told. Called like the Handler; may be nil.
 	Lost func(s Stream, from, to int64)
 
-	// Since, unless zero, makes a partition of which the group has no offset begin with the first record of this time or later, which may be one
-	// that is still to come; else it begins with the oldest.
+	// Since is where a partition begins for which the group has no offset: with the first record of this time or later, which may be one that is still to
+	// come; zero: with the oldest.
 	Since time.Time
 
 	SessionTimeout time.Duration // a node that is silent for so long loses its partitions; DefaultSessionTimeout when 0
@@ -70,9 +69,9 @@ type Source struct {
 	trouble error              // why nothing is read, or else held; nil when all is well
 	held    error              // why not all topics of the settings are read
 	failed  time.Time          // when trouble was last met
-	told    string             // the trouble that the log has been told of; empty: none, or that it is over
+	told    string             // the trouble that was logged last; empty: none, or it was logged that it is over
 
-	paused  map[string]map[int32]bool // what the client has been told not to fetch; read's alone
+	paused  map[string]map[int32]bool // what the client has been told not to fetch; used by read only
 	records []Record                  // scratch of deliver
 }
 
@@ -148,7 +147,7 @@ func (s *Source) session(ctx context.Context) error {
 		return err
 	}
 
-	s.mu.Lock() // the client begins at once: assigned must not run before it is known
+	s.mu.Lock() // the client begins at once, and assigned must not run before s.client is set
 	client, err := s.settings.client(
 		kgo.ConsumerGroup(s.settings.Group),
 		kgo.ConsumeTopics(topics...),
@@ -159,7 +158,7 @@ func (s *Source) session(ctx context.Context) error {
 		kgo.DisableAutoCommit(),
 		kgo.BlockRebalanceOnPoll(),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
-		kgo.KeepControlRecords(), // or the offset of a marker at the end of a partition would look like lag for ever
+		kgo.KeepControlRecords(), // otherwise a marker at the end of a partition would look like lag for ever
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.FetchMaxBytes(fetchBytes*s.settings.FetchBytes),
 		kgo.FetchMaxPartitionBytes(s.settings.FetchBytes),
@@ -196,7 +195,7 @@ func (s *Source) endSession(client *kgo.Client) {
 		left = append(left, stream)
 	}
 	s.mu.Unlock()
-	s.release(left) // of a group that was never joined again after an error
+	s.release(left) // claims that are left because the group was not joined again after an error
 }
 
 func instance(id string) kgo.Opt {
@@ -218,7 +217,7 @@ func (s *Source) Status() (next map[Stream]int64, trouble error) {
 	return next, s.trouble
 }
 
-// Committed is of how many streams that this member reads it has committed an offset since it reads them.
+// Committed is for how many of the streams that this member reads it has committed an offset since it reads them.
 func (s *Source) Committed() (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -67,7 +67,7 @@ func (s *Source) assigned(ctx context.Context, fetched map[string]map[int32]kgo.
 			}
 			if !ok {
 				from := first
-				if has { // of another incarnation: all of this one is new
+				if has { // the offset is of another incarnation: everything in this one is new
 					from = starts
 				}
 				start, has := from.Lookup(topic, partition)
@@ -86,8 +86,8 @@ func (s *Source) assigned(ctx context.Context, fetched map[string]map[int32]kgo.
 	return fetched, nil
 }
 
-// ours says whether a commit with this metadata is of the topic with this id. Other metadata is of another
-// program, by which someone moved the group on purpose: that counts.
+// ours says whether a commit with this metadata counts for the topic with this id. Metadata of another form is another program's, with which someone
+// moved the group on purpose: that counts too.
 func ours(metadata string, id [16]byte) bool {
 	was, ok := strings.CutPrefix(metadata, topicIDPrefix)
 	return !ok || was == hex.EncodeToString(id[:])
@@ -120,7 +120,7 @@ func (s *Source) claim(streams []Stream, next map[Stream]int64) (start map[Strea
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, stream := range streams {
-		// The client does not have the partitions yet: a Seek is not for applySeeks, which would find nothing to move.
+		// The client does not have the partitions yet: a Seek takes effect here, since applySeeks would find nothing to move.
 		c := s.claims[stream]
 		if c.seek >= 0 {
 			c.next, c.seek = c.seek, -1
@@ -280,7 +280,7 @@ func (s *Source) noteCommitted(asked map[Stream]int64, resp *kmsg.OffsetCommitRe
 				failed = err
 				continue
 			}
-			if c != nil && asked[stream] > c.committed { // or the topic is gone: there is nothing to commit any more
+			if c != nil && asked[stream] > c.committed { // c is nil if the stream is gone, and then there is nothing to commit any more
 				c.committed = asked[stream]
 			}
 		}

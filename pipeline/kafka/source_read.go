@@ -100,7 +100,7 @@ func (s *Source) deliver(ctx context.Context, topic string, p *kgo.FetchPartitio
 	defer s.calls.Unlock()
 	s.mu.Lock()
 	stream, c := s.find(topic, p.Partition)
-	if c == nil || c.seek >= 0 || c.paused { // revoked meanwhile, or the handler wants to be elsewhere, or nothing
+	if c == nil || c.seek >= 0 || c.paused { // revoked meanwhile, or the handler wants to be elsewhere, or wants nothing
 		s.mu.Unlock()
 		return
 	}
@@ -117,11 +117,11 @@ func (s *Source) deliver(ctx context.Context, topic string, p *kgo.FetchPartitio
 		}
 	}
 	s.handler.Records(ctx, stream, prev, last, records)
-	clear(records) // or the scratch would keep the last fetch from being collected
+	clear(records) // otherwise the scratch would keep the last fetch from being collected
 	s.records = records
 }
 
-// mend deals with an error of one partition; what it returns could not be mended.
+// mend deals with an error of one partition, and returns it if it could not.
 func (s *Source) mend(ctx context.Context, client *kgo.Client, topic string, partition int32, err error) error {
 	var loss *kgo.ErrDataLoss
 	switch {
@@ -139,7 +139,7 @@ func (s *Source) mend(ctx context.Context, client *kgo.Client, topic string, par
 	return err
 }
 
-// outOfRange moves a stream to the nearest offset that the broker has, and tells what that skips.
+// outOfRange moves a stream to the nearest offset that the broker has, and tells the handler, and Lost, what that skips.
 func (s *Source) outOfRange(ctx context.Context, client *kgo.Client, topic string, partition int32) error {
 	admin := kadm.NewClient(client)
 	starts, err := admin.ListStartOffsets(ctx, topic)
@@ -166,8 +166,8 @@ func (s *Source) outOfRange(ctx context.Context, client *kgo.Client, topic strin
 	from, to := c.next, start.Offset
 	switch {
 	case from > end.Offset:
-		// The broker ends before what it once served: it lost acknowledged records. What it will write at these
-		// offsets next, the shards take for records that they have seen.
+		// The broker ends before what it once served: it has lost acknowledged records. The shards will take the next records at these offsets for
+		// ones that they have seen.
 		c.next, c.seek = end.Offset, -1
 		from, to = end.Offset, from
 	case from < start.Offset:

@@ -19,8 +19,8 @@ const (
 	watchInterval = 2 * time.Second // one small metadata request
 	watchTimeout  = 5 * time.Second // without an answer for so long the brokers are away
 
-	// A right that is lacking shows at once, and again with every session: one that begins every five seconds is no load, and a trouble that did not
-	// show for as long is over.
+	// A right that is lacking shows at once, and again with every session. A session every five seconds is no load, and a trouble that has not shown for
+	// that long is over.
 	deniedInterval  = 5 * time.Second
 	troubleInterval = 5 * time.Second
 )
@@ -82,7 +82,7 @@ func (s *Source) readable(topics map[string]inputTopic) (names []string, trouble
 	return names, trouble
 }
 
-// awaitTopics returns when topics exist that the Kafka user may read: their names, and what the brokers said of all. Why others are not read is taken down.
+// awaitTopics returns when topics exist that the Kafka user may read: their names, and what the brokers said of all. It notes why others are not read.
 func (s *Source) awaitTopics(ctx context.Context, client *kgo.Client) (names []string, topics map[string]inputTopic, err error) {
 	for waited := false; ; waited = true {
 		unmade := makeTopics(ctx, &s.settings.Settings, kadm.NewClient(client), s.settings.Create)
@@ -129,9 +129,10 @@ func (s *Source) hold(trouble error, waited bool) {
 	}
 }
 
-// watchTopics ends the session when a topic has another id than the streams that are read, is gone, or when other topics can be read than are: the
-// client itself waits for ever for the old ones to come back. It also waits for brokers without a word, so this is what notices that they are away, and
-// it looks for added partitions twice a minute only, so this is what has it look at once. Known is what the brokers said before the client began.
+// watchTopics ends the session when a topic has another id than the streams that are read, or is gone, or when other topics can be read than are: the
+// client itself would wait for ever for the old ones to come back. The client also waits for brokers silently, so it is watchTopics that notices that
+// they are away; and it looks for added partitions only twice a minute, so watchTopics has it look at once. known is what the brokers said before the
+// client began.
 func (s *Source) watchTopics(ctx context.Context, asking, reading *kgo.Client, known map[string]inputTopic, stop context.CancelCauseFunc) {
 	tick := time.NewTicker(watchInterval)
 	defer tick.Stop()
@@ -184,7 +185,7 @@ func (s *Source) watchTopics(ctx context.Context, asking, reading *kgo.Client, k
 			}
 		}
 		s.mu.Unlock()
-		// A broker that has just started may not know every topic yet: once is not gone.
+		// A broker that has just started may not know every topic yet: missing once does not mean gone.
 		if gone++; !missing {
 			gone = 0
 		} else if gone == 2 {

@@ -10,29 +10,29 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// denied says that the Kafka user may not do it. It is waited for like a topic that is missing: whoever looks after Kafka mends both, and until then
-// the node has look-ups to answer.
+// denied says whether an error is that the Kafka user lacks a right. That is waited for, like a topic that is missing: whoever looks after Kafka mends
+// both, and until then the node has look-ups to answer.
 func denied(err error) bool {
 	return errors.Is(err, kerr.TopicAuthorizationFailed) || errors.Is(err, kerr.GroupAuthorizationFailed) ||
 		errors.Is(err, kerr.TransactionalIDAuthorizationFailed) || errors.Is(err, kerr.ClusterAuthorizationFailed) ||
 		errors.Is(err, kerr.SaslAuthenticationFailed)
 }
 
-// fatal says that waiting will not help.
+// fatal says whether an error is one for which waiting will not help.
 func fatal(err error) bool {
 	return errors.Is(err, kerr.InvalidGroupID) ||
 		errors.Is(err, kerr.InconsistentGroupProtocol) || errors.Is(err, kerr.InvalidTopicException) ||
 		errors.Is(err, kerr.FencedInstanceID) || errors.Is(err, kgo.ErrClientClosed)
 }
 
-// note takes down why nothing is read.
+// note keeps why nothing is read, for Status.
 func (s *Source) note(err error) {
 	s.mu.Lock()
 	s.trouble, s.failed = err, time.Now()
 	s.mu.Unlock()
 }
 
-// fail takes down why nothing is read, and tells the log once.
+// fail is note, and logs it once.
 func (s *Source) fail(err error) {
 	kind := troubleOf(err)
 	s.mu.Lock()
@@ -49,7 +49,7 @@ func (s *Source) fail(err error) {
 	}
 }
 
-// recovered takes down that nothing keeps it from reading any more, but for topics that are held.
+// recovered notes, and logs, that nothing keeps it from reading any more, but for topics that are held.
 func (s *Source) recovered() {
 	s.mu.Lock()
 	tell := s.told != "" && s.held == nil
@@ -69,7 +69,8 @@ func (e *missingTopic) Error() string {
 	return fmt.Sprintf("topic %q does not exist at Kafka %s: waiting for it (create it, or check kafka.inputs)", e.name, e.at)
 }
 
-// troubleOf tells one trouble from another: brokers that are away refuse a connection now and say nothing then, each at its own address, and are one.
+// troubleOf names a trouble for telling one from another: brokers that are away refuse connections at one time and are silent at another, each at its own
+// address, and are one trouble.
 func troubleOf(err error) string {
 	var code *kerr.Error
 	var missing *missingTopic

@@ -181,7 +181,7 @@ func (o *Outlet) initProducer(ctx context.Context) error {
 	})
 }
 
-// begin takes on an epoch. Sequence numbers count within it.
+// begin adopts an epoch. Sequence numbers count within it.
 func (o *Outlet) begin(pid int64, epoch int16) {
 	if pid != o.pid || epoch != o.epoch {
 		clear(o.sequences)
@@ -240,7 +240,7 @@ func positionOf(resp *kmsg.OffsetFetchResponse) (uint64, error) {
 	return 0, err
 }
 
-// stale forgets the leaders when err says that they are others now.
+// stale forgets which brokers lead the partitions if err says that others do now.
 func (o *Outlets) stale(err error) error {
 	if err == nil {
 		return nil
@@ -252,7 +252,7 @@ func (o *Outlets) stale(err error) error {
 	return err
 }
 
-// transaction is one that is under way.
+// transaction is a transaction that is under way.
 type transaction struct {
 	*Outlet
 	added map[int32]bool // version 1: partitions that the coordinator knows of
@@ -305,10 +305,10 @@ func (t *transaction) commitPosition(ctx context.Context, to uint64) error {
 	})
 }
 
-// txnMetadata names a transaction: no two of a broker's life have the same id and epoch.
+// txnMetadata names a transaction: in a broker's life no two have the same id and epoch.
 func txnMetadata(pid int64, epoch int16) string { return fmt.Sprintf("txn=%d/%d", pid, epoch) }
 
-// end commits.
+// end commits the transaction.
 func (t *transaction) end(ctx context.Context) error {
 	req := kmsg.NewPtrEndTxnRequest()
 	req.TransactionalID, req.ProducerID, req.ProducerEpoch, req.Commit = t.txnID, t.pid, t.epoch, true

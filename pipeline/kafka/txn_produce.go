@@ -110,7 +110,7 @@ func (t *transaction) send(ctx context.Context) error {
 	return nil
 }
 
-// nextSequence wraps to 0 after 2^31-1, as brokers want it.
+// nextSequence is the sequence number n records after another; it wraps to 0 after 2^31-1, as brokers want it.
 func nextSequence(sequence, n int32) int32 {
 	return int32((int64(sequence) + int64(n)) % (1 << 31))
 }
