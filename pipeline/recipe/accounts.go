@@ -16,17 +16,17 @@ import (
 )
 
 // An account is the fold of the people who belong to one company or household. What recipes say of accounts is a program of its own, with
-// attributes, audiences and activations like that of people, over the same events. Besides, its expressions ask about the
-// account's people (expr/people.go). Each question reads a number that the account keeps, an attribute under the question's text;
-// what people contribute to these numbers is an item. So a person's shard has to know items only, and the account's what is folded of them.
+// attributes, audiences and activations like that of people, over the same events. In addition, its expressions ask about the account's people
+// (expr/people.go). The answer to each question is a number that the account keeps, as an attribute whose name is the text of the question. What people
+// contribute to these numbers are items. So the shard of a person only has to know the items, and the shard of an account what is folded of them.
 
 // AccountNamespace is the namespace of accounts, as in account:acme.
 const AccountNamespace = "account"
 
 // Bounds on accounts.
 const (
-	DefaultPeople = 1000   // kept of one account, unless the cookbook says otherwise
-	MostPeople    = 10_000 // that a cookbook may say
+	DefaultPeople = 1000   // people kept of one account, unless the cookbook says otherwise
+	MostPeople    = 10_000 // the most that a cookbook may say
 	maxItems      = 64     // a bit each in what an account keeps of a person
 )
 
@@ -35,7 +35,7 @@ type Accounts struct {
 	// Program has the attributes, audiences, activations and rules of accounts. Its schema has the same types, fields and arrays as that of
 	// people, and the one namespace AccountNamespace.
 	Program *Program
-	// Base is the number of audiences of people. Where audiences are counted through, those of accounts come after them.
+	// Base is the number of audiences of people: in AllAudiences those of accounts come after them.
 	Base int
 	// MemberOf is the attribute of people, a set or a string, that says to which accounts they belong.
 	MemberOf int
@@ -77,7 +77,7 @@ func (a *Accounts) Normalise(dst, value []byte) (name []byte, ok bool) {
 	return a.Program.Schema.Namespaces[0].Normalise(dst, value)
 }
 
-// compileAccounts compiles what the recipes say of accounts. It comes when all of people is compiled.
+// compileAccounts compiles what the recipes say of accounts. It runs when everything about people has been compiled.
 func (c *compiler) compileAccounts() {
 	a := c.inner()
 	if a == nil {
@@ -180,14 +180,14 @@ func (c *compiler) memberOf(e *entry) int {
 		c.report(e.doc, e.node, "`member_of` is "+quote(e.node.Value)+", which is neither a set nor a string", "a set for people who may belong to several accounts, `last` for those who belong to one at a time")
 		return -1
 	}
-	if out.scope.Attributes[e.node.Value].UsesNow { // nothing says at which instant it becomes another
+	if out.scope.Attributes[e.node.Value].UsesNow { // nothing says at which instant its value changes
 		c.report(e.doc, e.node, "`member_of` is "+quote(e.node.Value)+", which depends on `now`: nobody would leave when time alone says so", "an attribute that changes with events, or that knows when it lapses: a set or `last`, a place with its `timeout`, the keys of a sequence")
 		return -1
 	}
 	return i
 }
 
-// distinct reports audiences and activations of accounts that have the name of one of people: both name what leaves.
+// distinct reports audiences and activations of accounts that have the name of one of people: activations carry these names.
 func (c *compiler) distinct() {
 	taken := map[string]*entry{}
 	for _, list := range [][]entry{c.people.audiences, c.people.activations} {
@@ -292,7 +292,7 @@ func (c *compiler) ofPeople(what string, d *document, n *yaml.Node, name string)
 	return i, known
 }
 
-// foldOf is the kind that folds attribute i of people.
+// foldOf is the attribute kind that answers a question by folding attribute i of people.
 func (c *compiler) foldOf(d *document, n *yaml.Node, call expr.PeopleCall, i int) (attribute.Kind, bool) {
 	a := &c.people.program.Attributes[i]
 	ordered := call.Function == "min" || call.Function == "max"

@@ -14,12 +14,12 @@ import (
 	"dashi/pipeline/spell"
 )
 
-// pendingRule is a rule whose where is not compiled yet: it may read attributes, which have no place yet.
+// pendingRule is a rule whose where is not compiled yet: it may read attributes that have no place in the record yet.
 type pendingRule struct {
 	doc   *document
 	entry *entry // of its attribute; nil for a consent rule
 	where *yaml.Node
-	// session is set where only events of a session count.
+	// session is set if only events of a session count.
 	session *session
 	each    string
 	every   bool // for every event type
@@ -32,8 +32,8 @@ func noValue(kind string) bool {
 	return kind == "count" || kind == "first_at" || kind == "last_at" || kind == "flag"
 }
 
-// compileStored makes the kinds of all stored attributes, and their rules but for the conditions. Derived attributes and
-// buckets get their place in the program too.
+// compileStored makes the kinds of all stored attributes, and their rules without the conditions. Derived attributes and buckets get their place in the
+// program as well.
 func (c *compiler) compileStored() {
 	for i := range c.attributes {
 		e := &c.attributes[i]
@@ -205,7 +205,7 @@ func (c *compiler) addRule(i int, e *entry, kind string, n *yaml.Node, op attrib
 	c.rules = append(c.rules, p)
 }
 
-// wanted is what the value of a kind must be; AnyType where several will do.
+// wanted is the type that the value of a kind must have; AnyType if several will do.
 func wanted(kind string) expr.Type {
 	switch kind {
 	case "sum", "avg":
@@ -216,7 +216,7 @@ func wanted(kind string) expr.Type {
 	return expr.AnyType
 }
 
-// fitsKind checks what wanted cannot say: several types will do, but all rules must have the same.
+// fitsKind checks what wanted cannot: where several types will do, all rules must have the same one.
 func (c *compiler) fitsKind(e *entry, kind string, n *yaml.Node, x *expr.Expr, of *expr.Type) bool {
 	if wanted(kind) != expr.AnyType {
 		return true
@@ -269,7 +269,7 @@ func (c *compiler) each(d *document, n *yaml.Node) bool {
 	return false
 }
 
-// on registers the event types at n.
+// on registers the event types that the node n names.
 func (c *compiler) on(d *document, n *yaml.Node) (every bool, types []int) {
 	for _, t := range elements(n) {
 		if t.Value == "*" {
@@ -286,7 +286,7 @@ func (c *compiler) on(d *document, n *yaml.Node) (every bool, types []int) {
 	return false, types
 }
 
-// spell warns of an event name that is nearly one of the Segment spec.
+// spell warns of an event name that is nearly, but not quite, one of the Segment spec.
 func (c *compiler) spell(d *document, n *yaml.Node) {
 	if slices.Contains(specEvents, n.Value) || slices.Contains(callTypes, n.Value) {
 		return
@@ -328,7 +328,7 @@ func (c *compiler) layOut() {
 	c.measure()
 }
 
-// definition hashes what the state of a stored attribute depends on, but for the conditions.
+// definition hashes everything that the state of a stored attribute depends on, except the conditions.
 func (c *compiler) definition(i int, a *Attribute) uint64 {
 	e := &c.attributes[i]
 	h := xxhash.New()
@@ -351,7 +351,7 @@ func (c *compiler) definition(i int, a *Attribute) uint64 {
 	return h.Sum64()
 }
 
-// said hashes what the recipe says of an entry, but for its description.
+// said hashes what the recipe says of an entry, except its description.
 func said(e *entry) uint64 {
 	h := xxhash.New()
 	writeNode(h, e.node, true)

@@ -22,8 +22,8 @@ func (c *checker) at(n *yaml.Node, message, hint string) {
 	c.f.add(Diagnostic{File: c.doc.source.Name, Line: n.Line, Column: n.Column, Message: message, Hint: hint})
 }
 
-// resolve replaces aliases by what they stand for, so that nobody after it meets one. It returns nil,
-// after a finding, when the file nests too deeply or unfolds to too much.
+// resolve replaces aliases by what they stand for, so that no later step meets one. It reports, and returns nil, if the file nests too deeply or unfolds
+// to too much.
 func (c *checker) resolve(n *yaml.Node, depth int) *yaml.Node {
 	if c.nodes++; c.nodes > maxNodes {
 		c.at(n, "the file unfolds to more than "+strconv.Itoa(maxNodes)+" YAML nodes", "use fewer aliases")
@@ -195,7 +195,7 @@ func (c *checker) checkObject(n *yaml.Node, s *shape, what string) bool {
 	return c.checkRequired(n, s, v, what) && good
 }
 
-// within is the hint for a key that belongs one level deeper, as `on` of a set does; "" when it does not, or another was probably meant.
+// within is the hint for a key that belongs one level deeper, as `on` of a set does; "" if it does not, or if another key was probably meant.
 func within(name string, s *shape, v *variant) string {
 	if v == nil || spell.Closest(name, s.keyNames(v)) != "" {
 		return ""
@@ -208,8 +208,8 @@ func within(name string, s *shape, v *variant) string {
 	return ""
 }
 
-// betweenBraces is the hint for a key that nobody meant as one: YAML cuts what stands between { and } at each comma, and takes a colon without a
-// space behind it for a part of the text. "" when there is another reason.
+// betweenBraces is the hint for a key that was not meant as one: YAML cuts what stands between { and } at each comma, and takes a colon without a space
+// behind it as part of the text. It is "" if that is not the reason.
 func betweenBraces(n, k, child *yaml.Node) string {
 	switch {
 	case n.Style&yaml.FlowStyle == 0 || child.Tag != "!!null" || child.Value != "":

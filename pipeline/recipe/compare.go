@@ -17,7 +17,7 @@ type Fate string
 // The fates.
 const (
 	Kept    Fate = "kept"    // it is as it was, with its state
-	New     Fate = "new"     // it starts empty; an audience with whoever its condition is true for
+	New     Fate = "new"     // it starts empty; an audience starts with whoever its condition is true for
 	Changed Fate = "changed" // it has another definition, and no state of its own that --forget would be needed for
 	Reset   Fate = "reset"   // it has another definition: what is known of everybody is forgotten, and it starts empty
 	Dropped Fate = "dropped" // it is no more, and what it knew of everybody is forgotten
@@ -31,7 +31,7 @@ func (f Fate) Loses() bool { return f == Reset || f == Dropped }
 type Change struct {
 	Name string `json:"name"`
 	Fate Fate   `json:"fate"`
-	Note string `json:"note,omitempty"` // what comes of it, where the fate alone does not say so
+	Note string `json:"note,omitempty"` // what follows from it, if the fate alone does not say so
 }
 
 // The notes.
@@ -55,7 +55,7 @@ type Changes struct {
 	Attributes  []Change `json:"attributes"`
 	Audiences   []Change `json:"audiences"`
 	Purposes    []Change `json:"purposes"` // of consent
-	Identity    []Change `json:"identity"` // namespaces of identifiers, and max_identifiers if that is another
+	Identity    []Change `json:"identity"` // namespaces of identifiers, and max_identifiers if that changes
 	Activations []Change `json:"activations"`
 	Mappings    []Change `json:"mappings"`
 	// Accounts says what becomes of the accounts themselves; empty when neither cookbook has any. Changed: people or events belong to accounts by another rule.
@@ -86,7 +86,7 @@ func (c *Changes) Sections() []Section {
 	}
 }
 
-// Compare says what becomes of a cookbook when next takes its place.
+// Compare says what becomes of the parts of a cookbook, last, when next takes its place.
 func Compare(last, next *Program) *Changes {
 	c := &Changes{Mappings: []Change{}}
 	people := comparison{last: last, next: next}
@@ -180,7 +180,7 @@ func (c *comparison) identity() []Change {
 	return changes
 }
 
-// expiry is after how many milliseconds a profile goes, as recipes say it.
+// expiry is the time after which a profile goes, as recipes write it.
 func expiry(ms int64) string {
 	if ms == 0 {
 		return "never"
@@ -197,7 +197,7 @@ func expiry(ms int64) string {
 	return fmt.Sprintf("after %ds", ms/second)
 }
 
-// compareAccounts compares what the cookbooks say of accounts. One that says nothing of them has none, with nothing.
+// compareAccounts compares what the cookbooks say of accounts. A cookbook without accounts is compared as one that has them with nothing in them.
 func (c *Changes) compareAccounts(people *comparison) {
 	last, next := people.last.Accounts, people.next.Accounts
 	switch {
@@ -238,12 +238,12 @@ func (c *comparison) sameAccounts() bool {
 type comparison struct {
 	last, next           *Program
 	lastFolds, nextFolds []Fold       // attributes that no recipe names: questions of accounts about their people
-	other                map[int]bool // attributes of next, by index, whose values are others at once
-	moved                map[int]bool // audiences of next, by index, that people enter or leave at once
+	other                map[int]bool // attributes of next, by index, whose values the switch may change
+	moved                map[int]bool // audiences of next, by index, that people may enter or leave with the switch
 }
 
-// attributes are the fates of those that recipes name. What is folded over people is no state to lose: people say it again. asked are those
-// of next whose answers become others.
+// attributes are the fates of the attributes that recipes name. What is folded over people is no state that could be lost: people say it again. asked are
+// those of next whose answers change.
 func (c *comparison) attributes(asked map[int]bool) []Change {
 	c.other = asked
 	if c.other == nil {
@@ -285,8 +285,8 @@ func (c *comparison) attributes(asked map[int]bool) []Change {
 	return changes
 }
 
-// audiences are the fates of audiences. The switch evaluates all of them: whoever is in one by its condition of before and not by that of now leaves, and
-// the other way round, as if it had happened; so does whoever is moved because the condition reads something else than before under the same name.
+// audiences are the fates of audiences. The switch evaluates all of them: whoever is in by the old condition and not by the new one leaves, and the other
+// way round, as if something had happened to them. The same goes for whoever moves because the condition now reads something else under the same name.
 func (c *comparison) audiences() []Change {
 	c.moved = map[int]bool{}
 	for i := range c.next.Audiences { // nested ones come before those that read them
@@ -322,8 +322,8 @@ func (c *comparison) audiences() []Change {
 	})
 }
 
-// readsOther says whether a condition of next reads something whose value the switch may change. An alias of a number, a derived attribute that is another
-// attribute and no more, is compiled away: only the text names it.
+// readsOther says whether a condition of next reads something whose value the switch may change. The text is looked at too, because an alias, a derived
+// attribute that is just another attribute, is compiled away.
 func (c *comparison) readsOther(d *audience.Definition) bool {
 	other := func(i int) bool { return c.other[i] }
 	return slices.ContainsFunc(d.Reads, other) ||
@@ -406,7 +406,7 @@ func (p *Program) mappings() (all []*Mapping) {
 	return all
 }
 
-// fates appends what becomes of every part that last or next has, by name. fate is given nil for the one that does not have it.
+// fates appends what becomes of every part that last or next has, by name. fate gets the part of each, nil for the one that does not have it.
 func fates[T any](dst []Change, last, next []T, name func(*T) string, fate func(a, b *T) (Fate, string)) []Change {
 	find := func(all []T, wanted string) *T {
 		i := slices.IndexFunc(all, func(p T) bool { return name(&p) == wanted })

@@ -21,7 +21,7 @@ func (c *compiler) compileWheres() {
 		if r.session != nil && r.session.where != nil {
 			x := c.compile(r.session.entry.doc, r.session.where, "`where` of "+quote(r.session.entry.name), where{event: true}, expr.BoolType)
 			if x == nil {
-				r.session.where = nil // said once
+				r.session.where = nil // so that it is reported once
 				continue
 			}
 			r.rule.Where, r.rule.Fields = x.Bool, append(r.rule.Fields, x.Fields...)
@@ -43,7 +43,7 @@ func (c *compiler) compileWheres() {
 	}
 }
 
-// refine makes the derived attributes that a condition reads part of the definition of the rule's attribute.
+// refine adds the derived attributes that a condition reads to the definition of the rule's attribute.
 func (c *compiler) refine(r *pendingRule) {
 	if r.rule.Attribute < 0 {
 		return
@@ -127,7 +127,7 @@ func closestPath(path string, known []string) string {
 	return "declare it under fields, as in `" + path + ": bool`"
 }
 
-// consentOn adds the rules of events that grant or withdraw.
+// consentOn adds the rules of events that grant or withdraw a purpose.
 func (c *compiler) consentOn(i int, e *entry, word string, n *yaml.Node, granted bool) {
 	v := event.Value{Kind: event.Bool}
 	op := attribute.Remove
@@ -155,7 +155,7 @@ func (c *compiler) compileAudiences() {
 	}
 }
 
-// whens are the conditions of an audience: one, or two where it has one for entering and one for leaving.
+// whens are the conditions of an audience: one, or two if it has one for entering and one for leaving.
 func whens(e *entry) []*yaml.Node {
 	if e.node.Kind != yaml.MappingNode {
 		return []*yaml.Node{e.node}
@@ -185,7 +185,7 @@ func (c *compiler) oneCondition(e *entry) bool {
 
 var emits = map[string]audience.Emit{"": audience.EmitBoth, "both": audience.EmitBoth, "enter": audience.EmitEnter, "exit": audience.EmitExit, "none": audience.EmitNone}
 
-// audience compiles audience i, if it has not been, after those that it reads.
+// audience compiles audience i, unless that has been done, after those that it reads.
 func (c *compiler) audience(i int) {
 	e := &c.audiences[i]
 	if e.bad || c.done[e.name] {
@@ -267,8 +267,8 @@ func read(d *audience.Definition, x *expr.Expr) {
 	d.Reads, d.Nested, d.Purposes, d.Levels = union(x.Coarse, d.Reads), union(x.Audiences, d.Nested), union(x.Purposes, d.Purposes), union(x.Levels, d.Levels)
 }
 
-// sticky is the condition of the audience with that index that one enters by one condition and leaves by another: whoever is in when it is
-// evaluated stays in until leave is true.
+// sticky is the condition of an audience, with that index, that is entered by one condition and left by another: whoever is in when it is evaluated stays
+// in until leave is true.
 func sticky(self int, enter, leave expr.Bool) expr.Bool {
 	return func(env *expr.Env) expr.Truth {
 		if enter(env) == expr.True || audience.Bits(env.Audiences).Has(self) && leave(env) != expr.True {
@@ -278,7 +278,7 @@ func sticky(self int, enter, leave expr.Bool) expr.Bool {
 	}
 }
 
-// soonest is when the first of several conditions may change with time alone; nil: none does.
+// soonest makes one Next of those of several conditions: the earliest instant; nil if time changes none of them.
 func soonest(all []*expr.Expr) func(*expr.Env) int64 {
 	var nexts []func(*expr.Env) int64
 	for _, x := range all {
@@ -393,7 +393,7 @@ func (c *compiler) activation(e *entry) {
 	}
 }
 
-// named resolves the name of an attribute or audience.
+// named resolves the attribute or audience that a node names.
 func (c *compiler) named(e *entry, what string, n *yaml.Node) (int, bool) {
 	s := c.names[n.Value]
 	if s != nil && s.what == what {

@@ -21,7 +21,7 @@ type entry struct {
 	node *yaml.Node
 	name string
 	what string // "attribute", "audience", ...
-	bad  bool   // the grammar has found something already: it is known by name, but not compiled
+	bad  bool   // the grammar has reported something in it: its name is known, but it is not compiled
 }
 
 // compiler holds one compilation. Its steps run in the order in which Compile calls them.
@@ -40,22 +40,22 @@ type compiler struct {
 
 	rules    []pendingRule
 	sessions []session
-	zones    map[*document]*zone.Zone // of the files that have one
+	zones    map[*document]*zone.Zone // the time zones of the files that have one
 	// building and done are for attributes and audiences that read each other, by name.
 	building []string
 	done     map[string]bool
 	used     []string // files that a recipe names
 	places   []places
 
-	accounts *compiler // of the accounts; nil without
-	people   *compiler // in the compiler of accounts: that of people
+	accounts *compiler // the compiler of accounts; nil without accounts
+	people   *compiler // set in the compiler of accounts: the one of people
 }
 
 // symbol is an attribute or an audience by name.
 type symbol struct {
 	what  string // "attribute" or "audience"
 	entry *entry
-	bad   bool // it did not compile: whoever reads it is not blamed for that
+	bad   bool // it did not compile: expressions that read it are not reported for that
 }
 
 // Compile makes a program of the recipe files of one cookbook. The program is nil when one of the
@@ -70,8 +70,8 @@ func Compile(sources []Source) (*Program, []Diagnostic) {
 	return p, found
 }
 
-// Recompile is Compile of a cookbook that is or was in force: one that an earlier version of dashi took goes on, although it would be refused as a new one. See
-// Program.Oversize.
+// Recompile is Compile for a cookbook that is or was in force: one that an earlier version of dashi took goes on even if it would be refused as a new one.
+// See Program.Oversize.
 func Recompile(sources []Source) (*Program, []Diagnostic) {
 	c := &compiler{builder: newSchemaBuilder(), names: map[string]*symbol{}, done: map[string]bool{}, zones: map[*document]*zone.Zone{}}
 	c.program = &Program{Sources: slices.Clone(sources), Mappings: map[string]*Mapping{}}
@@ -158,7 +158,7 @@ func (c *compiler) warn(d *document, n *yaml.Node, message, hint string) {
 	c.add(Diagnostic{File: d.source.Name, Line: n.Line, Column: n.Column, Message: message, Hint: hint, Severity: Warning})
 }
 
-// place is where the entry stands, as in a hint.
+// place says where the entry stands, for hints.
 func (e *entry) place() string { return e.doc.source.Name + ":" + strconv.Itoa(e.key.Line) }
 
 // section lists the entries under a key of all files, in order.
@@ -201,8 +201,8 @@ func (c *compiler) collect() {
 	}
 }
 
-// unique drops and reports entries whose name is taken, by one of their own or by one of others.
-// Where equal ones merge, the first stands for both.
+// unique drops and reports entries whose name is taken, by another of them or by one of others. If merge is set, two equal entries are one instead: the
+// first stands for both.
 func (c *compiler) unique(all []entry, what string, merge bool, others []entry) []entry {
 	taken := map[string]*entry{}
 	for i := range others {
@@ -215,7 +215,7 @@ func (c *compiler) unique(all []entry, what string, merge bool, others []entry) 
 			if merge && equalNodes(other.node, e.node) {
 				continue
 			}
-			// Twice in one file is a duplicate key, which is reported already.
+			// Twice in one file is a duplicate key, which has been reported.
 			by := "another " + what
 			if other.what != what {
 				by = "the " + other.what + " of this name"

@@ -53,7 +53,7 @@ func DataFiles(s Source) []string {
 
 func dataName(recipe, file string) string { return path.Join(path.Dir(recipe), file) }
 
-// data finds the text of the file that n names. What says what it is.
+// data finds the text of the file that n names. what says in messages what sort of file it is.
 func (c *compiler) data(e *entry, n *yaml.Node, what string) (text []byte, good bool) {
 	name := dataName(e.doc.source.Name, n.Value)
 	i := slices.IndexFunc(c.program.Sources, func(s Source) bool { return s.Name == name })

@@ -55,7 +55,7 @@ func (c *compiler) bucket(i int, e *entry) {
 	c.scope.Attributes[a.Name] = expr.AttributeRef{Index: i, Type: a.Type, Str: a.Str, Personal: true}
 }
 
-// chosen reads the bucket of a profile, without a copy of its name.
+// chosen reads which bucket a profile is in, without copying its name.
 func chosen(b *attribute.Bucket) expr.Str {
 	names := b.Names()
 	texts := make([][]byte, len(names))
@@ -122,7 +122,7 @@ func (c *compiler) derived(i int) {
 	if s.bad {
 		return
 	}
-	s.bad = true // until it has compiled
+	s.bad = true // until it has been compiled
 	if kind == "score" {
 		s.bad = !c.score(i, e, model, text, inputs)
 		return
@@ -172,9 +172,9 @@ func timeAsNumber(t expr.Time) expr.Num {
 	}
 }
 
-// cycle reports that the names read each other in a ring, at the one that closes it, and marks all of them.
+// cycle reports that the names read each other in a ring, at the one that closes it, and marks all of them as bad.
 func (c *compiler) cycle(e *entry, what string, ring []string) {
-	// One ring is one finding, whichever of its members was met first: begin at the smallest name.
+	// A ring is reported once, whichever of its members is met first: so it begins at the smallest name.
 	small := slices.Index(ring, slices.Min(ring))
 	path := append(append(slices.Clone(ring[small:]), ring[:small]...), ring[small])
 	for _, name := range ring {

@@ -13,7 +13,7 @@ import (
 // Severity says whether a Diagnostic stops the cookbook.
 type Severity uint8
 
-// The severities. An error is the zero value: what is not said to be harmless is not.
+// The severities. An error is the zero value: a finding is harmless only if it says so.
 const (
 	Error Severity = iota
 	Warning
@@ -118,7 +118,7 @@ type findings struct {
 	errors int
 }
 
-// add keeps d, at most once and at most maxDiagnostics of them: one mistake may be met on several ways.
+// add keeps d, unless it has it already (one mistake may be met in several ways) or has maxDiagnostics.
 func (f *findings) add(d Diagnostic) {
 	if slices.Contains(f.list, d) {
 		return
@@ -131,7 +131,7 @@ func (f *findings) add(d Diagnostic) {
 	}
 }
 
-// sorted returns the findings, errors before warnings, by file, line and column. What stands on one place keeps the order it was found in.
+// sorted returns the findings, errors before warnings, then by file, line and column. Those at one place stay in the order in which they were found.
 func (f *findings) sorted() []Diagnostic {
 	slices.SortStableFunc(f.list, func(a, b Diagnostic) int {
 		return cmp.Or(cmp.Compare(a.Severity, b.Severity), cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))

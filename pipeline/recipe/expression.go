@@ -16,16 +16,16 @@ type where struct {
 	event      bool
 	each       string // the array whose elements are item
 	attributes bool
-	all        bool // audiences and consent too
+	all        bool // it may read audiences and consent too
 	clock      bool // now is allowed
-	wakes      bool // somebody is woken when the outcome changes with time, so it must be known when
+	wakes      bool // somebody is woken when time changes the outcome, so it must be computable when that is
 }
 
-// compile compiles the expression at n. What names it in messages. It reports what is wrong, except that
-// an expression that reads something broken is dropped without a word: that has been reported already.
+// compile compiles the expression at n; what names it in messages. It returns nil and reports what is wrong. It does not report that an expression reads
+// something broken, which has been reported itself.
 func (c *compiler) compile(d *document, n *yaml.Node, what string, w where, want expr.Type) *expr.Expr {
 	if c.errors >= maxDiagnostics {
-		return nil // nobody would read of more, and each costs a walk through the file
+		return nil // nobody would read more of them, and each costs a walk through the file
 	}
 	src := strings.TrimRight(n.Value, " \n")
 	for _, name := range c.reads(src) {
@@ -87,7 +87,7 @@ const noName = "no recipe of this cookbook has an attribute or audience of this 
 // noConsent is what to do about consent where accounts are asked for it.
 const noConsent = "consent is given by people: an account has none; count those who have given it"
 
-// elsewhere is the hint for a name that an expression cannot know, since it is of another recipe, or of people; "" for other errors.
+// elsewhere is the hint for a name that an expression cannot know because it belongs to another recipe, or to people; "" for other errors.
 func (c *compiler) elsewhere(err *expr.Error, w where) string {
 	switch {
 	case c.people != nil && (strings.HasPrefix(err.Message, "unknown purpose `") || strings.HasPrefix(err.Message, "`consent` needs a purpose")):
@@ -98,7 +98,7 @@ func (c *compiler) elsewhere(err *expr.Error, w where) string {
 	return ""
 }
 
-// knowsPeople says whether an expression of accounts asks about people as it must; when not, it has reported why, or somebody else has.
+// knowsPeople says whether an expression of accounts asks about people as it must; if not, that has been reported.
 func (c *compiler) knowsPeople(d *document, n *yaml.Node, what, src string) bool {
 	for _, call := range expr.PeopleCalls(src) {
 		for _, name := range call.Names() {
@@ -167,7 +167,7 @@ func (c *compiler) findingOf(d *document, n *yaml.Node, what string, r *reader, 
 // so the same number of visible characters lies before the place in both.
 func locate(source []byte, n *yaml.Node, line, column int) (int, int) {
 	visible := visibleBefore(n.Value, line, column)
-	past := visible == visibleBefore(n.Value, math.MaxInt, 1) // behind the last character: do not run on into what follows
+	past := visible == visibleBefore(n.Value, math.MaxInt, 1) // the place is behind the last character: do not run on into what follows
 	text := []rune(string(source))
 	at, l, col := 0, 1, 1
 	step := func() {

@@ -14,7 +14,7 @@ import (
 // Goal is what an activation is for: an event that people are to bring about within a time after it has left. A share of the people may be held
 // back, to compare with.
 type Goal struct {
-	ID       uint64   // what is counted is kept under it: it is another one when anything of the goal is
+	ID       uint64   // the counts are kept under it; it changes with anything in the goal
 	Events   []string // as the recipe names them; "*" alone for every event
 	Every    bool
 	Types    []int     // Event.Type of these
@@ -49,7 +49,7 @@ var goalKey = key{name: "goal", doc: "What it is for: an event that follows it. 
 		shape: textShape("A percentage, such as 10%.")},
 }}}
 
-// goal compiles the goal of an activation, which is there.
+// goal compiles the goal of an activation that has one.
 func (c *compiler) goal(e *entry, a *Activation, n *yaml.Node) *Goal {
 	g := &Goal{}
 	for _, t := range elements(value(n, "on")) {

@@ -8,8 +8,8 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// Level is the threshold above which the top percent of all profiles are, by an attribute. What it is at the moment, whoever holds all
-// profiles has to find out (Of), and tell those that evaluate audiences (expr.Env.Levels).
+// Level is the threshold above which the top so many percent of all profiles are, by an attribute. Whoever can read all profiles has to compute it (Of),
+// and tell those that evaluate audiences (expr.Env.Levels).
 type Level struct {
 	Attribute int // index in Program.Attributes: a number
 	Percent   float64
@@ -39,8 +39,8 @@ func (c *compiler) level(name string, percent float64) (index int, why string) {
 	return len(c.program.Levels) - 1, ""
 }
 
-// Of is the threshold among the values of all profiles that have one: the smallest of the largest ceil(percent of them). So at least
-// that many are at it or above, more only where several have the very value. NaN for no values. It sorts them.
+// Of is the threshold among the values of all profiles that have one: the smallest of the ceil(percent of them) largest. So at least that many are at it
+// or above, and more only if several have that very value. It is NaN for no values. It sorts the values.
 func (l *Level) Of(values []float64) float64 {
 	if len(values) == 0 {
 		return math.NaN()

@@ -80,7 +80,7 @@ type branch struct {
 	identifier int
 }
 
-// ErrAnonymous is what a row without any identifier gives when the mapping counts such rows. It is no fault of the row.
+// ErrAnonymous is the error for a row without any identifier, if the mapping only counts such rows. It is no fault of the row.
 var ErrAnonymous = errors.New("the row has no identifier")
 
 // Binding applies a Mapping to rows with certain columns. It belongs to one goroutine.
@@ -187,8 +187,8 @@ var numberCall = regexp.MustCompile(`^number\( *row((?:\.[A-Za-z_][A-Za-z0-9_]*)
 // numberPath finds what numbers has rewritten, for messages.
 var numberPath = regexp.MustCompile(numberRoot + `((?:\.[A-Za-z_][A-Za-z0-9_]*)+|\["[^"\\]*"\])`)
 
-// numbers rewrites number(row.X), so that a number is parsed once per column and row. Other calls of number become CEL's
-// double. The length stays, so places in messages stay right.
+// numbers rewrites number(row.X), so that a number is parsed once per column and row. Other calls of number become CEL's double. The length of the text
+// does not change, so places in messages stay right.
 func numbers(src string) string {
 	out := []byte(src)
 	quote := byte(0)

@@ -165,7 +165,8 @@ func (c *compiler) checkLayout(e *entry, n *yaml.Node) {
 	}
 }
 
-// unquoted takes the quotes off a text that is a constant of CEL, as it stands beside expressions: nobody means an event whose name has quotes around it.
+// unquoted takes the quotes off a text that is a CEL string constant, as people write it beside expressions: nobody means an event whose name has quotes
+// around it.
 func unquoted(text string) string {
 	if n := len(text); n > 1 && (text[0] == '"' || text[0] == '\'') && strings.IndexByte(text[1:], text[0]) == n-2 && !strings.Contains(text, "\\") {
 		return text[1 : n-1]

@@ -16,7 +16,7 @@ import (
 // Pace is when an activation leaves after its trigger, how often, and what for.
 type Pace struct {
 	activation.Pace
-	Key expr.Str // for every value of it once; nil: no key, or with Keyed once for ever
+	Key expr.Str // it leaves once for each value; nil: there is no key, or, if Keyed, it leaves once for ever
 	// If is checked again after the delay, with Where when that reads no event; nil: always.
 	If, Again expr.Bool
 	// Until holds it back until the condition is true, for AtMost milliseconds; then it leaves if Send, or is dropped.
@@ -26,7 +26,7 @@ type Pace struct {
 	Send      bool
 	// QuietZone is the zone of the person's quiet hours, by name; nil or absent: that of Quiet.
 	QuietZone expr.Str
-	Goal      *Goal // nil: it is for nothing that is counted
+	Goal      *Goal // nil: it has no goal
 }
 
 var paceKeys = []key{
@@ -95,7 +95,7 @@ func (c *compiler) paceLength(e *entry, n *yaml.Node, what string, ms *int64) bo
 	return true
 }
 
-// later compiles a condition that is looked at when there is no event.
+// later compiles a condition that is evaluated when there is no event.
 func (c *compiler) later(e *entry, n *yaml.Node, what string, wakes bool) *expr.Expr {
 	return c.compile(e.doc, n, "`"+what+"` of "+quote(e.name), where{attributes: true, all: true, clock: true, wakes: wakes}, expr.BoolType)
 }

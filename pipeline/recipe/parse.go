@@ -82,7 +82,8 @@ func parse(src Source, f *findings) *document {
 
 var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
 
-// ExplainYAML turns the words of the YAML parser into ours, for recipes and for their tests. It returns the line with the trouble, from 1, as far as it is known.
+// ExplainYAML says in our words what the YAML parser complains of, for recipes and for their tests. line is where the trouble is, from 1, as far as that is
+// known.
 func ExplainYAML(err error, source []byte) (line int, message, hint string) {
 	parts := yamlLine.FindStringSubmatch(err.Error())
 	if parts == nil {
@@ -119,7 +120,7 @@ func ExplainYAML(err error, source []byte) (line int, message, hint string) {
 	return line, "this is not YAML: " + words, hint
 }
 
-// looksQuoted says whether the value of the line begins with a quoted string and goes on behind it.
+// looksQuoted says whether the value in a line begins with a quoted string and goes on behind the quotes.
 func looksQuoted(line string) bool {
 	_, value, ok := strings.Cut(line, ": ")
 	if !ok {

@@ -26,12 +26,12 @@ const latitudePath, longitudePath = "context.location.latitude", "context.locati
 type places struct {
 	entry   entry
 	spec    attribute.PlaceSpec
-	purpose int // that people must have consented to, -1 for none
+	purpose int // the purpose that people must have consented to, -1 for none
 	every   bool
 	types   []int
 }
 
-// namePlaces makes the fields known that tables of places give. Where they are read from is known later.
+// namePlaces makes the fields that tables of places give known to the schema. What they are read from is known later.
 func (c *compiler) namePlaces() {
 	for _, e := range c.unique(c.section("places", maxPlaceTables), "table of places", true, nil) {
 		c.places = append(c.places, places{entry: e, purpose: -1, every: true})
@@ -85,7 +85,7 @@ func (c *compiler) compilePlaces() {
 	}
 }
 
-// finder is the function of a table. The ids it gives are made once.
+// finder is the function that finds a position in a table. Its results are allocated once.
 func finder(t *place.Table) func(latitude, longitude float64) []byte {
 	ids := make([][]byte, len(t.IDs()))
 	for i, id := range t.IDs() {
@@ -134,7 +134,7 @@ func (c *compiler) placeTable(e *entry) *place.Table {
 			if !good {
 				return nil
 			}
-			// One by one, so that the message stands where the place does.
+			// One by one, so that a message points at the place that it is about.
 			if _, err := place.New([]place.Place{p}); err != nil {
 				c.report(e.doc, table.Content[i], err.Error(), "")
 				return nil
@@ -207,7 +207,7 @@ func (c *compiler) placeAt(e *entry, name, n *yaml.Node) (p place.Place, good bo
 	return p, true
 }
 
-// placesOf are the places that an attribute names; nil when there are none, which is reported, or they are broken, which has been.
+// placesOf are the places that an attribute names; nil if there are none, which is reported, or if they are broken, which has been.
 func (c *compiler) placesOf(e *entry) *places {
 	n := value(e.node, "places")
 	if n == nil {
@@ -245,7 +245,7 @@ func (c *compiler) addReports(i int, e *entry, p *places) {
 		}}})
 }
 
-// askConsent refuses what reads where somebody is and does not ask whether it may. Advice is how to ask, with %s for the purpose.
+// askConsent reports an expression that reads where somebody is without asking for consent. advice is how to ask, with %s for the purpose.
 func (c *compiler) askConsent(e *entry, n *yaml.Node, attributes, purposes []int, advice string) bool {
 	for _, i := range attributes {
 		a := &c.attributes[i]

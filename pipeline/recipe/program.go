@@ -31,7 +31,7 @@ type Program struct {
 	Consents    []uint64 // by purpose: a hash of what the recipe says of how it is granted
 	Readings    []uint64 // by namespace: a hash of what the recipe says of how its identifiers are read from events
 	Levels      []Level  // what audiences compare people with each other by
-	Expire      []int64  // by namespace: a profile of it goes when nothing is heard for so many milliseconds; 0: never
+	Expire      []int64  // by namespace: a profile of it goes after a silence of so many milliseconds; 0: never
 	Activations []Activation
 	Mappings    map[string]*Mapping
 	// Accounts are what the cookbook says of companies or households; nil when it says nothing.
@@ -62,7 +62,7 @@ type Attribute struct {
 	// Kind is nil for derived attributes, scores and buckets, which have no state.
 	Kind attribute.Kind
 	Slot attribute.Slot
-	// Timed is Kind when its value changes with no input; else nil. A derived attribute is as timed as its Reads are.
+	// Timed is Kind if time alone changes its value; else nil. A derived attribute changes with time if one of its Reads does.
 	Timed attribute.Timed
 	// Num, Str and Truth read the attribute, stored or not. Those that do not fit the type are nil.
 	Num   expr.Num
@@ -123,10 +123,10 @@ type Rule struct {
 	Where     expr.Bool // nil: always. May read the event, the item and the profile's attributes
 	Array     int       // 1 + index in Schema.Arrays: once per element; 0: once
 	Value     expr.Any  // nil for kinds that need none. For a consent rule: a Bool, Absent changes nothing
-	Field     int       // 1 + the field of the event that Value is as it stands; 0: it is something else
-	Item      int       // 1 + the field of the element that Value is as it stands; 0: it is something else
+	Field     int       // 1 + the field of the event, if Value is just that; else 0
+	Item      int       // 1 + the field of the element, if Value is just that; else 0
 	By        expr.Num  // nil: 1
-	Fields    []int     // fields of the event that all of these read
+	Fields    []int     // fields of the event that Where, Value and By read
 }
 
 // take makes x the value.
@@ -156,14 +156,14 @@ type Activation struct {
 	Audience    int       // for OnEnter and OnExit
 	Attribute   int       // for OnChange
 	Session     string    // for OnSessionStart and OnSessionEnd
-	Sessions    int       // for these, and with Pace.PerSession: the attribute whose kind is attribute.Sessions
+	Sessions    int       // for OnSessionStart and OnSessionEnd, and with Pace.PerSession: the attribute whose kind is attribute.Sessions
 	Type        int       // for OnEvent: Event.Type; -1 for every event
 	Where       expr.Bool // nil: always
 	Fields      []int     // fields of the event that Where reads
 	Requires    []int     // purposes that must be granted
 	Include     []int     // attributes in the payload, under "attributes"
-	Pace        *Pace     // nil: it leaves at once, always
-	Definition  uint64    // a hash of all that the recipe says of it but the description
+	Pace        *Pace     // nil: it always leaves at once
+	Definition  uint64    // a hash of all that the recipe says of it, except the description
 
 	whereReadsEvent bool
 }

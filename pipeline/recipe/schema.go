@@ -42,9 +42,9 @@ func (b *schemaBuilder) seal() {
 	slices.Sort(b.names)
 }
 
-// declare adds a field to the known ones, or gives a field of the spec another type. The clash, if there is
-// one, is a declared field that cannot be there at the same time, because a value is no object. A field of the
-// spec that cannot be there at the same time is forgotten: the recipe knows its events better. place is where the recipe says so.
+// declare adds a field to the known ones, or gives a field of the spec another type; place is where the recipe declares it. The clash, if there is one, is
+// a declared field that cannot exist beside it, because one lies inside the other and a value is no object. A field of the spec that cannot exist beside it
+// is forgotten: the recipe knows its events better.
 func (b *schemaBuilder) declare(path string, kind event.Kind, place string) (clash string) {
 	for _, other := range b.declared {
 		if other != path && collide(path, other) {
@@ -64,8 +64,8 @@ func (b *schemaBuilder) declare(path string, kind event.Kind, place string) (cla
 	return ""
 }
 
-// declaration says which recipe made the field at path what it is, or made it impossible; "" when the spec says what it is. Whoever reads the field may
-// stand in a file that has nothing to do with it.
+// declaration says which recipe has made the field at path what it is, or has made it impossible; "" if the spec has. The expression that reads the field may
+// stand in quite another file.
 func (b *schemaBuilder) declaration(path string) string {
 	for _, p := range b.declared {
 		if p == path || p == path+"[]" || b.known[path] == event.Absent && collide(p, path) {
@@ -133,7 +133,7 @@ type location struct {
 	find                func(latitude, longitude float64) []byte
 }
 
-// location registers such a field, and what it is found by.
+// location registers a field that says in which place an event happened, and the fields that it is found by.
 func (b *schemaBuilder) location(path string, l location) expr.FieldRef {
 	latitude, _ := b.field(l.latitude)
 	longitude, _ := b.field(l.longitude)
@@ -208,7 +208,7 @@ type reader struct {
 	asked []string
 }
 
-// kind is what a field is likely to be in an expression of that type.
+// kind is the kind of value that a field is likely to have if an expression of that type reads it.
 func (r *reader) kind() string {
 	switch r.want {
 	case expr.NumberType:
@@ -230,7 +230,7 @@ func (r *reader) whole(path string) string {
 	return path
 }
 
-// declaration says who made a field that the message is about what it is; "" when it is about none, or the spec says it.
+// declaration says which recipe has made the field that a message is about what it is; "" if the message is about none, or the spec has.
 func (r *reader) declaration(message string) string {
 	for _, path := range r.asked {
 		if strings.Contains(message, path) {

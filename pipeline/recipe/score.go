@@ -24,7 +24,7 @@ const maxScoreInputs = 128
 type scoreInput struct {
 	node  *yaml.Node
 	text  string
-	words *score.Input // for a text: what it may be
+	words *score.Input // for a text: the words that it may be
 	x     *expr.Expr
 }
 
@@ -65,7 +65,7 @@ func (c *compiler) scoreInputs(e *entry, m *score.Model) []scoreInput {
 		if n := value(said, in.Name); n != nil {
 			list[i].node, list[i].text = n, n.Value
 		} else if s := c.names[in.Name]; s != nil && s.what == "attribute" && in.Name != e.name {
-			n := *value(e.node, "model") // where messages about it point
+			n := *value(e.node, "model") // messages about it point there
 			n.Value = in.Name
 			list[i].node, list[i].text = &n, in.Name
 		} else {
@@ -112,7 +112,7 @@ func (c *compiler) score(i int, e *entry, m *score.Model, text []byte, inputs []
 	return true
 }
 
-// fitsInput says whether an expression gives what the input wants, at instants that are known.
+// fitsInput says whether an expression gives what the input wants, and changes with time only at instants that are known.
 func (c *compiler) fitsInput(e *entry, in *scoreInput, what string) bool {
 	if in.x.Unscheduled != nil {
 		c.reportExpression(e.doc, in.node, what, &reader{}, in.x.Unscheduled)
@@ -172,7 +172,7 @@ func (in *scoreInput) value(env *expr.Env) float64 {
 	return math.NaN()
 }
 
-// scoreOf evaluates the model for a profile. There is always a score: what a missing input means is the model's business.
+// scoreOf evaluates the model for a profile. There is always a score: the model says what a missing input means.
 func scoreOf(m *score.Model, inputs []scoreInput) expr.Num {
 	return func(env *expr.Env) (float64, bool) {
 		var x [maxScoreInputs]float64

@@ -13,7 +13,7 @@ import (
 type session struct {
 	entry entry
 	spec  attribute.SessionSpec
-	every bool // the events of it: all, or types
+	every bool // all events are of the session; else those of types
 	types []int
 	where *yaml.Node
 }
@@ -85,7 +85,7 @@ func (c *compiler) touch(i int, e *entry, s *session) {
 		rule: Rule{Attribute: i, Purpose: -1, Op: attribute.Touch}})
 }
 
-// confine makes a rule one for events of the session only, so that an attribute knows the same sessions as all others.
+// confine restricts a rule to events of the session, so that all attributes of the session know the same sessions.
 func (c *compiler) confine(p *pendingRule, s *session, n *yaml.Node) {
 	p.session = s
 	switch {
@@ -103,7 +103,7 @@ func (c *compiler) confine(p *pendingRule, s *session, n *yaml.Node) {
 	}
 }
 
-// also is both conditions; nil is none.
+// also is the condition that both are true; nil is one that always is.
 func also(a, b expr.Bool) expr.Bool {
 	switch {
 	case a == nil:

@@ -34,7 +34,7 @@ func follows(e *entry, session string) bool {
 	return !e.bad && content(e.node, "kind") == "in_session" && content(e.node, "session") == session
 }
 
-// followed adds to the attributes those of sessions that activations wait for and that none follows yet.
+// followed adds an attribute for each session that activations wait for and that no attribute follows yet.
 func (c *compiler) followed(attributes []entry) []entry {
 	sessions, audiences := c.section("sessions", maxAttributes), c.section("audiences", maxAudiences)
 	for _, e := range c.section("activations", maxActivations) {
@@ -88,7 +88,7 @@ func (c *compiler) follower(e *entry, n *yaml.Node) (int, bool) {
 	return i, i >= 0 && !c.names[c.attributes[i].name].bad
 }
 
-// oncePerSession says which session: that of the trigger, the only one, or the one that is named.
+// oncePerSession finds the session for `once` per session: that of the trigger, the only one, or the one that is named.
 func (c *compiler) oncePerSession(e *entry, a *Activation, once *yaml.Node) bool {
 	name := once
 	if once.Value == onceSession {

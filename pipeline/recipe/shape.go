@@ -36,7 +36,7 @@ type shape struct {
 	empty bool   // mapOf, listOf: may be empty
 
 	words    []string // text: the only ones that are good
-	min, max float64  // number, integer: both zero for any
+	min, max float64  // number, integer: bounds; both zero: none
 
 	// or are other forms that may stand here; the forms of one place differ, so the YAML node decides.
 	or []*shape
@@ -50,8 +50,8 @@ type schemaShape struct {
 	pattern string   // text: it matches this
 	size    int      // listOf: so many elements
 	rest    *shape   // object: of the values of keys that are none of its own
-	not     []string // object with rest: what these keys may not be
-	some    bool     // object: it has a key
+	not     []string // object with rest: names that such keys may not have
+	some    bool     // object: it has at least one key
 }
 
 // key is one key of an object.

@@ -9,14 +9,14 @@ import (
 	"dashi/pipeline/attribute"
 )
 
-// MaxProfileBytes is the most that all stored attributes of one profile, or account, may take together, in bytes, at the limits of each. What else stands in a record is far
-// less, and bounded by itself; the shard stops above this.
+// MaxProfileBytes is the most that all stored attributes of one profile, or account, may take together, in bytes, if each is at its limit. What else stands
+// in a record is far less, and has bounds of its own; the shard's own limit (shard.MaxProfile) is above this.
 const MaxProfileBytes = 56 << 20
 
-// largest is how many attributes are named that take most.
+// largest is how many of the attributes that take most are named.
 const largest = 3
 
-// measure finds out whether a record of the program could become larger than may be, and at which attribute that is said.
+// measure finds out whether a record of the program could become larger than MaxProfileBytes, and reports it at one of its attributes.
 func (c *compiler) measure() {
 	p := c.program
 	total, order := 0, make([]int, len(p.Attributes))

@@ -80,7 +80,7 @@ func (c *compiler) defaultIdentity() *entry {
 func (c *compiler) weighIdentity(e *entry, list []*yaml.Node) {
 	rules := c.program.Identity
 	if len(rules.Namespaces) != len(list) {
-		return // an error is reported
+		return // an error has been reported
 	}
 	parted := slices.ContainsFunc(rules.Namespaces, func(r identity.Rule) bool { return r.Limit > 0 })
 	if !parted && len(list) > 1 {
