@@ -119,7 +119,7 @@ func (c *courier) round(ctx context.Context) (more bool, err error) {
 		}
 	}
 	if len(c.acks) > 0 {
-		if _, failed := c.m.propose(shard.AppendPeerAcks(nil, c.n.now(), c.acks...)); failed != nil {
+		if failed := c.m.propose(shard.AppendPeerAcks(nil, c.n.now(), c.acks...)); failed != nil {
 			err = failed
 		}
 	}

@@ -129,21 +129,20 @@ func (m *member) Restore(r io.Reader) error {
 
 // There are several ways to have an entry applied, each built on the one before:
 //
-//	propose   only if this replica leads; waits for the result
+//	propose   only if this replica leads; waits until the entry has been applied
 //	submit    wherever the shard is led; calls back (lane.go)
 //	ask       submit, and waits for the result
 //	command   ask, until a leader has taken the entry
 //	patient   command, until no cookbook is being switched
 
-// propose puts an entry into the shard's log, if this replica leads, and waits for its result.
-func (m *member) propose(entry []byte) (*shard.Result, error) {
+// propose puts an entry into the shard's log, if this replica leads, and waits until it has been applied.
+func (m *member) propose(entry []byte) error {
 	g := m.group.Load()
 	if g == nil {
-		return nil, &group.NotLeaderError{Group: m.id}
+		return &group.NotLeaderError{Group: m.id}
 	}
-	result, err := propose(g, entry)
-	r, _ := result.(*shard.Result)
-	return r, err
+	_, err := propose(g, entry)
+	return err
 }
 
 // ask proposes an entry to the shard's leader, wherever that is, and waits for its result.

@@ -252,6 +252,5 @@ func (p *publisher) announce() {
 
 // acknowledge tells the shard that the sink has everything below position.
 func (p *publisher) acknowledge(position uint64) error {
-	_, err := p.m.propose(shard.AppendAck(nil, p.n.now(), position))
-	return err
+	return p.m.propose(shard.AppendAck(nil, p.n.now(), position))
 }

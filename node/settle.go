@@ -97,7 +97,7 @@ func (n *Node) settle(ctx context.Context, waiting []*member) error {
 	}
 	for _, m := range waiting {
 		entry := shard.AppendDeparted(nil, n.now(), n.generation, positions[m.id], keys[m.id])
-		if _, err := m.propose(entry); err != nil {
+		if err := m.propose(entry); err != nil {
 			return err
 		}
 		n.log.Warn("a shard goes on with what was left of it", "shard", m.id, "entry", r.Cuts[m.id].Index, "entries_gone", r.Cuts[m.id].Gone, "activations_left", len(keys[m.id]))

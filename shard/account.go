@@ -77,7 +77,7 @@ func (s *Shard) dropAccounts() {
 }
 
 // migrateAccounts brings the accounts under a new cookbook.
-func (s *Shard) migrateAccounts(last, next *program) {
+func (s *Shard) migrateAccounts(next *program) {
 	switch {
 	case next.Accounts == nil:
 		s.dropAccounts()

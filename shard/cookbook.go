@@ -289,7 +289,7 @@ func (s *Shard) migrate(next *program) {
 	expiries := s.expiries
 	s.timers, s.expiries, s.first = timer.At(s.now), timer.At(s.now), expr.Never
 	s.apply.use(next)
-	s.migrateAccounts(last, next)
+	s.migrateAccounts(next)
 	s.carryGoals(last, next)
 	if last == nil {
 		return

@@ -79,8 +79,8 @@ func (a *applier) paceEvent() {
 	}
 }
 
-// paceStep releases what may leave now, writes the schedule back, and sets the timer for when to look again, which it returns.
-func (a *applier) paceStep() (next int64) {
+// paceStep releases what may leave now, writes the schedule back, and sets the timer for when to look again.
+func (a *applier) paceStep() {
 	a.readSchedule()
 	a.env.Event = nil
 	for {
@@ -91,7 +91,7 @@ func (a *applier) paceStep() (next int64) {
 		a.pace.changed = true
 		a.release(a.pace.schedule.Take(i))
 	}
-	next = a.pendingWake()
+	next := a.pendingWake()
 	if a.pace.changed {
 		a.pace.segment = a.pace.schedule.Append(a.pace.segment[:0])
 		a.draft.set(&a.env.State, a.s.program.pacing, a.pace.segment)
@@ -100,7 +100,6 @@ func (a *applier) paceStep() (next int64) {
 	if next != expr.Never {
 		a.s.wakeBy(a.rec.Ordinal(), next)
 	}
-	return next
 }
 
 // nextPending is the index of the pending activation that is to be released first now; -1 for none. Among those of one instant the highest

@@ -54,7 +54,7 @@ goes from below 0 to above, the two may be the same. (dashi tail shows activatio
 	return c
 }
 
-// activationHours asks for each by the hour.
+// activationHours asks for each activation by the hour, and prints that.
 func activationHours(ctx context.Context, cl *client, all []httpapi.ActivationStats) error {
 	for i := range all {
 		if err := cl.fetch(ctx, "/v1/activations/"+url.PathEscape(all[i].Activation)+"/stats", &all[i]); err != nil {
@@ -102,7 +102,7 @@ func printActivationStats(out io.Writer, all []httpapi.ActivationStats) {
 	w.Flush()
 }
 
-// printGoals prints what came of those with a goal, if there are any.
+// printGoals prints what came of the activations with a goal, if there are any.
 func printGoals(out io.Writer, all []httpapi.ActivationStats) {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	head := "\nGOAL OF\tWITHIN\tPEOPLE\tCONVERTED\tRATE\tHELD BACK\tCONVERTED\tRATE\tDIFFERENCE, IN POINTS\tEVENTS"

@@ -121,7 +121,7 @@ func printPeople(w io.Writer, p *profileAnswer) {
 	}
 }
 
-// plain is s as it may be printed on a terminal: in quotes with escapes if there is anything in it that is not for the eye.
+// plain is s as it may be printed on a terminal: in quotes, with escapes, if it has anything that is not printable.
 func plain(s string) string {
 	for _, r := range s {
 		if !unicode.IsPrint(r) {
@@ -210,8 +210,8 @@ func membersCommand() *cobra.Command {
 	return c
 }
 
-// printMembers prints a stream of members. One that the node had to break off ends with a line that says why: what was printed before is not all.
-// More is told to people beside the list: how to see the next ones.
+// printMembers prints a stream of members. If the node had to break it off, the last line says why: then the list is not complete. People are also told
+// how to see the next ones.
 func printMembers(cl *client, more io.Writer, name string, stream io.Reader) error {
 	lines := bufio.NewReaderSize(stream, 64<<10)
 	for {
@@ -304,7 +304,7 @@ func tailCommand() *cobra.Command {
 		lines.Buffer(nil, 4<<20)
 		gone := false
 		for lines.Scan() {
-			if lines.Text() == "event: gone" { // what follows is why
+			if lines.Text() == "event: gone" { // the next line says why
 				gone = true
 			}
 			data, ok := strings.CutPrefix(lines.Text(), "data: ")

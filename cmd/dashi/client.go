@@ -50,7 +50,7 @@ func addClientFlags(c *cobra.Command) *client {
 	return cl
 }
 
-// checkOutput says whether there is such an output format.
+// checkOutput returns an error unless there is such an output format.
 func checkOutput(format string) error {
 	if format != "" && format != "json" && format != "text" {
 		return fmt.Errorf("unknown output format %q: json or text", format)
@@ -80,10 +80,10 @@ func (e *apiError) Error() string {
 	return e.Err.Message
 }
 
-// asCommand says by which command one gets what a hint of the node names by its path.
+// asCommand replaces a path of the HTTP interface, in a hint of the node, by the command that asks for it.
 var asCommand = strings.NewReplacer("GET /v1/audiences lists", "dashi audiences lists", "GET /v1/activations lists", "dashi activations lists")
 
-// withHint gives an answer of that code another hint: the node speaks of its query parameters, whoever uses a command of its flags.
+// withHint gives an error with that code another hint: the node's speaks of query parameters, and a command has flags.
 func withHint(err error, code, hint string) error {
 	var e *apiError
 	if errors.As(err, &e) && e.Err.Code == code {
@@ -92,7 +92,7 @@ func withHint(err error, code, hint string) error {
 	return err
 }
 
-// open sends a request and returns the body of a good answer.
+// open sends a request and returns the body of the answer; an answer that is not 2xx is an error.
 func (c *client) open(ctx context.Context, method, path string, body any) (io.ReadCloser, error) {
 	var in io.Reader
 	if body != nil {

@@ -26,7 +26,7 @@ import (
 // restartAfter is how long a node that died stays dead: long enough to see the others take over.
 const restartAfter = 5 * time.Second
 
-// mostNodes is as many as are worth a try on one machine, and mostFounders as many as can found a cluster: the others join it.
+// mostNodes is the most nodes that are worth a try on one machine, mostFounders the most that can found a cluster: the others join it.
 const (
 	mostNodes    = 16
 	mostFounders = 5
@@ -119,7 +119,7 @@ func (t *trial) run(ctx context.Context) (err error) {
 			return err
 		}
 		running.Go(func() {
-			if i < mostFounders || t.awaitNode(inner) { // one that joins must find a cluster, or it would look for others to found one with
+			if i < mostFounders || t.awaitNode(inner) { // one that is to join must find a cluster, or it would try to found one with others
 				failed <- t.keep(inner, i, s, path)
 			}
 		})
@@ -196,7 +196,7 @@ func (t *trial) recipeFiles() ([]string, error) {
 	return files, nil
 }
 
-// settings of node i.
+// settings are the settings of node i.
 func (t *trial) settings(i int) node.Settings {
 	at := func(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port+i*portStep)) }
 	s := node.DefaultSettings()

@@ -54,7 +54,7 @@ Kafka keeps the events until the retention of its topics is over, and logs and s
 	return c
 }
 
-// confirmed asks a question on the terminal.
+// confirmed asks a question on the terminal, and says whether the answer is yes.
 func confirmed(c *cobra.Command, question string) bool {
 	fmt.Fprint(c.ErrOrStderr(), question)
 	line, err := bufio.NewReader(c.InOrStdin()).ReadString('\n')

@@ -293,8 +293,8 @@ func (o *featuresOptions) write(c *cobra.Command, r *features.Replay, columns []
 	return summary, nil
 }
 
-// createWhole opens a file that is there, under its name, only when done was called without an error: what was there before stays until then. What is no
-// file, such as a terminal, is written at once.
+// createWhole opens a file that gets its name only when done is called without an error: what was there before stays until then. What is no regular file,
+// such as a terminal, is written directly.
 func createWhole(path string) (file *os.File, done func(error) error, err error) {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		file, err = os.OpenFile(path, os.O_WRONLY, 0)

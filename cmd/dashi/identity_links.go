@@ -27,7 +27,7 @@ import (
 // weak namespace. So records that have nothing but identifiers of one kind, such as two e-mail addresses, can be linked too,
 // the rules of the cookbook judge every link, and cutting a record off its match_id takes it out again.
 
-// matchNamespace is the namespace that links go by.
+// matchNamespace is the namespace of the identifiers that link records.
 const matchNamespace = "match_id"
 
 // linkOptions are the flags of identity match that make links.
@@ -49,7 +49,7 @@ func (o *linkOptions) flags(c *cobra.Command) {
 
 func (o *linkOptions) wanted() bool { return o.send || o.write != "" }
 
-// carried are the identifiers that records bring along.
+// carried are the identifiers that records have of their own.
 type carried struct {
 	namespaces []event.Namespace
 	columns    []int // by namespace; -1: none
@@ -57,7 +57,7 @@ type carried struct {
 	of         [][]string // by record: by namespace, normalised; "" for none
 }
 
-// carry finds out which identifiers rows have.
+// carry finds out in which columns rows have identifiers.
 func (o *linkOptions) carry(c *cobra.Command, cl *client, columns []match.Column) (carried, error) {
 	var k carried
 	if !o.wanted() {
@@ -341,7 +341,7 @@ func writeLinks(path string, events []json.RawMessage) error {
 // batchEvents keeps a batch far below what a node takes.
 const batchEvents = 200
 
-// sendBatches posts events; each is in Kafka when it returns.
+// sendBatches posts events; all of them are in Kafka when it returns.
 func (c *client) sendBatches(ctx context.Context, events []json.RawMessage, key string) error {
 	for chunk := range slices.Chunk(events, batchEvents) {
 		body := map[string]any{"batch": chunk}

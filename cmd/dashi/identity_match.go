@@ -115,7 +115,7 @@ type records struct {
 	keys    []string // of records: the id column, or the row
 	keyed   bool     // there is an id column
 	bad     int      // rows that could not be read
-	firstAt string   // the first of them, and why
+	firstAt string   // where the first bad row is, and what is wrong with it
 	carried carried
 	result  *match.Result
 }
@@ -283,7 +283,7 @@ func chooseColumns(header []string, sample [][]string, said []string) ([]match.C
 	return columns, nil
 }
 
-// stepProgress shows what long work is at, if a person is watching.
+// stepProgress shows how far long work is, if a person is watching.
 type stepProgress struct {
 	out   io.Writer
 	quiet bool

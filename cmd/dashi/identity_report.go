@@ -47,7 +47,7 @@ func printMatch(out io.Writer, r *records, doubtful bool) {
 	}
 }
 
-// printCuts says what was left out.
+// printCuts says what matching has left out.
 func printCuts(out io.Writer, r *records) {
 	var ignored []string
 	for _, c := range r.columns {

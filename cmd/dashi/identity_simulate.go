@@ -133,7 +133,7 @@ func openEvents(path string, p *recipe.Program, mapping string) (*eventFile, err
 	return f, nil
 }
 
-// next fills e with the next event. The reason says why a line is none; io.EOF is the end.
+// next fills e with the next event. reason says why a line is no event; the error is io.EOF at the end.
 func (f *eventFile) next(e *event.Event) (line int64, reason string, err error) {
 	if f.binding == nil {
 		text, err := f.rows.nextLine()
@@ -176,7 +176,7 @@ type simulation struct {
 	*simulate.Simulation
 	in       *eventFile
 	rejected map[string]int // lines that are no events, by reason
-	lines    []int64        // of events, and their strongest identifiers, when people are written
+	lines    []int64        // line numbers of events, kept with their strongest identifiers if people are to be written
 	who      []int32
 }
 
@@ -249,9 +249,9 @@ func printSimulation(out io.Writer, r *simulate.Report, rejected map[string]int,
 		fmt.Fprintf(w, "  %s\t%d profiles\n", name, z.Profiles)
 	}
 	fmt.Fprintf(w, "\nlinks: %d pairs of identifiers were seen in one event\n", r.Links)
-	for i, rule := range p.Identity.Namespaces {
+	for _, rule := range p.Identity.Namespaces {
 		for _, verdict := range sortedKeys(r.Refused[rule.Name]) {
-			fmt.Fprintf(w, "  %s\t%d refused\t%s\n", rule.Name, r.Refused[rule.Name][verdict], refusalReason(p, i, verdict))
+			fmt.Fprintf(w, "  %s\t%d refused\t%s\n", rule.Name, r.Refused[rule.Name][verdict], refusalReason(p, verdict))
 		}
 		if n := r.Shared[rule.Name]; n > 0 {
 			fmt.Fprintf(w, "  %s\t%d shared\tseen with people who are not one; kept by: %s\n", rule.Name, n, rule.Shared)
@@ -285,7 +285,7 @@ func printSimulation(out io.Writer, r *simulate.Report, rejected map[string]int,
 }
 
 // refusalReason says in words which rule refused.
-func refusalReason(p *recipe.Program, namespace int, verdict string) string {
+func refusalReason(p *recipe.Program, verdict string) string {
 	switch verdict {
 	case identity.OverLimit.String():
 		return "the profile would have too many values of a namespace (unique, limit)"

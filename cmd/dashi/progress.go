@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Intervals of what a long replay shows and keeps.
+// How often a long replay draws its progress and saves its bookmark.
 const (
 	drawInterval = 200 * time.Millisecond
 	saveInterval = time.Second

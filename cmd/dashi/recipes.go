@@ -8,7 +8,7 @@ import (
 	"dashi/pipeline/recipe"
 )
 
-// await does what no signal interrupts, such as reading a pipe into which nobody writes, and gives up on it when ctx is done.
+// await runs something that no signal interrupts, such as reading a pipe into which nobody writes, and stops waiting for it when ctx is done.
 func await[T any](ctx context.Context, what string, do func() (T, error)) (T, error) {
 	type outcome struct {
 		value T

@@ -115,6 +115,24 @@ func (c *client) cookbook(ctx context.Context) ([]recipe.Source, error) {
 	return sources, nil
 }
 
+// replayMapping finds out where the rows go, and compiles the mapping by which they are read.
+func replayMapping(c *cobra.Command, cl *client, o *replayOptions) (*recipe.Mapping, error) {
+	sources, err := replayTarget(c.Context(), cl, o)
+	if err != nil {
+		return nil, err
+	}
+	program, found := recipe.Compile(sources)
+	if program == nil {
+		printDiagnostics(c, sources, found)
+		return nil, &shownError{errors.New("the cookbook has errors")}
+	}
+	m := program.Mappings[o.mapping]
+	if m == nil {
+		return nil, fmt.Errorf("no mapping %q in the cookbook; there are: %v", o.mapping, sortedKeys(program.Mappings))
+	}
+	return m, nil
+}
+
 func replay(c *cobra.Command, cl *client, path string, o replayOptions) error {
 	ctx := c.Context()
 	if o.limit < 0 {
@@ -128,18 +146,9 @@ func replay(c *cobra.Command, cl *client, path string, o replayOptions) error {
 			return err
 		}
 	}
-	sources, err := replayTarget(ctx, cl, &o)
+	m, err := replayMapping(c, cl, &o)
 	if err != nil {
 		return err
-	}
-	program, found := recipe.Compile(sources)
-	if program == nil {
-		printDiagnostics(c, sources, found)
-		return &shownError{errors.New("the cookbook has errors")}
-	}
-	m := program.Mappings[o.mapping]
-	if m == nil {
-		return fmt.Errorf("no mapping %q in the cookbook; there are: %v", o.mapping, sortedKeys(program.Mappings))
 	}
 	in, err := openRows(path, m.Format, m.Delimiter, m.Columns)
 	if err != nil {
@@ -225,7 +234,7 @@ type replayer struct {
 	mark     *bookmark
 	started  time.Time
 	first    int64 // event time of the first row sent, for --pace
-	told     int   // bad rows
+	told     int   // bad rows that were shown: see tellBad
 
 	mu     sync.Mutex
 	acked  map[int64]bool // rows beyond mark.Rows that are done
@@ -305,7 +314,7 @@ func (r *replayer) row(ctx context.Context, n, line int64, row []string, err err
 	return err
 }
 
-// tellBad is how many bad rows are told of at once: the rest is in the dead topic.
+// tellBad is how many bad rows are shown as they come; the rest are only in the dead topic.
 const tellBad = 3
 
 // bury sends row n to the dead topic, with why.
@@ -362,7 +371,7 @@ func (r *replayer) done(n int64, count func(*bookmark), err error) {
 	}
 }
 
-// bookmark is what an interrupted replay leaves behind. Counts may be a little ahead of Rows: they are for the summary.
+// bookmark is what an interrupted replay leaves behind. Its counts are for the summary, and may be a little ahead of Rows.
 type bookmark struct {
 	File      string `json:"file"`
 	Mapping   string `json:"mapping"`
@@ -376,8 +385,8 @@ type bookmark struct {
 	path      string
 }
 
-// newBookmark reads what an earlier replay of the same file with the same mapping to the same topic left. It is an error when the
-// file is not what it was then: row numbers mean nothing in another. One that has grown is the same.
+// newBookmark reads what an earlier replay of the same file with the same mapping to the same topic has left. It is an error if the file is another one now,
+// where row numbers would mean nothing. A file that has only grown is the same.
 func newBookmark(path string, o replayOptions) (*bookmark, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {

@@ -165,7 +165,7 @@ func newLog(w io.Writer, level string) (*slog.Logger, error) {
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: l})), nil
 }
 
-// run opens a node and waits until it is told to stop. side runs next to it, if there is one.
+// run opens a node and waits until it is told to stop. side, if not nil, runs beside it.
 func run(ctx context.Context, s node.Settings, o node.Options, opened func(*node.Node), side func(context.Context, *node.Node) error) error {
 	makeRoom(&o)
 	for {

@@ -7,13 +7,13 @@ import (
 	"os"
 )
 
-// screen is a terminal that is drawn on anew and anew. The zero screen is none: what would be drawn is not.
+// screen is a terminal that is drawn on again and again. The zero screen is no terminal, and draws nothing.
 type screen struct {
 	file    *os.File
 	restore func()
 }
 
-// What a terminal is told (ECMA-48, and the private modes of xterm that all others have).
+// Control sequences of terminals (ECMA-48, and the private modes of xterm that all others have).
 const (
 	enterScreen = "\x1b[?1049h\x1b[?25l" // another screen, without a cursor
 	leaveScreen = "\x1b[?25h\x1b[?1049l"

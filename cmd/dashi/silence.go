@@ -9,21 +9,21 @@ import (
 	"time"
 )
 
-// patience is how long a request is without an answer before it is asked whether anybody speaks HTTP there at all. A node says that it is well at once.
+// patience is how long a request may go without an answer before the client checks whether anybody speaks HTTP there at all. A node answers that check at once.
 const patience = 5 * time.Second
 
 // do sends a request and waits for the head of the answer.
 //
-// An address that takes connections and says nothing, such as that of Kafka, would be waited for without end. A limit for the answer itself would
-// be wrong for what takes its time: a wait until all is idle, the hashes of all profiles, a cookbook that comes into force. So who hears nothing
-// asks on another connection for what every node answers at once, also while it starts, and gives up when that is not answered either.
+// An address that takes connections and says nothing, such as Kafka's, would be waited for for ever. A limit for the answer itself would
+// be wrong for requests that take their time: a wait until all is idle, the hashes of all profiles, a cookbook that comes into force. So a client that hears
+// nothing asks, on another connection, for what every node answers at once, even while it starts, and gives up if that is not answered either.
 func (c *client) do(req *http.Request) (*http.Response, error) {
 	wait := c.patience
 	if wait == 0 {
 		wait = patience
 	}
 	ctx, cancel := context.WithCancelCause(req.Context())
-	var settled atomic.Bool // by the answer, or by the silence
+	var settled atomic.Bool // an answer has come, or the silence has been judged
 	timer := time.AfterFunc(wait, func() {
 		if err := c.speaksHTTP(ctx, 2*wait); err != nil && !settled.Swap(true) {
 			cancel(err)
@@ -61,7 +61,7 @@ func (c *client) speaksHTTP(ctx context.Context, wait time.Duration) error {
 	return resp.Body.Close()
 }
 
-// answerBody ends the context of a request with its body.
+// answerBody ends the context of a request when its body is closed.
 type answerBody struct {
 	io.ReadCloser
 	cancel context.CancelCauseFunc

@@ -118,6 +118,12 @@ func printStatus(out io.Writer, st *node.Status) {
 	}
 	fmt.Fprintln(w)
 	fmt.Fprintln(w)
+	printTables(w, st)
+	w.Flush()
+}
+
+// printTables prints the streams, the nodes, the moves and the shards.
+func printTables(w io.Writer, st *node.Status) {
 	fmt.Fprintln(w, "TOPIC\tPARTITION\tREAD\tAPPLIED\tDURABLE\tLAG")
 	for _, s := range st.Kafka.Streams {
 		lag := "" // Kafka has not said it yet
@@ -140,7 +146,6 @@ func printStatus(out io.Writer, st *node.Status) {
 	for _, s := range st.Shards {
 		fmt.Fprintf(w, "%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\n", s.ID, s.Profiles, s.Events, s.Bytes>>10, s.OutboxEntries, s.Leader, replicaText(s.Replicas), s.Hash)
 	}
-	w.Flush()
 }
 
 // replicaText is a line of replicas: n1 n2(3) n3(silent).

@@ -15,9 +15,9 @@ import (
 const spareThreads = 2
 
 const (
-	// threadsInterval is how often it is looked at who wants the processor, and so how long the first who asks may wait.
+	// threadsInterval is how often tendThreads looks who wants the processor, and so for how long the first look-up may have no spare thread.
 	threadsInterval = 250 * time.Millisecond
-	// threadsPatience is after how many looks in a row with nothing but a backlog the spare threads go.
+	// threadsPatience is after how many looks in a row that see only a backlog the spare threads go.
 	threadsPatience = 8
 )
 
@@ -29,7 +29,7 @@ func makeRoom(o *node.Options) {
 	}
 }
 
-// tendThreads gives and takes the spare threads until ctx is done; then they are there.
+// tendThreads gives and takes the spare threads until ctx is done; after that the process has them.
 func tendThreads(ctx context.Context, appliers int, pressure func() node.Pressure) {
 	tick := time.NewTicker(threadsInterval)
 	defer tick.Stop()
@@ -56,11 +56,11 @@ func tendThreads(ctx context.Context, appliers int, pressure func() node.Pressur
 // room decides whether there are spare threads.
 type room struct {
 	last  node.Pressure
-	looks int // in a row with nothing but a backlog
+	looks int // looks in a row that saw only a backlog
 	spare bool
 }
 
-// look is told the pressure at an instant. Most entries wait for their turn when there is a backlog, and next to none when there is not.
+// look takes in the pressure at an instant. Most entries wait for their turn when there is a backlog, and hardly any when there is not.
 func (r *room) look(now node.Pressure) {
 	applied, waited := now.Applied-r.last.Applied, now.Waited-r.last.Waited
 	asked := now.Lookups != r.last.Lookups

@@ -134,7 +134,7 @@ func (t *top) run(ctx context.Context) error {
 		switch {
 		case err != nil && (ctx.Err() != nil || !s.live()):
 			return ended(ctx, err)
-		case err != nil: // it may come back
+		case err != nil: // the node may come back
 			s.draw(func(w io.Writer, _ int) { fmt.Fprintf(w, "%s  %v\n", time.Now().Format(time.TimeOnly), err) })
 			continue
 		}
@@ -218,7 +218,7 @@ func (t *top) look(ctx context.Context) (*look, error) {
 // view is what has happened between two looks.
 func view(a, b *look) *topView {
 	seconds := b.at.Sub(a.at).Seconds()
-	rate := func(before, now uint64) float64 { // a counter that went down began anew
+	rate := func(before, now uint64) float64 { // a counter that went down was reset by a restart
 		if now < before || seconds <= 0 {
 			return 0
 		}
@@ -272,7 +272,7 @@ func view(a, b *look) *topView {
 	return v
 }
 
-// print writes the view in so many lines at most; 0: in as many as it takes.
+// print writes the view in at most so many lines; 0: in as many as it takes.
 func (v *topView) print(out io.Writer, lines int) {
 	var b strings.Builder
 	state := "ready"

@@ -31,7 +31,7 @@ const (
 	Erased Transition = "erased" // the person is to be forgotten, everywhere
 )
 
-// Transitions are the names of all of them.
+// Transitions are all transitions.
 func Transitions() []string {
 	return []string{string(Enter), string(Exit), string(Change), string(Event), string(SessionStart), string(SessionEnd), string(Merged), string(Unmerged), string(Erased)}
 }

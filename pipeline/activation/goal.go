@@ -2,13 +2,12 @@ package activation
 
 import "cmp"
 
-// Some activations are for something: that people buy, say. What one did is known only by comparison with people who would have got it and did not.
-// So a share of them is held back, and for either side it is kept, among the marks of the schedule, when a person was exposed, which is when the
-// activation left or would have, and how long after that the goal was reached. The first exposure of a person counts, and decides for good on
-// which side they are.
+// Some activations have a goal: that people buy, say. What such an activation did is known only by comparison with people who would have got it and did
+// not. So it is held back from a share of the people, and for both sides the schedule keeps, among its marks, when a person was exposed (when the activation
+// left, or would have left) and how long after that the goal was reached. The first exposure of a person counts, and decides for good which side they are on.
 //
-// Two profiles that turn out to be one person are one exposure: the earlier, with its side. That keeps the two sides comparable. To leave those out who
-// were on both would not: of people with two devices nearly all who were held back on one would go, and few of the others.
+// Two profiles that turn out to be one person are one exposure: the earlier one, with its side. That keeps the two sides comparable. To leave out people who
+// were on both sides would not: of people with two devices it would leave out nearly all who were held back on one, and few of the others.
 
 // Exposure is what is kept of a person who was exposed to an activation with a goal.
 type Exposure struct {
@@ -46,7 +45,7 @@ func (s *Schedule) exposed(id uint64) int {
 	return -1
 }
 
-// Expose notes that somebody is exposed at an instant, held back or not. Who has been exposed before stays on the side of then, which it answers.
+// Expose notes that the person is exposed at an instant, held back or not, and returns on which side they are: whoever was exposed before stays on that side.
 func (s *Schedule) Expose(id uint64, control bool, at int64) (side, first bool) {
 	if i := s.exposed(id); i >= 0 {
 		return s.marks[i].value&1 != 0, false
@@ -57,7 +56,7 @@ func (s *Schedule) Expose(id uint64, control bool, at int64) (side, first bool) 
 }
 
 // Reach notes that the goal was reached at an instant, if that is after the exposure and in time. changed says whether that is news, and first
-// that before they had not reached it in time.
+// whether it is the first time that they have reached it in time.
 func (s *Schedule) Reach(id uint64, within, at int64) (control, changed, first bool) {
 	i := s.exposed(id)
 	if i < 0 {
@@ -84,7 +83,7 @@ func (s *Schedule) EachExposure(fn func(e *Exposure)) {
 	}
 }
 
-// Leave drops the exposures that another schedule has as well: what went away with it.
+// Leave drops the exposures that another schedule has as well: they went away with it.
 func (s *Schedule) Leave(o *Schedule) {
 	kept := s.marks[:0]
 	for _, m := range s.marks {
@@ -109,7 +108,7 @@ func (s *Schedule) Remember(o *Schedule) {
 	}
 }
 
-// joinExposures is the exposure of one person who has two: the earlier, with the goal when it was reached first.
+// joinExposures makes one exposure of two of the same person: the earlier one, with the first time that the goal was reached.
 func joinExposures(m, o mark) mark {
 	a, b := m.exposure(), o.exposure()
 	if cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(m.value&1, o.value&1)) > 0 {

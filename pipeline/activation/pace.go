@@ -101,15 +101,15 @@ type Pending struct {
 	Type    []byte // of the event that triggered it; aliases what it was read from
 }
 
-// Passed is Held of one that has been held, and waits for something else.
+// Passed is the value of Held for an activation that has been held and now waits for something else.
 const Passed = -1 << 62
 
 // mark is one thing that is remembered of what has left.
 type mark struct {
 	kind  byte
 	id    uint64 // of the activation, group or goal
-	at    int64  // when, and of a group until when
-	value uint64 // the key; of a group the priority, as int64; of an exposure how long after it the goal was reached, and below that the side
+	at    int64  // when it left; of a group until when the others wait
+	value uint64 // the key; of a group the priority, as int64; of an exposure how long after it the goal was reached, and in the lowest bit the side
 }
 
 const (
@@ -275,7 +275,7 @@ func laterPending(a, b Pending) int {
 	return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(a.Due, b.Due), cmp.Compare(a.Held, b.Held), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Key, b.Key))
 }
 
-// Take removes pending activation i and gives it. The order of the others stays.
+// Take removes pending activation i and returns it. The order of the others stays.
 func (s *Schedule) Take(i int) Pending {
 	p := s.Pending[i]
 	s.Pending = append(s.Pending[:i], s.Pending[i+1:]...)
@@ -291,7 +291,7 @@ func (s *Schedule) Keep(known func(id uint64) bool) (dropped int) {
 }
 
 // Asks says whether an activation may leave at an instant, as far as what has left before is concerned. since is when the latest session
-// began, for one that leaves once in each: what was triggered before that is too late for it.
+// began, for an activation that leaves once in each: a trigger from before that is too late for it.
 func (s *Schedule) Asks(p *Pace, key uint64, since, at int64) Reason {
 	if p.PerSession && at < since {
 		return Again

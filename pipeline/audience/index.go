@@ -105,9 +105,9 @@ func watch(d *Definition) func(*expr.Env) (expr.Truth, int64) {
 	return func(env *expr.Env) (expr.Truth, int64) { return condition(env), next(env) }
 }
 
-// begin finds out which audiences have to be evaluated for a new profile whatever its first event changes: those that a
-// profile without any state is in at some time, and those of which that cannot be said once for all. Of the others an evaluation would
-// say that it is not in, and what changes afterwards marks them.
+// begin finds out which audiences have to be evaluated for a new profile whatever its first event changes: those that a profile without any state is
+// in at some time, and those for which that cannot be said once for all. An evaluation of the others would only say that the profile is not in, and
+// whatever changes afterwards marks them.
 func (x *Index) begin(definitions []Definition) {
 	env := expr.Env{Audiences: make([]uint64, len(x.all))}
 	for i := range definitions {

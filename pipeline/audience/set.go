@@ -66,7 +66,7 @@ type Definition struct {
 	Next func(*expr.Env) int64
 	// Watch is both at once, where that is cheaper; nil where nothing is.
 	Watch func(*expr.Env) (expr.Truth, int64)
-	// Personal says that the outcome for a profile without any state may differ from one to another.
+	// Personal says that the outcome for a profile without any state may differ from one profile to another.
 	Personal bool
 	// Atoms are the thresholds of the condition. An attribute that is read in any other way is in Keys or Reads.
 	Atoms []Atom
@@ -76,8 +76,8 @@ type Definition struct {
 	Reads []int
 	// Nested are the audiences that the condition reads: always of a smaller index than this one.
 	Nested []int
-	// Levels are the thresholds (expr.Env.Levels) that the condition reads. When they have become others it has to be evaluated, as when
-	// its time has come: Timed marks it.
+	// Levels are the thresholds (expr.Env.Levels) that the condition reads. When one has changed the condition has to be evaluated, as when its time
+	// has come: Index.Timed marks it.
 	Levels []int
 	// Sticky says that whoever is in stays in until another condition holds: the outcome depends on the audience's own bit in env.Audiences.
 	Sticky bool

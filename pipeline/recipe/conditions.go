@@ -193,7 +193,7 @@ func (c *compiler) audience(i int) {
 	}
 	s := c.names[e.name]
 	if at := slices.Index(c.building, e.name); at >= 0 {
-		c.cycle(e, "audience", c.building[at:])
+		c.cycle("audience", c.building[at:])
 		return
 	}
 	if !c.oneCondition(e) {

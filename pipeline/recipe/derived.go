@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/cespare/xxhash/v2"
+	"go.yaml.in/yaml/v3"
 
 	"dashi/pipeline/attribute"
 	"dashi/pipeline/expr"
@@ -88,7 +89,7 @@ func (c *compiler) derived(i int) {
 	s := c.names[e.name]
 	n := value(e.node, "value")
 	if at := slices.Index(c.building, e.name); at >= 0 {
-		c.cycle(e, "derived attribute", c.building[at:])
+		c.cycle("derived attribute", c.building[at:])
 		return
 	}
 	c.building = append(c.building, e.name)
@@ -127,9 +128,14 @@ func (c *compiler) derived(i int) {
 		s.bad = !c.score(i, e, model, text, inputs)
 		return
 	}
+	s.bad = !c.expression(i, e, n, reads)
+}
+
+// expression compiles the value of attribute i, which is derived from reads. It reports false when something is wrong.
+func (c *compiler) expression(i int, e *entry, n *yaml.Node, reads []string) bool {
 	x := c.compile(e.doc, n, "value of "+quote(e.name), where{attributes: true, clock: true}, expr.AnyType)
 	if x == nil {
-		return
+		return false
 	}
 	a := &c.program.Attributes[i]
 	a.Type = attributeType(x.Type)
@@ -144,9 +150,8 @@ func (c *compiler) derived(i int) {
 		a.Truth = x.Bool
 	default:
 		c.report(e.doc, n, "the value of "+quote(e.name)+" is a "+x.Type.String()+"; wanted: a number, string, time or condition", durationHint(x.Type))
-		return
+		return false
 	}
-	s.bad = false
 	a.Reads, a.Clock = x.Attributes, x.Clock
 	h := xxhash.New()
 	h.WriteString("1 derived " + strconv.Quote(strings.TrimSpace(n.Value)))
@@ -156,6 +161,7 @@ func (c *compiler) derived(i int) {
 	a.Definition = h.Sum64()
 	c.scope.Attributes[a.Name] = expr.AttributeRef{Index: i, Type: a.Type, Num: a.Num, Str: a.Str, Truth: a.Truth,
 		Reads: x.Attributes, Audiences: x.Audiences, Purposes: x.Purposes, UsesNow: x.UsesNow, Personal: x.Personal, Clock: x.Clock}
+	return true
 }
 
 func durationHint(t expr.Type) string {
@@ -172,8 +178,8 @@ func timeAsNumber(t expr.Time) expr.Num {
 	}
 }
 
-// cycle reports that the names read each other in a ring, at the one that closes it, and marks all of them as bad.
-func (c *compiler) cycle(e *entry, what string, ring []string) {
+// cycle reports that the names read each other in a ring, at the smallest of them, and marks all of them as bad.
+func (c *compiler) cycle(what string, ring []string) {
 	// A ring is reported once, whichever of its members is met first: so it begins at the smallest name.
 	small := slices.Index(ring, slices.Min(ring))
 	path := append(append(slices.Clone(ring[small:]), ring[:small]...), ring[small])

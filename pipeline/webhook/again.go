@@ -8,8 +8,8 @@ import (
 	"dashi/pipeline/kafka"
 )
 
-// Again posts activations that lie in the dead topic, in the order in which they are given, and returns which of them the endpoint has taken now. It tries once: an
-// error says why it stopped before the end; what the endpoint refuses for what it is does not stop it.
+// Again posts activations from the dead topic, in the order in which they are given, and returns which of them the endpoint has taken now. It tries each
+// once. An error says why it stopped before the end; that the endpoint refuses an activation for its content does not stop it.
 func (s *Sink) Again(ctx context.Context, letters []kafka.Letter) (took []kafka.Letter, err error) {
 	items := make([]item, len(letters))
 	for i := range letters {

@@ -15,7 +15,7 @@ import (
 type Settings struct {
 	Name string // of the consumer group and in metrics
 	URL  string
-	// Secrets sign, each: the first is the present one, others are there while an endpoint is told a new one.
+	// Secrets sign every request, each of them: the first is the present one, the others are there while an endpoint is changing to a new one.
 	Secrets []Secret
 	// Audiences and Activations choose: the transitions of these audiences, and the activations of these names. Both empty: everything.
 	Audiences, Activations []string
@@ -31,7 +31,7 @@ const (
 	DefaultBatch      = 100
 	DefaultTimeout    = 15 * time.Second // the specification's advice is 15 to 30
 	DefaultRetryFirst = 500 * time.Millisecond
-	DefaultRetryMost  = time.Minute // so late at most an endpoint that is back gets the first
+	DefaultRetryMost  = time.Minute // an endpoint that is back gets the first activation at most so much later
 )
 
 // MaxBatch bounds Settings.Batch, MaxName a name: it is part of the name of a group.

@@ -12,7 +12,7 @@ import (
 	"dashi/pipeline/kafka"
 )
 
-// Source is what a Sink asks of what it reads from: a kafka.Source.
+// Source is what a Sink needs of the source that it reads from: a kafka.Source.
 type Source interface {
 	Run(ctx context.Context) error
 	Commit(s kafka.Stream, next int64)
@@ -95,7 +95,7 @@ func newSink(settings Settings, dead Dead, log *slog.Logger) *Sink {
 	}
 	// A transport of its own: what hangs at one endpoint uses up nothing of another.
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.MaxIdleConnsPerHost = 64 // as many as partitions are posted at once on the largest topics that one meets
+	transport.MaxIdleConnsPerHost = 64 // one for each partition that is posted at once, of the largest topics that one meets
 	return &Sink{
 		settings: settings.withDefaults(), dead: dead, log: log, queues: map[kafka.Stream]*running{},
 		client: &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
@@ -210,7 +210,7 @@ func (s *Sink) leaveAlone(d time.Duration) {
 // quiet is how much longer the endpoint wants to be left alone.
 func (s *Sink) quiet() time.Duration { return time.Until(time.Unix(0, s.until.Load())) }
 
-// Status is how an endpoint is doing. Waiting, Lag and what concerns the whole endpoint apart, it is of this node since its start.
+// Status is how an endpoint is doing. Counts are of this node since its start; Lag is of the whole endpoint, Waiting of this moment.
 type Status struct {
 	Name     string    `json:"name"`
 	URL      string    `json:"url"`        // without user and query
@@ -231,7 +231,7 @@ type Status struct {
 // troubleAfter is how long an endpoint may fail before the status says so.
 const troubleAfter = 5 * time.Second
 
-// Status gathers it.
+// Status says how the endpoint is doing.
 func (s *Sink) Status() Status {
 	st := Status{
 		Name: s.settings.Name, URL: redact(s.settings.URL), Group: s.group, Lag: s.lag.Load(), Sent: s.sent.Load(), Requests: s.requests.Load(),

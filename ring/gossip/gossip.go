@@ -47,7 +47,7 @@ type Member struct {
 	ID    string
 	Addr  string // of its gossip
 	State State
-	Since time.Time // on this node's clock, since when it is in that state
+	Since time.Time // when it came to that state, by this node's clock
 	Meta  Meta
 }
 
@@ -152,7 +152,7 @@ func (g *Gossip) Addr() string { return g.list.LocalNode().Address() }
 func (g *Gossip) Join(addrs []string) (int, error) {
 	n, err := g.list.Join(addrs)
 	if n > 0 {
-		err = nil // the others may come later: they will be told by those
+		err = nil // those that did not answer may come later, and will be told by those that did
 	}
 	return n, err
 }
@@ -212,14 +212,14 @@ func (g *Gossip) Leave(wait time.Duration) {
 	var told sync.WaitGroup
 	for _, n := range g.list.Members() {
 		if n.Name != g.delegate.self {
-			told.Go(func() { _ = g.list.SendReliable(n, goodbye) }) // to who does not hear it, this node fails
+			told.Go(func() { _ = g.list.SendReliable(n, goodbye) }) // to a member that does not hear it, this node will have failed
 		}
 	}
 	told.Wait()
 	_ = g.list.Leave(wait) // its only error is that nobody has heard it: all may be leaving at once
 }
 
-// Close ends it without a word: to the others the node has failed, unless it left before.
+// Close ends the gossip silently: to the others the node has failed, unless it left before.
 func (g *Gossip) Close() (err error) {
 	g.closing.Do(func() { err = g.list.Shutdown() })
 	return err

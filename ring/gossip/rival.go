@@ -9,8 +9,8 @@ import (
 	"github.com/hashicorp/memberlist"
 )
 
-// Messages by which two processes with one id tell each other apart. A node that was given another address knows its old one from the others, who may not have noticed
-// yet: it asks there, and is answered by another process, by itself, or by nobody.
+// Messages by which two processes with one id tell each other apart. A node that has been given another address hears of its old one from others that have
+// not noticed yet: it asks there, and is answered by another process, by itself, or by nobody.
 const (
 	messageWho  = 2 // number of the asking process, length of the id, id, its address
 	messageThis = 3 // number of the asking process, incarnation of who answers
@@ -19,7 +19,7 @@ const (
 // rivalWait is how long another process with the same id is waited for.
 const rivalWait = time.Second
 
-// rivals is where this node's id was heard of at other addresses than its own.
+// rivals keeps the addresses, other than its own, at which this node's id was heard of.
 type rivals struct {
 	number  uint64 // of this process
 	at      map[string]*memberlist.Node
@@ -47,7 +47,7 @@ func (d *delegate) hear(kind byte, body []byte) {
 	switch kind {
 	case messageWho:
 		id, addr, ok := cutText(body[8:])
-		if !ok || id != d.self { // its place has been taken by somebody else
+		if !ok || id != d.self { // the question is for another node, which had this address before
 			return
 		}
 		if mine {
@@ -101,8 +101,9 @@ func nodeAt(addr string) *memberlist.Node {
 	return &memberlist.Node{Addr: ip, Port: uint16(port)}
 }
 
-// Rival is the incarnation, and an address, of another process that goes by this node's id and answers at the moment; ok is false when there is none. It takes a second at most, and
-// no time when nobody was heard of. To Leave would be said in the rival's name too: of two with the same incarnation, or if the rival is the rightful one, Close without it.
+// Rival is the incarnation and an address of another process that has this node's id and answers at the moment; ok is false when there is none. It takes a
+// second at most, and no time if no other address was heard of. Leave would speak for the rival as well: if it has the same incarnation, or is the rightful
+// one, Close without Leave.
 func (g *Gossip) Rival() (incarnation uint64, addr string, ok bool) {
 	d := g.delegate
 	d.mu.Lock()
@@ -127,7 +128,7 @@ func (g *Gossip) Rival() (incarnation uint64, addr string, ok bool) {
 
 // who asks at an address who is there.
 func (g *Gossip) who(n *memberlist.Node, question []byte) (incarnation uint64, ok bool) {
-	for r := &g.delegate.rivals; ; { // what came too late for the last question
+	for r := &g.delegate.rivals; ; { // drop what came too late for the last question
 		select {
 		case <-r.answers:
 			continue

@@ -19,14 +19,14 @@ const (
 	strangersMost = 64
 )
 
-// strangers are hosts that send what no key here decrypts, or in clear where there is a key, or the other way round. memberlist tells only its log of them: a
-// node with a wrong key is to the others one that left, and to itself one that nobody answers.
+// strangers are hosts that send what no key here decrypts, or that send in clear although there is a key, or the other way round. memberlist only logs that:
+// to the others a node with a wrong key looks as if it had left, and to itself as if nobody answered.
 type strangers struct {
 	mu   sync.Mutex
 	seen map[string]time.Time // when a host last did
 }
 
-// note takes down a line of memberlist's log that says so. Repeated are others than the first of a host in a while, which need not be logged.
+// note takes in a line of memberlist's log that tells of a stranger. repeated says that it is not the first of its host in a while, and need not be logged.
 func (s *strangers) note(line string, now time.Time) (host string, repeated bool) {
 	if !strings.HasPrefix(line, "[ERR]") || !strings.Contains(line, "crypt") {
 		return "", false
@@ -52,7 +52,7 @@ func (s *strangers) note(line string, now time.Time) (host string, repeated bool
 	return host, repeated
 }
 
-// hosts are those of the last minute.
+// hosts are the strangers of the last minute.
 func (s *strangers) hosts(now time.Time) (hosts []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -65,7 +65,7 @@ func (s *strangers) hosts(now time.Time) (hosts []string) {
 	return hosts
 }
 
-// Strangers are the hosts that sent something in the last minute that the keys of this node do not decrypt: theirs are others.
+// Strangers are the hosts that have, in the last minute, sent something that the keys of this node do not decrypt: they have other keys.
 func (g *Gossip) Strangers() []string { return g.strangers.hosts(time.Now()) }
 
 // Write passes memberlist's lines on.

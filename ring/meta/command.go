@@ -118,11 +118,11 @@ type Abandon struct{ Shard uint32 }
 // Prefer reorders the replicas of shards: the first should lead.
 type Prefer struct{ Shards []Placement }
 
-// PutCookbook makes a cookbook the next version, to which the shards are to be switched. There is one at a time: it is rejected as Busy until
-// the last one is Switched, or refused by this command.
+// PutCookbook makes a cookbook the next version, to which the shards are to be switched. One is on its way at a time: the command is rejected as Busy
+// until the last one is Switched, unless it says that the last one is refused.
 type PutCookbook struct {
 	Sources []Source
-	Above   uint64 // the version is higher than this: what shards have that know more than the directory
+	Above   uint64 // the new version is higher than this, which shards have that know more than the directory
 	Refused string // why a shard refuses the last one, in whose place this one comes; empty: none does
 }
 

@@ -26,14 +26,15 @@ type Cut struct {
 	Term   uint64
 	Index  uint64 // the last entry of the log that counts
 	Gone   uint64 // entries after it that the source had
-	Made   uint64 // activations until then
-	Now    int64  // the shard's clock then
+	Made   uint64 // activations that the shard had made at that entry
+	Now    int64  // the shard's clock at that entry
 }
 
 // Recovering says whether a recovery is under way.
 func (s *State) Recovering() bool { return s.Recovery != nil && s.Recovery.Until == 0 }
 
-// Lost are the shards that have no majority that can be trusted to have what was acknowledged: of replicas whose member is who it was, and does not suspect its log.
+// Lost are the shards without a majority of replicas that can be trusted to have what was acknowledged: those whose member still has their incarnation and
+// does not suspect its log.
 func (s *State) Lost() (lost []uint32) {
 	if len(s.Suspects) == 0 {
 		return nil
@@ -55,7 +56,7 @@ func (s *State) Lost() (lost []uint32) {
 // MaxGenerations bounds how often shards can go back.
 const MaxGenerations = 250
 
-// Suspect says that a member's log may have lost its end: of all replicas that it has had until now.
+// Suspect says that a member's log may have lost its end, and so all replicas that the member has had until now.
 type Suspect struct{ Member Replica }
 
 // Recover begins a recovery.

@@ -164,7 +164,7 @@ func (x *index) collect(n uint32) {
 	b.count, b.next = 0, 0
 }
 
-// double makes the directory one bit finer. At 5 M records it copies 32 KB.
+// double makes the directory one bit finer. For 5 million records it copies 32 KB.
 func (x *index) double() {
 	dir := make([]uint32, 2*len(x.dir))
 	for i, n := range x.dir {

@@ -403,26 +403,3 @@ func (w *World) Profile(namespace, value string, v *shard.View) (found bool, hop
 	}
 	return false, hops
 }
-
-// Stats are the counters of all shards together.
-func (w *World) Stats() (sum shard.Stats) {
-	for _, p := range w.shards {
-		s := p.shard.Stats()
-		sum.Profiles += s.Profiles
-		sum.Events += s.Events
-		sum.Repeated += s.Repeated
-		sum.Forwarded += s.Forwarded
-		sum.Merges += s.Merges
-		sum.Unmerges += s.Unmerges
-		sum.Junk += s.Junk
-		sum.ComponentFull += s.ComponentFull
-	}
-	return sum
-}
-
-// Outbox calls fn for every activation that waits, shard by shard.
-func (w *World) Outbox(fn func(payload []byte)) {
-	for _, p := range w.shards {
-		p.shard.Outbox(0, func(_ uint64, _, payload []byte) bool { fn(payload); return true })
-	}
-}

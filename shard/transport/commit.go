@@ -57,8 +57,8 @@ func (g *Group) acknowledged(from string, r *raft.AppendEntriesRequest) {
 	g.followersMu.Unlock()
 }
 
-// Returned notes that a follower can be sent to again, and may have forgotten what it was told: it is told anew. It says whether the follower is not known to have
-// everything up to last.
+// Returned notes that a follower can be reached again. It may have forgotten what it was told, so it is told again. behind is true unless the follower is
+// known to have everything up to last.
 func (g *Group) Returned(peer string, last uint64) (behind bool) {
 	g.followersMu.Lock()
 	defer g.followersMu.Unlock()
@@ -113,7 +113,7 @@ func (g *Group) tellFollowers() {
 		l := g.t.link(id, classRaft)
 		c := l.poke()
 		if c == nil {
-			continue // the next append tells it
+			continue // the next append tells the follower
 		}
 		r := &raft.AppendEntriesRequest{Term: f.term, LeaderCommitIndex: index}
 		_, _ = l.request(c, header{kind: kindRequest, flags: flagLazy, typ: typeAppend, group: g.id}, lazy, unasked{}, func(dst []byte) []byte { return appendRequest(dst, r) })

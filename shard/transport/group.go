@@ -77,7 +77,7 @@ func (g *Group) Close() error {
 	return nil
 }
 
-// Refused has when this replica last refused somebody its vote, once: its own log may be longer.
+// Refused has a token, with the time, when this replica has refused somebody its vote: its own log may be longer.
 func (g *Group) Refused() <-chan time.Time { return g.refused }
 
 // Campaign makes Raft stand for election at once, as a leader's request to take over does. It says whether Raft will hear of it.
@@ -90,7 +90,7 @@ func (g *Group) Campaign() bool {
 	}
 }
 
-// Verifying says that somebody waits for heartbeats: while it is on they are not lazy.
+// Verifying says whether somebody waits for heartbeats; while somebody does they are not lazy.
 func (g *Group) Verifying(on bool) {
 	if on {
 		g.verifying.Add(1)

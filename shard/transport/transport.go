@@ -117,7 +117,7 @@ func Open(s Settings) (*Transport, error) {
 // ID is this node's.
 func (t *Transport) ID() string { return t.s.ID }
 
-// OnDown has f called when a peer that Watch names is found dead, or has been started anew and forgotten what it led: once, on a goroutine of its own.
+// OnDown has f called once, on a goroutine of its own, when a peer that Watch names is found dead, or has been started anew and so leads nothing any more.
 func (t *Transport) OnDown(f func(id, why string)) {
 	t.mu.Lock()
 	t.onDown = append(t.onDown, f)
@@ -131,8 +131,8 @@ func (t *Transport) OnUp(f func(id string)) {
 	t.mu.Unlock()
 }
 
-// Mute stops answering peers as far as they look whether this node lives: a node whose disk hangs looks alive and serves nobody. They take over its
-// groups. False ends it.
+// Mute stops answering what peers ask to see whether this node lives, so that they take over its groups: a node whose disk hangs looks alive and serves
+// nobody. Mute(false) ends that.
 func (t *Transport) Mute(on bool) {
 	if t.muted.Swap(on) == on || !on {
 		return
