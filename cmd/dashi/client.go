@@ -131,7 +131,7 @@ func (c *client) unreachable(err error) error {
 	}
 	var asked *url.Error
 	if errors.As(err, &asked) {
-		err = asked.Err // the method and the address are no news
+		err = asked.Err // without method and URL: the message has the address
 	}
 	return fmt.Errorf("cannot ask node %s: %w (is this the HTTP address of a node? Kafka and RESP have others)", c.addr, err)
 }
