@@ -19,6 +19,8 @@ audiences:
   fresh: {when: 'now - last < duration("10s")', emit: both}
 `
 
+// TestHold takes one shard through a switch: held, given a limit, written and restored, tried, given up for a later version, switched, and told once more
+// what it has done already. At each step only what may change does.
 func TestHold(t *testing.T) {
 	sources := readInline("held.yml", heldRecipe)
 	more := readInline("held.yml", heldRecipe+"  many: visits > 1\n")
@@ -42,6 +44,8 @@ func TestHold(t *testing.T) {
 		}
 	}
 	is(s.Apply(AppendSwitch(nil, start, 2, false, more)), Stale) // nobody has held it
+
+	// Held: what was due has happened, the clock stands, and nothing new begins.
 	hold(start+11_000, 2)
 	left := false
 	s.Outbox(0, func(_ uint64, _, payload []byte) bool {
@@ -58,6 +62,8 @@ func TestHold(t *testing.T) {
 	is(s.Apply(f.batch(-1, 0, start+12_000)), Accepted) // it has that
 	is(s.Apply(AppendUnlink(nil, start, "user_id", []byte("a"), "user_id", []byte("b"))), Held)
 	is(s.Apply(AppendClock(nil, start, false, start+99_000)), Held)
+
+	// With a limit: events up to it come in, and no others.
 	limit := Limit{f.stream, 1}
 	hold(start+13_000, 2, limit)
 	is(s.Apply(f.batch(0, 2, start+14_000)), Held)
@@ -69,6 +75,7 @@ func TestHold(t *testing.T) {
 		t.Errorf("the clock of a held shard went on to %d", now)
 	}
 
+	// A snapshot keeps that.
 	snap := s.Snapshot()
 	var b bytes.Buffer
 	if _, err := snap.WriteTo(&b); err != nil {
@@ -84,6 +91,7 @@ func TestHold(t *testing.T) {
 		t.Errorf("restored: held %d, limit %d", restored.Held(), restored.Limit(f.stream))
 	}
 
+	// Trying changes nothing but that it was tried.
 	hash := s.Hash()
 	is(s.Apply(AppendSwitch(nil, start, 2, true, more)), Accepted)
 	if s.Hash() != hash || s.Version() != 1 || s.ready() != 2 {
@@ -95,12 +103,16 @@ func TestHold(t *testing.T) {
 	if s.Fingerprint() != before {
 		t.Error("a try changed the state")
 	}
-	hold(start+15_000, 3) // somebody has given 2 up
+
+	// Version 2 is given up for 3: what is said of 2 comes too late.
+	hold(start+15_000, 3)
 	is(s.Apply(AppendHold(nil, start, 2, nil)), Stale)
 	is(s.Apply(AppendSwitch(nil, start, 2, false, more)), Stale)
 	if s.Limit(f.stream) != -1 {
 		t.Error("the limits of another version hold")
 	}
+
+	// Switched and released; the same once more does nothing.
 	is(s.Apply(AppendSwitch(nil, start+16_000, 3, false, more)), Accepted)
 	if s.Held() != 0 || s.Version() != 3 || s.Limit(f.stream) != math.MaxInt64 || len(s.program.Audiences) != 2 {
 		t.Errorf("held %d, version %d", s.Held(), s.Version())
@@ -110,6 +122,8 @@ func TestHold(t *testing.T) {
 	if s.Held() != 0 || len(s.program.Audiences) != 2 {
 		t.Error("a late entry did something")
 	}
+
+	// Damaged entries.
 	for _, entry := range [][]byte{AppendHold(nil, 1, 9, nil)[:12], append(AppendHold(nil, 1, 9, []Limit{limit}), 0), AppendSwitch(nil, 1, 9, false, nil)[:15]} {
 		is(s.Apply(entry), Refused)
 	}

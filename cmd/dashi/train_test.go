@@ -11,7 +11,7 @@ import (
 	"dashi/pipeline/score"
 )
 
-func TestTrain(t *testing.T) {
+func TestTrainWritesAModelThatLoads(t *testing.T) {
 	dir := t.TempDir()
 	file, model := filepath.Join(dir, "rows.csv"), filepath.Join(dir, "model.json")
 	text := "visits,plan,member,bought\n" + strings.Repeat("1,free,false,no\n2,free,true,no\n8,paid,true,yes\n9,paid,,yes\n,free,false,no\n", 20)

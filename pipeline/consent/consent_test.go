@@ -31,7 +31,7 @@ func statements() *rapid.Generator[[]statement] {
 	}), 0, 12)
 }
 
-func TestWord(t *testing.T) {
+func TestTheLatestStatementCounts(t *testing.T) {
 	f := func(all []statement, known, granted bool) {
 		t.Helper()
 		var w uint64

@@ -131,7 +131,7 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-func TestRead(t *testing.T) {
+func TestReadCSVAndGeoJSON(t *testing.T) {
 	places, err := Read("stores.csv", []byte("\xef\xbb\xbfname,id,radius,latitude,longitude\n\"The Headrow, Leeds\",leeds,120,53.7997,-1.5492\nx, york ,80,53.96,-1.08\n"))
 	if err != nil || len(places) != 2 || places[0].ID != "leeds" || places[0].Centre != (Point{53.7997, -1.5492}) || places[0].Radius != 120 || places[1].ID != "york " {
 		t.Errorf("%+v %v", places, err)

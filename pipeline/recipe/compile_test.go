@@ -126,7 +126,7 @@ func TestCompileDeterministic(t *testing.T) {
 	}
 }
 
-func TestLayout(t *testing.T) {
+func TestFixedSizesComeBeforeSegments(t *testing.T) {
 	p := compileText(t, `
 recipe: layout
 attributes:

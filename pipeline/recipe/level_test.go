@@ -23,7 +23,7 @@ func TestLevelOf(t *testing.T) {
 	f(99.9, 1, 4, 1, 3, 2)
 }
 
-func TestTop(t *testing.T) {
+func TestTopComparesWithItsLevel(t *testing.T) {
 	text := strings.Replace(scoredRecipe, "hot: likely > 0.5", "hot: top(likely, 10) && top(orders, 2.5) || top(likely, 10.0)", 1)
 	p, found := Compile(scored(text))
 	if p == nil || len(found) > 0 {

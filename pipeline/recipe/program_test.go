@@ -176,7 +176,7 @@ five 3 -1 -1 1 true [] []
 	}
 }
 
-func TestBucket(t *testing.T) {
+func TestBucketsAreOfTheSizeOfTheirWeights(t *testing.T) {
 	p := compileText(t, `
 recipe: ab
 attributes:

@@ -82,7 +82,7 @@ func TestGoldenDays(t *testing.T) {
 
 const golden = "598 zones 6a94ddd42666f01a"
 
-func TestLoad(t *testing.T) {
+func TestLoadRefusesWhatIsNoZone(t *testing.T) {
 	for _, name := range []string{"", "Local", "Europe/Nowhere", "../UTC", "Europe", "Europe/"} {
 		if _, err := Load(name); err == nil {
 			t.Errorf("%q was loaded", name)

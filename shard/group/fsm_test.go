@@ -206,7 +206,7 @@ func damage(t testing.TB, fs vfs.FS, name string) {
 	must(t, f.Close())
 }
 
-func TestOrder(t *testing.T) {
+func TestDoneInOrderOfCalls(t *testing.T) {
 	for _, mode := range []wal.Mode{wal.Replicated, wal.Fsync} {
 		s := settings(vfs.NewMem())
 		s.Mode, s.segmentSize, s.SnapshotBytes = mode, 64<<10, 8<<10

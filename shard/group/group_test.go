@@ -312,7 +312,7 @@ func TestHardlyUsed(t *testing.T) {
 	must(t, h.Close())
 }
 
-func TestLimits(t *testing.T) {
+func TestLargestEntryAndSecondOpen(t *testing.T) {
 	h := openHost(t, settings(vfs.NewMem()))
 	g, c := openGroup(t, h, 1)
 	if err := g.Propose(make([]byte, 4<<10), nil); !errors.Is(err, ErrTooLarge) {

@@ -85,7 +85,7 @@ func crc(sum uint32, b []byte) uint32 {
 	return ^sum
 }
 
-func TestMark(t *testing.T) {
+func TestMarkTellsWhatARestartMayHaveLost(t *testing.T) {
 	mem := vfs.NewMem()
 	f := func(boot string, fresh bool, want Cleanness) *Mark {
 		t.Helper()

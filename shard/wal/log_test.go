@@ -172,7 +172,7 @@ func TestSegmentsAreRecycled(t *testing.T) {
 	closeLog(t, l)
 }
 
-func TestLimits(t *testing.T) {
+func TestAppendRefusesTooLargeAndGaps(t *testing.T) {
 	l := open(t, vfs.NewMem(), Options{})
 	defer closeLog(t, l)
 	if err := l.Append(1, []Record{{Index: 1, Data: make([]byte, l.MaxData()+1)}}); !errors.Is(err, ErrTooLarge) {

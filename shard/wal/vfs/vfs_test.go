@@ -220,7 +220,7 @@ func TestFaulty(t *testing.T) {
 	}
 }
 
-func TestOSLock(t *testing.T) {
+func TestLockHasOneHolder(t *testing.T) {
 	dir := t.TempDir()
 	must(t, OS{}.MakeDir(filepath.Join(dir, "a", "b")))
 	must(t, OS{}.MakeDir(filepath.Join(dir, "a", "b")))
