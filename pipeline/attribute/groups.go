@@ -30,7 +30,7 @@ func openGroups(seg []byte, width, limit int) (g groups) {
 	return g
 }
 
-// open is openGroups, of which the result would be copied.
+// open is openGroups, of which the result would be copied; g is a fresh one, or seg is not empty.
 func (g *groups) open(seg []byte, width, limit int) {
 	g.width, g.keys.width = width, groupRow
 	if len(seg) <= header {
@@ -96,19 +96,24 @@ func (g *groups) locate(row int, known bool, b int64) place {
 	return p
 }
 
-// oldest is the first of the cells of the least instant, and the row of its key.
+// oldest is the first of the cells of the least instant, and the row of its key. It runs for nearly every input of a full state and cannot guess which is
+// less: so an instant and its row are one number, and no branch hangs on it.
 func (g *groups) oldest() (b int64, row, cell int) {
-	least := uint64(never)
+	least, w, cells := int64(never), g.width, g.cells
 	from, rows := 0, g.keys.seg[min(header, g.keys.heap):g.keys.heap]
-	for i := 0; len(rows) >= groupRow; i, rows = i+1, rows[groupRow:] {
-		if at := from * g.width; at+8 <= len(g.cells) {
-			if b := get(g.cells[at:]) & mask48; b < least {
-				least, row, cell = b, i, from
-			}
+	for i, at := int64(0), 0; at+groupRow <= len(rows); i, at = i+1, at+groupRow {
+		if c := from * w; uint(c)+8 <= uint(len(cells)) {
+			less := int64(get(cells[c:c+8])<<16>>1) | i
+			less -= least
+			least += less & (less >> 63)
 		}
-		from = int(binary.LittleEndian.Uint16(rows))
+		from = int(binary.LittleEndian.Uint16(rows[at : at+groupRow]))
 	}
-	return int64(least), row, cell
+	if least == never {
+		return never, 0, 0
+	}
+	row = int(least & maxRows)
+	return least >> 15, row, g.end(row - 1)
 }
 
 // newest is the greatest instant of a cell, or -1.
@@ -129,8 +134,11 @@ func (g *groups) splice(scratch []byte, p place, key []byte, drop, last int) (ou
 		from, to := g.of(last)
 		gone = to-from <= 1
 	}
-	if drop >= 0 && p.known && !gone {
+	switch {
+	case drop >= 0 && p.known && !gone:
 		return g.seg, g.shift(p, drop, last)
+	case gone && !p.known && g.keys.swaps(last, p.row, key):
+		return g.seg, g.swap(p, key, drop, last)
 	}
 	w, row, t := g.width, p.row, &g.keys
 	switch {
@@ -188,16 +196,27 @@ func (g *groups) splice(scratch []byte, p place, key []byte, drop, last int) (ou
 
 // shift is splice where both keys stay: the cells in between move by one.
 func (g *groups) shift(p place, drop, last int) (cell []byte) {
-	w, at := g.width, p.cell
-	if drop < at {
-		copy(g.cells[drop*w:], g.cells[(drop+1)*w:at*w])
+	if drop < p.cell {
 		addToCells(g.keys.seg, last, p.row, ^uint16(0))
-		at--
 	} else {
-		copy(g.cells[(at+1)*w:], g.cells[at*w:drop*w])
 		addToCells(g.keys.seg, p.row, last, 1)
 	}
-	return g.cell(at)
+	return exchange(g.cells, p.cell*g.width, drop*g.width, g.width)
+}
+
+// swap is splice where one key goes and another that is as long comes: what lies in between moves.
+func (g *groups) swap(p place, key []byte, drop, last int) (cell []byte) {
+	row, end := g.keys.swap(last, p.row, key), p.cell
+	if last < row {
+		addToCells(g.keys.seg, last, row, ^uint16(0))
+	} else {
+		addToCells(g.keys.seg, row+1, last+1, 1)
+	}
+	if drop >= p.cell {
+		end++
+	}
+	binary.LittleEndian.PutUint16(g.keys.row(row), uint16(end))
+	return exchange(g.cells, p.cell*g.width, drop*g.width, g.width)
 }
 
 // addToCells corrects where the cells of rows end.
@@ -223,10 +242,14 @@ func (t *table) cut(scratch []byte, drop int) []byte {
 	return out
 }
 
-// from writes the cells from an instant on, but for the first few of that very instant.
+// from writes the cells from an instant on, but for the first few of that very instant. It is a copy, in which what stays of the rows, the heap and the cells moves
+// up, and then what is left of the three.
 func (g *groups) from(scratch []byte, b int64, but int) []byte {
-	out := newGroupBuilder(scratch, g.width, g.keys.n, len(g.keys.seg)-g.keys.heap, g.n)
-	for row := range g.keys.n {
+	w, t := g.width, &g.keys
+	out := append(slices.Grow(scratch[:0], len(g.seg)), g.seg...)
+	keys, end, n := 0, 0, 0 // how much stays so far; end is of the heap
+	heap, cells := out[min(t.heap, len(out)):], out[len(t.seg):]
+	for row := range t.n {
 		first, to := g.of(row)
 		for first < to && g.at(first) < b {
 			first++
@@ -235,12 +258,31 @@ func (g *groups) from(scratch []byte, b int64, but int) []byte {
 			but--
 			first++
 		}
-		if first < to {
-			out.begin(g.keys.row(row), g.keys.str(row))
-			out.add(g.cells[first*g.width : to*g.width])
+		if first == to {
+			continue
 		}
+		at := out[header+keys*groupRow:]
+		if keys < row {
+			copy(at, t.row(row))
+			end += copy(heap[end:], t.str(row))
+			putEnd(at[:groupRow], end)
+		} else {
+			_, end = t.span(row)
+		}
+		if n < first {
+			copy(cells[n*w:], g.cells[first*w:to*w])
+		}
+		keys, n = keys+1, n+to-first
+		binary.LittleEndian.PutUint16(at, uint16(n))
 	}
-	return out.finish()
+	if n == 0 {
+		return out[:0]
+	}
+	rest := out[:header+keys*groupRow]
+	rest = append(rest, heap[:end]...)
+	rest = append(rest, cells[:n*w]...)
+	putHeader(rest, keys, false, uint16(n))
+	return rest
 }
 
 // firstFrom is the least instant of a cell that is b or more; never when there is none.

@@ -71,6 +71,14 @@ func (t *table) span(i int) (start, end int) {
 	return int(s), int(e)
 }
 
+// start is where a string in front of row i begins in the heap.
+func (t *table) start(i int) int {
+	if i == 0 {
+		return 0
+	}
+	return min(int(t.end(i-1)), len(t.seg)-t.heap)
+}
+
 func (t *table) str(i int) []byte {
 	s, e := t.span(i)
 	return t.seg[t.heap+s : t.heap+e : t.heap+e]
@@ -140,10 +148,7 @@ func (t *table) splice(scratch []byte, drop, at int, key []byte) (out []byte, ro
 	out = append(out, zeroRow[:header]...)
 
 	// p is where key goes in the heap, [ds, de) what leaves it.
-	p, ds, de := 0, 0, 0
-	if at > 0 {
-		p = min(int(t.end(at-1)), len(heap))
-	}
+	p, ds, de := t.start(at), 0, 0
 	row = at
 	switch {
 	case drop < 0:
@@ -190,6 +195,41 @@ func (t *table) splice(scratch []byte, drop, at int, key []byte) (out []byte, ro
 	t.shiftEnds(out, n, drop, row, uint32(len(key)), uint32(de-ds))
 	binary.LittleEndian.PutUint32(out[header+(row+1)*w-4:], uint32(p+len(key))|uint32(tagOf(key))<<24)
 	return out, row
+}
+
+// swaps says whether swap can do what splice does.
+func (t *table) swaps(drop, at int, key []byte) bool {
+	ds, de := t.span(drop)
+	p := t.start(at)
+	return de-ds == len(key) && (drop < at && de <= p || drop >= at && p <= ds)
+}
+
+// swap is splice in place, for a key that is as long as the one that goes.
+func (t *table) swap(drop, at int, key []byte) (row int) {
+	ds, _ := t.span(drop)
+	p, w := t.start(at), t.width
+	copy(exchange(t.seg[t.heap:], p, ds, len(key)), key)
+	clear(exchange(t.seg[header:t.heap], at*w, drop*w, w))
+	if row = at; drop < at {
+		row--
+		p -= len(key)
+		t.addToEnds(t.seg, drop, row, uint32(-len(key)))
+	} else {
+		t.addToEnds(t.seg, row+1, drop+1, uint32(len(key)))
+	}
+	binary.LittleEndian.PutUint32(t.row(row)[w-4:], uint32(p+len(key))|uint32(tagOf(key))<<24)
+	return row
+}
+
+// exchange takes size bytes out of b and makes room for as many in front of at: what lies in between moves.
+func exchange(b []byte, at, drop, size int) (room []byte) {
+	if drop < at {
+		at -= size
+		copy(b[drop:at], b[drop+size:])
+	} else {
+		copy(b[at+size:drop+size], b[at:])
+	}
+	return b[at : at+size]
 }
 
 // shiftEnds corrects the ends of the old rows in out: those after the new row by the length that came, those
