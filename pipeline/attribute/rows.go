@@ -53,9 +53,9 @@ func (r *rows) within(first, last int64) (from, to int) {
 
 // next is the instant after now at which something about the rows changes by itself.
 func (r *rows) next(s *span, now int64) int64 {
-	first, _ := s.bounds(now)
+	first, last := s.bounds(now)
 	if i := r.search(first); i < r.n {
-		return s.next(r.bucket(i), now)
+		return s.next(r.bucket(i), last)
 	}
 	return never
 }

@@ -353,6 +353,50 @@ func TestLongSessions(t *testing.T) {
 	}
 }
 
+// An input in order, or one that a full state makes room for, takes a short way; merging what has seen nothing but that input takes the long one. After every
+// input of long histories, most of them in order, some late and some ahead, both must have come to the same bytes.
+func TestUpdateAgainstMerge(t *testing.T) {
+	for name, spec := range timed() {
+		for _, limit := range []int{0, 4, 25} {
+			if spec.Kind == "tally" && spec.Session == nil || spec.Kind == "sequence" {
+				spec.Limit = limit
+			} else if limit > 0 {
+				continue
+			}
+			t.Run(fmt.Sprintf("%s/limit=%d", name, limit), func(t *testing.T) {
+				k, c := mustNew(t, spec), chance(uint64(limit)+3)
+				s, merged, now := newState(k), newState(k), int64(noon)
+				for i := range 400 {
+					in := Input{Time: now, By: float64(c.intn(3)), Step: uint8(c.intn(3)), Value: number(float64(c.intn(9)))}
+					switch {
+					case spec.Of == Time:
+						in.Value = moments(now - int64(c.intn(hour)))
+					case spec.Of != Number && !slices.Contains([]string{"sum", "avg", "min", "max"}, spec.Kind):
+						in.Value = text(fmt.Sprint("sku-", c.intn(1+c.intn(60)))) // of one length, and of two
+					}
+					switch c.intn(12) {
+					case 0:
+						now += int64(c.intn(3 * dayMs))
+					case 1:
+						in.Time -= int64(c.intn(9 * dayMs))
+					case 2:
+						in.Time += int64(c.intn(dayMs))
+					default:
+						now += int64(c.intn(40 * minute))
+					}
+					s.update(k, in, 1<<12)
+					one := newState(k)
+					one.update(k, in, 1<<12)
+					merged.merge(k, one, 1<<12)
+					if !s.equal(merged) {
+						t.Fatalf("input %d, %+v: %x %x, merged %x %x", i, in, s.fixed, s.seg, merged.fixed, merged.seg)
+					}
+				}
+			})
+		}
+	}
+}
+
 // TestDefaultBucket: a window may be as short as a bucket may be, without saying what that is.
 func TestDefaultBucket(t *testing.T) {
 	for s := int64(9); s < 2000; s++ {

@@ -248,14 +248,11 @@ func (s *span) horizon(b int64) int64 {
 	return first
 }
 
-// next is the first instant after now at which a bucket that counts leaves, or that it enters.
-func (s *span) next(b, now int64) int64 {
-	first, last := s.bounds(now)
+// next is the first instant at which a bucket that counts leaves, or that it enters, when last is the last that counts.
+func (s *span) next(b, last int64) int64 {
 	switch {
 	case b > last:
 		return s.start(b)
-	case b < first:
-		return math.MaxInt64
 	case s.months > 0:
 		// The first day that is so many months after the bucket's, however long the months are.
 		m := monthOf(b - 1)

@@ -20,18 +20,19 @@ func (*shelf) HasSegment() bool { return true }
 
 func (k *shelf) accepts(in *Input) bool {
 	_, ok := k.bucket(in.Time)
-	return ok && (&tally{}).accepts(in)
+	return ok && (*tally)(nil).accepts(in)
 }
 
 func (k *shelf) open(seg []byte) groups { return openGroups(seg, shelfCell, k.limit) }
 
 func (k *shelf) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
-	if !k.accepts(in) {
+	b, ok := k.bucket(in.Time)
+	if !ok || !(*tally)(nil).accepts(in) {
 		return seg
 	}
-	b, _ := k.bucket(in.Time)
 	by := extend(toMicro(in.By))
-	g := k.open(seg)
+	var g groups
+	g.open(seg, shelfCell, k.limit)
 	p := g.search(in.Value.Str, b)
 	if p.found {
 		cell := g.cell(p.cell)
@@ -46,7 +47,8 @@ func (k *shelf) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 	switch {
 	case left: // what is left has room for one more: that is written behind it
 		kept := g.from(scratch, k.horizon(b), 0)
-		g, scratch = k.open(kept), kept[len(kept):]
+		scratch = kept[len(kept):]
+		g = k.open(kept)
 		p = g.search(in.Value.Str, b)
 	case g.n >= k.limit:
 		var first int
@@ -58,23 +60,16 @@ func (k *shelf) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 	out, cell := g.splice(scratch, p, in.Value.Str, drop, last)
 	put48(cell, b)
 	put96(cell[6:], by)
-	if left || drop >= 0 {
-		k.note(fixed, out)
-		return out
-	}
 	put(fixed, uint64(max(newest, b)+1))
-	if g.n == 0 || b < least {
+	switch {
+	case left || drop >= 0:
+		g.open(out, shelfCell, k.limit)
+		least, _, _ = g.oldest()
+		put(fixed[8:], uint64(least+1))
+	case g.n == 0 || b < least:
 		put(fixed[8:], uint64(b+1))
 	}
 	return out
-}
-
-// note writes the fixed part.
-func (k *shelf) note(fixed, seg []byte) {
-	g := k.open(seg)
-	least, _, _ := g.oldest()
-	put(fixed, uint64(g.newest()+1))
-	put(fixed[8:], uint64(least+1))
 }
 
 func (k *shelf) Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byte {
@@ -86,7 +81,10 @@ func (k *shelf) Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byte {
 	merged := joinGroups(&x, &y, scratch, horizon, k.limit, func(cell, other []byte) {
 		put96(cell[6:], get96(cell[6:]).add(get96(other[6:])))
 	})
-	k.note(fixed, merged)
+	g := k.open(merged)
+	least, _, _ := g.oldest()
+	put(fixed, uint64(g.newest()+1))
+	put(fixed[8:], uint64(least+1))
 	return merged
 }
 
@@ -197,13 +195,14 @@ func (k *shelf) AppendJSON(dst, fixed, seg []byte, now int64) []byte {
 }
 
 func (k *shelf) NextChange(fixed, seg []byte, now int64) int64 {
-	first, _ := k.bounds(now)
+	first, last := k.bounds(now)
 	if least := int64(get(fixed[8:])) - 1; least >= first { // nothing has left yet
-		return k.next(least, now)
+		return k.next(least, last)
 	}
-	g := k.open(seg)
+	var g groups
+	g.open(seg, shelfCell, k.limit)
 	if least := g.firstFrom(max(first, 0)); least != never {
-		return k.next(least, now)
+		return k.next(least, last)
 	}
 	return never
 }
