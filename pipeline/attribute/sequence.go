@@ -33,7 +33,8 @@ import "dashi/pipeline/event"
 // # The cost
 //
 // What is shown is known up to the newest occurrence, so an input pays for what it changes: its own key, the key that loses an occurrence to
-// the limit, and those for which time has passed, which are among the keys of the last while (wait).
+// the limit, and those for which time has passed, which are among the keys of the last while (wait). Of a key only that matters which happened since a
+// pause after which nothing could go on (fresh), but for whether it was complete by then, and that is asked only when it makes a difference.
 type sequence struct {
 	stages []stage
 	steps  int // bits of a mask that mean something
@@ -50,6 +51,7 @@ type sequence struct {
 	limit      int
 	keyed      bool
 	show       string
+	opens      int64 // 1: what is open is shown, which 0 is not
 }
 
 // stage is a step that takes an occurrence; a step with times is several.
@@ -83,9 +85,6 @@ func (k *sequence) Type() Type {
 }
 
 func (k *sequence) accepts(in *Input) bool {
-	if in.Op != Add || int(in.Step) >= k.steps || in.Time < 0 || in.Time > maxTime {
-		return false
-	}
 	_, ok := k.key(in)
 	return ok
 }
@@ -93,10 +92,10 @@ func (k *sequence) accepts(in *Input) bool {
 func (k *sequence) open(seg []byte) groups { return openGroups(seg, occurrence, k.limit) }
 
 func (k *sequence) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
-	if !k.accepts(in) {
+	key, ok := k.key(in)
+	if !ok {
 		return seg
 	}
-	key, _ := k.key(in)
 	var g groups
 	g.open(seg, occurrence, k.limit)
 	p := k.search(&g, key, in.Time)
@@ -106,7 +105,8 @@ func (k *sequence) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 			return seg
 		}
 	}
-	sum, newest := stored(fixed)
+	var sum summary
+	newest := sum.load(fixed)
 	now := max(newest, in.Time)
 	oldest, drop, last := int64(never), -1, 0
 	if !p.found && (g.n >= k.limit || k.keep > 0) {
@@ -122,19 +122,26 @@ func (k *sequence) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 			drop = first
 		}
 	}
-	k.advance(&g, &sum, newest, now)
+	var few [2 * fewStages]reach
+	room, n := few[:], len(k.stages)
+	if n > fewStages {
+		var all [2 * MaxStages]reach
+		room = all[:]
+	}
+	w := matchers{{at: room[:n]}, {at: room[n : 2*n]}}
+	k.advance(&g, &sum, newest, now, &w[0])
 	cells, at := []byte(nil), 0 // of the key, and where the occurrence is or belongs
 	if p.known {
-		from, _ := g.of(p.row)
-		cells, at = g.cellsOf(p.row), p.cell-from
+		from, to := g.of(p.row)
+		cells, at = g.cells[from*occurrence:to*occurrence], p.cell-from
 	}
 	if drop >= 0 {
-		k.forget(g.cellsOf(last), 1, now, &sum)
+		k.forget(g.cellsOf(last), 1, now, &sum, &w)
 		if p.known && last == p.row {
 			cells, at = cells[occurrence:], at-1
 		}
 	}
-	k.note(cells, at, in.Time, known, known|bit, now, &sum)
+	k.note(cells, at, in.Time, known, known|bit, now, &sum, &w)
 	out, cell := seg, []byte(nil)
 	if p.found {
 		cell = g.cell(p.cell)
@@ -144,25 +151,25 @@ func (k *sequence) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 	put(cell, uint64(in.Time)|(known|bit)<<48)
 	if horizon := now - k.keep + 1; k.keep > 0 && oldest < horizon {
 		g.open(out, occurrence, k.limit)
-		out = k.without(&g, horizon, now, &sum, out[len(out):])
+		out = k.without(&g, horizon, now, &sum, out[len(out):], &w)
 	}
 	if sum.lastLost || sum.nextLost {
 		g.open(out, occurrence, k.limit)
-		k.settle(&g, &sum, now)
+		k.settle(&g, &sum, now, &w[0])
 	}
 	sum.store(fixed, now)
 	return out
 }
 
 // without forgets what was before a horizon.
-func (k *sequence) without(g *groups, horizon, now int64, sum *summary, scratch []byte) []byte {
+func (k *sequence) without(g *groups, horizon, now int64, sum *summary, scratch []byte, w *matchers) []byte {
 	for row := range g.keys.n {
 		cells, n := g.cellsOf(row), 0
 		for n*occurrence < len(cells) && timeOf(cells[n*occurrence:]) < horizon {
 			n++
 		}
 		if n > 0 {
-			k.forget(cells, n, now, sum)
+			k.forget(cells, n, now, sum, w)
 		}
 	}
 	return g.from(scratch, horizon, 0)
@@ -180,7 +187,9 @@ func (k *sequence) Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byt
 	out := joinGroups(&x, &y, scratch, horizon, k.limit, func(cell, other []byte) { put(cell, get(cell)|get(other)) })
 	g := k.open(out)
 	now := g.newest()
-	sum := k.read(&g, now)
+	var room [MaxStages]reach
+	m, sum := matcher{at: room[:len(k.stages)]}, summary{}
+	k.read(&g, now, &sum, &m)
 	sum.store(fixed, now)
 	return out
 }
@@ -196,8 +205,11 @@ func (k *sequence) search(g *groups, key []byte, ms int64) place {
 func timeOf(cell []byte) int64  { return int64(get(cell) & mask48) }
 func maskOf(cell []byte) uint64 { return get(cell) >> 48 }
 
-// key is what an occurrence is about.
+// key is what an occurrence is about; ok is false for an input that is none.
 func (k *sequence) key(in *Input) (key []byte, ok bool) {
+	if in.Op != Add || int(in.Step) >= k.steps || in.Time < 0 || in.Time > maxTime {
+		return nil, false
+	}
 	if !k.keyed {
 		return nil, true
 	}

@@ -47,11 +47,12 @@ func (k *sequence) Elements(fixed, seg []byte, now int64) Elements {
 
 // nextKey goes to the next key that is complete, or open.
 func (k *sequence) nextKey(e *Elements) bool {
-	var m matcher
+	var room [MaxStages]reach
+	m, one := matcher{at: room[:len(k.stages)]}, run{}
 	for g := &e.window.g; e.i < g.keys.n; {
 		row := e.i
 		e.i++
-		if one := k.run(g.cellsOf(row), e.now, &m); k.shows(&one) {
+		if k.run(g.cellsOf(row), e.now, &m, &one); k.shows(&one) {
 			e.Value = g.keys.str(row)
 			e.Time = max(one.lastAt, 0)
 			return true
@@ -61,7 +62,7 @@ func (k *sequence) nextKey(e *Elements) bool {
 }
 
 func (k *sequence) shows(r *run) bool {
-	return k.show == "complete_keys" && r.complete || k.show == "open_keys" && r.open
+	return k.show == "complete_keys" && r.complete > 0 || k.show == "open_keys" && r.open > 0
 }
 
 func (k *sequence) Len(fixed, seg []byte, now int64) int {
@@ -81,8 +82,9 @@ func (k *sequence) Find(fixed, seg, key []byte, now int64) (float64, bool) {
 	if !known {
 		return 0, false
 	}
-	var m matcher
-	if one := k.run(g.cellsOf(row), now, &m); k.shows(&one) {
+	var room [MaxStages]reach
+	m, one := matcher{at: room[:len(k.stages)]}, run{}
+	if k.run(g.cellsOf(row), now, &m, &one); k.shows(&one) {
 		return 1, true
 	}
 	return 0, false

@@ -7,8 +7,8 @@ const MaxStages = 24
 type run struct {
 	count    int64
 	lastAt   int64 // -1: never
-	complete bool
-	open     bool
+	complete int64 // 1 or 0
+	open     int64 // 1 or 0
 	next     int64
 }
 
@@ -17,20 +17,36 @@ type reach struct{ time, start int64 }
 
 // matcher takes the occurrences of one key in the order of their times.
 type matcher struct {
-	at       [MaxStages]reach
-	deadline int64 // when the negated last step has passed; never when nothing waits for it
-	out      run
+	at       []reach // of each stage
+	deadline int64   // when the negated last step has passed; never when nothing waits for it
+	// What has been complete so far, as of a run.
+	count, lastAt, complete int64
 }
 
-func (k *sequence) begin(m *matcher) {
-	reset(m.at[:len(k.stages)])
+// matchers are two, for a key with and without an occurrence. Who works on many keys has them once.
+type matchers [2]matcher
+
+// fewStages is how many stages a sequence has but for rare ones; clearing room for all that it may have takes as long as a key.
+const fewStages = 4
+
+func (m *matcher) begin() {
+	reset(m.at)
 	m.deadline = never
-	m.out = run{lastAt: -1, next: never}
+	m.count, m.lastAt, m.complete = 0, -1, 0
+}
+
+// become makes m what o is. It is no copy of the whole, since that would wait for what was written just before.
+func (m *matcher) become(o *matcher) {
+	for i, r := range o.at {
+		m.at[i].time, m.at[i].start = r.time, r.start
+	}
+	m.deadline = o.deadline
+	m.count, m.lastAt, m.complete = o.count, o.lastAt, o.complete
 }
 
 // feed takes one occurrence.
 func (k *sequence) feed(m *matcher, ms int64, mask uint64) {
-	k.pass(m, ms)
+	m.pass(ms)
 	kills := mask&k.kills != 0
 	if kills {
 		k.kill(m, mask)
@@ -41,7 +57,7 @@ func (k *sequence) feed(m *matcher, ms int64, mask uint64) {
 			continue
 		}
 		if s == 0 {
-			m.at[0] = reach{ms, ms}
+			m.at[0].time, m.at[0].start = ms, ms
 		} else if !k.step(m, s, ms) {
 			continue
 		}
@@ -49,8 +65,7 @@ func (k *sequence) feed(m *matcher, ms int64, mask uint64) {
 			continue
 		}
 		if k.last == 0 {
-			m.out.finish(ms)
-			reset(m.at[:len(k.stages)])
+			m.finish(ms)
 			break
 		} else if m.deadline == never {
 			m.deadline = ms + k.lastWithin
@@ -61,29 +76,50 @@ func (k *sequence) feed(m *matcher, ms int64, mask uint64) {
 	}
 }
 
-// pass lets time go on to an instant: a negated last step may be over.
-func (k *sequence) pass(m *matcher, now int64) {
-	if m.deadline <= now {
-		m.out.finish(m.deadline)
-		m.deadline = never
-		reset(m.at[:len(k.stages)])
+func (k *sequence) feedAll(m *matcher, cells []byte) {
+	for ; len(cells) >= occurrence; cells = cells[occurrence:] {
+		k.feed(m, timeOf(cells), maskOf(cells))
 	}
+}
+
+// pass lets time go on to an instant: a negated last step may be over.
+func (m *matcher) pass(now int64) {
+	if m.deadline <= now {
+		m.finish(m.deadline)
+		m.deadline = never
+	}
+}
+
+// finish completes the sequence, which begins anew.
+func (m *matcher) finish(at int64) {
+	m.count++
+	m.lastAt, m.complete = at, 1
+	reset(m.at)
+}
+
+// sofar is what has been complete, and nothing of what may come of it.
+func (m *matcher) sofar(out *run) {
+	out.count, out.lastAt, out.complete = m.count, m.lastAt, m.complete
+	out.open, out.next = 0, never
 }
 
 // shown is how the key stands at an instant; more may be fed afterwards, of that instant or before.
-func (k *sequence) shown(m *matcher, now int64) run {
-	out := m.out
-	if m.deadline <= now {
-		out.finish(m.deadline) // nothing that has begun is left
-		return out
+func (k *sequence) shown(m *matcher, now int64, out *run) {
+	m.sofar(out)
+	switch {
+	case m.deadline <= now: // nothing that has begun is left
+		out.count++
+		out.lastAt, out.complete = m.deadline, 1
+	case m.deadline != never: // until then it stays so
+		out.open, out.next = k.opens, m.deadline
+	case k.opens != 0:
+		k.outlook(m.at, now, out)
 	}
-	k.outlook(m.at[:len(k.stages)], m.deadline, now, &out)
-	return out
 }
 
 // run goes through the occurrences of a key, up to now.
-func (k *sequence) run(cells []byte, now int64, m *matcher) run {
-	k.begin(m)
+func (k *sequence) run(cells []byte, now int64, m *matcher, out *run) {
+	m.begin()
 	ahead := int64(never)
 	for ; len(cells) >= occurrence; cells = cells[occurrence:] {
 		ms := timeOf(cells)
@@ -93,41 +129,79 @@ func (k *sequence) run(cells []byte, now int64, m *matcher) run {
 		}
 		k.feed(m, ms, maskOf(cells))
 	}
-	out := k.shown(m, now)
+	k.shown(m, now, out)
 	out.next = min(out.next, ahead)
-	return out
 }
 
 // part goes through what follows with two matchers that have seen different things, until they cannot be told apart any more: behind that both do the same. It
-// returns how the key stands at an instant by either, as far as that differs.
-func (k *sequence) part(a, b *matcher, cells []byte, now int64) (one, other run) {
-	for ; len(cells) >= occurrence; cells = cells[occurrence:] {
-		if k.same(a, b) {
-			return a.out, b.out
+// tells how the key stands at an instant by either, as far as that differs.
+func (k *sequence) part(w *matchers, cells []byte, now int64, one, other *run) {
+	for ; !w.same(); cells = cells[occurrence:] {
+		if len(cells) < occurrence {
+			k.shown(&w[0], now, one)
+			k.shown(&w[1], now, other)
+			return
 		}
-		k.feed(a, timeOf(cells), maskOf(cells))
-		k.feed(b, timeOf(cells), maskOf(cells))
+		k.feed(&w[0], timeOf(cells), maskOf(cells))
+		k.feed(&w[1], timeOf(cells), maskOf(cells))
 	}
-	return k.shown(a, now), k.shown(b, now)
+	w[0].sofar(one)
+	w[1].sofar(other)
+	if one.complete != other.complete && k.decided(&w[1], cells, now) {
+		other.complete = one.complete
+	}
 }
 
-// same says whether two matchers do the same with whatever follows.
-func (k *sequence) same(a, b *matcher) bool {
-	if a.deadline != b.deadline || a.out.complete != b.out.complete {
+// same says whether both do the same with whatever follows.
+func (w *matchers) same() bool {
+	a, b := w[0].at, w[1].at
+	if w[0].deadline != w[1].deadline {
 		return false
 	}
-	for s := range k.stages {
-		if a.at[s].time != b.at[s].time || a.at[s].time >= 0 && a.at[s].start != b.at[s].start {
+	for s := range a {
+		if a[s].time != b[s].time || a[s].time >= 0 && a[s].start != b[s].start {
 			return false
 		}
 	}
 	return true
 }
 
-func (r *run) finish(at int64) {
-	r.count++
-	r.lastAt = at
-	r.complete = true
+// decided says whether by what follows the key is complete at an instant, or is not, whatever it was.
+func (k *sequence) decided(m *matcher, cells []byte, now int64) bool {
+	for count := m.count; len(cells) >= occurrence; cells = cells[occurrence:] {
+		mask := maskOf(cells)
+		if k.feed(m, timeOf(cells), mask); m.count > count || mask&k.until != 0 {
+			return true
+		}
+	}
+	return m.deadline <= now
+}
+
+// fresh is where the occurrences begin that matter to one at an instant behind them all. In front of it nothing happened for so long that nothing can go on.
+func (k *sequence) fresh(cells []byte, ms int64) (first int) {
+	for first = len(cells); first > 0; first -= occurrence {
+		before := timeOf(cells[first-occurrence:])
+		if ms-before >= k.reach {
+			break
+		}
+		ms = before
+	}
+	return first
+}
+
+// unknown is in place of whether a key is complete, where nobody has looked at its occurrences from the first one on.
+const unknown = 2
+
+// completed says whether a key is complete by occurrences after which nothing can go on.
+func (k *sequence) completed(m *matcher, cells []byte) int64 {
+	m.begin()
+	for ; len(cells) >= occurrence; cells = cells[occurrence:] {
+		if k.feed(m, timeOf(cells), maskOf(cells)); m.complete == 1 && k.until == 0 {
+			return 1
+		}
+	}
+	m.pass(never - 1)
+	return m.complete
 }
 
 func reset(at []reach) {
@@ -140,8 +214,8 @@ func reset(at []reach) {
 // instant are taken, so that neither side of it escapes.
 func (k *sequence) kill(m *matcher, mask uint64) {
 	if mask&k.until != 0 {
-		reset(m.at[:len(k.stages)])
-		m.deadline, m.out.complete = never, false
+		reset(m.at)
+		m.deadline, m.complete = never, 0
 		return
 	}
 	if mask&k.last != 0 && m.deadline != never {
@@ -172,22 +246,12 @@ func (k *sequence) step(m *matcher, s int, ms int64) bool {
 	if best < 0 {
 		return false
 	}
-	m.at[s] = reach{ms, best}
+	m.at[s].time, m.at[s].start = ms, best
 	return true
 }
 
-// outlook says when the key changes by itself, and, where that is shown, whether something has begun that can still go on.
-// Where it is not shown open stays false: it may change before next.
-func (k *sequence) outlook(at []reach, deadline, now int64, out *run) {
-	opens := k.show == "open" || k.show == "open_keys"
-	if deadline != never {
-		out.open = opens
-		out.next = min(out.next, deadline)
-		return // until then it stays so, and then nothing that has begun is left
-	}
-	if !opens {
-		return
-	}
+// outlook says whether something has begun that can still go on, and until when. Where that is not shown open stays 0: it may change before next.
+func (k *sequence) outlook(at []reach, now int64, out *run) {
 	end := int64(-1)
 	for p := range at {
 		if at[p].time < 0 {
@@ -208,7 +272,6 @@ func (k *sequence) outlook(at []reach, deadline, now int64, out *run) {
 		}
 	}
 	if end > now {
-		out.open = true
-		out.next = min(out.next, end)
+		out.open, out.next = 1, end
 	}
 }

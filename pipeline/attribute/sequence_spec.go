@@ -54,6 +54,9 @@ func newSequence(s *SequenceSpec, limit int) (*sequence, error) {
 			return nil, fmt.Errorf("step %d %w", i+1, err)
 		}
 	}
+	if strings.HasPrefix(k.show, "open") {
+		k.opens = 1
+	}
 	k.bound()
 	switch n := len(k.stages); {
 	case n > MaxStages:
@@ -81,7 +84,7 @@ func (k *sequence) bound() {
 	case k.within > 0 && (!bounded || k.within < k.reach):
 		k.reach = k.within
 	case !bounded:
-		k.reach = maxTime
+		k.reach = maxTime + 1
 	}
 	k.reach += k.lastWithin
 }

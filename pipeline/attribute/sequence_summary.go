@@ -29,11 +29,11 @@ func (s *summary) store(fixed []byte, newest int64) {
 	}
 }
 
-// stored is the fixed part, and the time of the newest occurrence, -1 when nothing was seen.
-func stored(fixed []byte) (s summary, newest int64) {
-	s, newest = summary{lastAt: -1, next: never}, -1
+// load reads the fixed part, and the time of the newest occurrence, -1 when nothing was seen.
+func (s *summary) load(fixed []byte) (newest int64) {
+	s.lastAt, s.next = -1, never
 	if get(fixed) == 0 {
-		return s, newest
+		return -1
 	}
 	v := get(fixed[16:])
 	s.count, s.complete, s.open = int64(v>>32), int64(v>>16&0xffff), int64(v&0xffff)
@@ -43,12 +43,12 @@ func stored(fixed []byte) (s summary, newest int64) {
 	if at := get(fixed[24:]); at != 0 {
 		s.lastAt = lateTime(at)
 	}
-	return s, lateTime(get(fixed))
+	return lateTime(get(fixed))
 }
 
 // advance makes s, which is what is shown at the newest occurrence, what is shown at now. Whoever changes by then has had an occurrence
 // not so long before.
-func (k *sequence) advance(g *groups, s *summary, newest, now int64) {
+func (k *sequence) advance(g *groups, s *summary, newest, now int64, m *matcher) {
 	if now < s.next {
 		return
 	}
@@ -56,60 +56,63 @@ func (k *sequence) advance(g *groups, s *summary, newest, now int64) {
 	if k.wait == 0 {
 		return
 	}
-	var m matcher // once: clearing it costs as much as a key
-	from, rows := 0, g.keys.seg[min(header, g.keys.heap):g.keys.heap]
-	for ; len(rows) >= groupRow; rows = rows[groupRow:] {
+	var before, after run
+	from, all, rows := 0, g.cells, g.keys.seg[min(header, g.keys.heap):g.keys.heap]
+	for at := 0; at+groupRow <= len(rows); at += groupRow {
 		first := from
-		from = occurrence * int(binary.LittleEndian.Uint16(rows))
-		if from <= first || from > len(g.cells) || timeOf(g.cells[from-occurrence:])+k.wait <= newest {
+		from = occurrence * int(binary.LittleEndian.Uint16(rows[at:at+groupRow]))
+		if last := from - occurrence; last < first || from > len(all) || timeOf(all[last:from])+k.wait <= newest {
 			continue
 		}
-		before := k.run(g.cells[first:from], newest, &m)
-		after := k.shown(&m, now)
-		s.replace(&before, &after)
-		s.next = min(s.next, after.next)
+		cells := all[first:from]
+		begin := k.begin(m, cells, newest)
+		k.shown(m, newest, &before)
+		k.shown(m, now, &after)
+		k.replace(s, &before, &after, cells[:begin], m)
 	}
 	s.nextLost = false
 }
 
+// begin feeds a matcher what matters of the occurrences of a key at an instant behind them all. It returns where that begins; whether the key was complete
+// in front of it is unknown.
+func (k *sequence) begin(m *matcher, cells []byte, ms int64) (first int) {
+	m.begin()
+	first = k.fresh(cells, ms)
+	if first > 0 {
+		m.complete = unknown
+	}
+	k.feedAll(m, cells[first:])
+	return first
+}
+
 // note takes one occurrence of a key in: cells are the others, before it and from at on after it. If it is known, as another mask, it is at at.
-func (k *sequence) note(cells []byte, at int, ms int64, known, mask uint64, now int64, s *summary) {
+func (k *sequence) note(cells []byte, at int, ms int64, known, mask uint64, now int64, s *summary, w *matchers) {
 	at *= occurrence
-	var m matcher
-	k.begin(&m)
-	if !k.keyed && at == len(cells) { // all that there is
-		first := 0
-		if !s.lastLost {
-			first = k.resume(cells, ms, &m, s)
-		}
-		for ; first < at; first += occurrence {
-			k.feed(&m, timeOf(cells[first:]), maskOf(cells[first:]))
-		}
-		k.feed(&m, ms, mask)
-		s.only(k.shown(&m, now))
+	m := &w[0]
+	var before, after run
+	if !k.keyed && at == len(cells) && !s.lastLost { // all that there is
+		first := k.resume(cells, ms, m, s)
+		k.feedAll(m, cells[first:])
+		k.feed(m, ms, mask)
+		k.shown(m, now, &after)
+		s.only(&after)
 		return
 	}
-	for first := 0; first < at; first += occurrence {
-		k.feed(&m, timeOf(cells[first:]), maskOf(cells[first:]))
-	}
+	first := k.begin(m, cells[:at], ms)
 	if at == len(cells) { // the latest of its key
-		before := nothing
-		if at > 0 {
-			before = k.shown(&m, now)
+		k.shown(m, now, &before)
+		k.feed(m, ms, mask)
+		k.shown(m, now, &after)
+	} else {
+		w[1].become(m)
+		k.feed(&w[1], ms, mask)
+		if known != 0 {
+			k.feed(m, ms, known)
+			at += occurrence
 		}
-		k.feed(&m, ms, mask)
-		after := k.shown(&m, now)
-		s.replace(&before, &after)
-		return
+		k.part(w, cells[at:], now, &before, &after)
 	}
-	with := m
-	k.feed(&with, ms, mask)
-	if known != 0 {
-		k.feed(&m, ms, known)
-		at += occurrence
-	}
-	before, after := k.part(&m, &with, cells[at:], now)
-	s.replace(&before, &after)
+	k.replace(s, &before, &after, cells[:first], m)
 }
 
 // resume finds where the occurrences begin that matter to one at an instant behind them all, and what was shown there, for a sequence without
@@ -126,34 +129,43 @@ func (k *sequence) resume(cells []byte, ms int64, m *matcher, s *summary) (first
 	for first > 0 && timeOf(cells[first-occurrence:]) >= from {
 		first -= occurrence
 	}
-	m.out.count, m.out.lastAt, m.out.complete = s.count, s.lastAt, s.complete > 0
+	m.begin()
+	m.count, m.lastAt, m.complete = s.count, s.lastAt, s.complete
 	return first
 }
 
 // forget takes the first n occurrences of a key out.
-func (k *sequence) forget(cells []byte, n int, now int64, s *summary) {
+func (k *sequence) forget(cells []byte, n int, now int64, s *summary, w *matchers) {
 	n *= occurrence
 	if n == occurrence && maskOf(cells)&k.stages[0].bit == 0 {
 		return // a first one that begins nothing
 	}
-	var m matcher
-	k.begin(&m)
-	for first := 0; first < n; first += occurrence {
-		k.feed(&m, timeOf(cells[first:]), maskOf(cells[first:]))
+	w[0].begin()
+	w[1].begin()
+	k.feedAll(&w[0], cells[:n])
+	if n < len(cells) {
+		if next := timeOf(cells[n:]); next-timeOf(cells[n-occurrence:]) >= k.reach { // nothing goes on
+			w[0].pass(next)
+			reset(w[0].at)
+		}
 	}
-	if n == len(cells) {
-		before := k.shown(&m, now)
-		s.replace(&before, &nothing)
-		return
-	}
-	var without matcher
-	k.begin(&without)
-	before, after := k.part(&m, &without, cells[n:], now)
+	var before, after run
+	k.part(w, cells[n:], now, &before, &after)
 	s.replace(&before, &after)
 }
 
-// nothing is how a key stands without occurrences.
-var nothing = run{lastAt: -1, next: never}
+// replace takes what one key did out and puts what it does now in; earlier are its occurrences by which it is known whether it was complete.
+func (k *sequence) replace(s *summary, before, after *run, earlier []byte, m *matcher) {
+	if before.complete != after.complete && len(earlier) > 0 {
+		was := k.completed(m, earlier)
+		for _, r := range [...]*run{before, after} {
+			if r.complete == unknown {
+				r.complete = was
+			}
+		}
+	}
+	s.replace(before, after)
+}
 
 // replace takes what one key did out and puts what it does now in. What cannot be told without the others is marked lost.
 func (s *summary) replace(before, after *run) {
@@ -161,38 +173,31 @@ func (s *summary) replace(before, after *run) {
 	s.nextLost = s.nextLost || after.next > before.next && before.next == s.next
 	s.count += after.count - before.count
 	s.lastAt = max(s.lastAt, after.lastAt)
-	s.complete += after.keys(after.complete) - before.keys(before.complete)
-	s.open += after.keys(after.open) - before.keys(before.open)
+	s.complete += after.complete - before.complete
+	s.open += after.open - before.open
 	s.next = min(s.next, after.next)
 }
 
 // only makes s what the only key shows.
-func (s *summary) only(r run) {
-	*s = summary{count: r.count, lastAt: r.lastAt, complete: r.keys(r.complete), open: r.keys(r.open), next: r.next}
+func (s *summary) only(r *run) {
+	s.count, s.lastAt, s.complete, s.open, s.next = r.count, r.lastAt, r.complete, r.open, r.next
+	s.lastLost, s.nextLost = false, false
 }
 
 // settle finds out what replace has lost.
-func (k *sequence) settle(g *groups, s *summary, now int64) {
+func (k *sequence) settle(g *groups, s *summary, now int64, m *matcher) {
 	switch {
 	case s.lastLost:
-		*s = k.read(g, now)
+		k.read(g, now, s, m)
 	case s.nextLost:
 		s.next = now
-		k.advance(g, s, now, now)
+		k.advance(g, s, now, now, m)
 	}
-}
-
-// keys is how many keys that is: one or none.
-func (*run) keys(is bool) int64 {
-	if is {
-		return 1
-	}
-	return 0
 }
 
 // shownAt is what is shown at an instant: what the fixed part says as long as that is good, else computed.
 func (k *sequence) shownAt(fixed, seg []byte, now int64) (s summary, seen bool) {
-	s, newest := stored(fixed)
+	newest := s.load(fixed)
 	switch {
 	case newest < 0:
 		return s, false
@@ -200,10 +205,13 @@ func (k *sequence) shownAt(fixed, seg []byte, now int64) (s summary, seen bool) 
 		return s, true
 	}
 	g := k.open(seg)
+	var room [MaxStages]reach
+	m := matcher{at: room[:len(k.stages)]}
 	if now < newest {
-		return k.read(&g, now), true
+		k.read(&g, now, &s, &m)
+	} else {
+		k.advance(&g, &s, newest, now, &m)
 	}
-	k.advance(&g, &s, newest, now)
 	return s, true
 }
 
@@ -214,16 +222,15 @@ func good(fixed []byte, now int64) bool {
 }
 
 // read goes through all keys.
-func (k *sequence) read(g *groups, now int64) summary {
-	all := summary{lastAt: -1, next: never}
-	var m matcher
+func (k *sequence) read(g *groups, now int64, s *summary, m *matcher) {
+	*s = summary{lastAt: -1, next: never}
+	var one run
 	for row := range g.keys.n {
-		one := k.run(g.cellsOf(row), now, &m)
-		all.count += one.count
-		all.lastAt = max(all.lastAt, one.lastAt)
-		all.complete += one.keys(one.complete)
-		all.open += one.keys(one.open)
-		all.next = min(all.next, one.next)
+		k.run(g.cellsOf(row), now, m, &one)
+		s.count += one.count
+		s.lastAt = max(s.lastAt, one.lastAt)
+		s.complete += one.complete
+		s.open += one.open
+		s.next = min(s.next, one.next)
 	}
-	return all
 }
