@@ -29,8 +29,8 @@ type Server struct {
 
 // Settings of a server.
 type Settings struct {
-	Password string // empty: everyone is let in
-	Limits   Limits // zero fields have their defaults
+	Passwords []string // each of them lets in; none: everyone is let in
+	Limits    Limits   // zero fields have their defaults
 	// Loops is how many event loops there are; 0: one for two cores. Negative: every connection has a goroutine, as those of
 	// listeners that are not plain TCP have anyway, and all of them where there is no epoll.
 	Loops int
@@ -39,7 +39,7 @@ type Settings struct {
 // NewServer answers from b.
 func NewServer(settings Settings, b Backend) *Server {
 	return &Server{
-		shared:    newShared(b, settings.Password, settings.Limits),
+		shared:    newShared(b, settings.Passwords, settings.Limits),
 		settings:  settings,
 		clients:   make(map[*client]struct{}),
 		listeners: make(map[net.Listener]struct{}),

@@ -50,8 +50,11 @@ func bothWays(t *testing.T, test func(t *testing.T, w way)) {
 }
 
 func newServer(w way, b Backend, password string, limits Limits) *Server {
-	return NewServer(Settings{Password: password, Limits: limits, Loops: int(w)}, b)
+	return NewServer(Settings{Passwords: passwords(password), Limits: limits, Loops: int(w)}, b)
 }
+
+// passwords are none for an empty text.
+func passwords(text string) []string { return strings.Fields(text) }
 
 // start serves b on a port of its own and shuts down when the test ends.
 func start(t testing.TB, w way, b Backend, password string, limits Limits) (*Server, string) {

@@ -240,6 +240,9 @@ func (s *Session) unknown(name []byte) {
 	var upper [maxName]byte
 	word := upperCase(upper[:0], name)
 	switch {
+	case string(word) == "POST" || string(word) == "HOST:": // as Redis does
+		s.fail("ERR this is HTTP, which has another address here (http.listen): Redis clients ask this one")
+		s.closing = true
 	case !s.trusted:
 		s.fail("NOAUTH Authentication required.")
 	case slices.Contains(writes, string(word)):
@@ -248,6 +251,8 @@ func (s *Session) unknown(name []byte) {
 		s.failShown("ERR ", name, ": dashi has no transactions and no scripts over RESP")
 	case slices.Contains(otherReads, string(word)):
 		s.failShown("WRONGTYPE ", name, " reads a type that dashi does not have: a profile is a hash (HGETALL namespace:value), its audiences are a set (SMEMBERS audiences:namespace:value)")
+	case slices.Contains(listings, string(word)):
+		s.failShown("ERR ", name, ": dashi lists no keys over RESP; over HTTP GET /v1/audiences/NAME/members streams who is in an audience, POST /v1/query finds people")
 	default:
 		s.failShown("ERR unknown command ", name, "")
 	}
@@ -261,6 +266,7 @@ var (
 		"LPUSH", "RPUSH", "LPUSHX", "RPUSHX", "LPOP", "RPOP", "LSET", "LREM", "LTRIM", "LINSERT", "ZADD", "ZREM", "ZINCRBY", "XADD", "XDEL",
 		"XTRIM", "PFADD", "PFMERGE", "GEOADD", "PUBLISH", "SPUBLISH", "FLUSHALL", "FLUSHDB", "RESTORE", "MIGRATE"}
 	transactions = []string{"MULTI", "EXEC", "DISCARD", "WATCH", "UNWATCH", "EVAL", "EVALSHA", "EVAL_RO", "EVALSHA_RO", "SCRIPT", "FCALL", "FCALL_RO", "FUNCTION"}
+	listings     = []string{"SCAN", "KEYS", "RANDOMKEY", "HSCAN", "SSCAN", "ZSCAN"}
 	otherReads   = []string{"GET", "MGET", "STRLEN", "GETRANGE", "LRANGE", "LLEN", "LINDEX", "ZRANGE", "ZSCORE", "ZCARD", "XRANGE", "XLEN", "GETBIT", "PFCOUNT"}
 )
 
@@ -300,8 +306,12 @@ func appendPush(dst []byte, resp3 bool, n int) []byte {
 
 func (s *Session) ok() { s.out = append(s.out, "+OK\r\n"...) }
 
-// rightPassword compares in constant time, whatever the lengths.
+// rightPassword compares in constant time, whatever the lengths, and with all of them.
 func (sh *shared) rightPassword(given []byte) bool {
 	sum := sha256.Sum256(given)
-	return subtle.ConstantTimeCompare(sum[:], sh.password[:]) == 1
+	right := 0
+	for i := range sh.passwords {
+		right |= subtle.ConstantTimeCompare(sum[:], sh.passwords[i][:])
+	}
+	return right == 1
 }

@@ -20,7 +20,7 @@ func wire(args ...string) string {
 func bulk(s string) string { return fmt.Sprintf("$%d\r\n%s\r\n", len(s), s) }
 
 func newTestSession(b Backend, password string) *Session {
-	return newSession(newShared(b, password, Limits{}), 7, "192.0.2.1:5")
+	return newSession(newShared(b, passwords(password), Limits{}), 7, "192.0.2.1:5")
 }
 
 // say sends each command alone and returns all answers.
@@ -209,6 +209,32 @@ func TestPassword(t *testing.T) {
 	f("DBSIZE", ":3")
 }
 
+// While clients change their password, the one before lets in as well.
+func TestPasswords(t *testing.T) {
+	f := func(password, want string) {
+		t.Helper()
+		if got := say(t, newTestSession(shop(), "new old"), "AUTH|"+password); !strings.HasPrefix(got, want) {
+			t.Errorf("%s: %q, want %q", password, got, want)
+		}
+	}
+	f("new", "+OK")
+	f("old", "+OK")
+	f("older", "-WRONGPASS ")
+	f("", "-WRONGPASS ")
+}
+
+// What a browser sends that was led to this address ends with its first words: the body behind them may be commands of whoever wrote the page.
+func TestHTTPIsNoRESP(t *testing.T) {
+	for _, password := range []string{"", "pw"} {
+		for _, in := range []string{"POST / HTTP/1.1\r\nHost: x\r\n\r\nPING\r\n", "GET / HTTP/1.1\r\nHost: x\r\n\r\nPING\r\n", "post / HTTP/1.1\r\n"} {
+			_, out, next := newTestSession(shop(), password).Handle([]byte(in), nil)
+			if next != Close || !bytes.HasSuffix(out, []byte("-ERR this is HTTP, which has another address here (http.listen): Redis clients ask this one\r\n")) {
+				t.Errorf("%q: next %d, %q", in, next, out)
+			}
+		}
+	}
+}
+
 // The smaller limits hold before AUTH only.
 func TestAnonymousLimits(t *testing.T) {
 	big := wire("PING", strings.Repeat("x", 20<<10))
@@ -270,7 +296,7 @@ func feedInSteps(t *testing.T, s *Session, in string, step int) string {
 }
 
 func TestOutputIsWrittenInParts(t *testing.T) {
-	s := newSession(newShared(shop(), "", Limits{OutputBytes: 100}), 1, "")
+	s := newSession(newShared(shop(), nil, Limits{OutputBytes: 100}), 1, "")
 	one := wire("HGETALL", "email:ada@example.com")
 	in := []byte(strings.Repeat(one, 5))
 	for i := range 5 {

@@ -12,7 +12,7 @@ type shared struct {
 	backend   Backend
 	limits    Limits
 	locked    bool // a password is set
-	password  [sha256.Size]byte
+	passwords [][sha256.Size]byte
 	trusted   bounds
 	anonymous bounds
 
@@ -23,20 +23,23 @@ type shared struct {
 	counters
 }
 
-func newShared(b Backend, password string, limits Limits) *shared {
+func newShared(b Backend, passwords []string, limits Limits) *shared {
 	l := limits.withDefaults()
 	list := commandList()
-	return &shared{
+	sh := &shared{
 		backend:   b,
 		limits:    l,
-		locked:    password != "",
-		password:  sha256.Sum256([]byte(password)),
+		locked:    len(passwords) > 0,
 		trusted:   bounds{l.Arguments, l.ArgumentBytes, l.CommandBytes},
 		anonymous: bounds{l.AnonymousArguments, l.AnonymousBytes, l.AnonymousBytes},
 
 		commandList:  list,
 		commandTable: tableOf(list),
 	}
+	for _, p := range passwords {
+		sh.passwords = append(sh.passwords, sha256.Sum256([]byte(p)))
+	}
+	return sh
 }
 
 // names holds the attribute names of a program as bulk strings, which HGETALL copies.
