@@ -30,18 +30,33 @@ func (n *Node) starting() string {
 }
 
 // openFront begins to answer HTTP: until the node is open, GET /v1/status says what it waits for, and everything else is answered that it is not ready.
-func (n *Node) openFront() {
+func (n *Node) openFront() error {
+	config, err := n.settings.HTTP.TLS.config("http.tls", n.log)
+	if err != nil {
+		return err
+	}
+	for _, note := range n.settings.unlocked() {
+		n.log.Warn("a door is open", "why", note)
+	}
 	n.note("")
 	var opening http.Handler = http.HandlerFunc(n.opening)
 	n.front.Store(&opening)
 	n.http = httpapi.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*n.front.Load()).ServeHTTP(w, r) }),
-		n.httpListener.Addr(), n.hostNames()...)
+		httpapi.Door{Listen: n.httpListener.Addr(), Names: n.hostNames(), Keys: httpapi.Keys{Read: n.settings.HTTP.ReadKeys, Admin: n.settings.HTTP.AdminKeys}})
+	serve := func() error { return n.http.Serve(n.httpListener) }
+	if config != nil {
+		n.http.TLSConfig = config
+		n.http.Protocols = new(http.Protocols)
+		n.http.Protocols.SetHTTP1(true) // HTTP/2 would have limits of its own, for each of its streams
+		serve = func() error { return n.http.ServeTLS(n.httpListener, "", "") }
+	}
 	n.serving.Go(func() {
-		if err := n.http.Serve(n.httpListener); err != nil && err != http.ErrServerClosed {
+		if err := serve(); err != nil && err != http.ErrServerClosed {
 			n.fail(fmt.Errorf("cannot serve HTTP on %s: %w", n.settings.HTTP.Listen, err))
 		}
 	})
 	n.onClose(n.http.Close)
+	return nil
 }
 
 // hostNames are the host names that HTTP requests may name (httpapi.NewServer), from the settings. None: any.

@@ -3,6 +3,7 @@ package node
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -293,7 +294,9 @@ func (n *Node) listen() (err error) {
 		}
 		return nil
 	})
-	n.openFront()
+	if err := n.openFront(); err != nil {
+		return err
+	}
 	return n.listenForPeers()
 }
 
@@ -393,6 +396,13 @@ func (n *Node) openDoors() error {
 			return err
 		}
 		n.respAddr = l.Addr()
+		config, err := n.settings.RESP.TLS.config("resp.tls", n.log)
+		if err != nil {
+			return errors.Join(err, l.Close())
+		}
+		if config != nil {
+			l = tls.NewListener(l, config)
+		}
 		n.resp = resp.NewServer(n.respSettings(), respBackend{n})
 		n.serving.Go(func() {
 			if err := n.resp.Serve(l); err != nil {

@@ -34,9 +34,14 @@ const (
 
 // openPeers listens for the other nodes and can call them. It comes after found: connections are within one cluster.
 func (n *Node) openPeers() (err error) {
+	server, client, err := n.settings.Node.TLS.configs(n.log)
+	if err != nil {
+		return err
+	}
 	n.heard = newHeard()
 	n.transport, err = transport.Open(transport.Settings{
 		ID: n.identity.member(), Cluster: n.identity.ClusterID, Listener: n.nodeListener, Resolve: n.resolve,
+		ServerTLS: server, ClientTLS: client,
 		SpoolDir: filepath.Join(n.settings.Data, "shards", "spool"), Log: n.log,
 	})
 	if err != nil {

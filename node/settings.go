@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"reflect"
 	"strings"
 	"time"
 
@@ -50,8 +51,9 @@ type NodeSettings struct {
 	Zone   string `yaml:"zone"`
 	Weight int    `yaml:"weight"`
 	// Listen is the address that the other nodes call; empty: there are none. Advertise is what they are told; empty: Listen.
-	Listen    string `yaml:"listen"`
-	Advertise string `yaml:"advertise"`
+	Listen    string          `yaml:"listen"`
+	Advertise string          `yaml:"advertise"`
+	TLS       PeerTLSSettings `yaml:"tls"`
 }
 
 // GossipSettings say how nodes find each other.
@@ -72,6 +74,10 @@ type HTTPSettings struct {
 	Hosts []string `yaml:"hosts"`
 	// WriteKeys are the keys that event producers may use; none: any.
 	WriteKeys []string `yaml:"write_keys"`
+	// ReadKeys let in to look-ups, queries, metrics and the console, AdminKeys to everything. None of either: everybody is let in to everything.
+	ReadKeys  []string            `yaml:"read_keys"`
+	AdminKeys []string            `yaml:"admin_keys"`
+	TLS       CertificateSettings `yaml:"tls"`
 	// Debug serves the profiles of the Go runtime at /debug/pprof/.
 	Debug bool `yaml:"debug"`
 }
@@ -80,6 +86,9 @@ type HTTPSettings struct {
 type RESPSettings struct {
 	Listen   string `yaml:"listen"` // empty: closed
 	Password string `yaml:"password"`
+	// Passwords let in as well: with the one before, clients change theirs one by one.
+	Passwords []string            `yaml:"passwords"`
+	TLS       CertificateSettings `yaml:"tls"`
 }
 
 // KafkaSettings say where events come from and activations go.
@@ -173,7 +182,7 @@ func DefaultSettings() Settings {
 	}
 }
 
-// ReadSettings reads a YAML file over the defaults. An unknown key is an error that names its line.
+// ReadSettings reads a YAML file over the defaults. An unknown key is an error that names its line. A value ${NAME} is that of the environment.
 func ReadSettings(path string) (Settings, error) {
 	s := DefaultSettings()
 	f, err := os.Open(path)
@@ -191,6 +200,9 @@ func ReadSettings(path string) (Settings, error) {
 	case err == nil:
 		return s, fmt.Errorf("cannot read settings %q: line %d: a second document begins here, and settings are one: remove the line ---", path, second.Line)
 	case err != io.EOF:
+		return s, fmt.Errorf("cannot read settings %q: %w", path, err)
+	}
+	if err := resolve(reflect.ValueOf(&s).Elem(), ""); err != nil {
 		return s, fmt.Errorf("cannot read settings %q: %w", path, err)
 	}
 	return s, s.Check()
@@ -224,6 +236,8 @@ func (s *Settings) Check() error {
 		bad("http.listen, resp.listen: both are %q", a)
 	}
 	errs = append(errs, s.checkCluster()...)
+	errs = append(errs, s.checkTLS()...)
+	errs = append(errs, s.checkKeys()...)
 	errs = append(errs, s.checkWebhooks()...)
 	if s.Kafka.Embedded.Listen == "" && len(s.Kafka.Brokers) == 0 {
 		bad("kafka.brokers: name at least one broker, or set kafka.embedded.listen")
@@ -287,5 +301,6 @@ func (s *Settings) CheckMachine() (notes []string, err error) {
 			errs = append(errs, err)
 		}
 	}
-	return notes, errors.Join(errs...)
+	errs = append(errs, s.checkCertificates())
+	return append(notes, s.unlocked()...), errors.Join(errs...)
 }

@@ -26,8 +26,11 @@ func TestSampleIsTheDefaults(t *testing.T) {
 	if len(got.Webhooks) == 0 {
 		got.Webhooks = nil
 	}
-	if len(got.HTTP.WriteKeys)+len(got.HTTP.Hosts) == 0 {
-		got.HTTP.WriteKeys, got.HTTP.Hosts = nil, nil
+	if h := &got.HTTP; len(h.WriteKeys)+len(h.Hosts)+len(h.ReadKeys)+len(h.AdminKeys) == 0 {
+		h.WriteKeys, h.Hosts, h.ReadKeys, h.AdminKeys = nil, nil, nil, nil
+	}
+	if len(got.RESP.Passwords) == 0 {
+		got.RESP.Passwords = nil
 	}
 	if len(got.Gossip.Join)+len(got.Gossip.Keys) == 0 {
 		got.Gossip.Join, got.Gossip.Keys = nil, nil
@@ -133,6 +136,28 @@ func TestSettingsErrors(t *testing.T) {
 	f("shards: 4\n---\n", "a second document begins here")
 	f("shards: 4\n---\n]\n", "did not find expected node content")
 	f("limits: {outbox_bytes: 0}\n", "limits.outbox_bytes: must be positive")
+	f("http: {read_keys: [0123456789abcdef, short]}\n", "http.read_keys[1]: shorter than 16 bytes")
+	f("http: {write_keys: ['']}\n", "http.write_keys[0]: it is empty")
+	f("resp: {passwords: ['']}\n", "resp.passwords[0]: it is empty")
+	f("http: {tls: {cert_file: a.pem}}\n", "http.tls: set both cert_file and key_file")
+	f("node: {tls: {cert_file: a.pem, key_file: b.pem}}\n", "node.tls: set ca_file, cert_file and key_file")
+	f("resp: {password: '${DASHI_NO_SUCH_SECRET}'}\n", "resp.password: the environment has no DASHI_NO_SUCH_SECRET")
+	f("http: {admin_keys: ['${DASHI_NO_SUCH_SECRET}']}\n", "http.admin_keys[0]: the environment has no DASHI_NO_SUCH_SECRET")
+}
+
+func TestSettingsOfTheEnvironment(t *testing.T) {
+	t.Setenv("DASHI_TEST_SECRET", "of the environment, 12: [}")
+	path := filepath.Join(t.TempDir(), "dashi.yml")
+	text := "resp: {password: '${DASHI_TEST_SECRET}', passwords: ['x${DASHI_TEST_SECRET}']}\nhttp: {admin_keys: ['${DASHI_TEST_SECRET}']}\n" +
+		"webhooks: [{name: crm, url: 'http://crm', secret_env: X, header: {Authorization: '${DASHI_TEST_SECRET}'}}]\n"
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s, err := ReadSettings(path)
+	const want = "of the environment, 12: [}"
+	if err != nil || s.RESP.Password != want || s.HTTP.AdminKeys[0] != want || s.Webhooks[0].Header["Authorization"] != want || s.RESP.Passwords[0] != "x${DASHI_TEST_SECRET}" {
+		t.Errorf("%v, %+v", err, s)
+	}
 }
 
 // The nodes of the compose file have settings that are right, and the same cluster.
@@ -185,4 +210,9 @@ func TestCheckMachine(t *testing.T) {
 	f(func(s *Settings) { s.Recipes = []string{filepath.Join(dir, "bad.yml")} }, `bad.yml:3:18: error`)
 	f(func(s *Settings) { s.Kafka.Inputs = []InputSettings{{Topic: "a", Decoder: "mapping:tills"}} }, `kafka.inputs[0].decoder "mapping:tills": no recipe has a mapping "tills"`)
 	f(func(s *Settings) { s.Webhooks = []WebhookSettings{{Name: "crm", SecretEnv: "DASHI_NO_SUCH_SECRET"}} }, "DASHI_NO_SUCH_SECRET")
+	f(func(s *Settings) { s.HTTP.TLS = CertificateSettings{"none.pem", "none.key"} }, `cannot load http.tls.cert_file "none.pem"`)
+	f(func(s *Settings) { s.HTTP.Listen = "0.0.0.0:7070" }, "[http has no admin_keys: whoever reaches 0.0.0.0:7070 may read and erase everybody")
+	f(func(s *Settings) { s.HTTP.Listen, s.HTTP.ReadKeys = ":7070", []string{"a key"} }, "[] <nil>")
+	f(func(s *Settings) { s.RESP.Listen = "dashi.example.com:6380" }, "[resp has no password")
+	f(func(s *Settings) { s.Node.Listen, s.Gossip.Listen = "10.0.0.1:7071", "10.0.0.1:7072" }, "[node.tls is not set: whoever reaches 10.0.0.1:7071 may act as a node gossip.keys is empty")
 }

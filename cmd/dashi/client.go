@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,6 +21,7 @@ import (
 // client asks a running node over HTTP.
 type client struct {
 	addr   string
+	key    string // that the node wants; empty: none
 	format string // "" for people, "json"
 	out    io.Writer
 
@@ -34,7 +36,8 @@ func addClientFlags(c *cobra.Command) *client {
 		addr = "http://" + defaultHTTP
 	}
 	c.GroupID = "ask"
-	c.Flags().StringVar(&cl.addr, "addr", addr, "HTTP address of a node; DASHI_ADDR names another")
+	c.Flags().StringVar(&cl.addr, "addr", addr, "HTTP address of a node, http:// or https://; DASHI_ADDR names another")
+	c.Flags().StringVar(&cl.key, "key", "", "key of the node, if it wants one (http.read_keys, http.admin_keys); DASHI_KEY names it where others do not see it")
 	c.Flags().StringVarP(&cl.format, "output", "o", "", "json for JSON, otherwise text for people")
 	c.PreRunE = func(c *cobra.Command, _ []string) error {
 		cl.out = c.OutOrStdout()
@@ -45,6 +48,9 @@ func addClientFlags(c *cobra.Command) *client {
 			cl.addr = "http://" + cl.addr
 		}
 		cl.addr = strings.TrimRight(cl.addr, "/")
+		if cl.key == "" { // no default of the flag, which --help would show
+			cl.key = os.Getenv("DASHI_KEY")
+		}
 		return nil
 	}
 	return cl
@@ -114,7 +120,9 @@ func (c *client) open(ctx context.Context, method, path string, body any) (io.Re
 		defer resp.Body.Close()
 		e := &apiError{Status: resp.StatusCode}
 		b, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
-		_ = json.Unmarshal(b, e)
+		if json.Unmarshal(b, e) != nil && bytes.Contains(b, []byte("HTTP request to an HTTPS server")) {
+			e.Err.Message, e.Err.Hint = "the node at "+c.addr+" wants HTTPS", "name it with --addr https://.. or DASHI_ADDR"
+		}
 		return nil, e
 	}
 	return resp.Body, nil
@@ -128,6 +136,9 @@ func (c *client) unreachable(err error) error {
 	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("cannot ask node %s: %w", c.addr, err)
+	}
+	if unknown := (x509.UnknownAuthorityError{}); errors.As(err, &unknown) {
+		return fmt.Errorf("cannot ask node %s: %w (SSL_CERT_FILE names a file with its authority)", c.addr, unknown)
 	}
 	var asked *url.Error
 	if errors.As(err, &asked) {

@@ -77,7 +77,7 @@ Start here:
 	c.AddGroup(
 		&cobra.Group{ID: "run", Title: "Run a node:"},
 		&cobra.Group{ID: "recipes", Title: "Work on recipes:"},
-		&cobra.Group{ID: "ask", Title: "Ask a running node (--addr or DASHI_ADDR):"},
+		&cobra.Group{ID: "ask", Title: "Ask a running node (--addr or DASHI_ADDR; --key or DASHI_KEY):"},
 	)
 	c.AddCommand(devCommand(), clusterCommand(), serveCommand(), checkCommand(), testCommand(), applyCommand(), cookbookCommand(), replayCommand(), identityCommand(), featuresCommand(), trainCommand(),
 		getCommand(), eventsCommand(), deadCommand(), explainCommand(), unlinkCommand(), exportCommand(), eraseCommand(), audiencesCommand(), activationsCommand(), membersCommand(), queryCommand(), tailCommand(), statusCommand(), topCommand(),

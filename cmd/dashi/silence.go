@@ -18,6 +18,9 @@ const patience = 5 * time.Second
 // be wrong for requests that take their time: a wait until all is idle, the hashes of all profiles, a cookbook that comes into force. So a client that hears
 // nothing asks, on another connection, for what every node answers at once, even while it starts, and gives up if that is not answered either.
 func (c *client) do(req *http.Request) (*http.Response, error) {
+	if c.key != "" && req.Header.Get("Authorization") == "" {
+		req.Header.Set("Authorization", "Bearer "+c.key)
+	}
 	wait := c.patience
 	if wait == 0 {
 		wait = patience

@@ -195,6 +195,7 @@ func (t *top) look(ctx context.Context) (*look, error) {
 	l.lookups[l.status.Node] = l.status.Lookups.HTTP + l.status.Lookups.RESP
 	ctx, cancel := context.WithTimeout(ctx, peerPatience)
 	defer cancel()
+	scheme, _, _ := strings.Cut(t.addr, "://") // they have the settings of this one
 	var mu sync.Mutex
 	var asking sync.WaitGroup
 	for _, n := range l.status.Nodes {
@@ -202,7 +203,7 @@ func (t *top) look(ctx context.Context) (*look, error) {
 			continue
 		}
 		asking.Go(func() {
-			other := client{addr: "http://" + n.HTTP}
+			other := client{addr: scheme + "://" + n.HTTP, key: t.key}
 			var st node.Status
 			if other.fetch(ctx, "/v1/status", &st) == nil && st.Node == n.ID {
 				mu.Lock()

@@ -2,9 +2,7 @@ package httpapi
 
 import (
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/hex"
-	"net"
 	"net/http"
 	"net/url"
 	"path"
@@ -19,7 +17,7 @@ type API struct {
 	backend   Backend
 	mux       *http.ServeMux
 	limits    Limits
-	writeKeys map[[sha256.Size]byte]struct{}
+	writeKeys keySet
 	key       func(dst, message []byte) []byte
 	now       func() time.Time
 	newID     func() string
@@ -38,16 +36,13 @@ func New(settings Settings, backend Backend, metrics, console http.Handler) *API
 		backend:   backend,
 		mux:       http.NewServeMux(),
 		limits:    settings.Limits.withDefaults(),
-		writeKeys: make(map[[sha256.Size]byte]struct{}, len(settings.WriteKeys)),
+		writeKeys: newKeySet(settings.WriteKeys),
 		key:       settings.Key,
 		now:       settings.Now,
 		newID:     settings.NewID,
 		count:     settings.Count,
 		scans:     make(chan struct{}, eventsScans),
 		closing:   make(chan struct{}),
-	}
-	for _, k := range settings.WriteKeys {
-		a.writeKeys[sha256.Sum256([]byte(k))] = struct{}{}
 	}
 	if a.now == nil {
 		a.now = time.Now
@@ -108,10 +103,10 @@ func unclean(p string) bool {
 // NewServer makes a server for h with the time-outs that keep slow clients from holding it: a request has to arrive in a minute,
 // an answer to be read in one; streams set their own. Have it call API.Close when it shuts down
 // (RegisterOnShutdown), or streams hold it. Whatever h is, web pages of other origins do not get to change anything, nor to ask under a name that is not
-// this node's (I7): it listens at an address, and is called by these names as well.
-func NewServer(h http.Handler, listen net.Addr, names ...string) *http.Server {
+// this node's (I7), nor does anybody who has no key, if there are some (I8).
+func NewServer(h http.Handler, door Door) *http.Server {
 	s := &http.Server{
-		Handler:           sameOrigin(ownHosts(h, listen, names)),
+		Handler:           sameOrigin(ownHosts(keyed(h, door.Keys), door.Listen, door.Names)),
 		ConnContext:       withLast,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       time.Minute,

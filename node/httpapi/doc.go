@@ -19,7 +19,7 @@
 // try again: the SDKs keep the batch. 400 is only for a body that is not JSON, no object or batch, or too large, since SDKs drop what got a 4xx, and 401
 // for a wrong write key.
 //
-// Out (GET /v1/ lists these with a line for each; a path with another method is 405):
+// Out (GET /v1/ lists these with a line for each; a path with another method is 405; with Keys, Authorization: Bearer KEY, or KEY as the user or password of Basic auth):
 //
 //	GET  /v1/profiles/{ns}:{value}            a profile, or 404
 //	GET  /v1/profiles/{ns}:{value}/scores     {"profile","scores":[{"score","value","model","unit","base","factors":[{"input","value","adds"}]}]}:
@@ -82,6 +82,8 @@
 //	    anything else, also where it needs no answer: what a browser sends from another origin with a method other than GET, HEAD and OPTIONS is 403.
 //	    Nor can it read by having its own name mean this machine: a node that listens on the loopback is asked as localhost, by an address, or by a name that
 //	    it was given, and 421 otherwise.
+//	I8  With Keys, nobody without one is let in to anything but the routes for events, which have write keys, /healthz and /readyz; and nobody without
+//	    an admin key changes anything. One handler in front of all others sees to it, so a new route is closed until it is named open.
 //
 // An API serves any number of requests at once. The caller makes it with New, serves it with NewServer, and ends streams
 // with API.Close before or while the server shuts down.

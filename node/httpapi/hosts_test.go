@@ -16,7 +16,7 @@ func TestOtherHostsAreRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := NewServer(newTestAPI(newFake(), nil), addr, names...)
+		s := NewServer(newTestAPI(newFake(), nil), Door{Listen: addr, Names: names})
 		r := httptest.NewRequest("GET", "/v1/audiences", nil)
 		r.Host = host
 		w := httptest.NewRecorder()

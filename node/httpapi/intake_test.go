@@ -304,6 +304,15 @@ func TestWriteKeys(t *testing.T) {
 	f("/beacon/v1/batch?writeKey=no", `{"batch":[{}]}`, "", 401)
 	f("/v1/track", `{"writeKey":"k2"}`, "k3", 401)
 	f("/v1/track", `bad`, "", 401)
+	bearer := func(token, body string, status int) {
+		t.Helper()
+		if w := do(a, "POST", "/v1/track", strings.NewReader(body), "Authorization: Bearer "+token); w.Code != status {
+			t.Errorf("bearer %q, %s: %d %s", token, body, w.Code, w.Body)
+		}
+	}
+	bearer("k1", `{}`, 200)
+	bearer("k3", `{}`, 401)
+	bearer("of a proxy", `{"writeKey":"k2"}`, 200) // whose it is nobody knows
 }
 
 func TestBackPressure(t *testing.T) {

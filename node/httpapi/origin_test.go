@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// anywhere is the address of a server that has no names.
-var anywhere = &net.TCPAddr{}
+// anywhere is the door of a server that has no names and no keys.
+var anywhere = Door{Listen: &net.TCPAddr{}}
 
 // I7: what a page of another site sends without being asked for leave is refused, but for events; those without a browser are not concerned.
 func TestOtherOriginsChangeNothing(t *testing.T) {

@@ -1,6 +1,9 @@
 package httpapi
 
-import "time"
+import (
+	"net"
+	"time"
+)
 
 // Settings of the interface. Zero fields have their defaults.
 type Settings struct {
@@ -11,6 +14,13 @@ type Settings struct {
 	NewID  func() string    // for events without a messageId; nil: 128 random bits
 	Limits Limits
 	Count  func(Count, int64) // called for what happened, for metrics; nil: nobody counts
+}
+
+// Door is who may ask a server.
+type Door struct {
+	Listen net.Addr // where it listens
+	Names  []string // that it is called by besides: see ownHosts
+	Keys   Keys
 }
 
 // Limits bound what clients may use.

@@ -118,7 +118,7 @@ func (t *Transport) dial(ctx context.Context, id string, cl class) (*conn, error
 		return nil, fmt.Errorf("cannot dial %s at %s: %w", id, addr, err)
 	}
 	if t.s.ClientTLS != nil {
-		nc = tls.Client(nc, t.s.ClientTLS)
+		nc = tls.Client(nc, t.clientTLS(addr))
 	}
 	c := newConn(t, nc, cl)
 	stop := context.AfterFunc(ctx, func() { nc.Close() })
@@ -132,6 +132,17 @@ func (t *Transport) dial(ctx context.Context, id string, cl class) (*conn, error
 	}
 	c.peer, c.instance = id, welcome.instance
 	return c, nil
+}
+
+// clientTLS has the name of the host checked that is dialled, unless the settings name another.
+func (t *Transport) clientTLS(addr string) *tls.Config {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil || t.s.ClientTLS.ServerName != "" {
+		return t.s.ClientTLS
+	}
+	c := t.s.ClientTLS.Clone()
+	c.ServerName = host
+	return c
 }
 
 func (c *conn) greet(g greeting) (greeting, error) {

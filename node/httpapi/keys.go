@@ -1,0 +1,120 @@
+package httpapi
+
+import (
+	"crypto/sha256"
+	"net/http"
+	"strings"
+)
+
+// Keys say who is let in to what is not for producers of events (I8). None: everybody who reaches the address.
+type Keys struct {
+	Read  []string // look-ups, lists, queries, metrics, the console
+	Admin []string // all that, and what changes something
+}
+
+// keySet has the hashes of keys, so that the time it takes to find one says nothing about them.
+type keySet map[[sha256.Size]byte]struct{}
+
+func newKeySet(keys []string) keySet {
+	s := make(keySet, len(keys))
+	for _, k := range keys {
+		s[sha256.Sum256([]byte(k))] = struct{}{}
+	}
+	return s
+}
+
+func (s keySet) has(key string) bool {
+	_, ok := s[sha256.Sum256([]byte(key))]
+	return ok
+}
+
+// keysOf are the keys that the header of a request has: a bearer's, or the user and the password of Basic auth, since a browser asks for both and a person
+// has one key to give.
+func keysOf(r *http.Request) (keys []string) {
+	if user, password, ok := r.BasicAuth(); ok {
+		return []string{user, password}
+	}
+	if scheme, key, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && strings.EqualFold(scheme, "Bearer") {
+		return []string{strings.TrimSpace(key)}
+	}
+	return nil
+}
+
+// keyed lets those with a key through to h. It stands in front of every route there is, so that none can be forgotten: what is open is named.
+func keyed(h http.Handler, k Keys) http.Handler {
+	if len(k.Read)+len(k.Admin) == 0 {
+		return h
+	}
+	read, admin := newKeySet(k.Read), newKeySet(k.Admin)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if openToAll(r) {
+			h.ServeHTTP(w, r)
+			return
+		}
+		mayRead := false
+		for _, key := range keysOf(r) {
+			if admin.has(key) {
+				h.ServeHTTP(w, r)
+				return
+			}
+			mayRead = mayRead || read.has(key)
+		}
+		switch {
+		case mayRead && onlyReads(r):
+			h.ServeHTTP(w, r)
+		case mayRead:
+			fail(w, http.StatusForbidden, "forbidden", "this key is for reading, and "+r.Method+" "+r.URL.Path+" needs one of http.admin_keys", keyHint)
+		default:
+			w.Header().Set("WWW-Authenticate", `Basic realm="dashi: a key, as the password"`)
+			fail(w, http.StatusUnauthorized, "unauthorized", "the key is missing or not known", keyHint)
+		}
+	})
+}
+
+const keyHint = "send it as Authorization: Bearer KEY, or as the password of Basic auth (dashi: DASHI_KEY or --key)"
+
+// openToAll are the routes of events, which have keys of their own, and the probes. Paths are compared as they are: one that some router would clean is none of these.
+func openToAll(r *http.Request) bool {
+	path := r.URL.Path
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+		return path == "/healthz" || path == "/readyz" || forSDKs(path)
+	case http.MethodPost:
+		return takesEvents[path]
+	case http.MethodOptions:
+		return takesEvents[path] || forSDKs(path)
+	}
+	return false
+}
+
+// takesEvents are the paths that events are posted to.
+var takesEvents = func() map[string]bool {
+	paths := map[string]bool{cloudEventsPath: true}
+	for _, call := range calls {
+		for _, r := range call.routes {
+			paths["/v1/"+r] = true
+		}
+	}
+	for _, path := range batches {
+		paths[path] = true
+	}
+	return paths
+}()
+
+// forSDKs says whether a path is one that SDKs of browsers ask for their settings.
+func forSDKs(path string) bool {
+	key, of := strings.CutPrefix(path, "/v1/projects/")
+	key, settings := strings.CutSuffix(key, "/settings")
+	return of && settings && key != "" && !strings.ContainsAny(key, "/.") || path == "/sourceConfig/"
+}
+
+// onlyReads says whether a request changes nothing. The profiles of the runtime change nothing either, but are no business of who looks up people.
+func onlyReads(r *http.Request) bool {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions:
+		return !strings.HasPrefix(r.URL.Path, "/debug/")
+	case http.MethodPost:
+		return r.URL.Path == "/v1/query" || r.URL.Path == "/v1/profiles:batchGet"
+	}
+	return false
+}
