@@ -121,6 +121,8 @@ func TestPage(t *testing.T) {
 	shot(t, ctx, "recovered", chromedp.CaptureScreenshot())
 	node.lost.Store(false)
 	until("it is no news for ever", `document.getElementById("recovery").hidden`)
+	until("it says how far behind each partition is", `[...document.querySelectorAll("#streams tr td:last-child")].slice(0, 3).map(e => e.textContent).join() === "–,1,200,2,400"`)
+	until("and all of them", `/^[\d,]+ events behind, /.test(document.getElementById("streams-note").textContent)`)
 	text("rejected-more", "malformed 12, no identifier 3")
 	until("it is said since when, unlike beside it", `document.getElementById("rejected").previousElementSibling.textContent.includes("since start")`)
 	until("the plot has points", `document.querySelector("#rate-plot .line")?.getAttribute("d").split("L").length > 200`)

@@ -92,6 +92,9 @@ func (f *fakeNode) status() object {
 			"outbox_entries": i % 3 * 14, "outbox_bytes": i % 3 * 5200, "index": index, "durable": index - i%4})
 		offset := 5_000_000 + 9001*i + int(1000*s)
 		streams = append(streams, object{"topic": "dashi.events", "partition": i, "read": offset, "applied": offset - 3*i, "durable": offset - 90 - 3*i})
+		if i > 0 { // of the first Kafka has not said it yet
+			streams[i]["lag"] = 1200 * i
+		}
 	}
 	recovery, loss := "read 8 snapshots and 61,204 entries in 1.4 s", object(nil)
 	if f.lost.Load() {

@@ -80,10 +80,11 @@ function tables(st) {
   $('ring').hidden = nodes.length < 2;
   rows($('nodes').tBodies[0], nodes.map(n => [n.id + (n.self ? ' (this)' : ''), n.state, n.zone || '–', n.replicas, n.leads, n.http]));
   say($('nodes-note'), `directory at epoch ${directory.epoch}, led by ${directory.leader || 'nobody'}`);
-  rows($('streams').tBodies[0], streams.map(s => [s.topic, s.partition, count(s.read), count(s.applied), count(s.durable)]));
+  rows($('streams').tBodies[0], streams.map(s => [s.topic, s.partition, count(s.read), count(s.applied), count(s.durable), s.lag === undefined ? '–' : count(s.lag)]));
+  const behind = streams.reduce((sum, s) => sum + (s.lag || 0), 0);
   say($('shards-note'), `log ${bytes(st.log.bytes)}, ${st.log.durability}`);
   $('shards-note').title = st.recovery || '';
-  say($('streams-note'), (st.kafka.embedded ? 'embedded broker, ' : '') + (st.kafka.brokers || []).join(', '));
+  say($('streams-note'), (behind ? `${count(behind)} events behind, ` : '') + (st.kafka.embedded ? 'embedded broker, ' : '') + (st.kafka.brokers || []).join(', '));
 }
 
 async function status() {
