@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
@@ -116,7 +117,7 @@ func makeFeatures(c *cobra.Command, cl *client, files []string, o featuresOption
 	r := features.New(program, columns)
 	if o.labelEvent != "" {
 		r.Every(o.stepMillis, o.withMillis, o.labelEvent)
-	} else if err := readLabels(r, o.labels); err != nil {
+	} else if err := readLabels(c.Context(), r, o.labels); err != nil {
 		return err
 	}
 	rejected := map[string]int{}
@@ -162,14 +163,19 @@ func (o *featuresOptions) program(c *cobra.Command, cl *client) (*recipe.Program
 }
 
 // readLabels reads the file of labels.
-func readLabels(r *features.Replay, path string) error {
+func readLabels(ctx context.Context, r *features.Replay, path string) error {
 	o := matchOptions{}
-	delimiter, err := chooseFormat(path, &o)
+	file, done, err := readable(ctx, path)
+	if err != nil {
+		return err
+	}
+	defer done()
+	delimiter, err := chooseFormat(ctx, path, file, &o)
 	if err != nil {
 		return err
 	}
 	wanted := []string{"identifier", "at", "label"}
-	rows, err := openRows(path, o.format, delimiter, wanted)
+	rows, err := openRows(ctx, file, o.format, delimiter, wanted)
 	if err != nil {
 		return err
 	}
@@ -200,7 +206,7 @@ func readLabels(r *features.Replay, path string) error {
 
 // addFile adds the events of a file.
 func (o *featuresOptions) addFile(c *cobra.Command, r *features.Replay, p *recipe.Program, path string, rejected map[string]int) error {
-	in, err := openEvents(path, p, o.mapping)
+	in, err := openEvents(c.Context(), path, p, o.mapping)
 	if err != nil {
 		return err
 	}

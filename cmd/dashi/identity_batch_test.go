@@ -54,7 +54,7 @@ r4,S2,40,,,,2026-02-28 17:30:00
 		s := simulate.New(&program.Identity, namespaceNames(program))
 		unknown := 0
 		for _, source := range sources {
-			in, err := openEvents(source.path, program, source.mapping)
+			in, err := openEvents(t.Context(), source.path, program, source.mapping)
 			if err != nil {
 				t.Fatal(err)
 			}

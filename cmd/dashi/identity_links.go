@@ -156,7 +156,7 @@ func (o *linkOptions) make(c *cobra.Command, cl *client, r *records) error {
 	if !o.wanted() {
 		return nil
 	}
-	pairs, err := o.accepted(r)
+	pairs, err := o.accepted(c.Context(), r)
 	if err != nil {
 		return err
 	}
@@ -180,13 +180,13 @@ func (o *linkOptions) make(c *cobra.Command, cl *client, r *records) error {
 }
 
 // accepted are the pairs of records that are to be linked.
-func (o *linkOptions) accepted(r *records) (pairs [][2]int32, err error) {
+func (o *linkOptions) accepted(ctx context.Context, r *records) (pairs [][2]int32, err error) {
 	least, notANumber := 0.0, error(nil)
 	if o.accept != "" {
 		least, notANumber = strconv.ParseFloat(o.accept, 64)
 	}
 	if notANumber != nil {
-		return r.reviewed(o.accept)
+		return r.reviewed(ctx, o.accept)
 	}
 	for _, p := range r.result.Pairs {
 		if p.Probability >= least {
@@ -197,7 +197,7 @@ func (o *linkOptions) accepted(r *records) (pairs [][2]int32, err error) {
 }
 
 // reviewed reads the pairs that somebody accepted.
-func (r *records) reviewed(path string) (pairs [][2]int32, err error) {
+func (r *records) reviewed(ctx context.Context, path string) (pairs [][2]int32, err error) {
 	byKey := map[string]int32{}
 	for i, key := range r.keys {
 		if _, twice := byKey[key]; twice {
@@ -205,12 +205,12 @@ func (r *records) reviewed(path string) (pairs [][2]int32, err error) {
 		}
 		byKey[key] = int32(i)
 	}
-	f, err := os.Open(path)
+	f, err := openFile(ctx, path)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read accepted pairs (--accept takes a probability or a file): %w", err)
 	}
 	defer f.Close()
-	in := csv.NewReader(f)
+	in := csv.NewReader(&rows{ctx: ctx, file: f})
 	header, err := in.Read()
 	a, b, yes := slices.Index(header, "a"), slices.Index(header, "b"), slices.Index(header, "accepted")
 	if err != nil || a < 0 || b < 0 || yes < 0 {

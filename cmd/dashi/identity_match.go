@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -124,17 +125,23 @@ type records struct {
 const sampleRows = 1000
 
 func readRecords(c *cobra.Command, cl *client, path string, o *matchOptions) (*records, error) {
-	delimiter, err := chooseFormat(path, o)
+	ctx := c.Context()
+	file, done, err := readable(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	delimiter, err := chooseFormat(ctx, path, file, o)
 	if err != nil {
 		return nil, err
 	}
 	var names []string
 	if o.format == "jsonl" {
-		if names, err = jsonColumns(path); err != nil {
+		if names, err = jsonColumns(ctx, path, file); err != nil {
 			return nil, err
 		}
 	}
-	sample, header, err := sampleOf(path, o.format, delimiter, names)
+	sample, header, err := sampleOf(ctx, file, o.format, delimiter, names)
 	if err != nil {
 		return nil, err
 	}
@@ -148,7 +155,7 @@ func readRecords(c *cobra.Command, cl *client, path string, o *matchOptions) (*r
 	if r.carried, err = o.links.carry(c, cl, r.columns); err != nil {
 		return nil, err
 	}
-	rows, err := openRows(path, o.format, delimiter, names)
+	rows, err := openRows(ctx, file, o.format, delimiter, names)
 	if err != nil {
 		return nil, err
 	}
@@ -190,8 +197,8 @@ func (r *records) read(c *cobra.Command, rows *rows) error {
 	}
 }
 
-// chooseFormat settles the format and the delimiter.
-func chooseFormat(path string, o *matchOptions) (delimiter rune, err error) {
+// chooseFormat settles the format, by the name of path, and the delimiter, by what the file holds.
+func chooseFormat(ctx context.Context, path, file string, o *matchOptions) (delimiter rune, err error) {
 	base := strings.ToLower(strings.TrimSuffix(filepath.Base(path), ".gz"))
 	switch {
 	case o.format == "csv" || o.format == "jsonl":
@@ -213,9 +220,9 @@ func chooseFormat(path string, o *matchOptions) (delimiter rune, err error) {
 	// The header with the most columns under one of the usual delimiters.
 	best, most := ',', 0
 	for _, d := range []rune{',', ';', '\t', '|'} {
-		rows, err := openRows(path, "csv", d, nil)
+		rows, err := openRows(ctx, file, "csv", d, nil)
 		if err != nil {
-			if errors.Is(err, os.ErrNotExist) {
+			if errors.Is(err, os.ErrNotExist) || ctx.Err() != nil {
 				return 0, err
 			}
 			continue
@@ -229,8 +236,8 @@ func chooseFormat(path string, o *matchOptions) (delimiter rune, err error) {
 }
 
 // sampleOf reads the first rows.
-func sampleOf(path, format string, delimiter rune, names []string) (sample [][]string, header []string, err error) {
-	rows, err := openRows(path, format, delimiter, names)
+func sampleOf(ctx context.Context, path, format string, delimiter rune, names []string) (sample [][]string, header []string, err error) {
+	rows, err := openRows(ctx, path, format, delimiter, names)
 	if err != nil {
 		return nil, nil, err
 	}

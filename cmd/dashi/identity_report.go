@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
@@ -217,9 +218,9 @@ func writePeople(path string, r *records) error {
 	return nil
 }
 
-// jsonColumns are the keys at the top of the first objects of a JSONL file.
-func jsonColumns(path string) ([]string, error) {
-	rows, err := openRows(path, "jsonl", 0, nil)
+// jsonColumns are the keys at the top of the first objects of a JSONL file, which messages call path.
+func jsonColumns(ctx context.Context, path, file string) ([]string, error) {
+	rows, err := openRows(ctx, file, "jsonl", 0, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
@@ -71,7 +72,7 @@ func identitySimulate(c *cobra.Command, path string, o simulateOptions) error {
 		printDiagnostics(c, sources, found)
 		return &shownError{errors.New("the cookbook has errors")}
 	}
-	in, err := openEvents(path, program, o.mapping)
+	in, err := openEvents(c.Context(), path, program, o.mapping)
 	if err != nil {
 		return err
 	}
@@ -112,18 +113,18 @@ type eventFile struct {
 	buf     []byte
 }
 
-func openEvents(path string, p *recipe.Program, mapping string) (*eventFile, error) {
+func openEvents(ctx context.Context, path string, p *recipe.Program, mapping string) (*eventFile, error) {
 	f := &eventFile{decoder: event.NewDecoder(p.Schema, event.DefaultLimits), now: time.Now().UnixMilli()}
 	var err error
 	if mapping == "" {
-		f.rows, err = openRows(path, "jsonl", 0, nil)
+		f.rows, err = openRows(ctx, path, "jsonl", 0, nil)
 		return f, err
 	}
 	m := p.Mappings[mapping]
 	if m == nil {
 		return nil, fmt.Errorf("no mapping %q in the cookbook; there are: %v", mapping, sortedKeys(p.Mappings))
 	}
-	if f.rows, err = openRows(path, m.Format, m.Delimiter, m.Columns); err != nil {
+	if f.rows, err = openRows(ctx, path, m.Format, m.Delimiter, m.Columns); err != nil {
 		return nil, err
 	}
 	if f.binding, err = m.Bind(f.rows.columns); err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 
 	"dashi/node"
 	"dashi/pipeline/recipe"
@@ -26,6 +27,11 @@ func await[T any](ctx context.Context, what string, do func() (T, error)) (T, er
 		var none T
 		return none, fmt.Errorf("interrupted while %s", what)
 	}
+}
+
+// openFile opens a file of rows for reading, or gives up on a pipe into which nobody writes when ctx is done.
+func openFile(ctx context.Context, path string) (*os.File, error) {
+	return await(ctx, "reading rows", func() (*os.File, error) { return os.Open(path) })
 }
 
 // readRecipes reads the recipe files that the paths name.

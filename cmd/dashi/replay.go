@@ -150,14 +150,16 @@ func replay(c *cobra.Command, cl *client, path string, o replayOptions) error {
 	if err != nil {
 		return err
 	}
-	in, err := openRows(path, m.Format, m.Delimiter, m.Columns)
+	in, err := openRows(ctx, path, m.Format, m.Delimiter, m.Columns)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	mark, err := newBookmark(path, o)
-	if err != nil {
-		return err
+	mark := &bookmark{}
+	if !in.pipe {
+		if mark, err = newBookmark(path, o); err != nil {
+			return err
+		}
 	}
 	binding, err := m.Bind(in.columns)
 	if err != nil {
@@ -192,6 +194,9 @@ func replay(c *cobra.Command, cl *client, path string, o replayOptions) error {
 		_ = json.NewEncoder(cl.out).Encode(r.report())
 	} else {
 		fmt.Fprintln(cl.out, r.summary())
+	}
+	if err != nil && ctx.Err() != nil && in.pipe {
+		return fmt.Errorf("interrupted after row %d", r.mark.Rows)
 	}
 	if err != nil && ctx.Err() != nil {
 		return fmt.Errorf("interrupted after row %d: give the same command again to go on", r.mark.Rows)
@@ -382,7 +387,7 @@ type bookmark struct {
 	Events    int64  `json:"events"`
 	Anonymous int64  `json:"anonymous"`
 	Bad       int64  `json:"bad"`
-	path      string
+	path      string // "" for a pipe, of which no row can be found again
 }
 
 // newBookmark reads what an earlier replay of the same file with the same mapping to the same topic has left. It is an error if the file is another one now,
@@ -448,6 +453,9 @@ func (r *replayer) save(complete bool) error {
 	text, _ := json.Marshal(r.mark)
 	path := r.mark.path
 	r.mu.Unlock()
+	if path == "" {
+		return nil
+	}
 	if complete {
 		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err

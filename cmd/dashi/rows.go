@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -17,8 +18,10 @@ import (
 
 // rows reads a CSV or JSONL file, gzipped or not, row by row.
 type rows struct {
+	ctx     context.Context // ends what waits for a pipe
 	file    *os.File
 	size    int64        // of the file
+	pipe    bool         // it can be read once only
 	read    atomic.Int64 // bytes of the file, compressed if it is
 	columns []string
 	next    func() ([]string, error) // the row is good until the next call
@@ -29,7 +32,7 @@ type rows struct {
 
 // Read counts the bytes of the file for the progress bar.
 func (r *rows) Read(p []byte) (int, error) {
-	n, err := r.file.Read(p)
+	n, err := await(r.ctx, "reading rows", func() (int, error) { return r.file.Read(p) })
 	r.read.Add(int64(n))
 	return n, err
 }
@@ -43,14 +46,14 @@ func (b *badRow) Error() string { return b.err.Error() }
 const maxRow = 16 << 20
 
 // openRows opens a file in the format csv or jsonl. wanted are the columns that a JSONL row is cut into.
-func openRows(path, format string, delimiter rune, wanted []string) (*rows, error) {
-	f, err := os.Open(path)
+func openRows(ctx context.Context, path, format string, delimiter rune, wanted []string) (*rows, error) {
+	f, err := openFile(ctx, path)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open rows: %w", err)
 	}
-	r := &rows{file: f}
+	r := &rows{ctx: ctx, file: f}
 	if info, err := f.Stat(); err == nil {
-		r.size = info.Size()
+		r.size, r.pipe = info.Size(), !info.Mode().IsRegular()
 	}
 	in := bufio.NewReaderSize(r, 1<<20)
 	if magic, _ := in.Peek(2); len(magic) == 2 && magic[0] == 0x1f && magic[1] == 0x8b {
@@ -149,3 +152,25 @@ func (r *rows) Next() (row []string, line int64, err error) {
 }
 
 func (r *rows) Close() { r.file.Close() }
+
+// readable is a file with what path holds that can be opened again and again: path itself, or a copy of what comes out of a pipe, until done.
+func readable(ctx context.Context, path string) (file string, done func(), err error) {
+	if info, err := os.Stat(path); err != nil || info.Mode().IsRegular() || info.IsDir() {
+		return path, func() {}, nil // what is wrong with it is said when it is opened
+	}
+	in, err := openFile(ctx, path)
+	if err != nil {
+		return "", nil, fmt.Errorf("cannot open rows: %w", err)
+	}
+	defer in.Close()
+	kept, err := os.CreateTemp("", "dashi-rows-*")
+	if err != nil {
+		return "", nil, fmt.Errorf("cannot keep what comes out of %q: %w", path, err)
+	}
+	_, err = io.Copy(kept, &rows{ctx: ctx, file: in})
+	if err = errors.Join(err, kept.Close()); err != nil {
+		os.Remove(kept.Name())
+		return "", nil, fmt.Errorf("cannot keep what comes out of %q: %w", path, err)
+	}
+	return kept.Name(), func() { os.Remove(kept.Name()) }, nil
+}

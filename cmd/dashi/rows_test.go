@@ -18,7 +18,7 @@ func TestRows(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		in, err := openRows(path, format, ';', []string{"a"})
+		in, err := openRows(t.Context(), path, format, ';', []string{"a"})
 		if err != nil {
 			t.Fatal(err)
 		}

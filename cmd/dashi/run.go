@@ -45,12 +45,13 @@ The nodes of a cluster take others from dashi apply only.`,
 		if err != nil {
 			return err
 		}
-		settings, err := node.ReadSettings(path)
+		ctx := c.Context()
+		settings, err := await(ctx, "reading settings", func() (node.Settings, error) { return node.ReadSettings(path) })
 		if err != nil {
 			return err
 		}
 		if only {
-			notes, err := settings.CheckMachine()
+			notes, err := await(ctx, "reading what the settings name", settings.CheckMachine)
 			if err != nil {
 				return err
 			}
@@ -60,7 +61,13 @@ The nodes of a cluster take others from dashi apply only.`,
 			fmt.Fprintf(c.OutOrStdout(), "%s: the settings can be used\n", path)
 			return nil
 		}
-		return run(c.Context(), settings, node.Options{Version: version, Log: log, Forget: forget}, func(n *node.Node) {
+		o := node.Options{Version: version, Log: log, Forget: forget}
+		if len(settings.Recipes) > 0 {
+			if o.Recipes, err = readRecipes(ctx, settings.Recipes); err != nil {
+				return err
+			}
+		}
+		return run(ctx, settings, o, func(n *node.Node) {
 			log.Info("serving", "http", n.HTTPAddr(), "resp", n.RESPAddr(), "kafka", n.KafkaSettings().Brokers)
 		}, nil)
 	}
@@ -121,9 +128,12 @@ last start it switches to them; if something would be forgotten by that it does 
 		}
 		o := node.Options{Version: version, Log: log, Forget: forget}
 		if len(recipes) == 0 {
-			if o.Recipes, err = builtInRecipes(); err != nil {
-				return err
-			}
+			o.Recipes, err = builtInRecipes()
+		} else {
+			o.Recipes, err = readRecipes(c.Context(), recipes)
+		}
+		if err != nil {
+			return err
 		}
 		out := c.OutOrStdout()
 		fmt.Fprintf(out, "dashi %s: opening %s\n", version, data)

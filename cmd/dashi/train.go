@@ -93,17 +93,23 @@ func train(c *cobra.Command, path string, o trainOptions) error {
 
 // readFeatures reads the rows as columns.
 func readFeatures(c *cobra.Command, path string, o *trainOptions) ([]score.Column, []bool, error) {
-	delimiter, err := chooseFormat(path, &o.input)
+	ctx := c.Context()
+	file, done, err := readable(ctx, path)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer done()
+	delimiter, err := chooseFormat(ctx, path, file, &o.input)
 	if err != nil {
 		return nil, nil, err
 	}
 	var names []string
 	if o.input.format == "jsonl" {
-		if names, err = jsonColumns(path); err != nil {
+		if names, err = jsonColumns(ctx, path, file); err != nil {
 			return nil, nil, err
 		}
 	}
-	rows, err := openRows(path, o.input.format, delimiter, names)
+	rows, err := openRows(ctx, file, o.input.format, delimiter, names)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -139,8 +145,8 @@ func readFeatures(c *cobra.Command, path string, o *trainOptions) ([]score.Colum
 			}
 			cells[i] = append(cells[i], cell)
 		}
-		if len(labels)%1024 == 0 && c.Context().Err() != nil {
-			return nil, nil, c.Context().Err()
+		if len(labels)%1024 == 0 && ctx.Err() != nil {
+			return nil, nil, ctx.Err()
 		}
 	}
 	if len(labels) == 0 {
