@@ -25,13 +25,14 @@ type step struct {
 	do   func(r *rig, s *step)
 }
 
-// eventStep is a step that sends a message, repeat times.
+// eventStep is a step that sends a message, repeat times, each so many milliseconds after the one before.
 type eventStep struct {
 	message map[string]any // of the Segment spec; without identifiers, time and id unless given
 	who     []string       // none: the case's, or nobody else for a whole message
 	whole   bool           // the message is as it was sent
 	id      string
 	repeat  int
+	every   int64
 	// rejected, when not empty, is why the event must be refused: any, or a reason of the dead topic.
 	rejected string
 }

@@ -19,6 +19,11 @@ func (p *parser) misspelt(k, v *yaml.Node) bool {
 	if slices.Contains(p.events, k.Value) {
 		return false
 	}
+	if strings.EqualFold(k.Value, "track") {
+		p.report(k, "there is no step `"+k.Value+"`, and no recipe reads an event of that name",
+			"an event is named: `Order Completed: {total: 5}` is a track call; one as it is sent stands under `message`")
+		return true
+	}
 	what, meant := "there is no step `"+k.Value+"`", nearly(k.Value)
 	if read := p.nearlyRead(k.Value); meant == "" && read != "" {
 		what, meant = "`"+k.Value+"` is nearly `"+read+"`", read

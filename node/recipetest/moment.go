@@ -2,6 +2,7 @@ package recipetest
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -56,7 +57,7 @@ func parseSpan(text string) (int64, error) {
 		letters := len(rest) - len(strings.TrimLeft(rest, "mshdw"))
 		unit := units[rest[:letters]]
 		rest = rest[letters:]
-		if err != nil || unit == 0 || n > 1e6 {
+		if err != nil || unit == 0 || n > 1e6 || time.Duration(n) > (math.MaxInt64-total)/unit {
 			total = 0
 			break
 		}

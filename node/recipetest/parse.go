@@ -270,7 +270,7 @@ func (p *parser) stated(v *yaml.Node) []stated {
 var calls = map[string]string{"identify": "traits", "group": "traits", "alias": "", "page": "properties", "screen": "properties"}
 
 // stepKeys may stand beside an event's name.
-var stepKeys = []string{"at", "who", "id", "repeat", "rejected", "context", "consent"}
+var stepKeys = []string{"at", "who", "id", "repeat", "every", "rejected", "context", "consent"}
 
 // beside are the keys that may stand beside what is no event.
 var beside = map[string][]string{
@@ -310,6 +310,7 @@ func (p *parser) step(n *yaml.Node, c *Case) (step, bool) {
 	row := &rowStep{mapping: c.mapping}
 	var context map[string]any
 	verb := ""
+	var every *yaml.Node
 	var others []*yaml.Node
 	p.each(n, func(key string, k, v *yaml.Node) {
 		if key == "map" || slices.Contains(stepKeys, key) {
@@ -330,6 +331,12 @@ func (p *parser) step(n *yaml.Node, c *Case) (step, bool) {
 			if err := v.Decode(&e.repeat); err != nil || e.repeat < 1 || e.repeat > 100_000 {
 				p.report(v, "repeat is a number from 1 to 100,000", "")
 			}
+		case "every":
+			var err error
+			if e.every, err = parseSpan(v.Value); err != nil {
+				p.report(v, err.Error(), "it is how long after one repeat the next one happens")
+			}
+			every = v
 		case "context":
 			context = merge(context, p.object(v))
 		case "consent":
@@ -349,6 +356,9 @@ func (p *parser) step(n *yaml.Node, c *Case) (step, bool) {
 	})
 	if verb != "" {
 		p.besides(verb, others)
+	}
+	if every != nil {
+		p.every(every, e)
 	}
 	switch {
 	case verb == "" && s.at.given && len(others) == 1:
@@ -371,12 +381,30 @@ func (p *parser) step(n *yaml.Node, c *Case) (step, bool) {
 	return s, len(p.found) == before
 }
 
+// maxRepeating is how long the repeats of an event may go on: the clock of a test stays within years of four digits.
+const maxRepeating = 1000 * 365 * 24 * 60 * 60 * 1000 // ms
+
+// every reports a distance between repeats that says nothing.
+func (p *parser) every(v *yaml.Node, e *eventStep) {
+	switch {
+	case e.repeat == 1:
+		p.report(v, "`every` is how long after one repeat the next one happens, and nothing is repeated", "write `repeat: 10` beside it")
+	case e.message["timestamp"] != nil:
+		p.report(v, "the message says itself when it was, each time", "leave its `timestamp` out, and `at` says when the first one happens")
+	case e.every > maxRepeating/int64(e.repeat):
+		p.report(v, "the repeats go on for more than 1,000 years", "")
+	}
+}
+
 // verb reads what a step does.
 func (p *parser) verb(key string, k, v *yaml.Node, s *step, e *eventStep, row *rowStep) {
 	switch key {
 	case "advance":
 		span, err := parseSpan(strings.TrimPrefix(v.Value, "+"))
-		if err != nil {
+		switch {
+		case err != nil && strings.HasPrefix(v.Value, "-"):
+			p.report(v, "the clock never goes back", "`at: "+v.Value+"` beside an event makes it a late one")
+		case err != nil:
 			p.report(v, err.Error(), "")
 		}
 		s.at = moment{given: true, relative: true, millis: span}

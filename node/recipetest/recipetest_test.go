@@ -122,6 +122,24 @@ tests:
     - expect: {attributes: {orders_7d: 1}}
     - at: 2026-02-01
     - expect: {attributes: {orders_7d: 0, orders: 3, total: ~}}
+  repeats with a time between them move the clock on, or come late:
+    - Order Completed: {total: 1}
+      repeat: 3
+      every: 1d12h
+    - expect: {attributes: {orders: 3, orders_7d: 3, last_order: 2026-01-04T09:00:00Z}}
+    - advance: 30d
+    - Order Completed: {total: 1}
+      at: -40d
+      repeat: 2
+      every: 35d
+    - expect: {attributes: {orders: 5, orders_7d: 1, last_order: 2026-01-29T09:00:00Z}}
+    - message: {type: track, event: Order Completed, userId: somebody}
+      id: x
+      repeat: 2
+      every: 3d
+    - expect: {attributes: {orders: 6, last_order: 2026-02-03T09:00:00Z}}
+    - Order Completed: {}
+    - expect: {attributes: {last_order: 2026-02-06T09:00:00Z}}
   a new test knows nothing of the one before:
     - expect: {profile: false, attributes: {orders: ~}, activations: [], sizes: {rich: 0}}
 `)
@@ -311,12 +329,20 @@ func TestTestsThatCannotBeRead(t *testing.T) {
 	f("tests:\n  one: {clock: sun, steps: []}", "2:16: error: clock is wall or event, not `sun`")
 	f(step+"advance", "3:7: error: a step is a mapping (an event such as `Order Completed: {total: 5}`, `advance: 2d`, or `expect: ...`)")
 	f(step+"{}", "3:7: error: the step does nothing (name an event such as `Order Completed`, or advance, at, unlink, expect)")
-	f(step+"{page: {}, screen: {}}", "3:18: error: a step does one thing: `page` or `screen` (what may stand beside an event: at, who, id, repeat, rejected, context, consent)")
-	f(step+"{Order Completed: {}, Order Refunded: {}}", "3:29: error: a step does one thing: `Order Completed` or `Order Refunded` (what may stand beside an event: at, who, id, repeat, rejected, context, consent)")
+	f(step+"{page: {}, screen: {}}", "3:18: error: a step does one thing: `page` or `screen` (what may stand beside an event: at, who, id, repeat, every, rejected, context, consent)")
+	f(step+"{Order Completed: {}, Order Refunded: {}}", "3:29: error: a step does one thing: `Order Completed` or `Order Refunded` (what may stand beside an event: at, who, id, repeat, every, rejected, context, consent)")
 	f(step+"advance: soon", "3:16: error: \"soon\" is no span of time: write 90s, 30m, 1h30m, 30d or 2w")
 	f(step+"{page: {}, at: noon}", "3:22: error: \"noon\" is no instant: write 2026-03-01T09:00:00Z, 2026-03-01 09:00, or +2d or -90m from where the clock stands")
 	f(step+"{page: {}, who: ada}", "3:23: error: `ada` is no identifier (write namespace:value, as in user_id:ada)")
 	f(step+"{page: {}, repeat: 0}", "3:26: error: repeat is a number from 1 to 100,000")
+	f(step+"{page: {}, repeat: 3, every: often}", "3:36: error: \"often\" is no span of time: write 90s, 30m, 1h30m, 30d or 2w (it is how long after one repeat the next one happens)")
+	f(step+"{page: {}, every: 1d}", "3:25: error: `every` is how long after one repeat the next one happens, and nothing is repeated (write `repeat: 10` beside it)")
+	f(step+"{page: {}, repeat: 100000, every: 4w}", "3:41: error: the repeats go on for more than 1,000 years")
+	f(step+"{message: {type: page, userId: a, timestamp: 2026-01-05T00:00:00Z}, repeat: 2, every: 1d}", "3:93: error: the message says itself when it was, each time (leave its `timestamp` out, and `at` says when the first one happens)")
+	f(step+"{row: {who: a}, map: rows, repeat: 2, every: 1d}", "3:45: error: `every` says nothing beside `row` (what may stand there: at, repeat, rejected, map)")
+	f(step+"advance: -3d", "3:16: error: the clock never goes back (`at: -3d` beside an event makes it a late one)")
+	f(step+"advance: 1000000w", "3:16: error: \"1000000w\" is no span of time: write 90s, 30m, 1h30m, 30d or 2w")
+	f(step+"track: {event: Order Completed}", "3:7: error: there is no step `track`, and no recipe reads an event of that name (an event is named: `Order Completed: {total: 5}` is a track call; one as it is sent stands under `message`)")
 	f(step+"row: {a: 1}", "3:7: error: a row needs a mapping (write `map: NAME` beside it, or once for the whole test)")
 	f(step+"page: 5", "3:13: error: a mapping is needed here")
 	f(step+"expect:", "3:14: error: expect states nothing (it is a mapping of who, profile, attributes, audiences, consent, sizes, goals, activations)")
@@ -340,7 +366,7 @@ func TestTestsThatCannotBeRead(t *testing.T) {
 	f(step+"{expect: {profile: true}, repeat: 2}", "3:33: error: `repeat` says nothing beside `expect` (what may stand there: at)")
 	f(step+"{advance: 1d, at: +1d}", "3:21: error: `at` says nothing beside `advance` (nothing stands beside it)")
 	f(step+"{row: {who: a}, map: rows, who: user_id:a}", "3:34: error: `who` says nothing beside `row` (what may stand there: at, repeat, rejected, map)")
-	f(step+"{page: {}, map: rows}", "3:18: error: `map` says nothing beside `page` (what may stand there: at, who, id, repeat, rejected, context, consent)")
+	f(step+"{page: {}, map: rows}", "3:18: error: `map` says nothing beside `page` (what may stand there: at, who, id, repeat, every, rejected, context, consent)")
 	f(step+"{at: +1d, who: user_id:b}", "3:7: error: the step does nothing (name an event such as `Order Completed`, or advance, at, unlink, expect)")
 
 	// A misspelt step is not taken for an event: it would state nothing, and pass.

@@ -176,7 +176,8 @@ func (g *rig) apply(entry []byte) {
 
 // run sends the message.
 func (e *eventStep) run(g *rig, s *step) {
-	m := merge(map[string]any{"timestamp": show(g.when)}, e.message)
+	m := merge(nil, e.message)
+	untimed := m["timestamp"] == nil
 	if e.id != "" {
 		m["messageId"] = e.id
 	}
@@ -190,12 +191,22 @@ func (e *eventStep) run(g *rig, s *step) {
 			return
 		}
 	}
-	text, err := json.Marshal(m)
-	if err != nil {
-		g.fail(s.line, "the message", "JSON", err.Error())
-		return
-	}
-	for range e.repeat {
+	var text []byte
+	first := g.when
+	for i := range e.repeat {
+		if i > 0 && e.every > 0 {
+			g.step(&step{at: moment{given: true, millis: first + int64(i)*e.every}, sent: true, do: nothing})
+		}
+		if i == 0 || e.every > 0 {
+			if untimed {
+				m["timestamp"] = show(g.when)
+			}
+			var err error
+			if text, err = json.Marshal(m); err != nil {
+				g.fail(s.line, "the message", "JSON", err.Error())
+				return
+			}
+		}
 		g.send(text, s.line, e.rejected)
 	}
 }

@@ -26,7 +26,7 @@ func schemaSays(t *testing.T, tests string) string {
 
 // beyondSchema says whether a finding is one that no schema can have: it is about what recipes say, or about YAML itself.
 func beyondSchema(finding string) bool {
-	return slices.ContainsFunc([]string{"no recipe reads", "stands twice", "second document", "YAML tag", "a row needs a mapping", "`Order Completed` or `Order Refunded`"}, func(s string) bool { return strings.Contains(finding, s) })
+	return slices.ContainsFunc([]string{"no recipe reads", "stands twice", "second document", "YAML tag", "a row needs a mapping", "nothing is repeated", "says itself when it was", "1,000 years", "1000000w", "`Order Completed` or `Order Refunded`"}, func(s string) bool { return strings.Contains(finding, s) })
 }
 
 // The schema knows every word that the parser does.

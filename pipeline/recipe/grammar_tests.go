@@ -36,6 +36,7 @@ var (
 	bodyShape    = &shape{is: mapOf, names: anyName, empty: true, of: &shape{is: anything}}
 	instantShape = patternShape("A time; without a zone it is in UTC.", "^"+instantPattern+"$")
 	momentShape  = patternShape("A time, or +2d, -90m.", "^([+-]"+spanPattern+"|"+instantPattern+")$")
+	spanShape    = patternShape("ms, s, m, h, d, w; also 1h30m.", "^"+spanPattern+"$")
 	personShape  = patternShape("An identifier, NAMESPACE:VALUE.", "^[^:]+:(.|\n)")
 	whoShape     = oneOrAny(personShape).named("who")
 	countShape   = &shape{is: integer, max: 1 << 53}
@@ -43,13 +44,14 @@ var (
 
 	atKey       = key{name: "at", doc: "When: a time, or so long after (+2d) or before (-90m) the clock. The clock moves on to a later one; an event with an earlier one is late.", shape: momentShape}
 	repeatKey   = key{name: "repeat", doc: "So often.", shape: &shape{is: integer, min: 1, max: 100_000}}
+	everyKey    = key{name: "every", doc: "With repeat: how long after one the next one happens. The clock moves on with them; without it all happen in the same millisecond.", shape: spanShape}
 	rejectedKey = key{name: "rejected", doc: "It must be refused: true, or the reason of the dead topic.", shape: textShape("true or a reason.")}
 
 	// besideEvent may stand beside an event.
 	besideEvent = []key{atKey,
 		{name: "who", doc: "Whom it is about; whom the test is about without it. An account beside a person: the event names it.", shape: whoShape},
 		{name: "id", doc: "The message id: the same twice is a duplicate.", shape: textShape("Any text.")},
-		repeatKey, rejectedKey,
+		repeatKey, everyKey, rejectedKey,
 		{name: "context", doc: "The context of the message.", shape: bodyShape},
 		{name: "consent", doc: "Short for context.consent.categoryPreferences, as in {email: true}.", shape: bodyShape},
 	}
