@@ -96,7 +96,7 @@ func (g generator) number(depth int) string {
 	case 5:
 		return "interests[" + g.text(d) + "]"
 	case 6:
-		return g.instant(d) + "." + g.pick("getHours", "getMonth", "getDate", "getDayOfWeek", "getDayOfYear", "getFullYear", "getMinutes", "getMilliseconds") + g.pick(`()`, `("+09:00")`, `("-03:30")`)
+		return g.instant(d) + "." + g.pick("getHours", "getMonth", "getDate", "getDayOfWeek", "getDayOfYear", "getFullYear", "getMinutes", "getMilliseconds") + g.pick(`()`, `("+09:00")`, `("-03:30")`, `("America/New_York")`)
 	case 7:
 		return g.span(d) + g.pick(".getHours()", ".getMinutes()", ".getSeconds()")
 	case 8:

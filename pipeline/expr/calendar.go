@@ -6,8 +6,15 @@ import (
 	"cel.dev/cel-go/common/ast"
 )
 
-// period is the span [start, end) of the same part around a time, at an offset from UTC.
-func (p part) period(ms, offset int64) (start, end int64) {
+// period is the span [start, end) around a time in which the part is the same; it is cut off where the zone's clocks are set.
+func (p part) period(ms int64, in hours) (start, end int64) {
+	offset, from, to := in.period(ms)
+	start, end = p.fixedPeriod(ms, offset)
+	return max(start, from), min(end, to)
+}
+
+// fixedPeriod is the span of the part at an offset from UTC.
+func (p part) fixedPeriod(ms, offset int64) (start, end int64) {
 	unit := int64(86400_000)
 	switch p.name {
 	case "getFullYear", "getMonth":
@@ -34,7 +41,7 @@ func (p part) period(ms, offset int64) (start, end int64) {
 }
 
 // partTiming is the timing of a part of a time that may move.
-func (c *compiler) partTiming(e ast.Expr, p part, on *node, offset int64) timing {
+func (c *compiler) partTiming(e ast.Expr, p part, on *node, in hours) timing {
 	t := timing{refused: on.refused}
 	if on.next == nil {
 		return t
@@ -48,7 +55,7 @@ func (c *compiler) partTiming(e ast.Expr, p part, on *node, offset int64) timing
 		if !ok || slope == 0 {
 			return until
 		}
-		start, end := p.period(v, offset)
+		start, end := p.period(v, in)
 		return min(until, leaves(env.Now, v, slope, start, end-1))
 	})
 	return t
@@ -103,17 +110,17 @@ func (s *calendarPart) within(lo, hi float64) timing {
 		if !ok || slope == 0 {
 			return until
 		}
-		x := s.part.at(v, s.offset)
+		x := s.part.at(v, s.in)
 		was, at := x >= lo && x <= hi, env.Now
 		for range maxPeriods {
-			start, end := s.part.period(v, s.offset)
+			start, end := s.part.period(v, s.in)
 			next := leaves(at, v, slope, start, end-1)
 			if next >= until {
 				return until
 			}
 			v += slope * (next - at)
 			at = next
-			if x = s.part.at(v, s.offset); (x >= lo && x <= hi) != was {
+			if x = s.part.at(v, s.in); (x >= lo && x <= hi) != was {
 				break
 			}
 		}
@@ -122,12 +129,12 @@ func (s *calendarPart) within(lo, hi float64) timing {
 	return t
 }
 
-// maxPeriods is more than the days of a month, the hours of a day and the minutes of an hour.
+// maxPeriods is more than the days of a month, the hours of a day and the minutes of an hour, with one that is cut in two as clocks are set.
 const maxPeriods = 61
 
 // calendarPart is a number that is a part of a time.
 type calendarPart struct {
-	of     *node
-	part   part
-	offset int64
+	of   *node
+	part part
+	in   hours
 }

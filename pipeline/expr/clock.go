@@ -6,11 +6,14 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
+
+	"dashi/pipeline/zone"
 )
 
 // part is one of CEL's accessors of a time. Months and days of the month and year count from 0, as CEL has
@@ -49,24 +52,61 @@ func partNamed(name string) (part, bool) {
 	return part{}, false
 }
 
-// at gives the part of a time in milliseconds, at an offset from UTC.
-func (p part) at(ms, offset int64) float64 { return float64(p.of(time.UnixMilli(ms + offset).UTC())) }
+// at gives the part of a time in milliseconds.
+func (p part) at(ms int64, in hours) float64 {
+	offset, _, _ := in.period(ms)
+	return float64(p.of(time.UnixMilli(ms + offset).UTC()))
+}
+
+// hours are what clocks show somewhere: at a fixed offset from UTC in milliseconds, or in a zone with a name.
+type hours struct {
+	offset int64
+	zone   *zone.Zone // nil: the offset
+}
+
+// period is the offset at an instant, and from when to before when it holds.
+func (h hours) period(ms int64) (offset, from, to int64) {
+	if h.zone == nil {
+		return h.offset, math.MinInt64, math.MaxInt64
+	}
+	return h.zone.Period(ms)
+}
+
+// zones loads each zone once: the interpreter reads the name with every evaluation.
+type zones struct {
+	mu     sync.Mutex
+	loaded map[string]*zone.Zone
+}
+
+func (z *zones) hours(name string) (hours, error) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	if known := z.loaded[name]; known != nil {
+		return hours{zone: known}, nil
+	}
+	in, err := parseHours(name)
+	if err == nil && in.zone != nil {
+		z.loaded[name] = in.zone
+	}
+	return in, err
+}
 
 // clock declares the accessors for cel-go.
 func clock() []cel.EnvOption {
 	var all []cel.EnvOption
+	named := &zones{loaded: map[string]*zone.Zone{}}
 	for _, p := range timeParts {
 		o := []cel.FunctionOpt{
 			cel.MemberOverload("timestamp_"+p.name, args(instant), number, cel.UnaryBinding(func(v ref.Val) ref.Val {
 				return types.Double(p.of(v.(types.Timestamp).UTC()))
 			})),
 			cel.MemberOverload("timestamp_"+p.name+"_zone", args(instant, text), number,
-				cel.BinaryBinding(func(v, zone ref.Val) ref.Val {
-					offset, err := parseZone(string(zone.(types.String)))
+				cel.BinaryBinding(func(v, name ref.Val) ref.Val {
+					in, err := named.hours(string(name.(types.String)))
 					if err != nil {
 						return notThere
 					}
-					return types.Double(p.of(v.(types.Timestamp).In(time.FixedZone("", int(offset/1000)))))
+					return types.Double(p.at(v.(types.Timestamp).UnixMilli(), in))
 				})),
 		}
 		for _, u := range durationUnits {
@@ -81,26 +121,30 @@ func clock() []cel.EnvOption {
 	return all
 }
 
-var errZone = errors.New(`a zone is an offset from UTC such as "+09:00"; names of zones depend on the machine's zone files`)
+var errZone = errors.New(`a zone is a name such as "Europe/Berlin", or an offset from UTC such as "+09:00"`)
 
-// parseZone reads "UTC", "Z", "+09:00" or "-03:30" as milliseconds east of UTC.
-func parseZone(s string) (int64, error) {
+// parseHours reads "UTC", "Z", "+09:00", "-03:30" or the name of a zone.
+func parseHours(s string) (hours, error) {
 	if s == "UTC" || s == "Z" {
-		return 0, nil
+		return hours{}, nil
 	}
 	if len(s) != 6 || s[0] != '+' && s[0] != '-' || s[3] != ':' {
-		return 0, errZone
+		named, err := zone.Load(s)
+		if err != nil {
+			return hours{}, errZone
+		}
+		return hours{zone: named}, nil
 	}
 	h, err := strconv.ParseUint(s[1:3], 10, 8)
 	m, err2 := strconv.ParseUint(s[4:], 10, 8)
 	if err != nil || err2 != nil || h > 23 || m > 59 {
-		return 0, errZone
+		return hours{}, errZone
 	}
 	offset := int64(h*60+m) * 60_000
 	if s[0] == '-' {
 		offset = -offset
 	}
-	return offset, nil
+	return hours{offset: offset}, nil
 }
 
 // parseTime reads RFC 3339, or a date alone, as milliseconds.

@@ -12,8 +12,8 @@
 // There is one kind of number, the double: literals like 2 are doubles, size and getHours give doubles,
 // % works on them. A number is always finite: a result that would not be (1/0) is absent.
 // Times have milliseconds; duration("36h"), also "2d" and "1w".
-// Zones of getHours and its like are offsets such as "+09:00": names of zones mean different things on
-// machines with different zone files, and replicas must agree.
+// Zones of getHours and its like are names such as "Europe/Berlin", by the rules that are part of the program (package zone),
+// and offsets such as "+09:00".
 // has(x) and known(x) are the same and take any expression. x == null is !known(x).
 // tally["key"] is 0 for a key that is not there. Maps and messages cannot be written.
 // Also: lower, abs, floor, round, min and max of two numbers, coalesce, favourite(tally), latest(list), and in audiences top(attribute, percent):

@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"regexp"
 	"regexp/syntax"
+	"strconv"
 	"strings"
 
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/operators"
 	"cel.dev/cel-go/common/types"
+
+	"dashi/pipeline/zone"
 )
 
 // checkLiterals refuses strings that cannot be what the function around them reads them as. It runs before
@@ -46,7 +49,13 @@ func (t *tree) checkLiterals(e ast.Expr) *Error {
 		}
 	default:
 		if _, ok := partNamed(name); ok && c.IsMemberFunction() {
-			_, err = parseZone(string(s))
+			if _, err = parseHours(string(s)); err != nil {
+				hint := ""
+				if near := zone.Near(string(s)); near != "" {
+					hint = "did you mean " + strconv.Quote(near) + "?"
+				}
+				return t.fail(arg, err.Error()+": `"+t.text(arg)+"`", hint)
+			}
 		}
 	}
 	if err != nil {

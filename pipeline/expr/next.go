@@ -51,7 +51,7 @@ func (c *compiler) follow(e ast.Expr, operands ...*node) timing {
 		}
 		if o.moves && t.refused == nil {
 			t.refused = c.tree.fail(e, "`"+c.tree.text(e)+"` changes every millisecond: nobody can be woken for that",
-				"compare `now` with a time, as in now - last_order > duration(\"30d\"), or take a part of it, as in now.getHours(\"+09:00\")")
+				"compare `now` with a time, as in now - last_order > duration(\"30d\"), or take a part of it, as in now.getHours(\"Europe/Berlin\")")
 		}
 		if o.next != nil {
 			list = append(list, o.next)

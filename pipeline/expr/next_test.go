@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"dashi/pipeline/attribute"
+	"dashi/pipeline/zone"
 	"pgregory.net/rapid"
 )
 
@@ -199,6 +200,8 @@ func TestNext(t *testing.T) {
 	f(`now.getDate() == 3`, noon+2*day)
 	f(`now.getHours() >= 9 && now.getHours() < 17`, noon+9*3600_000)
 	f(`now.getHours("+09:00") >= 9`, noon+15*3600_000)
+	f(`now.getHours("Europe/Berlin") >= 9`, noon+8*3600_000)
+	f(`now.getMonth("Europe/Berlin") == 3`, 1774994400000) // 2026-03-31T22:00Z, with the clocks set forward on the 29th
 	f(`now.getDayOfWeek() in [0, 6]`, noon+day)
 	f(`(now - last_order).getHours() / 24 > 40`, last+40*day+3600_000)
 	f(`(now - last_order).getHours() / 24 >= 40`, last+40*day)
@@ -210,6 +213,40 @@ func TestNext(t *testing.T) {
 	f(`coalesce(cart_at, last_order) + duration("40d") < now`, last+40*day+1)
 	f(`known(cart_at) ? now > cart_at : now > last_order + duration("50d")`, last+50*day+1)
 	f(`cart_at < now`, Never)
+}
+
+// A part of a time in a zone stays what it is throughout its period, and the period goes on until it is another or clocks are set.
+func TestPeriodsInZones(t *testing.T) {
+	for _, name := range []string{"Europe/Berlin", "America/St_Johns", "Australia/Lord_Howe", "Pacific/Apia", "UTC"} {
+		z, err := zone.Load(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rapid.Check(t, func(t *rapid.T) {
+			in := hours{zone: z}
+			ms := rapid.Int64Range(0, 4_000_000_000_000).Draw(t, "ms")
+			if _, _, to := z.Period(ms); rapid.Bool().Draw(t, "near a change") && to < maxTime {
+				ms = to + rapid.Int64Range(-40*86400_000, 40*86400_000).Draw(t, "off")
+			}
+			p := rapid.SampledFrom(timeParts[:8]).Draw(t, "part")
+			start, end := p.period(ms, in)
+			if start > ms || end <= ms {
+				t.Fatalf("%s %s: %d is not in [%d, %d)", name, p.name, ms, start, end)
+			}
+			at := rapid.Int64Range(start, end-1).Draw(t, "at")
+			if x, y := p.at(ms, in), p.at(at, in); x != y {
+				t.Fatalf("%s %s: %v at %d and %v at %d, in [%d, %d)", name, p.name, x, ms, y, at, start, end)
+			}
+			wall := time.UnixMilli(ms).In(z.Location())
+			if want := float64(p.of(wall)); p.at(ms, in) != want {
+				t.Fatalf("%s %s at %d: %v, want %v", name, p.name, ms, p.at(ms, in), want)
+			}
+			_, _, to := z.Period(ms)
+			if end != to && p.at(end, in) == p.at(ms, in) {
+				t.Fatalf("%s %s at %d: still %v at its end %d", name, p.name, ms, p.at(ms, in), end)
+			}
+		})
+	}
 }
 
 // What changes all the time is refused, at its place and with something to write instead.

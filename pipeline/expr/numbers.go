@@ -136,27 +136,27 @@ func (c *compiler) clockPart(e ast.Expr, name string, operands []*node) (*node, 
 		}
 		return foldConstant(n, on), nil
 	}
-	offset := int64(0)
+	var in hours
 	if len(operands) == 2 {
 		zone := operands[1]
 		if !zone.constant {
 			return nil, because("a zone that is not written out: " + c.tree.text(e))
 		}
 		var err error
-		if offset, err = parseZone(string(zone.bytes)); err != nil {
+		if in, err = parseHours(string(zone.bytes)); err != nil {
 			return nil, because("a zone that is none: " + c.tree.text(e))
 		}
 	}
-	n.timing = c.partTiming(e, p, on, offset)
+	n.timing = c.partTiming(e, p, on, in)
 	if on.moves {
-		n.calendar = &calendarPart{on, p, offset}
+		n.calendar = &calendarPart{on, p, in}
 	}
 	n.n = func(env *Env) (float64, bool) {
 		ms, ok := on.t(env)
 		if !ok {
 			return 0, false
 		}
-		return p.at(ms, offset), true
+		return p.at(ms, in), true
 	}
 	return foldConstant(n, on), nil
 }

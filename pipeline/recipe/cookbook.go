@@ -10,7 +10,6 @@ import (
 
 	"dashi/pipeline/event"
 	"dashi/pipeline/expr"
-	"dashi/pipeline/spell"
 	"dashi/pipeline/zone"
 )
 
@@ -292,7 +291,7 @@ func (c *compiler) loadZones() {
 func (c *compiler) zone(d *document, n *yaml.Node) *zone.Zone {
 	z, err := zone.Load(n.Value)
 	if err != nil {
-		hint := spell.Closest(n.Value, zone.Names())
+		hint := zone.Near(n.Value)
 		if hint == "" {
 			hint = "zones have names such as Europe/London or UTC"
 		} else {

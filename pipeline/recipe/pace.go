@@ -190,7 +190,11 @@ func (c *compiler) paceQuiet(e *entry, p *Pace) bool {
 	if name := value(n, "zone"); name != nil {
 		z, err := zone.Load(name.Value)
 		if err != nil {
-			c.report(e.doc, name, "unknown time zone "+quote(name.Value), didYouMean(name.Value, zone.Names()))
+			hint := ""
+			if near := zone.Near(name.Value); near != "" {
+				hint = "did you mean " + quote(near) + "?"
+			}
+			c.report(e.doc, name, "unknown time zone "+quote(name.Value), hint)
 			good = false
 		}
 		q.Zone = z

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"dashi/pipeline/spell"
 )
 
 // Release is the release of the IANA time zone database.
@@ -63,6 +65,17 @@ func Names() []string {
 	}
 	sort.Strings(names)
 	return names
+}
+
+// Near is the zone that was likely meant by a name that is none, such as Berlin or Europe/Berln; "" when there is no such.
+func Near(name string) string {
+	names := Names()
+	for _, n := range names {
+		if _, city, ok := strings.Cut(n, "/"); ok && strings.EqualFold(city, strings.ReplaceAll(name, " ", "_")) {
+			return n
+		}
+	}
+	return spell.Closest(name, names)
 }
 
 // Load returns the zone with an IANA name such as Europe/London, or UTC.
@@ -148,6 +161,18 @@ func (z *Zone) Offset(ms int64) int64 {
 		return 0
 	}
 	return z.offset[z.period(ms)]
+}
+
+// Period is the offset of an instant, and from when to before when it holds, in milliseconds.
+func (z *Zone) Period(ms int64) (offset, from, to int64) {
+	if len(z.from) == 0 {
+		return 0, math.MinInt64, math.MaxInt64
+	}
+	i := z.period(ms)
+	if to = math.MaxInt64; i+1 < len(z.from) {
+		to = z.from[i+1]
+	}
+	return z.offset[i], z.from[i], to
 }
 
 // Day is the day of an instant in milliseconds since 1970.
