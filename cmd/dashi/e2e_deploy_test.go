@@ -28,11 +28,12 @@ func TestDeploy(t *testing.T) {
 
 	var compose struct {
 		Services map[string]struct {
-			Hostname string
-			Configs  []struct{ Source, Target string }
-			Volumes  []string
-			Ports    []string
-			Health   struct{ Test []string } `yaml:"healthcheck"`
+			Hostname    string
+			Configs     []struct{ Source, Target string }
+			Volumes     []string
+			Ports       []string
+			Environment map[string]string
+			Health      struct{ Test []string } `yaml:"healthcheck"`
 		}
 		Configs map[string]struct{ Content string }
 		Volumes map[string]any
@@ -91,6 +92,11 @@ func TestDeploy(t *testing.T) {
 			t.Errorf("%s expects %d nodes", name, c.Gossip.Expect)
 		}
 	}
+	if k := compose.Services["kafka"]; len(k.Volumes) != 1 || !strings.HasPrefix(k.Volumes[0], "kafka:") || k.Environment["KAFKA_LOG_DIRS"] != strings.TrimPrefix(k.Volumes[0], "kafka:") {
+		t.Errorf("Kafka keeps its topics in %q, with the volumes %q", k.Environment["KAFKA_LOG_DIRS"], k.Volumes)
+	} else if _, there := compose.Volumes["kafka"]; !there {
+		t.Error("the volume of Kafka is none of the volumes")
+	}
 	if nodes != 3 {
 		t.Errorf("%d nodes", nodes)
 	}
@@ -101,7 +107,11 @@ func TestDeploy(t *testing.T) {
 	if line == nil {
 		t.Fatal("the unit starts something else")
 	}
-	args := append(strings.Fields(strings.Replace(string(line[1]), "/etc/dashi/dashi.yml", dir+"dashi.yml", 1)), "--check")
+	// Settings hold secrets, and the user of the service, who is made when it starts, cannot read what only root may.
+	if !strings.Contains(string(unit), "\nLoadCredential=dashi.yml:/etc/dashi/dashi.yml\n") {
+		t.Error("the unit does not hand its settings to the service")
+	}
+	args := append(strings.Fields(strings.Replace(string(line[1]), "${CREDENTIALS_DIRECTORY}/dashi.yml", dir+"dashi.yml", 1)), "--check")
 	if r := command(t, nil, args...); r.code != 0 {
 		t.Errorf("dashi %s: code %d: %s", strings.Join(args, " "), r.code, r.stderr)
 	}
