@@ -274,7 +274,7 @@ func (t *trial) greet() {
     dashi status                                          who leads what, how far the replicas are
     dashi get user_id:u7 --addr 127.0.0.1:7170            any node answers
     curl -i '127.0.0.1:7270/v1/profiles/user_id:u7?read=linearizable'
-    kill -9 PID                                           one of those below: the others go on, it comes back
+    kill -9 PID                                           the pid of one of the nodes: the others go on, it comes back
 
   Ctrl-C stops all of them.
 

@@ -346,5 +346,9 @@ func (o *featuresOptions) print(out io.Writer, s features.Summary, rejected map[
 	if len(words) > 0 {
 		train += " --words " + strings.Join(words, ",")
 	}
+	if o.labelEvent != "" && s.Positive == 0 {
+		fmt.Fprintf(out, "nothing can be learnt from this: is %q the name of the event, and --within long enough? (dashi events NS:VALUE shows the events of a person)\n", o.labelEvent)
+		return
+	}
 	fmt.Fprintf(out, "next: %s --out model.json\n", train)
 }

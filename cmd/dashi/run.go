@@ -251,6 +251,10 @@ func greet(out io.Writer, n *node.Node, demo float64) {
 	if http != defaultHTTP {
 		fmt.Fprintf(out, "    export DASHI_ADDR=http://%s\n", http)
 	}
+	if demo == 0 {
+		fmt.Fprintf(out, "    curl -u any: -d '{\"userId\":\"u7\",\"event\":\"Order Completed\",\"properties\":{\"total\":99}}' http://%s/v1/track\n", http)
+		fmt.Fprint(out, "    dashi replay FILE --map MAPPING      the rows of a file\n")
+	}
 	fmt.Fprint(out, `    dashi audiences          who is in what (make run builds bin/dashi)
     dashi get user_id:u7     one person
     dashi tail               activations as they leave

@@ -34,7 +34,7 @@ func (r *Replay) Every(step, horizon int64, name string) {
 	r.every = &every{step: step, horizon: horizon, name: name, of: map[string][]*waiting{}}
 }
 
-var errShort = errors.New("the history is too short: no step has a whole horizon of it behind")
+var errShort = errors.New("the history is too short: make rows more often (--every), or let their label look less far ahead (--within)")
 
 func (r *Replay) runEvery(ctx context.Context, fn func(*Row) error) error {
 	e := r.every

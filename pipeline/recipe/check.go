@@ -107,7 +107,9 @@ func (c *checker) checkForm(n *yaml.Node, s *shape, what string) bool {
 			hint = "an expression that begins with { or [ stands in quotes"
 		}
 		if names := s.keyNames(nil); s.is == object && n.Kind == yaml.ScalarNode && len(names) <= 16 {
-			hint = "its keys are " + strings.Join(names, ", ")
+			if hint = "its keys are " + strings.Join(names, ", "); s.tag != "" {
+				hint = "it begins with its " + s.tag + ", as in `{" + s.tag + ": " + s.variants[0].name + ", ..}`"
+			}
 			if s.oneKey {
 				hint = "its key is one of " + strings.Join(names, ", ")
 			}

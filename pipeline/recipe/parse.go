@@ -108,6 +108,8 @@ func ExplainYAML(err error, source []byte) (line int, message, hint string) {
 		hint = "a text that contains \": \" stands in quotes; or the line is indented too far"
 	case strings.Contains(words, "did not find expected ','"):
 		hint = "between { and }, a text that contains one of , [ ] { } : stands in quotes"
+	case strings.Contains(words, "expected comment or line break"):
+		hint = "an expression that begins with ! stands in single quotes as a whole: '!a || b'"
 	case strings.Contains(words, "did not find expected key"):
 		hint = "look at the indentation of this line and of those beside it"
 	case strings.Contains(words, "unexpected end of stream"):
