@@ -40,7 +40,7 @@ func printMatch(out io.Writer, r *records, doubtful bool) {
 		fmt.Fprintln(w)
 	}
 	w.Flush()
-	printPairs(out, r, "accepted, the least certain first", leastCertain(res.Pairs), res.Pairs)
+	printPairs(out, r, "accepted, the least certain first; below the threshold, other records join the two", leastCertain(res.Pairs), res.Pairs)
 	if doubtful {
 		printPairs(out, r, "not accepted, the most likely first", res.Doubtful, res.Doubtful)
 	} else if len(res.Doubtful) > 0 {

@@ -82,6 +82,9 @@ func identitySimulate(c *cobra.Command, path string, o simulateOptions) error {
 	if err := s.read(c, &progress, o.peopleFile != ""); err != nil {
 		return err
 	}
+	if s.eventless(o.mapping) {
+		return fmt.Errorf("%q holds no event: a line is a Segment message as JSON, such as {\"type\":\"identify\",\"userId\":\"42\"}; rows of a file become events by a mapping, --map NAME", path)
+	}
 	report := s.Resolve(func(done, total int) { progress.step("resolving", done, total) })
 	progress.end()
 	if o.peopleFile != "" {
@@ -176,6 +179,7 @@ func rejection(err error) string {
 type simulation struct {
 	*simulate.Simulation
 	in       *eventFile
+	taken    int
 	rejected map[string]int // lines that are no events, by reason
 	lines    []int64        // line numbers of events, kept with their strongest identifiers if people are to be written
 	who      []int32
@@ -199,6 +203,7 @@ func (s *simulation) read(c *cobra.Command, progress *stepProgress, keep bool) e
 		if err != nil {
 			return err
 		}
+		s.taken++
 		if keep {
 			s.lines, s.who = append(s.lines, line), append(s.who, who)
 		}
@@ -209,6 +214,11 @@ func (s *simulation) read(c *cobra.Command, progress *stepProgress, keep bool) e
 			}
 		}
 	}
+}
+
+// eventless says whether there were lines, and none of them is an event although none went through a mapping.
+func (s *simulation) eventless(mapping string) bool {
+	return mapping == "" && s.taken == 0 && len(s.rejected) > 0
 }
 
 func (s *simulation) writePeople(path string) error {

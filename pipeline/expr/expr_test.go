@@ -262,6 +262,7 @@ func TestErrors(t *testing.T) {
 	f(`properties["a.b"] > 1`, BoolType, 1, 1, "the name of a field must be written out, and have no dot in it: `properties[\"a.b\"]`", "")
 	f(`properties[city] > 1`, BoolType, 1, 1, "the name of a field must be written out, and have no dot in it: `properties[city]`", "")
 	f(`contains(city, "x")`, BoolType, 1, 1, "`contains` cannot take a string and a string: `contains(city, \"x\")`", "string.contains(string)")
+	f(`products_owned.contains("P1")`, BoolType, 1, 1, "`contains` cannot take a set or list of strings and a string: `products_owned.contains(\"P1\")`", "`in`")
 	f(`latest(products_owned) == "a"`, BoolType, 1, 1, "`latest` works on an attribute that is a list: `latest(products_owned)`", "")
 	f(`favourite == "x"`, BoolType, 1, 1, "`favourite` is a function: write favourite(tally)", "")
 	f(`vip < lapsed`, BoolType, 1, 1, "conditions have no order: `vip < lapsed`", "")

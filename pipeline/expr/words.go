@@ -144,6 +144,9 @@ func (t *tree) overload(e ast.Expr, function string, given []string) *Error {
 	if got == "" {
 		got = "nothing"
 	}
+	if function == "contains" && len(given) == 2 && (strings.HasPrefix(given[0], "list(") || strings.HasPrefix(given[0], "map(")) {
+		return t.fail(e, "`contains` cannot take "+got+text, "whether an element is there is written with `in`, as in \"P1\" in owned")
+	}
 	if f, ok := functionWords[function]; ok {
 		return t.fail(e, "`"+function+"` cannot take "+got+text, "write "+f.usage)
 	}
