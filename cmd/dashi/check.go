@@ -82,6 +82,16 @@ func newCheckReport(ok bool, found []recipe.Diagnostic) checkReport {
 	return r
 }
 
+// compiled is the program of a cookbook. It fails, with what is wrong printed, when that has errors.
+func compiled(c *cobra.Command, sources []recipe.Source) (*recipe.Program, error) {
+	program, found := recipe.Compile(sources)
+	if program == nil {
+		printDiagnostics(c, sources, found)
+		return nil, &shownError{errors.New("the cookbook has errors")}
+	}
+	return program, nil
+}
+
 func printDiagnostics(c *cobra.Command, sources []recipe.Source, found []recipe.Diagnostic) {
 	for _, d := range found {
 		var text []byte

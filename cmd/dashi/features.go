@@ -154,12 +154,7 @@ func (o *featuresOptions) program(c *cobra.Command, cl *client) (*recipe.Program
 	if err != nil {
 		return nil, err
 	}
-	program, found := recipe.Compile(sources)
-	if program == nil {
-		printDiagnostics(c, sources, found)
-		return nil, &shownError{errors.New("the cookbook has errors")}
-	}
-	return program, nil
+	return compiled(c, sources)
 }
 
 // readLabels reads the file of labels.

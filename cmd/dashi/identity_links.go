@@ -126,12 +126,7 @@ func (o *linkOptions) program(c *cobra.Command, cl *client) (*recipe.Program, er
 	if err != nil {
 		return nil, err
 	}
-	program, found := recipe.Compile(sources)
-	if program == nil {
-		printDiagnostics(c, sources, found)
-		return nil, &shownError{errors.New("the cookbook has errors")}
-	}
-	return program, nil
+	return compiled(c, sources)
 }
 
 // add keeps the identifiers of the next record.

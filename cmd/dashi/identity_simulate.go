@@ -67,10 +67,9 @@ func identitySimulate(c *cobra.Command, path string, o simulateOptions) error {
 	if err != nil {
 		return err
 	}
-	program, found := recipe.Compile(sources)
-	if program == nil {
-		printDiagnostics(c, sources, found)
-		return &shownError{errors.New("the cookbook has errors")}
+	program, err := compiled(c, sources)
+	if err != nil {
+		return err
 	}
 	in, err := openEvents(c.Context(), path, program, o.mapping)
 	if err != nil {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -25,10 +24,9 @@ func record(c *cobra.Command, cl *client, id string) error {
 	if err != nil {
 		return err
 	}
-	program, found := recipe.Compile(sources)
-	if program == nil {
-		printDiagnostics(c, sources, found)
-		return &shownError{errors.New("the cookbook of the node has errors")}
+	program, err := compiled(c, sources)
+	if err != nil {
+		return err
 	}
 	var st node.Status
 	if err := cl.fetch(ctx, "/v1/status", &st); err != nil {

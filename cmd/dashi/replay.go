@@ -121,10 +121,9 @@ func replayMapping(c *cobra.Command, cl *client, o *replayOptions) (*recipe.Mapp
 	if err != nil {
 		return nil, err
 	}
-	program, found := recipe.Compile(sources)
-	if program == nil {
-		printDiagnostics(c, sources, found)
-		return nil, &shownError{errors.New("the cookbook has errors")}
+	program, err := compiled(c, sources)
+	if err != nil {
+		return nil, err
 	}
 	m := program.Mappings[o.mapping]
 	if m == nil {
