@@ -42,6 +42,7 @@ type conn struct {
 	class    class
 	peer     string // who is at the other end
 	instance uint64 // of its process
+	greeted  int64  // when the peer's greeting had come, in nanoseconds since the transport's start
 	r        *bufio.Reader
 	w        *writer
 
@@ -130,7 +131,7 @@ func (t *Transport) dial(ctx context.Context, id string, cl class) (*conn, error
 		c.close(err)
 		return nil, fmt.Errorf("cannot greet %s at %s: %w", id, addr, err)
 	}
-	c.peer, c.instance = id, welcome.instance
+	c.peer, c.instance, c.greeted = id, welcome.instance, t.since()
 	return c, nil
 }
 
@@ -178,7 +179,7 @@ func (c *conn) welcome() error {
 		return err
 	}
 	c.t.mu.Lock() // the connection may be ended at this moment; when the node is muted, serveRaft ends it
-	c.class, c.peer, c.instance = g.class, g.from, g.instance
+	c.class, c.peer, c.instance, c.greeted = g.class, g.from, g.instance, c.t.since()
 	c.t.mu.Unlock()
 	if err := c.w.send(header{kind: kindWelcome}, urgent, greeting{g.class, c.t.s.Cluster, c.t.s.ID, g.from, c.t.instance}.append); err != nil {
 		return err

@@ -38,6 +38,8 @@ type peer struct {
 
 	// What follows is guarded by Transport.mu.
 	state      peerState
+	greeted    int64 // when the connection had come from which instance is known
+	buried     int64 // when the peer was found dead last
 	confirming bool
 	calm       int64 // when suspicion of its silence was found wrong
 }
@@ -110,25 +112,33 @@ func (t *Transport) heard(id string) {
 	}
 }
 
-// met notes that a peer was greeted.
-func (t *Transport) met(c *conn) {
+// met notes that a peer was greeted, and says whether that is news: a connection that was greeted before the peer was found dead, or by the process before the one that is
+// known, is no sign of life, and is to be closed.
+func (t *Transport) met(c *conn) bool {
 	if c.class != classRaft {
-		return
+		return true
 	}
 	t.mu.Lock()
 	p := t.peers[c.peer]
 	if p == nil {
 		t.mu.Unlock()
-		return
+		return true
 	}
-	before := p.instance.Swap(c.instance)
+	before := p.instance.Load()
+	if c.greeted < p.buried || before != c.instance && c.greeted < p.greeted {
+		t.mu.Unlock()
+		return false
+	}
+	p.instance.Store(c.instance)
 	restarted := before != 0 && before != c.instance && p.state == peerUp
 	p.state = peerUp
+	p.greeted = max(p.greeted, c.greeted)
 	p.lastSeen.Store(t.since())
 	t.mu.Unlock()
 	if restarted {
 		t.down(p.id, "it was started anew")
 	}
+	return true
 }
 
 // up tells that a peer can be sent to.
@@ -322,7 +332,7 @@ func (h heardHandler) Serve(_ context.Context, call *Call) ([]byte, error) {
 func (t *Transport) bury(p *peer, why string) {
 	t.mu.Lock()
 	was := p.state
-	p.state = peerDown
+	p.state, p.buried = peerDown, t.since()
 	t.mu.Unlock()
 	if was == peerUp {
 		t.link(p.id, classRaft).drop(ErrDown)

@@ -50,6 +50,29 @@ func TestKilledPeer(t *testing.T) {
 	}
 }
 
+// TestLateGreeting: a connection that a peer greeted before it was found dead, and that is taken into use afterwards, does not raise it; nor does it hide the process that
+// came after.
+func TestLateGreeting(t *testing.T) {
+	c := watched(t, 3)
+	x := c.nodes[0]
+	late, err := x.dial(t.Context(), id(2), classRaft)
+	must(t, err)
+	must(t, c.nodes[2].Close())
+	eventually(t, "both know", func() bool { return len(c.told()) == 2 })
+	if x.met(late) || !x.Down(id(2)) {
+		t.Fatal("a dead peer was raised")
+	}
+	c.nodes[2] = c.open(t, 2, nil)
+	eventually(t, "it is back", func() bool { return x.Healthy(id(2)) })
+	if x.met(late) || x.peer(id(2)).instance.Load() == late.instance {
+		t.Fatal("the process before is taken for the one that lives")
+	}
+	late.close(ErrClosed)
+	if told := c.told(); len(told) != 2 {
+		t.Fatal(told)
+	}
+}
+
 // TestKilledBySteps: a process that is killed loses its connections first and its port a moment later. Who dials in between is connected and then cut off: that is no
 // sign of life.
 func TestKilledBySteps(t *testing.T) {

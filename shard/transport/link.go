@@ -142,6 +142,10 @@ func (l *link) adopt(c *conn) {
 		c.close(errMuted)
 		return
 	}
+	if !l.t.met(c) {
+		c.close(ErrDown)
+		return
+	}
 	c.closed = l.lost
 	if !l.t.run(func() { l.read(c) }) {
 		c.closed = nil
@@ -151,7 +155,6 @@ func (l *link) adopt(c *conn) {
 	l.c, l.failures, l.lastErr = c, 0, nil
 	close(l.arrived)
 	l.arrived = make(chan struct{})
-	l.t.met(c)
 	if c.class == classRaft {
 		l.t.up(c.peer)
 	}

@@ -74,8 +74,9 @@ func (t *Transport) serve(c *conn) {
 	}
 	switch c.class {
 	case classRaft:
-		t.met(c)
-		err = t.serveRaft(c)
+		if err = ErrDown; t.met(c) {
+			err = t.serveRaft(c)
+		}
 	case classCalls:
 		err = t.serveCalls(c)
 	case classSnapshot:
