@@ -3,6 +3,7 @@ package shard
 import (
 	"bytes"
 	"cmp"
+	"math"
 	"slices"
 
 	"dashi/pipeline/identity"
@@ -81,6 +82,20 @@ func (d *ident) seen(first, last int64) (changed bool) {
 	changed = first < d.first || last > d.last
 	d.first, d.last = min(d.first, first), max(d.last, last)
 	return changed
+}
+
+// since is the earliest event time at which identifier i was heard of.
+func (c *component) since(i int) int64 {
+	if d := &c.idents[i]; !d.unseen {
+		return d.first
+	}
+	since := int64(math.MaxInt64)
+	for _, l := range c.facts.Links {
+		if l.A == i || l.B == i {
+			since = min(since, l.First)
+		}
+	}
+	return since
 }
 
 // unite adds the identifiers, links and tombstones of o to c; compare is the order of ids. Afterwards c.mine and c.theirs say where the

@@ -59,8 +59,9 @@ func (a *applier) message(m []byte, from int) {
 			err = a.absorb(to, rest, from)
 		case messageRelink:
 			var root key
-			if root, rest, err = s.readKey(rest); err == nil && len(rest) == 0 {
-				a.relink(to, root)
+			var since int64
+			if root, since, err = s.readRelink(rest); err == nil {
+				a.relink(to, root, since)
 			}
 		case messageForward:
 			err = a.forwarded(to, rest)
@@ -84,9 +85,13 @@ func (a *applier) message(m []byte, from int) {
 	}
 }
 
-// relink shortens the pointer of k. Of two roots the smaller one is the newer.
-func (a *applier) relink(k, root key) {
+// relink shortens the pointer of k. Of two roots the smaller one is the newer; unless k was erased and has come again: what is said of the k before, from the
+// place where it lay before it lay where it was erased, may arrive after all of that. Whatever is known of the k of now happened after the erasure.
+func (a *applier) relink(k, root key, since int64) {
 	s := a.s
+	if _, before := s.buried(k, since); before {
+		return
+	}
 	if have, found := s.pointers.find(k, &a.place); found && s.compare(root, have) < 0 {
 		s.pointers.set(k, root)
 		a.moved = a.moved || len(s.parked) > 0 // what is parked may have waited for this

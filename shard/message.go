@@ -3,6 +3,7 @@ package shard
 import (
 	"encoding/binary"
 	"errors"
+	"math"
 
 	"dashi/pipeline/event"
 )
@@ -109,9 +110,20 @@ func (s *Shard) readJoin(src []byte) (other key, f fact, err error) {
 	return other, f, err
 }
 
-// appendRelink appends a Relink.
-func (s *Shard) appendRelink(dst []byte, k, root key) []byte {
-	return s.appendKey(s.appendKey(append(dst, messageRelink), k), root)
+// appendRelink appends a Relink: k, which is known there since the instant since, lies at root.
+func (s *Shard) appendRelink(dst []byte, k, root key, since int64) []byte {
+	return binary.AppendVarint(s.appendKey(s.appendKey(append(dst, messageRelink), k), root), since)
+}
+
+// readRelink reads what follows the identifier. Messages of old logs do not say since when: since ever.
+func (s *Shard) readRelink(src []byte) (root key, since int64, err error) {
+	if root, src, err = s.readKey(src); err != nil || len(src) == 0 {
+		return root, math.MaxInt64, err
+	}
+	if since, src, err = varint(src); err == nil && len(src) > 0 {
+		err = errMessage
+	}
+	return root, since, err
 }
 
 // appendForward appends a Forward of a packed event.

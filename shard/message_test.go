@@ -23,7 +23,7 @@ func FuzzMessages(f *testing.F) {
 	fa := fact{weak: key("anonymous_id:d"), strong: key("user_id:v"), first: 5, last: 6, id: 7}
 	f.Add(w.s.appendJoin(nil, messageLink, fa.weak, fa.strong, &fa))
 	f.Add(w.s.appendJoin(nil, messageUnlink, fa.weak, fa.strong, &fa))
-	f.Add(w.s.appendRelink(nil, fa.weak, key("user_id:a")))
+	f.Add(w.s.appendRelink(nil, fa.weak, key("user_id:a"), 7))
 	var c component
 	c.idents = append(c.idents, ident{key: key("anonymous_id:zz"), first: 4, last: 9})
 	fa.weak = c.idents[0].key

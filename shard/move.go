@@ -346,7 +346,7 @@ func (a *applier) pointHomesHere(o *component, from int, passed bool, to key) {
 			s.pointers.set(k, root)
 		case direct && home == from: // whose pointer says so already
 		default:
-			a.out = s.appendRelink(a.out[:0], k, root)
+			a.out = s.appendRelink(a.out[:0], k, root, o.since(i))
 			a.send(home, a.out)
 		}
 	}
