@@ -42,7 +42,7 @@ type conn struct {
 	class    class
 	peer     string // who is at the other end
 	instance uint64 // of its process
-	greeted  int64  // when the peer's greeting had come, in nanoseconds since the transport's start
+	greeted  int64  // the peer lived after this, in nanoseconds since the transport's start: when we began to dial, or answered its greeting
 	r        *bufio.Reader
 	w        *writer
 
@@ -114,6 +114,7 @@ func (t *Transport) dial(ctx context.Context, id string, cl class) (*conn, error
 	}
 	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
+	began := t.since()
 	nc, err := t.s.Dial(ctx, addr)
 	if err != nil {
 		return nil, fmt.Errorf("cannot dial %s at %s: %w", id, addr, err)
@@ -131,7 +132,7 @@ func (t *Transport) dial(ctx context.Context, id string, cl class) (*conn, error
 		c.close(err)
 		return nil, fmt.Errorf("cannot greet %s at %s: %w", id, addr, err)
 	}
-	c.peer, c.instance, c.greeted = id, welcome.instance, t.since()
+	c.peer, c.instance, c.greeted = id, welcome.instance, began
 	return c, nil
 }
 

@@ -112,8 +112,8 @@ func (t *Transport) heard(id string) {
 	}
 }
 
-// met notes that a peer was greeted, and says whether that is news: a connection that was greeted before the peer was found dead, or by the process before the one that is
-// known, is no sign of life, and is to be closed.
+// met notes that a peer was greeted, and says whether that is news: a connection that may have been greeted before the peer was found dead, or by the process before the one
+// that is known, is no sign of life, and is to be closed.
 func (t *Transport) met(c *conn) bool {
 	if c.class != classRaft {
 		return true

@@ -10,8 +10,13 @@ import (
 	"time"
 )
 
-func watched(t *testing.T, n int) *cluster {
-	c := newCluster(t, n, func(_ int, s *Settings) { s.silence = 300 * time.Millisecond })
+// watched is nodes that have met. Where silence is no part of what a test shows, it is an hour: a machine that stands still makes peers silent.
+func watched(t *testing.T, n int, silence time.Duration) *cluster {
+	c := newCluster(t, n, func(_ int, s *Settings) {
+		if s.silence = silence; silence == time.Hour {
+			s.confirmTimeout = handshakeTimeout
+		}
+	})
 	var all []string
 	for i := range n {
 		all = append(all, id(i))
@@ -32,7 +37,7 @@ func watched(t *testing.T, n int) *cluster {
 
 // TestKilledPeer: its connections end and a dial is refused: everybody knows at once.
 func TestKilledPeer(t *testing.T) {
-	c := watched(t, 3)
+	c := watched(t, 3, time.Hour)
 	must(t, c.nodes[2].Close())
 	eventually(t, "both know", func() bool { return len(c.told()) == 2 })
 	for _, s := range c.told() {
@@ -53,7 +58,7 @@ func TestKilledPeer(t *testing.T) {
 // TestLateGreeting: a connection that a peer greeted before it was found dead, and that is taken into use afterwards, does not raise it; nor does it hide the process that
 // came after.
 func TestLateGreeting(t *testing.T) {
-	c := watched(t, 3)
+	c := watched(t, 3, time.Hour)
 	x := c.nodes[0]
 	late, err := x.dial(t.Context(), id(2), classRaft)
 	must(t, err)
@@ -71,6 +76,80 @@ func TestLateGreeting(t *testing.T) {
 	if told := c.told(); len(told) != 2 {
 		t.Fatal(told)
 	}
+}
+
+// heldConn keeps what it reads first until it is let go.
+type heldConn struct {
+	net.Conn
+	once      *sync.Once
+	read, let chan struct{}
+}
+
+func (c heldConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.once.Do(func() { close(c.read); <-c.let })
+	return n, err
+}
+
+// TestGreetingReadLate: a peer that answered a greeting and died is not raised when the answer is read after it was found dead.
+func TestGreetingReadLate(t *testing.T) {
+	c := watched(t, 3, time.Hour)
+	x, once, read, let := c.nodes[0], new(sync.Once), make(chan struct{}), make(chan struct{})
+	usual := x.s.Dial
+	slow := &Transport{s: x.s, opened: x.opened, instance: x.instance} // dials as x does, and reads late
+	slow.s.Dial = func(ctx context.Context, addr string) (net.Conn, error) {
+		nc, err := usual(ctx, addr)
+		return heldConn{nc, once, read, let}, err
+	}
+	dialled := make(chan *conn)
+	go func() {
+		late, err := slow.dial(t.Context(), id(2), classRaft)
+		if err != nil {
+			t.Error(err)
+		}
+		dialled <- late
+	}()
+	<-read
+	must(t, c.nodes[2].Close())
+	eventually(t, "both know", func() bool { return len(c.told()) == 2 })
+	close(let)
+	late := <-dialled
+	if late == nil {
+		t.FailNow()
+	}
+	if x.met(late) || !x.Down(id(2)) {
+		t.Fatal("a dead peer was raised")
+	}
+	late.close(ErrClosed)
+}
+
+// TestGreetingOfTheDead: a greeting that waited to be accepted since before its sender died raises nobody; who speaks after the answer lives.
+func TestGreetingOfTheDead(t *testing.T) {
+	c := watched(t, 3, time.Hour)
+	x, dead := c.nodes[0], c.nodes[2]
+	must(t, dead.Close())
+	eventually(t, "both know", func() bool { return len(c.told()) == 2 })
+	late, err := dead.dial(t.Context(), id(0), classRaft)
+	must(t, err)
+	late.close(ErrClosed)
+	eventually(t, "it was accepted and has ended", func() bool {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		for a := range x.accepted {
+			if a.peer == id(2) {
+				return false
+			}
+		}
+		return true
+	})
+	if !x.Down(id(2)) || len(c.told()) != 2 {
+		t.Fatal(c.told())
+	}
+	alive, err := dead.dial(t.Context(), id(0), classRaft)
+	must(t, err)
+	must(t, alive.w.send(header{kind: kindPing}, urgent, nil))
+	eventually(t, "it is raised", func() bool { return !x.Down(id(2)) })
+	alive.close(ErrClosed)
 }
 
 // TestKilledBySteps: a process that is killed loses its connections first and its port a moment later. Who dials in between is connected and then cut off: that is no
@@ -111,7 +190,7 @@ func TestKilledBySteps(t *testing.T) {
 
 // TestLostConnection: a connection that ends and can be made again is no death.
 func TestLostConnection(t *testing.T) {
-	c := watched(t, 3)
+	c := watched(t, 3, time.Hour)
 	for range 5 {
 		before := c.nodes[0].Stats().Suspected + c.nodes[1].Stats().Suspected
 		c.net.Reset(id(0), id(1))
@@ -127,7 +206,7 @@ func TestLostConnection(t *testing.T) {
 
 // TestSilence: a node that nobody hears is dead; one that another hears is not.
 func TestSilence(t *testing.T) {
-	c := watched(t, 3)
+	c := watched(t, 3, 300*time.Millisecond)
 	c.net.Cut(id(0), id(2), true)
 	eventually(t, "contradicted", func() bool { return c.nodes[0].Stats().Contradicted > 1 && c.nodes[2].Stats().Contradicted > 1 })
 	if d := c.told(); len(d) > 0 {
@@ -151,7 +230,7 @@ func TestSilence(t *testing.T) {
 
 // TestStartedAnew: a process that is back before anybody looked has forgotten what it led.
 func TestStartedAnew(t *testing.T) {
-	c := watched(t, 2)
+	c := watched(t, 2, 300*time.Millisecond)
 	must(t, c.nodes[1].Close())
 	c.nodes[1] = c.open(t, 1, nil)
 	c.nodes[1].Watch([]string{id(0)})
@@ -161,7 +240,7 @@ func TestStartedAnew(t *testing.T) {
 
 // TestMute: a node that is mute is taken for dead and comes back when it speaks; calls are answered all the while.
 func TestMute(t *testing.T) {
-	c := watched(t, 2)
+	c := watched(t, 2, 300*time.Millisecond)
 	c.nodes[1].Mute(true)
 	eventually(t, "taken for dead", func() bool { return c.nodes[0].Down(id(1)) })
 	_, err := c.nodes[0].Call(t.Context(), id(1), typeHeard, nil)

@@ -74,9 +74,7 @@ func (t *Transport) serve(c *conn) {
 	}
 	switch c.class {
 	case classRaft:
-		if err = ErrDown; t.met(c) {
-			err = t.serveRaft(c)
-		}
+		err = t.serveRaft(c)
 	case classCalls:
 		err = t.serveCalls(c)
 	case classSnapshot:
@@ -86,12 +84,17 @@ func (t *Transport) serve(c *conn) {
 	c.close(err)
 }
 
-// serveRaft reads Raft's requests. It never waits for a group.
+// serveRaft reads Raft's requests. It never waits for a group. A greeting may have lain here since before its sender died: who was found dead is raised by what comes after
+// our answer to it.
 func (t *Transport) serveRaft(c *conn) error {
+	met := !t.Down(c.peer) && t.met(c)
 	for {
 		h, body, err := readFrame(c.r, maxFrame)
 		if err != nil {
 			return err
+		}
+		if met = met || t.met(c); !met {
+			return ErrDown
 		}
 		if t.muted.Load() {
 			return errMuted
