@@ -76,6 +76,10 @@ func (c *conn) answer(in []byte) (used int, ok bool) {
 		n, out, next := c.session.Handle(in[used:], c.out[:0])
 		used += n
 		c.out = out
+		c.noteTrust() // before the client reads that it is let in, and the sweep comes
+		if next != Again {
+			c.beat.Add(2)
+		}
 		if len(out) > 0 && !c.write(out) {
 			return used, false
 		}
@@ -83,8 +87,6 @@ func (c *conn) answer(in []byte) (used int, ok bool) {
 			c.out = nil
 		}
 		if next != Again {
-			c.noteTrust()
-			c.beat.Add(2)
 			return used, next == More
 		}
 		switch {

@@ -227,6 +227,46 @@ func testSweep(t *testing.T, w way) {
 }
 
 // A client that asks and never reads is closed once its write has waited too long.
+// sweepingListener has the sweep come at the moment of every write.
+type sweepingListener struct {
+	net.Listener
+	sweep func()
+}
+
+func (l *sweepingListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	return sweepingConn{c, l.sweep}, err
+}
+
+type sweepingConn struct {
+	net.Conn
+	sweep func()
+}
+
+func (c sweepingConn) Write(b []byte) (int, error) { c.sweep(); return c.Conn.Write(b) }
+
+// A sweep that came after the answer to AUTH and before the server had noted the password closed the connection as one without.
+func TestSweepWhileLettingIn(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newServer(inGoroutines, shop(), "pw", Limits{Anonymous: time.Minute})
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(&sweepingListener{l, func() { s.sweep(time.Now().Add(2 * time.Minute)) }}) }()
+	c := dial(t, l.Addr().String())
+	c.send(wire("AUTH", "pw"))
+	c.want("+OK\r\n")
+	c.send("PING\r\n")
+	c.want("+PONG\r\n")
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestUnreadAnswers(t *testing.T) { bothWays(t, testUnreadAnswers) }
 
 func testUnreadAnswers(t *testing.T, w way) {
