@@ -30,7 +30,7 @@ func outside(t *testing.T, addr, dir string) *kafka.Broker {
 // A node did not start while Kafka was down, and its look-ups were away for as long.
 func TestOpensWithoutKafka(t *testing.T) {
 	dir := t.TempDir()
-	b := outside(t, "127.0.0.1:0", filepath.Join(dir, "broker"))
+	b := outside(t, freePorts(t, 1)[0], filepath.Join(dir, "broker"))
 	s := testSettings(t, filepath.Join(dir, "node"))
 	s.Kafka.Embedded.Listen, s.Kafka.Brokers = "", []string{b.Addr()}
 	n, err := Open(testContext(t), s, testOptions())

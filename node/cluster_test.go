@@ -75,20 +75,6 @@ func newCluster(t testing.TB, size int) *testCluster {
 	return c
 }
 
-// freePorts are addresses of ports that were free a moment ago.
-func freePorts(t testing.TB, n int) (addrs []string) {
-	t.Helper()
-	for range n {
-		g, err := gossip.Open(gossip.Settings{ID: "x", Listen: "127.0.0.1:0"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer g.Close()
-		addrs = append(addrs, g.Addr())
-	}
-	return addrs
-}
-
 // openAll opens all nodes that are closed, at once.
 func (c *testCluster) openAll() {
 	c.t.Helper()

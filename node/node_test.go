@@ -5,12 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,6 +42,34 @@ func testSettings(t testing.TB, dir string) Settings {
 	s.HTTP.Listen, s.RESP.Listen = "127.0.0.1:0", "127.0.0.1:0"
 	s.Kafka.Embedded.Listen, s.Kafka.Partitions = "127.0.0.1:0", 2
 	return s
+}
+
+// nextPort counts through the ports of freePorts: none is picked twice, be it free for a moment because its node is down.
+var nextPort atomic.Uint32
+
+func init() { nextPort.Store(rand.Uint32N(4000)) }
+
+// freePorts are free addresses below the ports that the system gives to whoever asks for any, so that they are still free when a node or broker comes back to
+// its own. Other packages, which are tested at the same time, pick from other ports.
+func freePorts(t testing.TB, n int) (addrs []string) {
+	t.Helper()
+	for range 4000 {
+		if len(addrs) == n {
+			return addrs
+		}
+		addr := "127.0.0.1:" + strconv.Itoa(16_000+int(nextPort.Add(1)%4000))
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			continue
+		}
+		l.Close()
+		if u, err := net.ListenPacket("udp", addr); err == nil {
+			u.Close()
+			addrs = append(addrs, addr)
+		}
+	}
+	t.Fatal("no free port between 16000 and 20000")
+	return nil
 }
 
 func testOptions() Options {
@@ -376,7 +407,7 @@ func TestKafkaGoesAndComes(t *testing.T) {
 		t.Cleanup(func() { b.Close() })
 		return b
 	}
-	b := broker("127.0.0.1:0")
+	b := broker(freePorts(t, 1)[0])
 	settings := testSettings(t, t.TempDir())
 	settings.Kafka.Embedded.Listen, settings.Kafka.Brokers = "", []string{b.Addr()}
 	n := openNode(t, settings)

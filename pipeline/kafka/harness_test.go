@@ -5,9 +5,13 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
+	"net"
 	"os"
 	"slices"
+	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -47,13 +51,33 @@ type testWriter struct{ t testing.TB }
 
 func (w testWriter) Write(b []byte) (int, error) { w.t.Log(string(b)); return len(b), nil }
 
+// nextPort counts through the ports of freeAddr: none is picked twice, be it free for a moment because its broker is down.
+var nextPort atomic.Uint32
+
+func init() { nextPort.Store(rand.Uint32N(4000)) }
+
+// freeAddr is a free address below the ports that the system gives to whoever asks for any, so that it is still free when a broker comes back to it. Other packages,
+// which are tested at the same time, pick from other ports.
+func freeAddr(t testing.TB) string {
+	t.Helper()
+	for range 4000 {
+		addr := "127.0.0.1:" + strconv.Itoa(12_000+int(nextPort.Add(1)%4000))
+		if l, err := net.Listen("tcp", addr); err == nil {
+			l.Close()
+			return addr
+		}
+	}
+	t.Fatal("no free port between 12000 and 16000")
+	return ""
+}
+
 // openBroker serves dir (a new one when empty) on a free port.
 func openBroker(t testing.TB, dir string, topics ...Topic) *Broker {
 	t.Helper()
 	if dir == "" {
 		dir = t.TempDir()
 	}
-	b, err := OpenBroker(BrokerSettings{Addr: "127.0.0.1:0", Dir: dir, Partitions: 4, Topics: topics})
+	b, err := OpenBroker(BrokerSettings{Addr: freeAddr(t), Dir: dir, Partitions: 4, Topics: topics})
 	if err != nil {
 		t.Fatal(err)
 	}

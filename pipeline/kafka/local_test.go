@@ -45,7 +45,7 @@ func TestLocalAndTCPClients(t *testing.T) {
 // Settings outlive their broker: when another one has its address, they reach that.
 func TestLocalClientsOfAClosedBroker(t *testing.T) {
 	dir := t.TempDir()
-	first, err := OpenBroker(BrokerSettings{Addr: "127.0.0.1:0", Dir: dir})
+	first, err := OpenBroker(BrokerSettings{Addr: freeAddr(t), Dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
