@@ -76,9 +76,6 @@ func TestPowerCut(t *testing.T) {
 				}
 				return fmt.Sprintf(`"anonymousId":"d%d"`, i) // who is passed on to the user's shard
 			}
-			if raceEnabled {
-				tr.pause = 50 * time.Millisecond // 8,000 events a second are more than the race detector lets through: the rest is a backlog to wait for
-			}
 			tr.begin()
 			cuts := 4
 			if testing.Short() {
