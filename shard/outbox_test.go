@@ -72,6 +72,9 @@ activations:
 // An activation that would be longer than what brokers take leaves without what makes it long: otherwise nothing of this shard would
 // ever leave again.
 func TestActivationIsNeverTooLong(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: half a minute in one goroutine, where the race detector has nothing to find; make test runs it")
+	}
 	sources := readInline("tags.yml", tagsRecipe)
 	var values [][]byte
 	for i := range 1000 {

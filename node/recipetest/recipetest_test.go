@@ -529,7 +529,10 @@ func TestThousandCases(t *testing.T) {
 	program, cases := readShop(t)
 	begin := time.Now()
 	r := New(program)
-	const n = 1000
+	n := 1000
+	if testing.Short() {
+		n = 100
+	}
 	for i := range n {
 		if result := r.Run(&cases[i%len(cases)]); len(result.Failures) > 0 {
 			t.Fatal(result.Failures)

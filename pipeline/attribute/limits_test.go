@@ -47,7 +47,11 @@ func TestLimits(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%s/limit=%d", spec.Kind, spec.Limit), func(t *testing.T) {
 			k := mustNew(t, spec)
-			for seed := range 2 {
+			seeds := 2
+			if testing.Short() {
+				seeds = 1
+			}
+			for seed := range seeds {
 				c := chance(seed)
 				ins := crowd(&c, 1200, 600)
 				if spec.Kind == "set" {

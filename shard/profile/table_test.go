@@ -12,6 +12,9 @@ import (
 // TestEqualHashes: thousands of keys with one hash, and with hashes of which all tags are equal, are as many records (I1).
 func TestEqualHashes(t *testing.T) {
 	f := func(name string, n int, hash func(i int) uint64) {
+		if testing.Short() {
+			n /= 4
+		}
 		t.Run(name, func(t *testing.T) {
 			mem := newGuard(t)
 			tab := New(Layout{Fixed: 8, Segments: 1}, mem)

@@ -211,6 +211,9 @@ func TestTinyFiles(t *testing.T) {
 
 // TestAddressesMadeOfNames: people of one name have e-mail addresses that look alike; that they differ in all else keeps them apart.
 func TestAddressesMadeOfNames(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: the race detector has nothing to find here, and makes it slow; make test runs it")
+	}
 	random := splitMix(11)
 	var rows [][]string
 	var truth []string
