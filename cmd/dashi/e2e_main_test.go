@@ -50,8 +50,8 @@ func TestMain(m *testing.M) {
 
 // Limits of waiting. They are generous: a busy machine is slow, and a test that passes never waits for them.
 const (
-	startWait = 30 * time.Second
-	stopWait  = 20 * time.Second
+	startWait = 60 * time.Second
+	stopWait  = 60 * time.Second
 	wait      = 60 * time.Second
 )
 

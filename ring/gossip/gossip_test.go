@@ -71,10 +71,13 @@ func TestLeftAndFailedAreTold(t *testing.T) {
 		t.Errorf("failed since %v", since)
 	}
 	again := open(t, "c", func(s *Settings) { s.Meta.Incarnation = 2 }) // another address, the same name
-	if _, err := again.Join([]string{a.Addr()}); err != nil {
-		t.Fatal(err)
-	}
-	until(t, "c is back", func() bool { m := a.Members()[2]; return m.State == Alive && m.Meta.Incarnation == 2 })
+	until(t, "c is back", func() bool {
+		if _, err := again.Join([]string{a.Addr()}); err != nil { // again and again, as a node does: while a remembers its old address, c may take a for dead
+			t.Log(err)
+		}
+		m := a.Members()[2]
+		return m.State == Alive && m.Meta.Incarnation == 2
+	})
 }
 
 func TestMetaTravels(t *testing.T) {
@@ -104,10 +107,12 @@ func TestForeignersStayOut(t *testing.T) {
 		if _, err := mate.Join([]string{ours.Addr()}); err != nil {
 			t.Fatalf("%s: %v", what, err)
 		}
-		until(t, "the mate is in", func() bool { return strings.Contains(states(ours), "mate alive") })
-		if s := states(ours) + states(mate) + states(other); s != "mate alive, ours alive"+"mate alive, ours alive"+"other alive" {
-			t.Errorf("%s: %s", what, s)
-		}
+		until(t, "the mate is in", func() bool {
+			if s := states(ours) + states(mate); strings.Contains(s, "other") || states(other) != "other alive" {
+				t.Fatalf("%s: %s, and %s", what, s, states(other))
+			}
+			return states(ours) == "mate alive, ours alive" && states(mate) == states(ours)
+		})
 		if key := strings.HasSuffix(what, "key"); key {
 			until(t, what+": it knows that it is the key", func() bool { return slices.Equal(ours.Strangers(), []string{"127.0.0.1"}) })
 		} else if len(ours.Strangers()) > 0 {
