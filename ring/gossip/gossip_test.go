@@ -20,7 +20,7 @@ var key = bytes.Repeat([]byte{7}, 32)
 
 func open(t *testing.T, id string, change func(*Settings)) *Gossip {
 	t.Helper()
-	s := Settings{ID: id, Label: "soup", Listen: "127.0.0.1:0", Keys: [][]byte{key}, Probe: 20 * time.Millisecond,
+	s := Settings{ID: id, Label: "soup", Listen: "127.0.0.1:0", Keys: [][]byte{key}, Probe: 50 * time.Millisecond,
 		Meta: Meta{Incarnation: 1, Node: "127.0.0.1:1", HTTP: "127.0.0.1:2", Weight: 1, Expect: 3}}
 	if change != nil {
 		change(&s)
