@@ -94,7 +94,7 @@ func TestWithoutMajority(t *testing.T) {
 	for _, ask := range []struct{ method, path, body, want string }{
 		{"POST", "/v1/identity:unlink", `{"a":"user_id:u1","b":"user_id:u2"}`, "no majority of the replicas"},
 		{"DELETE", "/v1/profiles/user_id:u1", "", "no majority of the replicas"},
-		{"POST", "/v1/nodes/n2/drain", "", "no majority of the directory"},
+		{"POST", "/v1/nodes/n2/drain", "", "no majority of the directory"}, // last: as long as n1 takes itself for the leader it would take effect when the others are back
 	} {
 		if text := n1.ask(http.StatusServiceUnavailable, ask.method, ask.path, ask.body); !strings.Contains(text, ask.want) {
 			t.Errorf("%s %s: %s", ask.method, ask.path, text)

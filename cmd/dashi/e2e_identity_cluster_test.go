@@ -80,7 +80,11 @@ func (p *person) set() map[string]bool {
 // Links come in while the leaders of shards are killed in turn, and people are looked up all the time, linearizably: whoever was seen as one stays one, by
 // each of the identifiers, nobody is lost, and in the end everybody is who union-find says, with every event counted once.
 func TestClusterIdentity(t *testing.T) {
-	const groups, size, rounds, each = 20, 9, 16, 60
+	const groups, size, each = 20, 9, 60
+	rounds := 16
+	if testing.Short() {
+		rounds = 8
+	}
 	seed := *identitySeed
 	if seed == 0 {
 		seed = rand.Uint64()
