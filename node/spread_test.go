@@ -21,7 +21,10 @@ import (
 // Five nodes, three of which have a replica of each shard. Any of them answers for all, over every door and at every level, in parts or as a whole. One goes for
 // good: its replicas are made again on others, it can be forgotten, and nobody notices.
 func TestFiveNodesThreeReplicas(t *testing.T) {
-	const people = 40
+	people := 40
+	if testing.Short() {
+		people = 10
+	}
 	c := openCluster(t, 5, func(s *Settings) { s.Shards, s.ReplaceAfter = 8, time.Second })
 	for i, n := range c.nodes {
 		visit(t, n, fmt.Sprint("a", i), people, "one")
