@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"dashi/pipeline/kafka"
+	"dashi/pipeline/say"
 )
 
 const (
@@ -127,5 +128,5 @@ func lostTrouble(lost uint64, last, now time.Time) string {
 	if lost == 0 || now.Sub(last) > lostShown {
 		return ""
 	}
-	return fmt.Sprintf("Kafka deleted %d records before they were read, the last %s ago: its retention is too short", lost, now.Sub(last).Round(time.Second))
+	return fmt.Sprintf("Kafka deleted %s before they were read, the last %s ago: its retention is too short", say.Count(lost, "record"), say.Span(now.Sub(last).Round(time.Second)))
 }

@@ -183,6 +183,6 @@ func TestLostShowsForAnHour(t *testing.T) {
 		}
 	}
 	f(0, 0, "")
-	f(5, time.Minute, "Kafka deleted 5 records before they were read, the last 1m0s ago: its retention is too short")
+	f(5, time.Minute, "Kafka deleted 5 records before they were read, the last 1m ago: its retention is too short")
 	f(5, time.Hour+time.Second, "")
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"dashi/pipeline/say"
 	"dashi/shard/wal/vfs"
 )
 
@@ -56,8 +57,8 @@ func (n *Node) claim() error {
 		return fmt.Errorf("cannot read %q: %w", n.identityPath(), err)
 	}
 	if got.Cluster != want.Cluster || got.Shards != want.Shards {
-		return fmt.Errorf("data directory %q belongs to cluster %q with %d shards, the settings say %q with %d: name another directory, or change the settings back",
-			n.settings.Data, got.Cluster, got.Shards, want.Cluster, want.Shards)
+		return fmt.Errorf("data directory %q belongs to cluster %q with %s, the settings say %q with %d: name another directory, or change the settings back",
+			n.settings.Data, got.Cluster, say.Count(got.Shards, "shard"), want.Cluster, want.Shards)
 	}
 	if want.Node != "" && got.Node != "" && got.Node != want.Node {
 		return fmt.Errorf("data directory %q belongs to node %q, the settings say %q: name another directory, or change node.id back", n.settings.Data, got.Node, want.Node)

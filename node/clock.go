@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"dashi/node/httpapi"
+	"dashi/pipeline/say"
 	"dashi/shard"
 )
 
@@ -155,7 +156,7 @@ func (st *Status) clock(all []*report, today int64) {
 	if now > shard.NoTime {
 		st.Clock.Now = time.UnixMilli(now).UTC()
 		if ahead := time.Duration(now-today) * time.Millisecond; st.Clock.Follows == "wall" && ahead > clockOff {
-			st.Trouble = append(st.Trouble, fmt.Sprintf("the time of the shards is %s ahead of the clock of this node, and does not go back: this clock is behind, or that of another node is or was ahead", ahead.Round(time.Second)))
+			st.Trouble = append(st.Trouble, fmt.Sprintf("the time of the shards is %s ahead of the clock of this node, and does not go back: this clock is behind, or that of another node is or was ahead", say.Span(ahead.Round(time.Second))))
 		}
 	}
 }

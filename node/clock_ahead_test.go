@@ -19,7 +19,7 @@ func TestClockAhead(t *testing.T) {
 			t.Errorf("shards at %v, clock at %v: trouble %q, want %q", now, today, got, want)
 		}
 	}
-	f(today.Add(time.Hour), false, "is 1h0m0s ahead of the clock of this node")
+	f(today.Add(time.Hour), false, "is 1h ahead of the clock of this node")
 	f(today.Add(time.Hour), true, "") // the times of events may be any
 	f(today.Add(clockOff), false, "")
 	f(today.Add(-time.Hour), false, "")

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"dashi/pipeline/say"
 	"dashi/ring"
 	"dashi/ring/gossip"
 	"dashi/ring/meta"
@@ -224,7 +225,7 @@ func (n *Node) founders(members []gossip.Member) (founders []founder, waits stri
 			continue
 		}
 		if int(m.Meta.Expect) != expect {
-			return nil, "", fmt.Errorf("node %q expects a cluster of %d nodes, this one of %d: set gossip.expect to the same number", m.ID, m.Meta.Expect, expect)
+			return nil, "", fmt.Errorf("node %q expects a cluster of %s, this one of %d: set gossip.expect to the same number", m.ID, say.Count(m.Meta.Expect, "node"), expect)
 		}
 		founders = append(founders, founder{m.ID, m.Meta.Incarnation})
 	}

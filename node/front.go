@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"dashi/node/httpapi"
+	"dashi/pipeline/say"
 )
 
 // note sets what the status says the node waits for, while it is being opened or a power loss is being recovered from; empty: nothing.
@@ -85,7 +86,7 @@ func (n *Node) opening(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusServiceUnavailable, "unavailable", n.starting()+": ask again in a moment, or see GET /v1/status")
 		return
 	}
-	st := &Status{Cluster: n.settings.Cluster, Node: n.identity.Node, Version: n.version, Started: n.started.UTC(), Uptime: time.Since(n.started).Round(time.Second).String(), Trouble: []string{n.starting()}}
+	st := &Status{Cluster: n.settings.Cluster, Node: n.identity.Node, Version: n.version, Started: n.started.UTC(), Uptime: say.Span(time.Since(n.started).Round(time.Second)), Trouble: []string{n.starting()}}
 	st.Log.Durability, st.Memory.Limit = n.settings.Log.Durability, n.settings.Limits.MemoryBytes
 	if text := *n.noted.Load(); text != "" {
 		st.Trouble, st.Recovery = append(st.Trouble, text), text

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"dashi/pipeline/say"
 	"dashi/shard/group"
 	"dashi/shard/transport"
 	"dashi/shard/wal"
@@ -55,5 +56,5 @@ func (n *Node) diskTrouble() string {
 	if n.host.Stats().Log.Full {
 		what = "has been full"
 	}
-	return fmt.Sprintf("the disk %s for %s", what, d.Round(time.Second))
+	return fmt.Sprintf("the disk %s for %s", what, say.Span(d.Round(time.Second)))
 }

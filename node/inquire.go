@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"dashi/node/httpapi"
+	"dashi/pipeline/say"
 	"dashi/shard/group"
 	"dashi/shard/transport"
 )
@@ -135,7 +136,7 @@ func (n *Node) inquire(ctx context.Context, level readLevel, questions []*questi
 		}
 	}
 	if len(errs) > 3 {
-		errs = append(errs[:3], fmt.Errorf("and %d shards more", len(errs)-3))
+		errs = append(errs[:3], fmt.Errorf("and %s", say.Count(len(errs)-3, "more shard")))
 	}
 	return errors.Join(errs...)
 }

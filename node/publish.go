@@ -10,6 +10,7 @@ import (
 
 	"dashi/pipeline/activation"
 	"dashi/pipeline/kafka"
+	"dashi/pipeline/say"
 	"dashi/shard"
 	"dashi/shard/group"
 )
@@ -47,13 +48,13 @@ func (p *publisher) problem() string {
 	}
 	if since := p.waiting.Load(); since != 0 {
 		if d := time.Since(time.Unix(0, since)); d > publishPatience {
-			return fmt.Sprintf("activations of shard %d wait: Kafka has not answered for %s", p.m.id, d.Round(time.Second))
+			return fmt.Sprintf("activations of shard %d wait: Kafka has not answered for %s", p.m.id, say.Span(d.Round(time.Second)))
 		}
 	}
 	if ahead := p.ahead.Load(); ahead > 0 {
 		if _, next := p.bounds(); next < ahead {
-			return fmt.Sprintf("Kafka has %d activations more of shard %d than it has made: as many of those that it makes next do not leave, for they are taken to be these; if its data was lost and Kafka has not "+
-				"kept all events either, they are others: deploy/README.md", ahead-next, p.m.id)
+			return fmt.Sprintf("Kafka has %s of shard %d more than it has made: as many of those that it makes next do not leave, for they are taken to be these; if its data was lost and Kafka has not "+
+				"kept all events either, they are others: deploy/README.md", say.Count(ahead-next, "activation"), p.m.id)
 		}
 	}
 	return ""

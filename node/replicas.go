@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"dashi/pipeline/say"
 	"dashi/ring/meta"
 	"dashi/shard"
 	"dashi/shard/group"
@@ -18,7 +19,7 @@ import (
 func (n *Node) prepareShards() error {
 	s := n.directory.State()
 	if len(s.Shards) != n.settings.Shards {
-		return fmt.Errorf("cluster %s has %d shards, the settings of this node say %d: change shards to that", n.settings.Cluster, len(s.Shards), n.settings.Shards)
+		return fmt.Errorf("cluster %s has %s, the settings of this node say %d: change shards to that", n.settings.Cluster, say.Count(len(s.Shards), "shard"), n.settings.Shards)
 	}
 	n.adoptLimits(&s.Settings)
 	n.makeMembers(len(s.Shards))

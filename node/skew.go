@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"dashi/pipeline/say"
 	"dashi/ring/gossip"
 )
 
@@ -144,7 +145,7 @@ func (n *Node) skewOf(id, member string) string {
 
 func aheadOf(d time.Duration) string {
 	if d < 0 {
-		return (-d).Round(time.Second).String() + " behind"
+		return say.Span(-d.Round(time.Second)) + " behind"
 	}
-	return d.Round(time.Second).String() + " ahead of"
+	return say.Span(d.Round(time.Second)) + " ahead of"
 }

@@ -45,9 +45,9 @@ func TestClockOfMost(t *testing.T) {
 		if ahead := time.Until(st.Clock.Now); ahead > time.Minute {
 			t.Errorf("%s: the time of the shards is %v ahead", n.identity.Node, ahead)
 		}
-		want := "node " + c.nodes[0].identity.Node + ": its clock is 1h0m0s ahead of those of most others"
+		want := "node " + c.nodes[0].identity.Node + ": its clock is 1h ahead of those of most others"
 		if n == c.nodes[0] {
-			want = "the clock of this node is 1h0m0s ahead of those of most others"
+			want = "the clock of this node is 1h ahead of those of most others"
 		}
 		if all := strings.Join(st.Trouble, "; "); !strings.Contains(all, want) {
 			t.Errorf("%s: %q, want %q", n.identity.Node, all, want)

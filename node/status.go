@@ -12,6 +12,7 @@ import (
 	"dashi/node/httpapi"
 	"dashi/pipeline/activation"
 	"dashi/pipeline/kafka"
+	"dashi/pipeline/say"
 )
 
 // Status is what GET /v1/status answers and what `dashi status` and the console show.
@@ -168,7 +169,7 @@ func (n *Node) Status(hashes bool) *Status {
 		Cluster: n.settings.Cluster,
 		Version: n.version,
 		Started: n.started,
-		Uptime:  time.Since(n.started).Round(time.Second).String(),
+		Uptime:  say.Span(time.Since(n.started).Round(time.Second)),
 		Trouble: []string{},
 		Cookbook: CookbookStatus{
 			Version: program.version, Switching: n.switchStatus(n.directory.State()),
@@ -286,7 +287,7 @@ func (st *Status) shards(all []*report) {
 			}
 		}
 		if s.Corrupt > 0 {
-			st.Trouble = append(st.Trouble, fmt.Sprintf("shard %d met %d events that it could not read back", i, s.Corrupt))
+			st.Trouble = append(st.Trouble, fmt.Sprintf("shard %d met %s that it could not read back", i, say.Count(s.Corrupt, "event")))
 		}
 	}
 }

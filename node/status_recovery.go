@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"dashi/pipeline/say"
 )
 
 // RecoveryStatus is the last time that a majority of a shard had lost the end of its log, and all went back: see shard/DESIGN.md, power loss.
@@ -62,10 +64,10 @@ func (n *Node) recoveryStatus(st *Status, all []*report) {
 	}
 	p.Until = time.UnixMilli(r.Until).UTC()
 	if time.Since(p.Until) < recoveryShown {
-		st.Recovery = fmt.Sprintf("recovered from power loss at %s: %s had lost the majority; all shards went on from what was left, and gave up %d more entries to agree; what they lost is read from Kafka again; %d activations of it had left already, %d of these were made again and held back",
-			p.Until.Format(time.RFC3339), which, p.Gone, p.Departed, p.Remade)
+		st.Recovery = fmt.Sprintf("recovered from power loss at %s: %s had lost the majority; all shards went on from what was left, and gave up %s to agree; what they lost is read from Kafka again; %s of it had left already, %d of these were made again and held back",
+			p.Until.Format(time.RFC3339), which, say.Count(p.Gone, "more entry"), say.Count(p.Departed, "activation"), p.Remade)
 	}
 	if len(p.Settling) > 0 {
-		st.Recovery += fmt.Sprintf("; %d shards wait to be told which activations have left", len(p.Settling))
+		st.Recovery += fmt.Sprintf("; not told yet which activations have left: %s", say.Count(len(p.Settling), "shard"))
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"dashi/pipeline/say"
 	"dashi/ring/gossip"
 	"dashi/ring/meta"
 )
@@ -157,7 +158,7 @@ func (w *moveWatch) trouble(moves []meta.Move, now time.Time) (lines []string) {
 		if !ok || at.Move != m || now.Sub(at.since) < moveStill {
 			continue
 		}
-		line := fmt.Sprintf("the move of shard %d%s has stood at %q for %s", m.Shard, fromTo(m), m.Step, now.Sub(at.since).Round(time.Second))
+		line := fmt.Sprintf("the move of shard %d%s has stood at %q for %s", m.Shard, fromTo(m), m.Step, say.Span(now.Sub(at.since).Round(time.Second)))
 		if at.why != "" {
 			line += ": " + at.why
 		}

@@ -85,7 +85,7 @@ func TestMovesThatStandStill(t *testing.T) {
 	move.Step = meta.Voting
 	at(162, move)
 	applied = 9 // as every replica does
-	at(222, move, `the move of shard 5 from n1 to n4 has stood at "voting" for 1m0s`)
+	at(222, move, `the move of shard 5 from n1 to n4 has stood at "voting" for 1m`)
 	w.look(nil, nil, start)
 	if len(w.moves) > 0 {
 		t.Error("moves that have ended are kept")

@@ -13,6 +13,8 @@ import (
 	"time"
 	"unicode"
 
+	"dashi/pipeline/say"
+
 	"github.com/spf13/cobra"
 )
 
@@ -69,7 +71,7 @@ func getCommand() *cobra.Command {
 }
 
 func printProfile(out io.Writer, p *profileAnswer) {
-	fmt.Fprintf(out, "%s  (%d updates)\n", plain(p.ID), p.Version)
+	fmt.Fprintf(out, "%s  (%s)\n", plain(p.ID), say.Count(p.Version, "update"))
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "\nidentifiers")
 	for _, id := range p.Identifiers {
@@ -117,7 +119,7 @@ func printPeople(w io.Writer, p *profileAnswer) {
 		fmt.Fprintf(w, "  and %d more: dashi explain %s shows them\n", more, plain(p.ID))
 	}
 	if p.People.Over > 0 {
-		fmt.Fprintf(w, "  %d times somebody was turned away: `people` of accounts says how many are kept\n", p.People.Over)
+		fmt.Fprintf(w, "  somebody was turned away %s: `people` of accounts says how many are kept\n", say.Count(p.People.Over, "time"))
 	}
 }
 
@@ -263,15 +265,15 @@ func queryCommand() *cobra.Command {
 			Count  int64
 			Sample []struct{ ID string }
 		}
-		of, what := "people", "profiles"
+		of, what := "people", "profile"
 		if *accounts {
-			of, what = "accounts", "accounts"
+			of, what = "accounts", "account"
 		}
 		printed, err := cl.call(c.Context(), "POST", "/v1/query", map[string]any{"where": args[0], "limit": limit, "of": of}, &answer)
 		if err != nil || printed {
 			return err
 		}
-		fmt.Fprintf(cl.out, "%d %s\n", answer.Count, what)
+		fmt.Fprintln(cl.out, say.Count(answer.Count, what))
 		for _, p := range answer.Sample {
 			fmt.Fprintln(cl.out, " ", plain(p.ID))
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"dashi/pipeline/recipe"
+	"dashi/pipeline/say"
 
 	"github.com/spf13/cobra"
 )
@@ -51,8 +52,8 @@ func checkCommand() *cobra.Command {
 					recipes++
 				}
 			}
-			fmt.Fprintf(c.OutOrStdout(), "ok: %d recipes, %d attributes, %d audiences, %d activations, %d mappings; cookbook %016x\n",
-				recipes, attributes, len(program.AllAudiences()), activations, len(program.Mappings), program.Hash)
+			fmt.Fprintf(c.OutOrStdout(), "ok: %s, %s, %s, %s, %s; cookbook %016x\n", say.Count(recipes, "recipe"), say.Count(attributes, "attribute"),
+				say.Count(len(program.AllAudiences()), "audience"), say.Count(activations, "activation"), say.Count(len(program.Mappings), "mapping"), program.Hash)
 		}
 		return nil
 	}

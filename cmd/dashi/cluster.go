@@ -18,6 +18,7 @@ import (
 
 	"dashi/node"
 	"dashi/pipeline/kafka"
+	"dashi/pipeline/say"
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
@@ -77,7 +78,7 @@ Ports: node 1 has those of dashi dev (HTTP 7070, RESP 6380, nodes 7071, gossip 7
 	f.StringVar(&t.level, "log", "info", "debug, info, warn or error")
 	c.RunE = func(c *cobra.Command, _ []string) (err error) {
 		if t.nodes < 1 || t.nodes > mostNodes {
-			return fmt.Errorf("%d nodes: 1 to %d", t.nodes, mostNodes)
+			return fmt.Errorf("%s: 1 to %d", say.Count(t.nodes, "node"), mostNodes)
 		}
 		if err := checkDemo(t.demo, t.people); err != nil {
 			return err
@@ -269,7 +270,7 @@ func (t *trial) keep(ctx context.Context, i int, s node.Settings, path string) e
 }
 
 func (t *trial) greet() {
-	fmt.Fprintf(t.out, "\n  %d nodes, kafka %s, %.0f events a second. In another terminal:\n", t.nodes, t.brokers[0], t.demo)
+	fmt.Fprintf(t.out, "\n  %s, kafka %s, %.0f events a second. In another terminal:\n", say.Count(t.nodes, "node"), t.brokers[0], t.demo)
 	fmt.Fprint(t.out, `
     dashi status                                          who leads what, how far the replicas are
     dashi get user_id:u7 --addr 127.0.0.1:7170            any node answers

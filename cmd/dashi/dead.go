@@ -11,6 +11,7 @@ import (
 	"text/tabwriter"
 
 	"dashi/node/httpapi"
+	"dashi/pipeline/say"
 
 	"github.com/spf13/cobra"
 )
@@ -85,9 +86,9 @@ func printDead(cl *client, found *httpapi.DeadLetters) error {
 	if len(reasons) > 0 {
 		counted = ": " + strings.Join(reasons, ", ")
 	}
-	fmt.Fprintf(cl.out, "%d letters in %s since %s%s; %d of them were sent again\n", all, plain(found.Topic), local(found.Since.Local()), counted, found.Again)
+	fmt.Fprintf(cl.out, "%s in %s since %s%s; %d sent again\n", say.Count(all, "letter"), plain(found.Topic), local(found.Since.Local()), counted, found.Again)
 	if all > len(found.Letters) {
-		fmt.Fprintf(cl.out, "%d are shown: --limit shows more\n", len(found.Letters))
+		fmt.Fprintf(cl.out, "shown: %d; --limit shows more\n", len(found.Letters))
 	} else if !found.Complete {
 		fmt.Fprintln(cl.out, "there may be older ones: --scan looks farther")
 	}
@@ -139,7 +140,7 @@ What is bad still comes back as a new letter.`,
 				fmt.Fprintln(cl.out, "there is nothing to send again"+besides(would))
 				return nil
 			}
-			if !confirmed(c, fmt.Sprintf("Send %d letters again%s? Type yes: ", would.Sent+would.Left, besides(would))) {
+			if !confirmed(c, fmt.Sprintf("Send %s again%s? Type yes: ", say.Count(would.Sent+would.Left, "letter"), besides(would))) {
 				return errors.New("nothing was sent: that was no yes; --yes does not ask")
 			}
 		}
@@ -158,12 +159,12 @@ What is bad still comes back as a new letter.`,
 				r.Sent, r.Refused = sent, refused
 				return json.NewEncoder(cl.out).Encode(r)
 			}
-			fmt.Fprintf(cl.out, "%d letters were sent again%s\n", sent, besides(r))
+			fmt.Fprintf(cl.out, "%s sent again%s\n", say.Count(sent, "letter"), besides(r))
 			if refused > 0 {
-				fmt.Fprintf(cl.out, "%d were refused once more\n", refused)
+				fmt.Fprintf(cl.out, "%d refused once more\n", refused)
 			}
 			if r.Trouble != "" {
-				return fmt.Errorf("%d letters are left: %s", r.Left, plain(r.Trouble))
+				return fmt.Errorf("%s left: %s", say.Count(r.Left, "letter"), plain(r.Trouble))
 			}
 			return nil
 		}
@@ -181,7 +182,7 @@ func resendOnce(ctx context.Context, cl *client, q url.Values, dry bool) (*httpa
 func besides(r *httpapi.Resent) string {
 	var parts []string
 	if r.Before > 0 {
-		parts = append(parts, fmt.Sprintf("%d were before", r.Before))
+		parts = append(parts, fmt.Sprintf("%d sent before", r.Before))
 	}
 	for _, why := range sortedKeys(r.Cannot) {
 		parts = append(parts, fmt.Sprintf("%d cannot: %s", r.Cannot[why], plain(why)))

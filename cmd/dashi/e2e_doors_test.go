@@ -82,7 +82,7 @@ func testCommands(t *testing.T, n *node) {
 	if m := decode[struct{ ID string }](t, n.must("members", "vip", "-o", "json")); m.ID != "user_id:ada" {
 		t.Errorf("members -o json: %+v", *m)
 	}
-	has(t, "query", n.must("query", "purchases >= 1 && !vip"), "1 profiles", "user_id:bob")
+	has(t, "query", n.must("query", "purchases >= 1 && !vip"), "1 profile\n", "user_id:bob")
 	q := decode[struct {
 		Count  int
 		Sample []struct{ ID string }
@@ -139,7 +139,7 @@ func testCheck(t *testing.T) {
 	const head = "recipe: r\nattributes:\n  views: {kind: count, on: page}\naudiences:\n  fans: {when: "
 	check(t, os.WriteFile(good, []byte(head+"views > 3}\n"), 0o600))
 	check(t, os.WriteFile(wrong, []byte(head+"viws > 3}\n"), 0o600))
-	if r := command(t, nil, "check", good); r.code != 0 || r.stderr != "" || !strings.HasPrefix(r.stdout, "ok: 1 recipes, 1 attributes, 1 audiences") {
+	if r := command(t, nil, "check", good); r.code != 0 || r.stderr != "" || !strings.HasPrefix(r.stdout, "ok: 1 recipe, 1 attribute, 1 audience, ") {
 		t.Errorf("check of a good recipe: %+v", r)
 	}
 	r := command(t, nil, "check", wrong)

@@ -56,7 +56,7 @@ func TestScoreDoors(t *testing.T) {
 
 	rows := filepath.Join(dir, "rows.csv")
 	has(t, "features", n.must("features", "--topic", "dashi.events", "--score", "likely", "--label-event", "Order Completed", "--every", "1d", "--within", "2d", "--out", rows),
-		"6 rows of 2 features, from 4 events; 2 say true", "next: dashi train "+rows+" --label label --words plan")
+		"6 rows of 2 features, from 4 events; true in 2", "next: dashi train "+rows+" --label label --words plan")
 	text, err := os.ReadFile(rows)
 	if want := "orders,plan,label\n,paid,true\n1,paid,true\n2,paid,false\n2,paid,false\n2,paid,false\n2,paid,false\n"; err != nil || string(text) != want {
 		t.Errorf("%v, %s, want %s", err, text, want)

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"dashi/node/httpapi"
+	"dashi/pipeline/say"
 )
 
 func eraseCommand() *cobra.Command {
@@ -89,7 +90,7 @@ func exportCommand() *cobra.Command {
 		if err := os.WriteFile(file, raw, 0o600); err != nil {
 			return fmt.Errorf("cannot write the export: %w", err)
 		}
-		fmt.Fprintf(cl.out, "%d bytes to %s\n", len(raw), file)
+		fmt.Fprintf(cl.out, "%s to %s\n", say.Count(len(raw), "byte"), file)
 		return nil
 	}
 	return c

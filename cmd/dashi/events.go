@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"dashi/node/httpapi"
+	"dashi/pipeline/say"
 
 	"github.com/spf13/cobra"
 )
@@ -47,7 +48,7 @@ found, and the last line says how far back it was looked.`,
 		if err := printEvents(cl, e.Events); err != nil {
 			return err
 		}
-		fmt.Fprintf(cl.out, "%d events of %s; everything since %s was looked at (%d records)\n", len(e.Events), plain(e.Profile), local(e.Since.Local()), e.Scanned)
+		fmt.Fprintf(cl.out, "%s of %s; everything since %s was looked at (%s)\n", say.Count(len(e.Events), "event"), plain(e.Profile), local(e.Since.Local()), say.Count(e.Scanned, "record"))
 		if !e.Complete {
 			fmt.Fprintln(cl.out, "there may be older ones: --limit, --scan and --since look farther")
 		}

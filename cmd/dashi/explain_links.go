@@ -6,6 +6,8 @@ import (
 	"io"
 	"text/tabwriter"
 	"time"
+
+	"dashi/pipeline/say"
 )
 
 // linksExplanation is why identifiers are one profile, as the HTTP interface answers it.
@@ -35,7 +37,7 @@ type linksExplanation struct {
 
 // printContributions prints who belongs to an account, and what each contributes to its numbers.
 func printContributions(out io.Writer, e *linksExplanation) {
-	fmt.Fprintf(out, "%s  (%d people)\n\n", plain(e.ID), len(e.People))
+	fmt.Fprintf(out, "%s  (%s)\n\n", plain(e.ID), say.Count(len(e.People), "person"))
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, p := range e.People {
 		fmt.Fprintf(w, "  %s", plain(p.ID))

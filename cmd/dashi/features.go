@@ -19,6 +19,7 @@ import (
 	"dashi/pipeline/event"
 	"dashi/pipeline/kafka"
 	"dashi/pipeline/recipe"
+	"dashi/pipeline/say"
 
 	"github.com/spf13/cobra"
 )
@@ -317,16 +318,16 @@ func createWhole(path string) (file *os.File, done func(error) error, err error)
 }
 
 func (o *featuresOptions) print(out io.Writer, s features.Summary, rejected map[string]int, columns []features.Column) {
-	fmt.Fprintf(out, "%s: %d rows of %d features, from %d events", o.out, s.Rows, len(columns), s.Events)
+	fmt.Fprintf(out, "%s: %s of %s, from %s", o.out, say.Count(s.Rows, "row"), say.Count(len(columns), "feature"), say.Count(s.Events, "event"))
 	if o.labelEvent != "" {
-		fmt.Fprintf(out, "; %d say true", s.Positive)
+		fmt.Fprintf(out, "; true in %d", s.Positive)
 	}
 	fmt.Fprintln(out)
 	for _, reason := range sortedKeys(rejected) {
-		fmt.Fprintf(out, "%d lines are no events: %s\n", rejected[reason], reason)
+		fmt.Fprintf(out, "no event in %s: %s\n", say.Count(rejected[reason], "line"), reason)
 	}
 	if s.Strange > 0 {
-		fmt.Fprintf(out, "%d labels are of people of whom nothing was known by then: they make no row\n", s.Strange)
+		fmt.Fprintf(out, "without a row, because nothing was known of the person by then: %s\n", say.Count(s.Strange, "label"))
 	}
 	train := "dashi train " + o.out + " --label label"
 	if o.keys {

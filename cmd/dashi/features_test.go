@@ -226,7 +226,7 @@ func TestFeaturesByEvent(t *testing.T) {
 		}
 	}
 	out, _ := mustDashi(t, "features", events, "--recipes", recipe, "--label-event", "Order Completed", "--every", "1d", "--within", "3d", "--out", rows)
-	if got := readLines(t, rows); len(got) < 20 || got[0] != "orders,label" || !strings.Contains(out, "say true") || !strings.Contains(out, "1 lines are no events: malformed") {
+	if got := readLines(t, rows); len(got) < 20 || got[0] != "orders,label" || !strings.Contains(out, "; true in ") || !strings.Contains(out, "no event in 1 line: malformed") {
 		t.Errorf("%s%q", out, got)
 	}
 	f := func(want string, args ...string) {

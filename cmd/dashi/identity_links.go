@@ -19,6 +19,7 @@ import (
 	"dashi/pipeline/identity"
 	"dashi/pipeline/identity/match"
 	"dashi/pipeline/recipe"
+	"dashi/pipeline/say"
 
 	"github.com/spf13/cobra"
 )
@@ -166,9 +167,9 @@ func (o *linkOptions) make(c *cobra.Command, cl *client, r *records) error {
 			return err
 		}
 	}
-	fmt.Fprintf(c.ErrOrStderr(), "%d link events for %d people", len(links.events), links.people)
+	fmt.Fprintf(c.ErrOrStderr(), "%s for %s", say.Count(len(links.events), "link event"), say.Count(links.people, "person"))
 	if links.without > 0 {
-		fmt.Fprintf(c.ErrOrStderr(), "; %d records have no identifier and cannot be linked", links.without)
+		fmt.Fprintf(c.ErrOrStderr(), "; without an identifier, so not linked: %s", say.Count(links.without, "record"))
 	}
 	fmt.Fprintln(c.ErrOrStderr())
 	return nil

@@ -14,6 +14,7 @@ import (
 	"text/tabwriter"
 
 	"dashi/pipeline/identity/match"
+	"dashi/pipeline/say"
 )
 
 // printedPairs is how many pairs of a kind a person is shown: the rest is for -o csv.
@@ -21,8 +22,8 @@ const printedPairs = 15
 
 func printMatch(out io.Writer, r *records, doubtful bool) {
 	res := r.result
-	fmt.Fprintf(out, "%d records, %d people: %d pairs of records are one person, %d more look like it\n", r.table.Records(), res.People, len(res.Pairs), len(res.Doubtful))
-	fmt.Fprintf(out, "%d pairs compared; a pair joins two people from probability %.3f\n", res.Compared, res.Threshold)
+	fmt.Fprintf(out, "%s, %s: pairs of records that are one person %d, that look like it %d\n", say.Count(r.table.Records(), "record"), say.Count(res.People, "person"), len(res.Pairs), len(res.Doubtful))
+	fmt.Fprintf(out, "%s compared; a pair joins two people from probability %.3f\n", say.Count(res.Compared, "pair"), res.Threshold)
 	printCuts(out, r)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprint(w, "\nwhat an agreement is worth, in bits (1 doubles the odds)\n")
@@ -60,18 +61,18 @@ func printCuts(out io.Writer, r *records) {
 		fmt.Fprintf(out, "ignored: %s (--column NAME=KIND says what a column holds)\n", strings.Join(ignored, ", "))
 	}
 	if r.bad > 0 {
-		fmt.Fprintf(out, "%d rows cannot be read and are left out; the first: %s\n", r.bad, r.firstAt)
+		fmt.Fprintf(out, "left out, because unreadable: %s; the first: %s\n", say.Count(r.bad, "row"), r.firstAt)
 	}
 	for _, p := range r.result.Passes {
 		if p.Cut > 0 {
-			fmt.Fprintf(out, "same %s: %d blocks are too large to compare in full; their records were compared with their neighbours\n", plain(p.Name), p.Cut)
+			fmt.Fprintf(out, "same %s: %s too large to compare in full, so records were compared with their neighbours there\n", plain(p.Name), say.Count(p.Cut, "block"))
 		}
 	}
 	if r.result.Split > 0 {
-		fmt.Fprintf(out, "%d pairs would have made a person of more than %d records and were not accepted\n", r.result.Split, match.LargestGroup)
+		fmt.Fprintf(out, "not accepted, since it would have made a person of more than %[2]d records: %[1]s\n", say.Count(r.result.Split, "pair"), match.LargestGroup)
 	}
 	if r.result.Dropped > 0 {
-		fmt.Fprintf(out, "%d doubtful pairs beyond the first %d are not listed\n", r.result.Dropped, match.MostDoubtful)
+		fmt.Fprintf(out, "not listed: %s beyond the first %d\n", say.Count(r.result.Dropped, "doubtful pair"), match.MostDoubtful)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"dashi/pipeline/identity"
 	"dashi/pipeline/identity/simulate"
 	"dashi/pipeline/recipe"
+	"dashi/pipeline/say"
 
 	"github.com/spf13/cobra"
 )
@@ -242,9 +243,9 @@ func (s *simulation) writePeople(path string) error {
 }
 
 func printSimulation(out io.Writer, r *simulate.Report, rejected map[string]int, p *recipe.Program) {
-	fmt.Fprintf(out, "%d events with %d identifiers are %d profiles\n", r.Events, r.Identifiers, r.Profiles)
+	fmt.Fprintf(out, "%s with %s: %s\n", say.Count(r.Events, "event"), say.Count(r.Identifiers, "identifier"), say.Count(r.Profiles, "profile"))
 	for _, reason := range sortedKeys(rejected) {
-		fmt.Fprintf(out, "%d lines are no events: %s\n", rejected[reason], reason)
+		fmt.Fprintf(out, "no event in %s: %s\n", say.Count(rejected[reason], "line"), reason)
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "\nidentifiers in a profile")
@@ -256,9 +257,9 @@ func printSimulation(out io.Writer, r *simulate.Report, rejected map[string]int,
 		case 0:
 			name = fmt.Sprintf("%d or more", z.Least)
 		}
-		fmt.Fprintf(w, "  %s\t%d profiles\n", name, z.Profiles)
+		fmt.Fprintf(w, "  %s\t%s\n", name, say.Count(z.Profiles, "profile"))
 	}
-	fmt.Fprintf(w, "\nlinks: %d pairs of identifiers were seen in one event\n", r.Links)
+	fmt.Fprintf(w, "\nlinks, of identifiers that were seen in one event: %s\n", say.Count(r.Links, "pair"))
 	for _, rule := range p.Identity.Namespaces {
 		for _, verdict := range sortedKeys(r.Refused[rule.Name]) {
 			fmt.Fprintf(w, "  %s\t%d refused\t%s\n", rule.Name, r.Refused[rule.Name][verdict], refusalReason(p, verdict))
@@ -279,18 +280,18 @@ func printSimulation(out io.Writer, r *simulate.Report, rejected map[string]int,
 	if len(r.SharedMost) > 0 {
 		fmt.Fprintln(w, "\nshared by the most people")
 		for _, id := range r.SharedMost {
-			fmt.Fprintf(w, "  %s\t%d people\tkept by %s\n", plain(id.String()), id.People, plain(id.Keeper))
+			fmt.Fprintf(w, "  %s\t%s\tkept by %s\n", plain(id.String()), say.Count(id.People, "person"), plain(id.Keeper))
 		}
 	}
 	if len(r.Largest) > 0 {
 		fmt.Fprintln(w, "\nlargest profiles")
 		for _, l := range r.Largest {
-			fmt.Fprintf(w, "  %s\t%d identifiers\t%d events\t%s\n", plain(l.ID), len(l.Identifiers), l.Events, someIdentifiers(l.Identifiers))
+			fmt.Fprintf(w, "  %s\t%s\t%s\t%s\n", plain(l.ID), say.Count(len(l.Identifiers), "identifier"), say.Count(l.Events, "event"), someIdentifiers(l.Identifiers))
 		}
 	}
 	w.Flush()
 	if r.Overlong > 0 {
-		fmt.Fprintf(out, "\n%d links were passed over: more than %d identifiers would hang together by shared ones. Block or limit what they share.\n", r.Overlong, simulate.MostTogether)
+		fmt.Fprintf(out, "\npassed over: %s, by which more than %d identifiers would hang together by shared ones. Block or limit what they share.\n", say.Count(r.Overlong, "link"), simulate.MostTogether)
 	}
 }
 

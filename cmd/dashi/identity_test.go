@@ -199,7 +199,7 @@ not json
 		t.Fatal(err)
 	}
 	out, _ := mustDashi(t, "identity", "match", path)
-	for _, want := range []string{"3 records, 2 people", "1 rows cannot be read", "name (family)"} {
+	for _, want := range []string{"3 records, 2 people", "left out, because unreadable: 1 row;", "name (family)"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is not in\n%s", want, out)
 		}
@@ -220,7 +220,7 @@ func TestIdentitySimulate(t *testing.T) {
 		t.Fatal(err)
 	}
 	text, _ := mustDashi(t, "identity", "simulate", file, "--people", people)
-	for _, want := range []string{"4 events with 4 identifiers are 2 profiles", "1 lines are no events: no_identifier", "anonymous_id  1 refused",
+	for _, want := range []string{"4 events with 4 identifiers: 2 profiles", "no event in 1 line: no_identifier", "anonymous_id  1 refused",
 		"kept by: last_authenticated", "anonymous_id:tablet   2 people  kept by user_id:bob"} {
 		if !strings.Contains(strings.Join(strings.Fields(text), " "), strings.Join(strings.Fields(want), " ")) {
 			t.Errorf("%q is not in\n%s", want, text)

@@ -5,6 +5,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"dashi/pipeline/say"
 )
 
 // How often a long replay draws its progress and saves its bookmark.
@@ -37,11 +39,11 @@ func (r *replayer) bar(last bool) {
 	elapsed := now.Sub(r.started)
 	left := "-"
 	if share > 0.01 {
-		left = time.Duration(float64(elapsed) * (1 - share) / share).Round(time.Second).String()
+		left = say.Span(time.Duration(float64(elapsed) * (1 - share) / share).Round(time.Second))
 	}
 	filled := int(share * barWidth)
-	fmt.Fprintf(r.out, "\r[%s%s] %3.0f%%  %d rows  %.0f events/s  %s left   ",
-		strings.Repeat("=", filled), strings.Repeat(" ", barWidth-filled), 100*share, rows, float64(events)/max(elapsed.Seconds(), 1e-3), left)
+	fmt.Fprintf(r.out, "\r[%s%s] %3.0f%%  %s  %.0f events/s  %s left   ",
+		strings.Repeat("=", filled), strings.Repeat(" ", barWidth-filled), 100*share, say.Count(rows, "row"), float64(events)/max(elapsed.Seconds(), 1e-3), left)
 	if last {
 		fmt.Fprintln(r.out)
 	}
@@ -73,10 +75,10 @@ func (r *replayer) report() replayReport {
 
 func (r *replayer) summary() string {
 	p := r.report()
-	text := fmt.Sprintf("%d rows: %d events acknowledged by Kafka, %d rows without identifier, %d bad rows in the dead topic; %.1f s",
-		p.Rows, p.Events, p.Anonymous, p.Bad, p.Seconds)
+	text := fmt.Sprintf("%s: %s acknowledged by Kafka, %s without identifier, %s in the dead topic; %.1f s",
+		say.Count(p.Rows, "row"), say.Count(p.Events, "event"), say.Count(p.Anonymous, "row"), say.Count(p.Bad, "bad row"), p.Seconds)
 	if p.Bad > 0 {
-		text += "\ndashi dead --reason bad_row shows the bad ones"
+		text += "\ndashi dead --reason bad_row shows what is wrong"
 	}
 	return text
 }

@@ -13,6 +13,7 @@ import (
 	"dashi/node/recipetest"
 	"dashi/pipeline/kafka"
 	"dashi/pipeline/recipe"
+	"dashi/pipeline/say"
 
 	"github.com/spf13/cobra"
 )
@@ -93,13 +94,13 @@ func tryRecorded(c *cobra.Command, program *recipe.Program, text []byte, events 
 	runner := recipetest.New(program)
 	for i := range cases {
 		if failures := runner.Run(&cases[i]).Failures; len(failures) > 0 {
-			fmt.Fprintf(c.ErrOrStderr(), "recorded %d events; the test does not hold: are events missing that Kafka keeps no longer, or that another cookbook read?\n", events)
+			fmt.Fprintf(c.ErrOrStderr(), "recorded %s; the test does not hold: are events missing that Kafka keeps no longer, or that another cookbook read?\n", say.Count(events, "event"))
 			for _, f := range failures {
 				fmt.Fprintf(c.ErrOrStderr(), "  line %d: %s: the node shows %s, the test gives %s\n", f.Line, plain(f.What), plain(f.Want), plain(f.Got))
 			}
 			return nil
 		}
 	}
-	fmt.Fprintf(c.ErrOrStderr(), "recorded %d events; the test holds\n", events)
+	fmt.Fprintf(c.ErrOrStderr(), "recorded %s; the test holds\n", say.Count(events, "event"))
 	return nil
 }

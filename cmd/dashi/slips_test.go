@@ -17,7 +17,7 @@ func TestFeaturesWithoutPositives(t *testing.T) {
 		o := featuresOptions{labelEvent: "Order Complted", out: "rows.csv"}
 		o.print(&out, features.Summary{Rows: 9, Events: 9, Positive: positive}, nil, nil)
 		if got := out.String(); !strings.Contains(got, want) || strings.Contains(got, not) {
-			t.Errorf("%d say true: %q", positive, got)
+			t.Errorf("true in %d: %q", positive, got)
 		}
 	}
 	f(0, `is "Order Complted" the name of the event`, "next:")

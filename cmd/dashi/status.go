@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"dashi/node"
+	"dashi/pipeline/say"
 
 	"github.com/spf13/cobra"
 )
@@ -81,7 +82,8 @@ func printStatus(out io.Writer, st *node.Status) {
 	if st.Recovery != "" {
 		fmt.Fprintf(w, "recovery\t%s\n", st.Recovery)
 	}
-	fmt.Fprintf(w, "cookbook\tversion %d, %s: %d attributes, %d audiences\n", st.Cookbook.Version, st.Cookbook.Hash, st.Cookbook.Attributes, st.Cookbook.Audiences)
+	fmt.Fprintf(w, "cookbook\tversion %d, %s: %s, %s\n", st.Cookbook.Version, st.Cookbook.Hash,
+		say.Count(st.Cookbook.Attributes, "attribute"), say.Count(st.Cookbook.Audiences, "audience"))
 	if s := st.Cookbook.Switching; s != nil {
 		fmt.Fprintf(w, "switching\tto version %d: %d of %d shards hold events back, %d have it\n", s.Version, s.Held, s.Shards, s.Switched)
 	}
@@ -109,12 +111,12 @@ func printStatus(out io.Writer, st *node.Status) {
 		fmt.Fprintf(w, "suppressed\t%d %s\n", st.Activations.Suppressed[reason], reason)
 	}
 	for _, h := range st.Webhooks {
-		fmt.Fprintf(w, "webhook\t%s to %s: %d behind; by this node %d taken, %d waiting, %d requests tried again, %d to the dead topic\n",
-			h.Name, h.URL, h.Lag, h.Sent, h.Waiting, h.Retries, h.Dead)
+		fmt.Fprintf(w, "webhook\t%s to %s: %d behind; by this node %d taken, %d waiting, %s tried again, %d to the dead topic\n",
+			h.Name, h.URL, h.Lag, h.Sent, h.Waiting, say.Count(h.Retries, "request"), h.Dead)
 	}
 	fmt.Fprintf(w, "log\t%s, %d MiB", st.Log.Durability, st.Log.Bytes>>20)
 	if st.Log.Stalls > 0 {
-		fmt.Fprintf(w, "; the disk took more than 2 s for an operation %d times since the start", st.Log.Stalls)
+		fmt.Fprintf(w, "; the disk took more than 2 s for an operation %s since the start", say.Count(st.Log.Stalls, "time"))
 	}
 	fmt.Fprintln(w)
 	fmt.Fprintln(w)

@@ -15,6 +15,7 @@ import (
 
 	"dashi/node"
 	"dashi/node/httpapi"
+	"dashi/pipeline/say"
 
 	"github.com/spf13/cobra"
 )
@@ -286,8 +287,8 @@ func (v *topView) print(out io.Writer, lines int) {
 	}
 	fmt.Fprintf(&b, "events %.0f/s  fresh in p50 %.2f ms, p99 %.2f ms  look-ups %.0f/s%s  activations %.1f/s, %d waiting\n",
 		v.EventsPerSecond, v.P50, v.P99, v.LookupsPerSecond, v.askedOf(), v.ActivationsPerSecond, v.Waiting)
-	fmt.Fprintf(&b, "profiles %d in %d of %d MiB  shards %d, %d without a leader, replicas at most %d entries behind, %d moving\n",
-		v.Profiles, v.Bytes>>20, v.Limit>>20, v.Shards, v.Leaderless, v.Behind, v.Moves)
+	fmt.Fprintf(&b, "profiles %d in %d of %d MiB  shards %d, %d without a leader, replicas at most %s behind, %d moving\n",
+		v.Profiles, v.Bytes>>20, v.Limit>>20, v.Shards, v.Leaderless, say.Count(v.Behind, "entry"), v.Moves)
 	for _, w := range v.Webhooks {
 		fmt.Fprintf(&b, "webhook %s  %d behind  %s\n", w.Name, w.Lag, plain(w.Trouble))
 	}
@@ -308,7 +309,7 @@ func (v *topView) print(out io.Writer, lines int) {
 	text := strings.Split(strings.TrimRight(b.String(), "\n"), "\n")
 	if lines > 1 && len(text) > lines {
 		more := len(text) - lines + 1
-		text = append(text[:lines-1], fmt.Sprintf("and %d more lines", more))
+		text = append(text[:lines-1], "and "+say.Count(more, "more line"))
 	}
 	fmt.Fprintln(out, strings.Join(text, "\n"))
 }

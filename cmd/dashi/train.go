@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"dashi/pipeline/say"
 	"dashi/pipeline/score"
 
 	"github.com/spf13/cobra"
@@ -84,9 +85,9 @@ func train(c *cobra.Command, path string, o trainOptions) error {
 	if o.format == "json" {
 		return json.NewEncoder(c.OutOrStdout()).Encode(report)
 	}
-	fmt.Fprintf(c.OutOrStdout(), "%s: trained on %d rows, of which %d say yes; %d rounds\n", o.out, report.Rows, report.Positives, report.Rounds)
+	fmt.Fprintf(c.OutOrStdout(), "%s: trained on %s, with yes in %d; %s\n", o.out, say.Count(report.Rows, "row"), report.Positives, say.Count(report.Rounds, "round"))
 	if report.HeldRows > 0 {
-		fmt.Fprintf(c.OutOrStdout(), "on %d rows that it has not seen: AUC %.4f (0.5 is chance, 1 is perfect), mean log loss %.4f\n", report.HeldRows, report.AUC, report.LogLoss)
+		fmt.Fprintf(c.OutOrStdout(), "on %s that it has not seen: AUC %.4f (0.5 is chance, 1 is perfect), mean log loss %.4f\n", say.Count(report.HeldRows, "row"), report.AUC, report.LogLoss)
 	}
 	return nil
 }

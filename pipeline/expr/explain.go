@@ -7,6 +7,7 @@ import (
 	"cel.dev/cel-go/common/operators"
 
 	"dashi/pipeline/attribute"
+	"dashi/pipeline/say"
 )
 
 // Part is a condition, or a part of one, for whoever asks why somebody is in or out.
@@ -92,7 +93,7 @@ func (p *Part) Next(env *Env) int64 {
 	return Never
 }
 
-// AppendJSON appends the value of the part, null when it is absent. A duration is text such as "36h0m0s".
+// AppendJSON appends the value of the part, null when it is absent. A duration is text such as "1d12h".
 func (p *Part) AppendJSON(dst []byte, env *Env) []byte {
 	n := p.node
 	switch n.kind {
@@ -117,7 +118,7 @@ func (p *Part) AppendJSON(dst []byte, env *Env) []byte {
 		}
 	case DurationType:
 		if ms, ok := n.t(env); ok {
-			return attribute.AppendQuoted(dst, []byte((time.Duration(ms) * time.Millisecond).String()))
+			return attribute.AppendQuoted(dst, []byte(say.Span(time.Duration(ms)*time.Millisecond)))
 		}
 	default:
 		if n.elements != nil && n.elements.cell != nil {

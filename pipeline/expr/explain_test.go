@@ -38,7 +38,7 @@ func TestExplain(t *testing.T) {
 		`    orders = 5`,
 		`  now - last_order > duration("40d") || "P1" in products_owned = true`,
 		`    now - last_order > duration("40d") = false until 2026-01-10T00:00:00.001`,
-		`      now - last_order = "744h0m0s"`,
+		`      now - last_order = "31d"`,
 		`        now = "2026-01-01T00:00:00Z"`,
 		`        last_order = "2025-12-01T00:00:00Z"`,
 		`    "P1" in products_owned = true`,

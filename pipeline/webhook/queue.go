@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"dashi/pipeline/kafka"
+	"dashi/pipeline/say"
 )
 
 // queueBytes is how much of one partition waits in memory. A fetch adds at most fetchBytes to it.
@@ -167,7 +168,7 @@ func (q *queue) deliver(ctx context.Context, batch []item) bool {
 		q.sink.retries.Add(1)
 		q.fail(a.detail)
 		if limit := q.sink.settings.GiveUp; limit > 0 && time.Since(begun) >= limit {
-			return q.bury(ctx, batch, ReasonGaveUp, fmt.Sprintf("%d tries in %s, the last: %s", try+1, time.Since(begun).Round(time.Millisecond), a.detail))
+			return q.bury(ctx, batch, ReasonGaveUp, fmt.Sprintf("%s in %s, the last: %s", say.Count(try+1, "attempt"), say.Span(time.Since(begun).Round(time.Millisecond)), a.detail))
 		}
 		if a.after > 0 {
 			q.sink.leaveAlone(a.after)

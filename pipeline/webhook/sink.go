@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"dashi/pipeline/kafka"
+	"dashi/pipeline/say"
 )
 
 // Source is what a Sink needs of the source that it reads from: a kafka.Source.
@@ -261,7 +262,7 @@ func (s *Sink) Status() Status {
 	case text != nil:
 		st.Trouble = "because the activations cannot be read: " + *text
 	case worst != nil && time.Since(worst.since) > troubleAfter:
-		st.Trouble = fmt.Sprintf("for %s: %s", time.Since(worst.since).Round(time.Second), worst.text)
+		st.Trouble = fmt.Sprintf("for %s: %s", say.Span(time.Since(worst.since).Round(time.Second)), worst.text)
 	}
 	return st
 }

@@ -22,6 +22,8 @@ const exact = new Intl.NumberFormat('en', { maximumFractionDigits: 6 });
 export const count = n => n < 1e9 ? whole.format(n) : short.format(n);
 export const compact = n => short.format(n);
 export const number = n => exact.format(n);
+// things is a number of them: 1 update, 2 updates.
+export const things = (n, noun, many = noun + 's', show = count) => `${show(n)} ${n === 1 ? noun : many}`;
 export const signed = n => n > 0 ? '+' + count(n) : n < 0 ? '−' + count(-n) : '0';
 export const rate = n => n > 0 && n < 10 ? n.toFixed(1) : count(n);
 export const millis = ms => ms >= 100 ? count(ms) : ms >= 10 ? ms.toFixed(1) : ms.toFixed(2);

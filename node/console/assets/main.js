@@ -1,5 +1,5 @@
 // The head of the page, its figures and plots, shards and streams; the other panels are files of their own.
-import { $, el, say, rows, count, compact, rate, signed, millis, bytes, ask, poll } from './dom.js';
+import { $, el, say, rows, count, things, compact, rate, signed, millis, bytes, ask, poll } from './dom.js';
 import { Plot } from './plot.js';
 import * as audiences from './audiences.js';
 import * as profile from './profile.js';
@@ -32,7 +32,7 @@ async function history() {
 function head(st) {
   say($('cluster'), st.cluster);
   say($('cookbook'), st.cookbook.hash);
-  $('cookbook').title = `${st.cookbook.attributes} attributes and ${st.cookbook.audiences} audiences from ${(st.cookbook.recipes || []).join(', ')}`;
+  $('cookbook').title = `${things(st.cookbook.attributes, 'attribute')} and ${things(st.cookbook.audiences, 'audience')} from ${(st.cookbook.recipes || []).join(', ')}`;
   say($('uptime'), st.uptime);
   say($('version'), st.version);
   const trouble = [...(st.trouble || [])];
@@ -57,7 +57,7 @@ function figures(st) {
   say($('rate-more'), events.held_back ? 'held back' : 'applied just now');
   say($('applied'), count(events.applied));
   $('applied').title = events.applied;
-  say($('applied-more'), `${compact(events.repeated)} repeats dropped`);
+  say($('applied-more'), `${things(events.repeated, 'repeat', 'repeats', compact)} dropped`);
   say($('profiles'), count(st.profiles));
   say($('memory'), bytes(memory.profiles));
   $('memory').title = `profiles ${bytes(memory.profiles)}, message ids ${bytes(memory.recent)}, heap ${bytes(memory.heap)}`;
@@ -84,7 +84,7 @@ function tables(st) {
   const behind = streams.reduce((sum, s) => sum + (s.lag || 0), 0);
   say($('shards-note'), `log ${bytes(st.log.bytes)}, ${st.log.durability}`);
   $('shards-note').title = st.recovery || '';
-  say($('streams-note'), (behind ? `${count(behind)} events behind, ` : '') + (st.kafka.embedded ? 'embedded broker, ' : '') + (st.kafka.brokers || []).join(', '));
+  say($('streams-note'), (behind ? `${things(behind, 'event')} behind, ` : '') + (st.kafka.embedded ? 'embedded broker, ' : '') + (st.kafka.brokers || []).join(', '));
 }
 
 async function status() {

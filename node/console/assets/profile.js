@@ -1,5 +1,5 @@
 // One profile, by the identifier in the address of the page: #user_id%3Au7. So a look-up is a link, and Back goes back.
-import { $, el, say, number, bar, when, profileLink, ask, poll } from './dom.js';
+import { $, el, say, number, things, bar, when, profileLink, ask, poll } from './dom.js';
 import { example } from './audiences.js';
 import * as identity from './identity.js';
 import * as scores from './scores.js';
@@ -64,7 +64,7 @@ function draw(p) {
     ...pairs('Consent', Object.entries(p.consent).map(([purpose, c]) => [purpose, el('span', { className: c.granted ? 'up' : 'down' }, c.granted ? 'given' : 'refused'), ' ', when(c.since)])));
   explain(p);
   scores.show($('profile-scores'), shown, p.version);
-  say($('profile-note'), `${number(p.version)} ${p.version === 1 ? 'update' : 'updates'}`);
+  say($('profile-note'), things(p.version, 'update', 'updates', number));
 }
 
 // explain draws what hangs together with a profile, if anything does, and only when that has changed.

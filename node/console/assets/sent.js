@@ -1,6 +1,6 @@
 // The table of activations: how often each has left, and of those with a goal what it brought, beside people who were held back.
 import * as stats from './stats.js';
-import { $, el, say, count, bar, ask, poll } from './dom.js';
+import { $, el, say, count, things, bar, ask, poll } from './dom.js';
 
 const REFRESH = 5000;
 const body = $('sent').querySelector('tbody');
@@ -44,7 +44,7 @@ async function more(r) {
   const box = r.more.firstChild.firstChild;
   try {
     const a = JSON.parse(await ask(`v1/activations/${encodeURIComponent(r.name)}/stats`)), hours = a.hours || [];
-    const line = hours.length ? [stats.sparkline(hours.map(h => h.sent), `${hours.length} hours, at most ${count(Math.max(...hours.map(h => h.sent)))} sent in one`)] : [note('none left within two weeks')];
+    const line = hours.length ? [stats.sparkline(hours.map(h => h.sent), `${things(hours.length, 'hour')}, at most ${count(Math.max(...hours.map(h => h.sent)))} sent in one`)] : [note('none left within two weeks')];
     box.replaceChildren(el('div', {}, ...line), el('div', {}, ...(a.goal ? goal(a.goal) : [])));
   } catch (e) {
     box.replaceChildren(el('span', { className: 'down' }, e.message));

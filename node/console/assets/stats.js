@@ -1,5 +1,5 @@
 // What became of an audience: its size by the hour, who came and went, with whom it shares people, what its transitions sent.
-import { el, count, ask } from './dom.js';
+import { el, count, things, ask } from './dom.js';
 
 const NS = 'http://www.w3.org/2000/svg', WIDTH = 220, HEIGHT = 34, SHARED = 4;
 
@@ -29,7 +29,7 @@ function parts(st) {
     el('span', { className: 'note' }, `${count(o.both)}, ${(100 * o.both / Math.max(1, st.size)).toFixed(0)} %`)));
   const sent = st.activations.filter(a => a.sent).map(a => el('div', {}, el('span', { className: 'note' }, 'sent '), a.activation, ' ', el('span', { className: 'note' }, count(a.sent))));
   const sizes = st.hours.map(h => h.size);
-  return [sparkline(sizes, `${sizes.length} hours, at most ${count(Math.max(...sizes))} people`), el('div', {}, flow('24 h', st.hours.slice(-24)), flow('14 days', st.hours)), el('div', {}, ...shared), el('div', {}, ...sent)];
+  return [sparkline(sizes, `${things(sizes.length, 'hour')}, at most ${things(Math.max(...sizes), 'person', 'people')}`), el('div', {}, flow('24 h', st.hours.slice(-24)), flow('14 days', st.hours)), el('div', {}, ...shared), el('div', {}, ...sent)];
 }
 
 // show asks once, when an audience is opened.
