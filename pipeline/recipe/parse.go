@@ -90,15 +90,18 @@ func ExplainYAML(err error, source []byte) (line int, message, hint string) {
 		return 1, "this is not YAML: " + err.Error(), ""
 	}
 	line, _ = strconv.Atoi(parts[1])
-	line = max(line, 1)
 	words := parts[2]
+	if parserWords.MatchString(words) {
+		line = parserLine(line, words, source)
+	}
+	line = max(line, 1)
 	// A tab in the indentation is the likeliest trouble, and the parser may stumble over it a line later.
 	for _, l := range []int{line, line + 1, line - 1} {
 		if text, ok := lineOf(source, l); ok && strings.Contains(text[:len(text)-len(strings.TrimLeft(text, " \t"))], "\t") {
 			return l, "a tab is used as indentation", "YAML is indented with spaces; replace the tab"
 		}
 	}
-	for _, l := range []int{line, line + 1, line + 2} {
+	for _, l := range []int{line, line - 1, line + 1} {
 		if text, _ := lineOf(source, l); strings.Contains(words, "did not find expected key") && looksQuoted(text) {
 			return l, "this is not YAML: there is text behind the closing quote", "an expression that begins with a quote is put in quotes as a whole: '\"a\" in b'"
 		}
@@ -120,6 +123,28 @@ func ExplainYAML(err error, source []byte) (line int, message, hint string) {
 		hint = "`*` begins a YAML alias; a text that begins with it, such as \"*\" for every event, stands in quotes"
 	}
 	return line, "this is not YAML: " + words, hint
+}
+
+// parserWords are what the parser complains of, where the rest comes from the scanner. Of these the YAML package counts lines from 0, and it says where the
+// mapping or list begins, not where it met what it did not expect, unless that begins on the first line.
+var parserWords = regexp.MustCompile(`^did not find expected (key$|node content$|',' or |'-' indicator$|<)`)
+
+// parserLine is the line, from 1, at which the parser met what it did not expect: what begins in the line that it has said is read once more by itself, so
+// that it begins on the first line.
+func parserLine(said int, words string, source []byte) int {
+	rest := source
+	for range said {
+		_, rest, _ = bytes.Cut(rest, []byte{'\n'})
+	}
+	at := said + 1
+	var node yaml.Node
+	if err := yaml.NewDecoder(bytes.NewReader(rest)).Decode(&node); err != nil {
+		if parts := yamlLine.FindStringSubmatch(err.Error()); parts != nil && parts[2] == words {
+			further, _ := strconv.Atoi(parts[1])
+			at += further
+		}
+	}
+	return at
 }
 
 // looksQuoted says whether the value in a line begins with a quoted string and goes on behind the quotes.
