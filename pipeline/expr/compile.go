@@ -55,7 +55,7 @@ type Expr struct {
 	Unscheduled *Error
 	// Clock is for the AttributeRef of a derived attribute.
 	Clock Clock
-	// Void is a part that never has a value, whatever the event and the profile are; nil: none that can be seen.
+	// Void is a part that never has a value, or compares with a value that never occurs, whatever the event and the profile are; nil: none that can be seen.
 	Void *Error
 }
 

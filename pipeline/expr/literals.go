@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"regexp/syntax"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -12,6 +13,8 @@ import (
 	"cel.dev/cel-go/common/operators"
 	"cel.dev/cel-go/common/types"
 
+	"dashi/pipeline/say"
+	"dashi/pipeline/spell"
 	"dashi/pipeline/zone"
 )
 
@@ -91,6 +94,41 @@ func (t *tree) noteVoid(e ast.Expr) {
 		return
 	}
 	t.void = t.fail(e, "`"+t.text(e)+"` divides by zero: it never has a value, and no comparison with it is true", "")
+}
+
+// noteChoice notes a comparison of an attribute that has few values with a text that is none of them.
+func (r *resolver) noteChoice(e ast.Expr, bound []string) {
+	c := e.AsCall()
+	name, args := c.FunctionName(), c.Args()
+	if len(args) != 2 || name != operators.Equals && name != operators.NotEquals && name != operators.In && name != operators.OldIn {
+		return
+	}
+	of, with := args[0], args[1:]
+	switch {
+	case of.Kind() == ast.LiteralKind && name != operators.In:
+		of, with = args[1], args[:1]
+	case with[0].Kind() == ast.ListKind:
+		with = with[0].AsList().Elements()
+	}
+	if of.Kind() != ast.IdentKind || isLoopName(of, bound) {
+		return
+	}
+	choices := r.scope.Attributes[of.AsIdent()].Choices
+	for _, w := range with {
+		if w.Kind() != ast.LiteralKind || choices == nil {
+			continue
+		}
+		text, ok := w.AsLiteral().(types.String)
+		if !ok || slices.Contains(choices, string(text)) {
+			continue
+		}
+		hint := "it is one of " + strings.Join(choices, ", ")
+		if near := spell.Closest(string(text), choices); near != "" {
+			hint = "did you mean " + strconv.Quote(near) + "? " + hint
+		}
+		r.tree.void = r.tree.fail(w, "`"+of.AsIdent()+"` is never "+say.Quote(string(text)), hint)
+		return
+	}
 }
 
 // checkPattern parses a pattern and bounds its program: a match takes up to its size times that of the string.

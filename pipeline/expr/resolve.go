@@ -96,6 +96,7 @@ func (r *resolver) call(e ast.Expr, bound []string) *Error {
 		return err
 	}
 	r.tree.noteVoid(e)
+	r.noteChoice(e, bound)
 	switch name := c.FunctionName(); {
 	case asksPeople(e) && !isLoopName(c.Target(), bound) && r.scope.Attributes[peopleName].Type == 0:
 		return r.people(e)

@@ -78,9 +78,11 @@ type FieldRef struct {
 type AttributeRef struct {
 	Index int // in the program's attributes
 	Type  attribute.Type
-	Kind  attribute.Kind  // nil for a derived attribute
-	Timed attribute.Timed // Kind when its value changes with no input; else nil
-	Slot  attribute.Slot
+	Kind  attribute.Kind // nil for a derived attribute
+	// Choices are the only values of a string attribute; nil when it may be any.
+	Choices []string
+	Timed   attribute.Timed // Kind when its value changes with no input; else nil
+	Slot    attribute.Slot
 
 	// A derived attribute (or bucket) has the one closure of its type: Num for Number and for Time as
 	// milliseconds, Str for String, Truth for Bool. The rest says what the closure depends on.

@@ -24,6 +24,11 @@ func (r *resolver) unknownName(e ast.Expr, root, path string) *Error {
 	for name := range r.scope.Audiences {
 		known = append(known, name)
 	}
+	if r.scope.Event && path == root && r.scope.FieldNames != nil {
+		if meant := bareField(path, r.scope.FieldNames()); meant != "" && spell.Closest(path, known) == "" {
+			return r.tree.fail(e, "unknown name `"+path+"`; did you mean `"+meant+"`?", "what an event says is named with the part that it stands in: properties, traits or context")
+		}
+	}
 	known = append(known, "now")
 	for name := range r.scope.Purposes {
 		known = append(known, "consent."+name)
@@ -35,6 +40,28 @@ func (r *resolver) unknownName(e ast.Expr, root, path string) *Error {
 		}
 	}
 	return r.unknown(e, word, path, known)
+}
+
+// bareField is the field that was meant by its last part alone, as in `total` for properties.total; "" when none was.
+func bareField(name string, fields []string) string {
+	sort.Strings(fields)
+	var last []string
+	for _, part := range []string{"item.", "properties.", "traits.", "context."} {
+		for _, f := range fields {
+			if rest, ok := strings.CutPrefix(f, part); ok {
+				if rest == name {
+					return f
+				}
+				last = append(last, f)
+			}
+		}
+	}
+	for _, part := range []string{"item.", "properties.", "traits."} {
+		if near := spell.Closest(part+name, last); strings.HasPrefix(near, part) {
+			return near
+		}
+	}
+	return ""
 }
 
 // NoPurposes is what to do about a purpose where no recipe names any: who writes one beside a base that does, and checks it alone, meets it first.

@@ -105,7 +105,7 @@ func (c *compiler) stored(i int, e *entry, kind string, a *Attribute) bool {
 				at = n
 			}
 		}
-		c.report(e.doc, at, err.Error(), "")
+		c.report(e.doc, at, err.Error(), windowHint(content(e.node, "window")))
 		return false
 	}
 	a.Kind, a.Type = k, k.Type()

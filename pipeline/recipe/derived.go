@@ -53,7 +53,7 @@ func (c *compiler) bucket(i int, e *entry) {
 		h.WriteString(strconv.Quote(w.Name) + strconv.FormatFloat(w.Weight, 'g', -1, 64))
 	}
 	a.Definition = h.Sum64()
-	c.scope.Attributes[a.Name] = expr.AttributeRef{Index: i, Type: a.Type, Str: a.Str, Personal: true}
+	c.scope.Attributes[a.Name] = expr.AttributeRef{Index: i, Type: a.Type, Str: a.Str, Choices: b.Names(), Personal: true}
 }
 
 // chosen reads which bucket a profile is in, without copying its name.

@@ -2,6 +2,7 @@ package recipe
 
 import (
 	"cmp"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"dashi/pipeline/expr"
+	"dashi/pipeline/spell"
 )
 
 // where says what an expression of a recipe may read.
@@ -93,6 +95,10 @@ func (c *compiler) elsewhere(err *expr.Error, w where) string {
 	case c.people != nil && (strings.HasPrefix(err.Message, "unknown purpose `") || strings.HasPrefix(err.Message, "`consent` needs a purpose")):
 		return noConsent
 	case w.attributes && strings.HasPrefix(err.Message, "unknown name `") && !strings.Contains(err.Message, "did you mean"):
+		name, _, _ := strings.Cut(strings.TrimPrefix(err.Message, "unknown name `"), "`")
+		if near := spell.Closest(name, slices.Sorted(maps.Keys(c.names))); near != "" { // one that has an error of its own
+			return "did you mean " + quote(near) + "?"
+		}
 		return noName
 	}
 	return ""
