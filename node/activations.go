@@ -11,6 +11,7 @@ import (
 
 	"dashi/node/httpapi"
 	"dashi/pipeline/recipe"
+	"dashi/pipeline/say"
 	"dashi/shard"
 )
 
@@ -123,7 +124,7 @@ func (m *member) answerSent(body []byte) ([]byte, error) {
 	if s != nil && s.Program() != nil && s.Program().Hash == hash && from <= to && to <= uint64(len(s.Program().Activations)) {
 		answer.Lines = sentLines(s, int(from), int(to), clock-clock%hour, hours)
 	}
-	return json.Marshal(&answer)
+	return say.JSON(&answer)
 }
 
 // sentLines reads what a shard has counted.

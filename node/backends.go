@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	"dashi/node/resp"
 	"dashi/pipeline/event"
 	"dashi/pipeline/kafka"
+	"dashi/pipeline/say"
 	"dashi/shard"
 )
 
@@ -200,7 +200,7 @@ type consoleBackend struct{ *Node }
 
 // History is the samples that came after an instant, of the last historySeconds, as JSON.
 func (b consoleBackend) History(after time.Time) []byte {
-	text, err := json.Marshal(b.metrics.history(after))
+	text, err := say.JSON(b.metrics.history(after))
 	if err != nil {
 		return []byte("[]")
 	}

@@ -2,12 +2,13 @@ package node
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"strconv"
 	"sync"
 	"time"
+
+	"dashi/pipeline/say"
 )
 
 // readLevel is how fresh an answer must be: ?read= of whatever is read over HTTP, DASHI READ over RESP.
@@ -135,7 +136,7 @@ func (w *readWriter) begin() {
 
 // refuse answers with an error in the form of the HTTP interface.
 func refuse(w http.ResponseWriter, status int, code, text string) {
-	body, _ := json.Marshal(map[string]any{"error": map[string]string{"code": code, "message": text}})
+	body, _ := say.JSON(map[string]any{"error": map[string]string{"code": code, "message": text}})
 	w.Header().Set("Content-Type", "application/json")
 	if status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "1")

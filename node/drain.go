@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -10,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"dashi/pipeline/say"
 	"dashi/ring/meta"
 	"dashi/shard/group"
 )
@@ -104,7 +104,7 @@ func (n *Node) admin(h http.Handler) http.Handler {
 			refuse(w, http.StatusServiceUnavailable, "unavailable", err.Error())
 		default:
 			w.Header().Set("Content-Type", "application/json")
-			_ = json.NewEncoder(w).Encode(map[string]uint64{"epoch": n.directory.State().Epoch})
+			_ = say.WriteJSON(w, map[string]uint64{"epoch": n.directory.State().Epoch})
 		}
 	})
 }

@@ -1,7 +1,6 @@
 package node
 
 import (
-	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
@@ -92,5 +91,5 @@ func (n *Node) opening(w http.ResponseWriter, r *http.Request) {
 		st.Trouble, st.Recovery = append(st.Trouble, text), text
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(st)
+	_ = say.WriteJSON(w, st)
 }

@@ -12,6 +12,7 @@ import (
 	"dashi/pipeline/event"
 	"dashi/pipeline/identity"
 	"dashi/pipeline/recipe"
+	"dashi/pipeline/say"
 	"dashi/ring"
 	"dashi/shard"
 )
@@ -82,7 +83,7 @@ func (n *Node) nobody(namespace, value []byte, junk bool) error {
 	namespaces := n.cookbook.Load().LookUp
 	i := slices.IndexFunc(namespaces, func(ns event.Namespace) bool { return ns.Name == string(namespace) })
 	if i < 0 {
-		return fmt.Errorf("%w: the cookbook has no namespace %q", httpapi.ErrNobody, namespace)
+		return fmt.Errorf("%w: the cookbook has no namespace %s", httpapi.ErrNobody, say.Quote(string(namespace)))
 	}
 	if refusal := namespaces[i].Refusal; refusal != nil {
 		if why := refusal(value); why != "" {

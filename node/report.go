@@ -8,6 +8,7 @@ import (
 	"math"
 
 	"dashi/pipeline/kafka"
+	"dashi/pipeline/say"
 	"dashi/shard"
 )
 
@@ -57,7 +58,7 @@ func (m *member) answerReport(body []byte) ([]byte, error) {
 		r.Hash = fmt.Sprintf("%016x", m.shard.Hash())
 	}
 	m.mu.RUnlock()
-	return json.Marshal(&r)
+	return say.JSON(&r)
 }
 
 // markUnknown is the mark of a shard that could not be asked.

@@ -11,6 +11,7 @@ import (
 
 	"dashi/node/httpapi"
 	"dashi/pipeline/recipe"
+	"dashi/pipeline/say"
 	"dashi/shard"
 )
 
@@ -111,7 +112,7 @@ func (m *member) answerFlows(body []byte) ([]byte, error) {
 		line.fill(s, int(i))
 	}
 	m.mu.RUnlock()
-	return json.Marshal(&line)
+	return say.JSON(&line)
 }
 
 // fill reads what a shard has counted of audience i.

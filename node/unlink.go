@@ -11,6 +11,7 @@ import (
 	"dashi/pipeline/event"
 	"dashi/pipeline/identity"
 	"dashi/pipeline/recipe"
+	"dashi/pipeline/say"
 	"dashi/shard"
 )
 
@@ -228,9 +229,9 @@ func normalIn(namespaces []event.Namespace, id string) (namespace string, value 
 		}
 		value, ok := ns.Normalise(nil, []byte(text))
 		if !ok {
-			return "", nil, fmt.Errorf("%w: %q: %s", httpapi.ErrIdentifier, text, ns.Refusal([]byte(text)))
+			return "", nil, fmt.Errorf("%w: %s: %s", httpapi.ErrIdentifier, say.Quote(text), ns.Refusal([]byte(text)))
 		}
 		return namespace, value, nil
 	}
-	return "", nil, fmt.Errorf("%w: it has no namespace %q", httpapi.ErrIdentifier, namespace)
+	return "", nil, fmt.Errorf("%w: it has no namespace %s", httpapi.ErrIdentifier, say.Quote(namespace))
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/url"
@@ -12,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"dashi/node/httpapi"
+	"dashi/pipeline/say"
 )
 
 func activationsCommand() *cobra.Command {
@@ -41,7 +41,7 @@ goes from below 0 to above, the two may be the same. (dashi tail shows activatio
 			}
 		}
 		if cl.json() {
-			return json.NewEncoder(cl.out).Encode(map[string]any{"activations": all})
+			return say.WriteJSON(cl.out, map[string]any{"activations": all})
 		}
 		if stats {
 			printActivationStats(cl.out, all)

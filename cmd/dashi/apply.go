@@ -14,6 +14,7 @@ import (
 
 	"dashi/node/httpapi"
 	"dashi/pipeline/recipe"
+	"dashi/pipeline/say"
 
 	"github.com/spf13/cobra"
 )
@@ -53,7 +54,7 @@ condition is left and entered at the switch, with activations; a new one is fill
 			}
 		}
 		if cl.json() {
-			return json.NewEncoder(cl.out).Encode(applied)
+			return say.WriteJSON(cl.out, applied)
 		}
 		printChanges(cl.out, applied.Changes)
 		switch {

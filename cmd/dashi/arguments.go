@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 
+	"dashi/pipeline/say"
+
 	"github.com/spf13/cobra"
 )
 
@@ -21,7 +23,7 @@ func arguments(c *cobra.Command, args []string) error {
 		}
 	}
 	if len(args) > len(names) {
-		return misused(c, fmt.Errorf("%q is one argument too many", args[len(names)]))
+		return misused(c, fmt.Errorf("%s is one argument too many", say.Quote(args[len(names)])))
 	}
 	return nil
 }

@@ -54,7 +54,7 @@ func getCommand() *cobra.Command {
 	cl := addClientFlags(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if !strings.Contains(args[0], ":") {
-			return fmt.Errorf("%q is not an identifier: write NAMESPACE:VALUE, for example user_id:42", args[0])
+			return fmt.Errorf("%s is not an identifier: write NAMESPACE:VALUE, for example user_id:42", say.Quote(args[0]))
 		}
 		if why {
 			return getScores(c.Context(), cl, args[0])

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -32,7 +31,7 @@ func checkCommand() *cobra.Command {
 		}
 		program, found := recipe.Compile(sources)
 		if format == "json" {
-			if err := json.NewEncoder(c.OutOrStdout()).Encode(newCheckReport(program != nil, found)); err != nil {
+			if err := say.WriteJSON(c.OutOrStdout(), newCheckReport(program != nil, found)); err != nil {
 				return err
 			}
 		} else {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -157,7 +156,7 @@ What is bad still comes back as a new letter.`,
 			}
 			if cl.json() {
 				r.Sent, r.Refused = sent, refused
-				return json.NewEncoder(cl.out).Encode(r)
+				return say.WriteJSON(cl.out, r)
 			}
 			fmt.Fprintf(cl.out, "%s sent again%s\n", say.Count(sent, "letter"), besides(r))
 			if refused > 0 {

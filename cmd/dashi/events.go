@@ -61,7 +61,7 @@ found, and the last line says how far back it was looked.`,
 func printEvents(cl *client, events []httpapi.Event) error {
 	if cl.json() {
 		for i := range events {
-			if err := json.NewEncoder(cl.out).Encode(&events[i]); err != nil {
+			if err := say.WriteJSON(cl.out, &events[i]); err != nil {
 				return err
 			}
 		}

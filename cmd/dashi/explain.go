@@ -9,6 +9,8 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"dashi/pipeline/say"
+
 	"github.com/spf13/cobra"
 )
 
@@ -50,7 +52,7 @@ which it can next change although nothing happens. A part whose value is null re
 	cl := addClientFlags(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if !strings.Contains(args[0], ":") {
-			return fmt.Errorf("%q is not an identifier: write NAMESPACE:VALUE, for example user_id:42", args[0])
+			return fmt.Errorf("%s is not an identifier: write NAMESPACE:VALUE, for example user_id:42", say.Quote(args[0]))
 		}
 		path := "/v1/profiles/" + url.PathEscape(args[0]) + "/explain"
 		if len(args) == 1 {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/csv"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -135,7 +134,7 @@ func makeFeatures(c *cobra.Command, cl *client, files []string, o featuresOption
 		return err
 	}
 	if cl.json() {
-		return json.NewEncoder(cl.out).Encode(struct {
+		return say.WriteJSON(cl.out, struct {
 			features.Summary
 			Rejected map[string]int `json:"rejected"`
 		}{summary, rejected})
@@ -192,7 +191,7 @@ func readLabels(ctx context.Context, r *features.Replay, path string) error {
 		}
 		at, err := time.Parse(time.RFC3339, strings.TrimSpace(row[place[1]]))
 		if err != nil {
-			return fmt.Errorf("%s line %d: %q is no instant: write it as 2026-01-31T09:00:00Z", path, line, row[place[1]])
+			return fmt.Errorf("%s line %d: %s is no instant: write it as 2026-01-31T09:00:00Z", path, line, say.Quote(row[place[1]]))
 		}
 		if err := r.Label(strings.TrimSpace(row[place[0]]), at.UnixMilli(), strings.Clone(row[place[2]])); err != nil {
 			return fmt.Errorf("%s line %d: %w", path, line, err)

@@ -294,7 +294,7 @@ func (r *records) linkEvent(record int32, id string, now time.Time) json.RawMess
 			put(message, r.carried.namespaces[i].Paths[0], v)
 		}
 	}
-	text, err := json.Marshal(message)
+	text, err := say.JSON(message)
 	if err != nil {
 		panic("BUG: a link event is no JSON: " + err.Error())
 	}

@@ -222,7 +222,8 @@ func chooseFormat(ctx context.Context, path, file string, o *matchOptions) (deli
 	for _, d := range []rune{',', ';', '\t', '|'} {
 		rows, err := openRows(ctx, file, "csv", d, nil)
 		if err != nil {
-			if errors.Is(err, os.ErrNotExist) || ctx.Err() != nil {
+			var wrong *wrongFormat
+			if errors.Is(err, os.ErrNotExist) || errors.As(err, &wrong) || ctx.Err() != nil {
 				return 0, err
 			}
 			continue

@@ -179,7 +179,7 @@ func writeMatchJSON(out io.Writer, r *records, doubtful bool) error {
 	if doubtful {
 		report.Doubtful = r.pairReports(res.Doubtful)
 	}
-	return json.NewEncoder(out).Encode(report)
+	return say.WriteJSON(out, report)
 }
 
 func (r *records) pairReports(pairs []match.Pair) []pairReport {
@@ -221,7 +221,7 @@ func writePeople(path string, r *records) error {
 
 // jsonColumns are the keys at the top of the first objects of a JSONL file, which messages call path.
 func jsonColumns(ctx context.Context, path, file string) ([]string, error) {
-	rows, err := openRows(ctx, file, "jsonl", 0, nil)
+	rows, err := openRows(ctx, file, "jsonl", 0, []string{})
 	if err != nil {
 		return nil, err
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/csv"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -93,7 +92,7 @@ func identitySimulate(c *cobra.Command, path string, o simulateOptions) error {
 		}
 	}
 	if o.format == "json" {
-		return json.NewEncoder(c.OutOrStdout()).Encode(newSimulateReport(report, s.rejected, program))
+		return say.WriteJSON(c.OutOrStdout(), newSimulateReport(report, s.rejected, program))
 	}
 	printSimulation(c.OutOrStdout(), report, s.rejected, program)
 	return nil
@@ -128,7 +127,7 @@ func openEvents(ctx context.Context, path string, p *recipe.Program, mapping str
 		return nil, fmt.Errorf("no mapping %q in the cookbook; there are: %v", mapping, sortedKeys(p.Mappings))
 	}
 	if f.rows, err = openRows(ctx, path, m.Format, m.Delimiter, m.Columns); err != nil {
-		return nil, err
+		return nil, byMapping(err, m)
 	}
 	if f.binding, err = m.Bind(f.rows.columns); err != nil {
 		f.rows.Close()

@@ -64,7 +64,7 @@ func record(c *cobra.Command, cl *client, id string) error {
 // profileText is the profile as the node answers it, and its identifiers.
 func (c *client) profileText(ctx context.Context, id string) (text []byte, identifiers []string, err error) {
 	if !strings.Contains(id, ":") {
-		return nil, nil, fmt.Errorf("%q is not an identifier: write NAMESPACE:VALUE, for example user_id:42", id)
+		return nil, nil, fmt.Errorf("%s is not an identifier: write NAMESPACE:VALUE, for example user_id:42", say.Quote(id))
 	}
 	rc, err := c.open(ctx, "GET", "/v1/profiles/"+url.PathEscape(id), nil)
 	if err != nil {

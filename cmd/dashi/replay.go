@@ -16,6 +16,7 @@ import (
 	"dashi/node"
 	"dashi/pipeline/kafka"
 	"dashi/pipeline/recipe"
+	"dashi/pipeline/say"
 
 	"github.com/spf13/cobra"
 )
@@ -151,7 +152,7 @@ func replay(c *cobra.Command, cl *client, path string, o replayOptions) error {
 	}
 	in, err := openRows(ctx, path, m.Format, m.Delimiter, m.Columns)
 	if err != nil {
-		return err
+		return byMapping(err, m)
 	}
 	defer in.Close()
 	mark := &bookmark{}
@@ -190,7 +191,7 @@ func replay(c *cobra.Command, cl *client, path string, o replayOptions) error {
 		err = cl.endOfHistory(ctx)
 	}
 	if cl.json() {
-		_ = json.NewEncoder(cl.out).Encode(r.report())
+		_ = say.WriteJSON(cl.out, r.report())
 	} else {
 		fmt.Fprintln(cl.out, r.summary())
 	}

@@ -64,6 +64,12 @@ func openRows(ctx context.Context, path, format string, delimiter rune, wanted [
 		}
 		in = bufio.NewReaderSize(z, 1<<20)
 	}
+	if wanted != nil || format == "csv" {
+		if err := checkFormat(path, format, in); err != nil {
+			f.Close()
+			return nil, err
+		}
+	}
 	if format == "jsonl" {
 		r.columns, r.lines = wanted, in
 		r.next = r.jsonRow(wanted)

@@ -38,3 +38,36 @@ func TestSimulateRowsWithoutMapping(t *testing.T) {
 		t.Errorf("%v, %q", err, out.String())
 	}
 }
+
+// A file in another format than it is read in is said to be, with what to do, by every command that reads rows.
+func TestWrongFormat(t *testing.T) {
+	dir := t.TempDir()
+	path := func(name, text string) string {
+		t.Helper()
+		p := filepath.Join(dir, name)
+		if err := os.WriteFile(p, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	const object, table, array = "{\"id\":\"1\",\"total\":3}\n", "id,total\n1,3\n", "[\n {\"id\":\"1\",\"total\":3}\n]\n"
+	objects, tables := path("objects.csv", object), path("table.jsonl", table)
+	mapping := func(format string) string {
+		return path(format+".yml", "recipe: r\nmappings:\n  crm: {format: "+format+", event: Order Completed, time: row.at, identifiers: {user_id: row.id}}\n")
+	}
+	f := func(want string, args ...string) {
+		t.Helper()
+		if _, _, err := dashi(t, args...); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: %v, want %q", args, err, want)
+		}
+	}
+	f(`holds JSON objects, and mapping "crm" reads csv: say format: jsonl in the mapping`, "replay", objects, "--map", "crm", "--recipes", mapping("csv"), "--kafka", "127.0.0.1:1")
+	f(`holds JSON objects, and mapping "crm" reads csv: say format: jsonl in the mapping`, "identity", "simulate", objects, "--map", "crm", "--recipes", mapping("csv"))
+	f(`holds a table, and mapping "crm" reads jsonl: say format: csv in the mapping`, "identity", "simulate", tables, "--map", "crm", "--recipes", mapping("jsonl"))
+	f("holds an array of JSON objects, and is read as jsonl: write one object a line", "replay", path("array.json", array), "--map", "crm", "--recipes", mapping("jsonl"), "--kafka", "127.0.0.1:1")
+	model := filepath.Join(dir, "model")
+	f("holds JSON objects, and is read as csv: give --format jsonl", "train", objects, "--label", "total", "--out", model)
+	f("holds a table, and is read as jsonl: give --format csv", "train", tables, "--label", "total", "--out", model)
+	f("holds JSON objects, and is read as csv: give --format jsonl", "identity", "match", objects)
+	f("holds a table, and is read as jsonl: give --format csv", "identity", "match", tables)
+}

@@ -2,12 +2,12 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/url"
 	"text/tabwriter"
 
 	"dashi/node/httpapi"
+	"dashi/pipeline/say"
 )
 
 // audienceStats shows every audience over time.
@@ -23,7 +23,7 @@ func audienceStats(ctx context.Context, cl *client) error {
 		}
 	}
 	if cl.json() {
-		return json.NewEncoder(cl.out).Encode(map[string]any{"audiences": all})
+		return say.WriteJSON(cl.out, map[string]any{"audiences": all})
 	}
 	w := tabwriter.NewWriter(cl.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "AUDIENCE\tSIZE\tLAST 24 HOURS\tENTERED\tLEFT\tIN 14 DAYS\tLEFT\tSENT\tSHARES MOST WITH")

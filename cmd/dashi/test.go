@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +11,7 @@ import (
 
 	"dashi/node/recipetest"
 	"dashi/pipeline/recipe"
+	"dashi/pipeline/say"
 
 	"github.com/spf13/cobra"
 )
@@ -108,7 +108,7 @@ func runTests(c *cobra.Command, paths []string, o testOptions) error {
 	covered := runner.Coverage()
 	report.Coverage = testedRules{covered.Touched, covered.Rules, append([]string{}, covered.Untouched...)}
 	if o.format == "json" {
-		err = json.NewEncoder(c.OutOrStdout()).Encode(report)
+		err = say.WriteJSON(c.OutOrStdout(), report)
 	} else {
 		report.print(c.OutOrStdout(), o, covered)
 	}

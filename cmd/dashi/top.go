@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"math"
@@ -143,7 +142,7 @@ func (t *top) run(ctx context.Context) error {
 		v := view(before, now)
 		before = now
 		if t.json() {
-			if err := json.NewEncoder(t.out).Encode(v); err != nil {
+			if err := say.WriteJSON(t.out, v); err != nil {
 				return err
 			}
 		} else if s.live() {

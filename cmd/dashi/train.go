@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -83,7 +82,7 @@ func train(c *cobra.Command, path string, o trainOptions) error {
 		return fmt.Errorf("cannot write the model: %w", err)
 	}
 	if o.format == "json" {
-		return json.NewEncoder(c.OutOrStdout()).Encode(report)
+		return say.WriteJSON(c.OutOrStdout(), report)
 	}
 	fmt.Fprintf(c.OutOrStdout(), "%s: trained on %s, with yes in %d; %s\n", o.out, say.Count(report.Rows, "row"), report.Positives, say.Count(report.Rounds, "round"))
 	if report.HeldRows > 0 {
@@ -121,6 +120,7 @@ func readFeatures(c *cobra.Command, path string, o *trainOptions) ([]score.Colum
 	}
 	cells := make([][]string, len(use))
 	var labels []bool
+	said := map[string]int{}     // how often the label is what, of the first few
 	words := map[string]string{} // each cell once: features repeat
 	for {
 		row, line, err := rows.Next()
@@ -138,6 +138,9 @@ func readFeatures(c *cobra.Command, path string, o *trainOptions) ([]score.Colum
 			return nil, nil, fmt.Errorf("%q is larger than %d cells: train on a part of it", path, score.MostCells)
 		}
 		labels = append(labels, yes)
+		if word := strings.TrimSpace(row[label]); said[word] > 0 || len(said) < mostSaid {
+			said[strings.Clone(word)]++
+		}
 		for i, at := range use {
 			cell, ok := words[row[at]]
 			if !ok {
@@ -153,6 +156,9 @@ func readFeatures(c *cobra.Command, path string, o *trainOptions) ([]score.Colum
 	if len(labels) == 0 {
 		return nil, nil, fmt.Errorf("%q has no rows", path)
 	}
+	if slices.Index(labels, !labels[0]) < 0 {
+		return nil, nil, o.oneSided(path, labels[0], said)
+	}
 	columns := make([]score.Column, len(use))
 	for i, at := range use {
 		name := strings.TrimSpace(rows.columns[at])
@@ -161,6 +167,25 @@ func readFeatures(c *cobra.Command, path string, o *trainOptions) ([]score.Colum
 		}
 	}
 	return columns, labels, nil
+}
+
+// mostSaid is how many different labels a message shows.
+const mostSaid = 8
+
+// oneSided says what to look at when all rows have the same label, of which nothing can be learnt.
+func (o *trainOptions) oneSided(path string, yes bool, said map[string]int) error {
+	all, check := "no", "was the event that makes the label named as events name it, and --within long enough? (dashi features says how many are true)"
+	if yes {
+		all, check = "yes", "rows of those of whom it is not true are missing"
+	}
+	if o.positive != "" {
+		check = fmt.Sprintf("--positive %q is the word that means yes, written as in the file", o.positive)
+	}
+	var words []string
+	for _, word := range sortedKeys(said) {
+		words = append(words, fmt.Sprintf("%s (%d)", say.Quote(word), said[word]))
+	}
+	return fmt.Errorf("cannot train on %q: every row says %s, and a model needs both: %s holds %s; %s", path, all, say.Quote(o.label), strings.Join(words, ", "), check)
 }
 
 func chooseFeatures(header []string, o *trainOptions) (label int, use []int, err error) {
@@ -220,7 +245,7 @@ func (o *trainOptions) isYes(cell string) (bool, error) {
 	case "false", "no", "0":
 		return false, nil
 	}
-	return false, fmt.Errorf("%s is %q; wanted: true or false, yes or no, 1 or 0 (or say with --positive which word means yes)", o.label, cell)
+	return false, fmt.Errorf("%s is %s; wanted: true or false, yes or no, 1 or 0 (or say with --positive which word means yes)", o.label, say.Quote(cell))
 }
 
 // featureColumn decides what a column holds: numbers, true and false, or words.

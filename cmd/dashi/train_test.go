@@ -42,8 +42,17 @@ func TestTrainWritesAModelThatLoads(t *testing.T) {
 	f("no column \"x\"", "--label", "x")
 	f("wanted: true or false", "--label", "plan")
 	f("no columns are left", "--label", "bought", "--features", "bought")
-	f("needs both", "--label", "plan", "--positive", "none")
 	f("--l2 is", "--label", "bought", "--l2", "0")
+	f(`every row says no, and a model needs both: "plan" holds `, "--label", "plan", "--positive", "none")
+	f(`--positive "none" is the word that means yes, written as in the file`, "--label", "plan", "--positive", "none")
+	for label, want := range map[string]string{"no": `every row says no, and a model needs both: "label" holds "no" (3); was the event that makes the label named as events name it`,
+		"true": `every row says yes, and a model needs both: "label" holds "true" (3); rows of those of whom it is not true are missing`} {
+		if err := os.WriteFile(file, []byte("a,label\n1,"+label+"\n2,"+label+"\n3,"+label+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		f(want, "--label", "label")
+	}
+
 }
 
 // The purchase intention of shoppers: the model is good on a fifth that it has not seen, and the same for the same file.

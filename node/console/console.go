@@ -3,14 +3,14 @@ package console
 import (
 	"bytes"
 	"embed"
-	"encoding/json"
 	"fmt"
 	"hash/fnv"
 	"mime"
 	"net/http"
 	"path"
-	"strconv"
 	"time"
+
+	"dashi/pipeline/say"
 )
 
 //go:embed assets
@@ -47,7 +47,7 @@ func Handler(b Backend) http.Handler {
 	}
 	mux.HandleFunc("GET /console/history", func(w http.ResponseWriter, r *http.Request) { history(w, r, b) })
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		fail(w, http.StatusNotFound, "not_found", "there is no "+r.Method+" "+r.URL.Path, "the console is at /, and GET /v1/ lists the rest")
+		fail(w, http.StatusNotFound, "not_found", "there is no "+say.Short(r.Method)+" "+say.Short(r.URL.Path), "the console is at /, and GET /v1/ lists the rest")
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -97,7 +97,7 @@ func history(w http.ResponseWriter, r *http.Request, b Backend) {
 	if text := r.URL.Query().Get("after"); text != "" {
 		var err error
 		if after, err = time.Parse(time.RFC3339Nano, text); err != nil {
-			fail(w, http.StatusBadRequest, "bad_time", "cannot read time "+strconv.Quote(text), "as in 2026-01-31T12:00:00Z")
+			fail(w, http.StatusBadRequest, "bad_time", "cannot read time "+say.Quote(text), "as in 2026-01-31T12:00:00Z")
 			return
 		}
 	}
@@ -109,7 +109,7 @@ func history(w http.ResponseWriter, r *http.Request, b Backend) {
 
 // fail answers with an error as the HTTP interface of the node does.
 func fail(w http.ResponseWriter, status int, code, message, hint string) {
-	body, _ := json.Marshal(map[string]any{"error": map[string]string{"code": code, "message": message, "hint": hint}})
+	body, _ := say.JSON(map[string]any{"error": map[string]string{"code": code, "message": message, "hint": hint}})
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	w.Write(append(body, '\n'))

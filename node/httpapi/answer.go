@@ -1,11 +1,12 @@
 package httpapi
 
 import (
-	"encoding/json"
 	"net/http"
 	"strconv"
 	"strings"
 	"sync"
+
+	"dashi/pipeline/say"
 
 	"github.com/klauspost/compress/gzip"
 )
@@ -19,11 +20,14 @@ type failure struct {
 	} `json:"error"`
 }
 
+// longestMessage bounds a message in bytes, whatever of the request it shows.
+const longestMessage = 2000
+
 // fail answers with an error.
 func fail(w http.ResponseWriter, status int, code, message, hint string) {
 	var e failure
-	e.Error.Code, e.Error.Message, e.Error.Hint = code, message, hint
-	b, _ := json.Marshal(e)
+	e.Error.Code, e.Error.Message, e.Error.Hint = code, say.Cut(message, longestMessage), hint
+	b, _ := say.JSON(e)
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
@@ -32,7 +36,7 @@ func fail(w http.ResponseWriter, status int, code, message, hint string) {
 
 // answer marshals v.
 func answer(w http.ResponseWriter, r *http.Request, v any) {
-	b, err := json.Marshal(v)
+	b, err := say.JSON(v)
 	if err != nil {
 		fail(w, http.StatusInternalServerError, "internal", "cannot write the answer: "+err.Error(), "")
 		return

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"dashi/pipeline/event"
+	"dashi/pipeline/say"
 	"dashi/shard"
 )
 
@@ -142,7 +143,7 @@ func ParseCursor(s string) (Cursor, error) {
 			return Cursor{int(n), uint32(o)}, nil
 		}
 	}
-	return Cursor{}, fmt.Errorf("cannot read cursor %q", s)
+	return Cursor{}, fmt.Errorf("cannot read cursor %s", say.Quote(s))
 }
 
 // Query is one question about all profiles.

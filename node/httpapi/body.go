@@ -2,17 +2,21 @@ package httpapi
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"sync"
 
 	"github.com/klauspost/compress/gzip"
+
+	"dashi/pipeline/say"
 )
 
 var (
 	errInFlight = errors.New("too many bytes in flight")
-	errEncoding = errors.New("cannot read gzip")
+	errEncoding = errors.New("it is no gzip, or ends too early")
+	errUnknown  = errors.New("unknown Content-Encoding")
 )
 
 // keepBody is the largest buffer that goes back into the pool.
@@ -44,16 +48,26 @@ func readBody(r *http.Request, buf []byte, limit int, l *load) ([]byte, error) {
 	if r.ContentLength > int64(limit) {
 		return buf, errTooLarge
 	}
-	switch e := strings.ToLower(strings.TrimSpace(r.Header.Get("Content-Encoding"))); e {
+	switch e := encodingOf(r); e {
 	case "", "identity", "gzip", "x-gzip":
 	default:
-		return buf, errEncoding
+		return buf, fmt.Errorf("%w %s", errUnknown, say.Quote(e))
 	}
 	buf, err := readAll(r.Body, buf, limit, l)
 	if err != nil || len(buf) < 2 || buf[0] != 0x1f || buf[1] != 0x8b {
 		return buf, err
 	}
 	return gunzip(buf, limit, l)
+}
+
+func encodingOf(r *http.Request) string {
+	return strings.ToLower(strings.TrimSpace(strings.Join(r.Header.Values("Content-Encoding"), ", ")))
+}
+
+// failEncoding answers that a body is in an encoding that is not understood; understood are those that are.
+func failEncoding(w http.ResponseWriter, err error, understood, hint string) {
+	w.Header().Set("Accept-Encoding", understood) // RFC 9110, 12.5.3
+	fail(w, http.StatusUnsupportedMediaType, "bad_encoding", "cannot read the body: "+err.Error(), hint)
 }
 
 func readAll(r io.Reader, buf []byte, limit int, l *load) ([]byte, error) {

@@ -6,9 +6,9 @@ import (
 	"io"
 	"math"
 	"net/http"
-	"strconv"
 	"time"
 
+	"dashi/pipeline/say"
 	"dashi/shard"
 )
 
@@ -25,7 +25,7 @@ func (a *API) setClock(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if in.Follows != "event" && in.Follows != "wall" {
-		fail(w, http.StatusBadRequest, "bad_clock", "the clock cannot follow "+strconv.Quote(in.Follows), `"event" for the times of events, or "wall" for the time of day`)
+		fail(w, http.StatusBadRequest, "bad_clock", "the clock cannot follow "+say.Quote(in.Follows), `"event" for the times of events, or "wall" for the time of day`)
 		return
 	}
 	to := int64(math.MinInt64)

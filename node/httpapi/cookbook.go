@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"encoding/json"
 	"errors"
 	"net/http"
 	"strconv"
@@ -9,6 +8,7 @@ import (
 	"time"
 
 	"dashi/pipeline/recipe"
+	"dashi/pipeline/say"
 )
 
 // Cookbook is what GET /v1/cookbook answers: the recipes in force on this node, and the cookbook that is on its way, if one is.
@@ -136,14 +136,14 @@ func flagOf(r *http.Request, name string) (bool, error) {
 	}
 	set, err := strconv.ParseBool(text)
 	if err != nil {
-		return false, errors.New(name + " is " + strconv.Quote(text) + ": true or false")
+		return false, errors.New(name + " is " + say.Quote(text) + ": true or false")
 	}
 	return set, nil
 }
 
 // failWith is fail with one more member in the answer.
 func failWith(w http.ResponseWriter, status int, code, message, hint, name string, value any) {
-	b, _ := json.Marshal(map[string]any{"error": map[string]string{"code": code, "message": message, "hint": hint}, name: value})
+	b, _ := say.JSON(map[string]any{"error": map[string]string{"code": code, "message": message, "hint": hint}, name: value})
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)

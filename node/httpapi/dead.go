@@ -6,8 +6,9 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"strconv"
 	"time"
+
+	"dashi/pipeline/say"
 )
 
 // DeadQuery chooses dead letters.
@@ -98,7 +99,7 @@ func (a *API) resend(w http.ResponseWriter, r *http.Request) {
 	}
 	dry := p.Get("dry_run")
 	if dry != "" && dry != "true" && dry != "false" {
-		fail(w, http.StatusBadRequest, "bad_dry_run", "dry_run is "+strconv.Quote(dry), "true or false")
+		fail(w, http.StatusBadRequest, "bad_dry_run", "dry_run is "+say.Quote(dry), "true or false")
 		return
 	}
 	if !a.scan(w) {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"dashi/pipeline/expr"
+	"dashi/pipeline/say"
 )
 
 // EventsQuery asks for what was last received about a person.
@@ -110,7 +111,7 @@ func numberOf(w http.ResponseWriter, p url.Values, name string, without, most in
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 || n > most {
-		fail(w, http.StatusBadRequest, "bad_"+name, name+" is "+strconv.Quote(text), "1 to "+strconv.Itoa(most))
+		fail(w, http.StatusBadRequest, "bad_"+name, name+" is "+say.Quote(text), "1 to "+strconv.Itoa(most))
 		return 0, false
 	}
 	return n, true
@@ -119,7 +120,7 @@ func numberOf(w http.ResponseWriter, p url.Values, name string, without, most in
 // since reads from when on is looked.
 func (a *API) since(w http.ResponseWriter, p url.Values) (since time.Time, ok bool) {
 	if since, ok = sinceOf(p.Get("since"), a.now()); !ok {
-		fail(w, http.StatusBadRequest, "bad_since", "cannot read since "+strconv.Quote(p.Get("since")), "how long ago, as in 90m, 36h, 30d or 2w, or an instant as in 2026-03-01T10:00:00Z")
+		fail(w, http.StatusBadRequest, "bad_since", "cannot read since "+say.Quote(p.Get("since")), "how long ago, as in 90m, 36h, 30d or 2w, or an instant as in 2026-03-01T10:00:00Z")
 	}
 	return since, ok
 }

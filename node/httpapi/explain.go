@@ -10,6 +10,7 @@ import (
 	"dashi/pipeline/attribute"
 	"dashi/pipeline/audience"
 	"dashi/pipeline/expr"
+	"dashi/pipeline/say"
 	"dashi/shard"
 )
 
@@ -18,7 +19,7 @@ import (
 func (a *API) explain(w http.ResponseWriter, r *http.Request, id, name string) {
 	namespace, value, ok := cut(id)
 	if !ok {
-		fail(w, http.StatusBadRequest, "bad_identifier", "cannot read identifier "+strconv.Quote(id), idHint)
+		fail(w, http.StatusBadRequest, "bad_identifier", "cannot read identifier "+say.Quote(id), idHint)
 		return
 	}
 	var out []byte
@@ -38,7 +39,7 @@ func (a *API) explain(w http.ResponseWriter, r *http.Request, id, name string) {
 		// question that people ask.
 		parts, err := v.Program.Explain(i)
 		if err != nil {
-			trouble = "cannot explain " + strconv.Quote(name) + ": " + err.Error()
+			trouble = "cannot explain " + say.Quote(name) + ": " + err.Error()
 			return
 		}
 		out = appendExplanation(nil, v, i, parts)

@@ -3,7 +3,8 @@ package httpapi
 import (
 	"errors"
 	"net/http"
-	"strconv"
+
+	"dashi/pipeline/say"
 )
 
 // ErrIdentifier is wrapped by Unlink when an identifier cannot be one: its namespace is not in the cookbook, or its value is blocked.
@@ -24,7 +25,7 @@ func (a *API) unlink(w http.ResponseWriter, r *http.Request) {
 	}
 	for _, id := range []string{in.A, in.B} {
 		if _, _, ok := cut(id); !ok {
-			fail(w, http.StatusBadRequest, "bad_identifier", "cannot read identifier "+strconv.Quote(id), `{"a": "user_id:42", "b": "anonymous_id:9f"}; `+idHint)
+			fail(w, http.StatusBadRequest, "bad_identifier", "cannot read identifier "+say.Quote(id), `{"a": "user_id:42", "b": "anonymous_id:9f"}; `+idHint)
 			return
 		}
 	}

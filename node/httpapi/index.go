@@ -3,6 +3,8 @@ package httpapi
 import (
 	"net/http"
 	"strings"
+
+	"dashi/pipeline/say"
 )
 
 // route is a way into the interface, as GET /v1/ lists it. Its handler is registered by that very line, so there is none that the list does not have.
@@ -74,8 +76,8 @@ func (a *API) notFound(w http.ResponseWriter, r *http.Request) {
 	if len(allowed) > 0 {
 		methods := strings.Join(allowed, ", ")
 		w.Header().Set("Allow", methods)
-		fail(w, http.StatusMethodNotAllowed, "bad_method", "there is no "+r.Method+" "+r.URL.Path+", only "+methods, hint)
+		fail(w, http.StatusMethodNotAllowed, "bad_method", "there is no "+say.Short(r.Method)+" "+say.Short(r.URL.Path)+", only "+methods, hint)
 		return
 	}
-	fail(w, http.StatusNotFound, "not_found", "there is no "+r.Method+" "+r.URL.Path, hint)
+	fail(w, http.StatusNotFound, "not_found", "there is no "+say.Short(r.Method)+" "+say.Short(r.URL.Path), hint)
 }

@@ -177,8 +177,12 @@ func (a *API) refuseBody(w http.ResponseWriter, err error) {
 		hint = "a body may have " + strconv.Itoa(a.limits.BodyBytes) + " bytes after decompression, an event " + strconv.Itoa(a.limits.EventBytes)
 	case errors.Is(err, errTooMany):
 		code, hint = "too_many", "a batch may have "+strconv.Itoa(a.limits.BatchEvents)+" events"
+	case errors.Is(err, errUnknown):
+		a.count(Refused, 1)
+		failEncoding(w, err, "gzip, identity", "Content-Encoding may be gzip or absent")
+		return
 	case errors.Is(err, errEncoding):
-		code, hint = "bad_encoding", "Content-Encoding may be gzip or absent"
+		code, hint = "bad_encoding", "the whole body in one gzip stream, or plain without Content-Encoding"
 	}
 	a.count(Refused, 1)
 	fail(w, http.StatusBadRequest, code, "cannot read the body: "+err.Error(), hint)

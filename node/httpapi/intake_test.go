@@ -243,7 +243,7 @@ func TestRefused(t *testing.T) {
 	f("a gzip bomb", "/v1/batch", zipped(strings.Repeat("\x00", 64<<20)), 400, "too_large", "Content-Encoding: gzip")
 	f("half a gzip", "/v1/batch", io.LimitReader(zipped(`{"batch":[]}`), 20), 400, "bad_encoding", "Content-Encoding: gzip")
 	f("no gzip", "/v1/batch", strings.NewReader("\x1f\x8bgarbage"), 400, "bad_encoding", "Content-Encoding: gzip")
-	f("brotli", "/v1/batch", strings.NewReader("x"), 400, "bad_encoding", "Content-Encoding: br")
+	f("brotli", "/v1/batch", strings.NewReader("x"), 415, "bad_encoding", "Content-Encoding: br")
 	f("many events", "/v1/batch", strings.NewReader(`{"batch":[1`+strings.Repeat(",1", 50)+`]}`), 400, "too_many")
 	f("a context that would be copied into every event", "/v1/batch",
 		strings.NewReader(`{"context":{"a":"`+strings.Repeat("x", 15_000)+`"},"batch":[{}`+strings.Repeat(",{}", 40)+`]}`), 400, "too_large")

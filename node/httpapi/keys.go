@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"net/http"
 	"strings"
+
+	"dashi/pipeline/say"
 )
 
 // Keys say who is let in to what is not for producers of events (I8). None: everybody who reaches the address.
@@ -63,7 +65,7 @@ func keyed(h http.Handler, k Keys) http.Handler {
 		case mayRead && onlyReads(r):
 			h.ServeHTTP(w, r)
 		case mayRead:
-			fail(w, http.StatusForbidden, "forbidden", "this key is for reading, and "+r.Method+" "+r.URL.Path+" needs one of http.admin_keys", keyHint)
+			fail(w, http.StatusForbidden, "forbidden", "this key is for reading, and "+say.Short(r.Method)+" "+say.Short(r.URL.Path)+" needs one of http.admin_keys", keyHint)
 		default:
 			w.Header().Set("WWW-Authenticate", `Basic realm="dashi: a key, as the password"`)
 			fail(w, http.StatusUnauthorized, "unauthorized", "the key is missing or not known", keyHint)

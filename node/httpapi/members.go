@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"dashi/pipeline/attribute"
+	"dashi/pipeline/say"
 	"dashi/shard"
 
 	"github.com/klauspost/compress/gzip"
@@ -60,7 +61,7 @@ func (a *API) members(w http.ResponseWriter, r *http.Request) {
 	if text := q.Get("limit"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 {
-			fail(w, http.StatusBadRequest, "bad_limit", "cannot use limit "+strconv.Quote(text), "a whole number from 1, or none for all members")
+			fail(w, http.StatusBadRequest, "bad_limit", "cannot use limit "+say.Quote(text), "a whole number from 1, or none for all members")
 			return
 		}
 		limit = n

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"dashi/pipeline/recipe"
+	"dashi/pipeline/say"
 	"dashi/pipeline/spell"
 	"dashi/shard"
 )
@@ -62,7 +64,7 @@ func cut(id string) (namespace, value []byte, ok bool) {
 // identifier splits an identifier of a request; when it is none, it has answered.
 func identifier(w http.ResponseWriter, id string) (namespace, value []byte, ok bool) {
 	if namespace, value, ok = cut(id); !ok {
-		fail(w, http.StatusBadRequest, "bad_identifier", "cannot read identifier "+strconv.Quote(id), idHint)
+		fail(w, http.StatusBadRequest, "bad_identifier", "cannot read identifier "+say.Quote(id), idHint)
 	}
 	return namespace, value, ok
 }
@@ -128,7 +130,7 @@ func failNobody(w http.ResponseWriter, id string, namespace []byte, why error) {
 	if string(namespace) == recipe.AccountNamespace {
 		what = "account"
 	}
-	message := "there is no " + what + " " + strconv.Quote(id)
+	message := "there is no " + what + " " + say.Quote(id)
 	if why != nil {
 		message += ": " + why.Error()
 	}
@@ -141,7 +143,7 @@ func failName(w http.ResponseWriter, code, what, name string, names []string) {
 	if near := spell.Closest(name, names); near != "" {
 		hint = "is it " + near + "? " + hint
 	}
-	fail(w, http.StatusNotFound, code, "there is no "+what+" "+strconv.Quote(name), hint)
+	fail(w, http.StatusNotFound, code, "there is no "+what+" "+say.Quote(name), hint)
 }
 
 // audienceNames are those of the present program; none when nobody could be asked.
@@ -181,7 +183,7 @@ func (a *API) batchGet(w http.ResponseWriter, r *http.Request) {
 	for i, id := range q.IDs {
 		namespace, value, ok := cut(id)
 		if !ok {
-			fail(w, http.StatusBadRequest, "bad_identifier", "cannot read identifier "+strconv.Quote(id), idHint)
+			fail(w, http.StatusBadRequest, "bad_identifier", "cannot read identifier "+say.Quote(id), idHint)
 			return
 		}
 		ids[i] = Identifier{namespace, value}
@@ -212,6 +214,10 @@ func (a *API) ask(w http.ResponseWriter, r *http.Request, v any) bool {
 }
 
 func (a *API) askUpTo(w http.ResponseWriter, r *http.Request, limit int, v any) bool {
+	if e := encodingOf(r); e != "" && e != "identity" {
+		failEncoding(w, fmt.Errorf("%w %s", errUnknown, say.Quote(e)), "identity", "only events may be sent in gzip: send this plain, without Content-Encoding")
+		return false
+	}
 	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, int64(limit)))
 	d.DisallowUnknownFields() // a misspelt "limit" would otherwise be no limit
 	err := d.Decode(v)
@@ -227,7 +233,7 @@ func (a *API) askUpTo(w http.ResponseWriter, r *http.Request, limit int, v any) 
 		fail(w, http.StatusRequestEntityTooLarge, "too_large", "the body has more than "+strconv.Itoa(limit)+" bytes", "")
 		return false
 	}
-	fail(w, http.StatusBadRequest, "bad_json", "cannot read the body: "+err.Error(), "")
+	fail(w, http.StatusBadRequest, "bad_json", "cannot read the body: "+say.Cut(err.Error(), 200), "")
 	return false
 }
 
@@ -251,7 +257,7 @@ func (a *API) query(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusBadRequest, "bad_query", `"where" is missing`, `write an expression as in an audience, {"where": "orders > 3"}`)
 		return
 	case q.Of != "" && q.Of != "people" && q.Of != "accounts":
-		fail(w, http.StatusBadRequest, "bad_query", `"of" is `+strconv.Quote(q.Of), `"people", which it is without it, or "accounts"`)
+		fail(w, http.StatusBadRequest, "bad_query", `"of" is `+say.Quote(q.Of), `"people", which it is without it, or "accounts"`)
 		return
 	case err != nil:
 		fail(w, http.StatusBadRequest, "bad_cursor", err.Error(), "a cursor is what an earlier answer gave")
@@ -341,7 +347,7 @@ func (a *API) status(w http.ResponseWriter, r *http.Request) {
 		if text := q.Get("timeout"); text != "" {
 			var err error
 			if wait, err = time.ParseDuration(text); err != nil || wait <= 0 || wait > a.limits.IdleWait {
-				fail(w, http.StatusBadRequest, "bad_timeout", "cannot use timeout "+strconv.Quote(text), "a duration of at most "+a.limits.IdleWait.String()+", as in 30s")
+				fail(w, http.StatusBadRequest, "bad_timeout", "cannot use timeout "+say.Quote(text), "a duration of at most "+a.limits.IdleWait.String()+", as in 30s")
 				return
 			}
 		}
@@ -360,7 +366,7 @@ func (a *API) status(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	default:
-		fail(w, http.StatusBadRequest, "bad_wait", "cannot wait for "+strconv.Quote(q.Get("wait")), "wait=idle")
+		fail(w, http.StatusBadRequest, "bad_wait", "cannot wait for "+say.Quote(q.Get("wait")), "wait=idle")
 		return
 	}
 	answer(w, r, a.backend.Status(r.URL.Query().Get("hashes") == "true"))

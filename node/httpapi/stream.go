@@ -2,11 +2,11 @@ package httpapi
 
 import (
 	"bytes"
-	"encoding/json"
 	"net/http"
-	"strconv"
 	"sync/atomic"
 	"time"
+
+	"dashi/pipeline/say"
 )
 
 // activation is one on its way to a stream.
@@ -27,7 +27,7 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request) {
 	defer a.streams.Add(-1)
 	wanted := r.URL.Query().Get("audience")
 	if wanted != "" && !a.backend.Sends(wanted) {
-		fail(w, http.StatusNotFound, "unknown_audience", "nothing leaves under the name "+strconv.Quote(wanted), "name an audience (GET /v1/audiences) or an activation (GET /v1/activations)")
+		fail(w, http.StatusNotFound, "unknown_audience", "nothing leaves under the name "+say.Quote(wanted), "name an audience (GET /v1/audiences) or an activation (GET /v1/activations)")
 		return
 	}
 	c := http.NewResponseController(w)
@@ -89,8 +89,8 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request) {
 // back is told that there is no such name.
 func appendGone(buf []byte, name string) []byte {
 	e := failure{}
-	e.Error.Code, e.Error.Message = "unknown_audience", "nothing leaves under the name "+strconv.Quote(name)+" any more, since another cookbook is in force"
-	b, _ := json.Marshal(e)
+	e.Error.Code, e.Error.Message = "unknown_audience", "nothing leaves under the name "+say.Quote(name)+" any more, since another cookbook is in force"
+	b, _ := say.JSON(e)
 	buf = append(append(buf, "event: gone\ndata: "...), b...)
 	return append(buf, "\n\n"...)
 }

@@ -6,6 +6,7 @@ import (
 
 	"cel.dev/cel-go/common/ast"
 
+	"dashi/pipeline/say"
 	"dashi/pipeline/spell"
 )
 
@@ -26,7 +27,7 @@ func (r *resolver) unknownName(e ast.Expr, root, path string) *Error {
 	}
 	if r.scope.Event && path == root && r.scope.FieldNames != nil {
 		if meant := bareField(path, r.scope.FieldNames()); meant != "" && spell.Closest(path, known) == "" {
-			return r.tree.fail(e, "unknown name `"+path+"`; did you mean `"+meant+"`?", "what an event says is named with the part that it stands in: properties, traits or context")
+			return r.tree.fail(e, "unknown name `"+say.Short(path)+"`; did you mean `"+meant+"`?", "what an event says is named with the part that it stands in: properties, traits or context")
 		}
 	}
 	known = append(known, "now")
@@ -84,7 +85,7 @@ func (r *resolver) unknownPurpose(e ast.Expr, path string) *Error {
 
 // unknown says "unknown WORD `path`", and which of the known names was meant, if one is near.
 func (r *resolver) unknown(e ast.Expr, word, path string, known []string) *Error {
-	message := "unknown " + word + " `" + path + "`"
+	message := "unknown " + word + " `" + say.Short(path) + "`"
 	sort.Strings(known)
 	if near := spell.Closest(path, known); near != "" {
 		return r.tree.fail(e, message+"; did you mean `"+near+"`?", "")

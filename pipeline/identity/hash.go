@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 
+	"dashi/pipeline/say"
+
 	"github.com/cespare/xxhash/v2"
 )
 
@@ -43,13 +45,5 @@ func ParseIdentifier[T string | []byte](s T) (namespace, value T, err error) {
 		return s[:i], s[i+1:], nil
 	}
 	var none T
-	return none, none, fmt.Errorf("cannot parse identifier %q: %w", shorten(string(s)), ErrIdentifier)
-}
-
-// shorten keeps hostile input out of messages.
-func shorten(s string) string {
-	if len(s) > 80 {
-		return s[:80] + "..."
-	}
-	return s
+	return none, none, fmt.Errorf("cannot parse identifier %q: %w", say.Short(string(s)), ErrIdentifier)
 }

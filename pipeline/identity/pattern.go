@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"dashi/pipeline/say"
 )
 
 // Pattern is a set of values that a recipe blocks: one value, a glob or a regular expression. It is immutable.
@@ -31,20 +33,20 @@ const LongestPattern = 512
 func ParsePattern(text string) (*Pattern, error) {
 	text = string(trimSpace([]byte(text)))
 	if len(text) > LongestPattern {
-		return nil, fmt.Errorf("%w %q: longer than %d bytes", ErrPattern, shorten(text), LongestPattern)
+		return nil, fmt.Errorf("%w %q: longer than %d bytes", ErrPattern, say.Short(text), LongestPattern)
 	}
 	p := &Pattern{text: text}
 	if inner, ok := strings.CutPrefix(text, "/"); ok && len(text) >= 2 && strings.HasSuffix(inner, "/") {
 		re, err := regexp.Compile("(?i)" + inner[:len(inner)-1])
 		if err != nil {
-			return nil, fmt.Errorf("%w %q: %s", ErrPattern, shorten(text), strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+			return nil, fmt.Errorf("%w %q: %s", ErrPattern, say.Short(text), strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 		}
 		p.text, p.regular = text, re
 	} else {
 		p.text, p.glob = lowerText(text), strings.Contains(text, "*")
 	}
 	if p.regular != nil && p.regular.MatchString("") || p.glob && strings.Trim(p.text, "*") == "" {
-		return nil, fmt.Errorf("%w %q: it blocks every value", ErrPattern, shorten(text))
+		return nil, fmt.Errorf("%w %q: it blocks every value", ErrPattern, say.Short(text))
 	}
 	return p, nil
 }

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"dashi/pipeline/say"
 )
 
 // DeadLetter is an input that could not be understood, or an activation that a webhook did not take.
@@ -195,10 +197,7 @@ func (d *DeadLetters) Close() {
 
 func (l *DeadLetter) message(now time.Time) Message {
 	m := Message{Key: cut(l.Key, deadKeyBytes), Value: cut(l.Value, deadLetterBytes), Millis: now.UnixMilli()}
-	detail := l.Detail
-	if len(detail) > deadDetailBytes {
-		detail = detail[:deadDetailBytes]
-	}
+	detail := say.Cut(l.Detail, deadDetailBytes-len("..."))
 	m.Headers = l.origin()
 	add := func(key, value string) { m.Headers = append(m.Headers, Header{Key: key, Value: []byte(value)}) }
 	add(HeaderReason, l.Reason)

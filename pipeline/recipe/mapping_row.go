@@ -14,6 +14,7 @@ import (
 
 	"dashi/pipeline/attribute"
 	"dashi/pipeline/event"
+	"dashi/pipeline/say"
 )
 
 func (b *Binding) appendEvent(dst []byte, row []string) (out, key []byte, millis int64, err error) {
@@ -125,7 +126,7 @@ func (b *Binding) missing(c *cell) error {
 	}
 	detail := c.what + " cannot be computed: " + c.text
 	for _, i := range c.reads {
-		detail += fmt.Sprintf(", row.%s is %q", b.m.Columns[b.m.slots[i].column], clip(b.cellText(i)))
+		detail += fmt.Sprintf(", row.%s is %q", b.m.Columns[b.m.slots[i].column], say.Short(b.cellText(i)))
 	}
 	return &event.Rejected{Reason: event.WrongType, Detail: detail}
 }
@@ -136,14 +137,6 @@ func (b *Binding) cellText(i int) string {
 		return b.row[at]
 	}
 	return ""
-}
-
-// clip keeps the input that a message quotes short.
-func clip(s string) string {
-	if len(s) > 80 {
-		return s[:80]
-	}
-	return s
 }
 
 func (b *Binding) appendScalar(dst []byte, v event.Value) []byte {
@@ -185,7 +178,7 @@ func (b *Binding) millis() (int64, error) {
 	s := string(text)
 	ms, err := b.parseTime(s)
 	if err != nil {
-		return 0, &event.Rejected{Reason: event.BadTime, Detail: fmt.Sprintf("cannot read the time %q as %s", clip(string(text)), b.m.layout)}
+		return 0, &event.Rejected{Reason: event.BadTime, Detail: fmt.Sprintf("cannot read the time %q as %s", say.Short(string(text)), b.m.layout)}
 	}
 	b.lastTime, b.lastMillis = s, ms
 	return ms, nil

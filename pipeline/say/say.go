@@ -1,4 +1,4 @@
-// Package say writes numbers of things, lengths of time and what somebody has sent as messages for people want them.
+// Package say writes numbers of things, lengths of time, JSON and what somebody has sent as messages for people want them.
 package say
 
 import (
@@ -61,12 +61,15 @@ func Span(d time.Duration) string {
 const quoted = 80
 
 // Short is text, or its beginning and "..." where it is long.
-func Short(text string) string {
-	if len(text) <= quoted {
+func Short(text string) string { return Cut(text, quoted) }
+
+// Cut is text, or so many bytes of it and "..." where it is longer. It cuts between two characters.
+func Cut(text string, bytes int) string {
+	if len(text) <= bytes {
 		return text
 	}
-	n := quoted
-	for n > quoted-utf8.UTFMax && !utf8.RuneStart(text[n]) {
+	n := bytes
+	for n > bytes-utf8.UTFMax && !utf8.RuneStart(text[n]) {
 		n--
 	}
 	return text[:n] + "..."

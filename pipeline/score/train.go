@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"math"
 	"slices"
 )
@@ -193,7 +194,7 @@ func (t *trainer) check() error {
 	}
 	switch {
 	case yes == 0 || no == 0:
-		return bad("%d rows say yes and %d no: a model needs both", yes, no)
+		return fmt.Errorf("of the rows that are not held out, %d say yes and %d no, and a model needs both: give it more rows, or hold out fewer", yes, no)
 	case len(t.terms) == 0:
 		return bad("no input changes from row to row")
 	case len(t.terms)*len(t.labels) > MostCells:
