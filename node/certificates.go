@@ -10,6 +10,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"dashi/pipeline/keyfile"
 )
 
 // CertificateSettings have clients of a door use TLS. Neither file: in clear.
@@ -76,7 +78,7 @@ func (s PeerTLSSettings) configs(log *slog.Logger) (server, client *tls.Config, 
 	if err != nil {
 		return nil, nil, err
 	}
-	pem, err := os.ReadFile(s.CAFile)
+	pem, err := keyfile.Read(s.CAFile)
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot read node.tls.ca_file: %w", err)
 	}
@@ -113,7 +115,7 @@ func openCertificate(name string, s CertificateSettings, log *slog.Logger) (*cer
 // read needs c.mu.
 func (c *certificate) read() error {
 	c.seen = c.changes()
-	pair, err := tls.LoadX509KeyPair(c.files[0], c.files[1])
+	pair, err := keyfile.ReadPair(c.files[0], c.files[1])
 	if err != nil {
 		return fmt.Errorf("cannot load %s.cert_file %q with key_file %q: %w", c.name, c.files[0], c.files[1], err)
 	}

@@ -3,7 +3,6 @@ package node
 import (
 	"net/http"
 	"net/http/pprof"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,20 +32,12 @@ func (d *doorCounts) get(c httpapi.Count) uint64 {
 }
 
 func (n *Node) respSettings() resp.Settings {
-	passwords := n.settings.RESP.Passwords
-	if p := n.settings.RESP.Password; p != "" {
-		passwords = append(slices.Clone(passwords), p)
-	}
-	return resp.Settings{Passwords: passwords, Loops: max(1, cap(n.turns.room)/2)} // the other half applies events
+	return resp.Settings{Passwords: n.settings.respPasswords(), Loops: max(1, cap(n.turns.room)/2)} // the other half applies events
 }
 
 func (n *Node) httpSettings() httpapi.Settings {
 	k := &keyer{n: n}
-	writers := n.settings.HTTP.WriteKeys
-	if len(writers) > 0 { // who may do everything may send events
-		writers = append(slices.Clone(writers), n.settings.HTTP.AdminKeys...)
-	}
-	return httpapi.Settings{WriteKeys: writers, Key: k.key, Count: n.metrics.http.add}
+	return httpapi.Settings{WriteKeys: n.settings.writeKeys(), Key: k.key, Count: n.metrics.http.add}
 }
 
 // debug puts the profiles of the Go runtime in front of h, if the settings say so.

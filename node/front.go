@@ -41,8 +41,9 @@ func (n *Node) openFront() error {
 	n.note("")
 	var opening http.Handler = http.HandlerFunc(n.opening)
 	n.front.Store(&opening)
+	n.keyring = httpapi.NewKeyring(n.settings.lookUpKeys())
 	n.http = httpapi.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*n.front.Load()).ServeHTTP(w, r) }),
-		httpapi.Door{Listen: n.httpListener.Addr(), Names: n.hostNames(), Keys: httpapi.Keys{Read: n.settings.HTTP.ReadKeys, Admin: n.settings.HTTP.AdminKeys}})
+		httpapi.Door{Listen: n.httpListener.Addr(), Names: n.hostNames(), Keys: n.keyring})
 	serve := func() error { return n.http.Serve(n.httpListener) }
 	if config != nil {
 		n.http.TLSConfig = config

@@ -93,6 +93,8 @@ type Node struct {
 	resp         *resp.Server
 	respAddr     net.Addr
 	http         *http.Server
+	api          *httpapi.API
+	keyring      *httpapi.Keyring
 	front        atomic.Pointer[http.Handler]
 	noted        atomic.Pointer[string] // what the node waits for: see note
 	awaited      atomic.Pointer[string] // what it waits for before it has a cluster: see awaits
@@ -411,9 +413,9 @@ func (n *Node) openDoors() error {
 		})
 		n.onClose(n.resp.Close)
 	}
-	api := httpapi.New(n.httpSettings(), httpBackend{n}, n.metricsHandler(), console.Handler(consoleBackend{n}))
-	n.http.RegisterOnShutdown(api.Close)
-	open := n.debug(n.admin(n.consistent(api)))
+	n.api = httpapi.New(n.httpSettings(), httpBackend{n}, n.metricsHandler(), console.Handler(consoleBackend{n}))
+	n.http.RegisterOnShutdown(n.api.Close)
+	open := n.debug(n.admin(n.consistent(n.api)))
 	n.front.Store(&open)
 	n.onClose(func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)

@@ -12,6 +12,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"dashi/pipeline/kafka"
 	"dashi/pipeline/recipe"
 )
 
@@ -301,6 +302,7 @@ func (s *Settings) CheckMachine() (notes []string, err error) {
 			errs = append(errs, err)
 		}
 	}
-	errs = append(errs, s.checkCertificates())
+	brokers := kafka.TLS(s.Kafka.TLS)
+	errs = append(errs, s.checkCertificates(), brokers.Check())
 	return append(notes, s.unlocked()...), errors.Join(errs...)
 }

@@ -216,3 +216,21 @@ func TestCheckMachine(t *testing.T) {
 	f(func(s *Settings) { s.RESP.Listen = "dashi.example.com:6380" }, "[resp has no password")
 	f(func(s *Settings) { s.Node.Listen, s.Gossip.Listen = "10.0.0.1:7071", "10.0.0.1:7072" }, "[node.tls is not set: whoever reaches 10.0.0.1:7071 may act as a node gossip.keys is empty")
 }
+
+// Files of keys and certificates that cannot be read again are refused when the settings are checked, those for the brokers too.
+func TestCheckMachineKeyFiles(t *testing.T) {
+	dir := t.TempDir()
+	s := DefaultSettings()
+	s.HTTP.TLS = CertificateSettings{CertFile: dir, KeyFile: dir}
+	s.Kafka.TLS = TLSSettings{Enabled: true, CAFile: dir}
+	s.Webhooks = []WebhookSettings{{Name: "crm", URL: "http://crm", SecretFile: dir}}
+	_, err := s.CheckMachine()
+	for _, want := range []string{"http.tls.cert_file", "kafka.tls.ca_file", `secret of webhook "crm"`} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+	if n := strings.Count(err.Error(), "is a directory: name a regular file"); n != 3 {
+		t.Errorf("%d of 3 are said: %v", n, err)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"dashi/pipeline/keyfile"
 	"dashi/pipeline/webhook"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -83,7 +84,7 @@ func (w *WebhookSettings) secrets() ([]webhook.Secret, error) {
 	case w.SecretEnv != "":
 		text, where = os.Getenv(w.SecretEnv), "secret_env "+w.SecretEnv
 	case w.SecretFile != "":
-		b, err := os.ReadFile(w.SecretFile)
+		b, err := keyfile.Read(w.SecretFile)
 		if err != nil {
 			return nil, fmt.Errorf("cannot read the secret of webhook %q: %w", w.Name, err)
 		}

@@ -46,7 +46,9 @@ The nodes of a cluster take others from dashi apply only.`,
 			return err
 		}
 		ctx := c.Context()
-		settings, err := await(ctx, "reading settings", func() (node.Settings, error) { return node.ReadSettings(path) })
+		var settings node.Settings
+		file := openSettingsFile(path, &settings, log)
+		settings, err = await(ctx, "reading settings", func() (node.Settings, error) { return node.ReadSettings(path) })
 		if err != nil {
 			return err
 		}
@@ -67,9 +69,9 @@ The nodes of a cluster take others from dashi apply only.`,
 				return err
 			}
 		}
-		return run(ctx, settings, o, func(n *node.Node) {
+		return run(ctx, &settings, o, func(n *node.Node) {
 			log.Info("serving", "http", n.HTTPAddr(), "resp", n.RESPAddr(), "kafka", n.KafkaSettings().Brokers)
-		}, nil)
+		}, file.follow)
 	}
 	return c
 }
@@ -137,7 +139,7 @@ last start it switches to them; if something would be forgotten by that it does 
 		}
 		out := c.OutOrStdout()
 		fmt.Fprintf(out, "dashi %s: opening %s\n", version, data)
-		return run(c.Context(), s, o, func(n *node.Node) {
+		return run(c.Context(), &s, o, func(n *node.Node) {
 			for i, url := range webhooks {
 				fmt.Fprintf(out, "\n  webhook   dev-%d to %s", i+1, url)
 			}
@@ -175,11 +177,11 @@ func newLog(w io.Writer, level string) (*slog.Logger, error) {
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: l})), nil
 }
 
-// run opens a node and waits until it is told to stop. side, if not nil, runs beside it.
-func run(ctx context.Context, s node.Settings, o node.Options, opened func(*node.Node), side func(context.Context, *node.Node) error) error {
+// run opens a node and waits until it is told to stop. side, if not nil, runs beside it, and may change s for the next opening.
+func run(ctx context.Context, s *node.Settings, o node.Options, opened func(*node.Node), side func(context.Context, *node.Node) error) error {
 	makeRoom(&o)
 	for {
-		err := runOnce(ctx, s, o, opened, side)
+		err := runOnce(ctx, *s, o, opened, side)
 		if !errors.Is(err, node.ErrReopen) {
 			return err
 		}

@@ -17,7 +17,7 @@ type API struct {
 	backend   Backend
 	mux       *http.ServeMux
 	limits    Limits
-	writeKeys keySet
+	writeKeys atomic.Pointer[keySet]
 	key       func(dst, message []byte) []byte
 	now       func() time.Time
 	newID     func() string
@@ -33,17 +33,17 @@ type API struct {
 // New makes the interface. metrics answers /metrics and console every path that is not an interface; nil ones are not there.
 func New(settings Settings, backend Backend, metrics, console http.Handler) *API {
 	a := &API{
-		backend:   backend,
-		mux:       http.NewServeMux(),
-		limits:    settings.Limits.withDefaults(),
-		writeKeys: newKeySet(settings.WriteKeys),
-		key:       settings.Key,
-		now:       settings.Now,
-		newID:     settings.NewID,
-		count:     settings.Count,
-		scans:     make(chan struct{}, eventsScans),
-		closing:   make(chan struct{}),
+		backend: backend,
+		mux:     http.NewServeMux(),
+		limits:  settings.Limits.withDefaults(),
+		key:     settings.Key,
+		now:     settings.Now,
+		newID:   settings.NewID,
+		count:   settings.Count,
+		scans:   make(chan struct{}, eventsScans),
+		closing: make(chan struct{}),
 	}
+	a.SetWriteKeys(settings.WriteKeys)
 	if a.now == nil {
 		a.now = time.Now
 	}
@@ -93,6 +93,12 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	a.mux.ServeHTTP(w, r)
+}
+
+// SetWriteKeys has those that begin to send events from now on give one of these keys; none: everyone may.
+func (a *API) SetWriteKeys(keys []string) {
+	set := newKeySet(keys)
+	a.writeKeys.Store(&set)
 }
 
 func unclean(p string) bool {

@@ -111,7 +111,7 @@ func (a *API) accept(w http.ResponseWriter, r *http.Request, split func(body []b
 		return
 	}
 	s, key, err := split(body)
-	if early != keyRight && !a.writeKeys.has(string(key)) {
+	if early != keyRight && !(*a.writeKeys.Load()).has(string(key)) {
 		a.refuseKey(w)
 		return
 	}
@@ -204,10 +204,11 @@ const (
 )
 
 func (a *API) checkKey(r *http.Request) keyState {
-	if len(a.writeKeys) == 0 {
+	keys := *a.writeKeys.Load()
+	if len(keys) == 0 {
 		return keyRight
 	}
-	if slices.ContainsFunc(keysOf(r), a.writeKeys.has) {
+	if slices.ContainsFunc(keysOf(r), keys.has) {
 		return keyRight
 	}
 	key, _, _ := r.BasicAuth()
@@ -217,7 +218,7 @@ func (a *API) checkKey(r *http.Request) keyState {
 	switch {
 	case key == "":
 		return keyUnknown
-	case a.writeKeys.has(key):
+	case keys.has(key):
 		return keyRight
 	}
 	return keyWrong

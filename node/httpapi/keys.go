@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"net/http"
 	"strings"
+	"sync/atomic"
 
 	"dashi/pipeline/say"
 )
@@ -13,6 +14,21 @@ type Keys struct {
 	Read  []string // look-ups, lists, queries, metrics, the console
 	Admin []string // all that, and what changes something
 }
+
+// Keyring has the keys in force: others may take their place while requests come in.
+type Keyring struct{ now atomic.Pointer[keySets] }
+
+type keySets struct{ read, admin keySet }
+
+// NewKeyring puts k in force.
+func NewKeyring(k Keys) *Keyring {
+	r := &Keyring{}
+	r.Set(k)
+	return r
+}
+
+// Set puts k in force for the requests that begin from now on.
+func (r *Keyring) Set(k Keys) { r.now.Store(&keySets{newKeySet(k.Read), newKeySet(k.Admin)}) }
 
 // keySet has the hashes of keys, so that the time it takes to find one says nothing about them.
 type keySet map[[sha256.Size]byte]struct{}
@@ -43,13 +59,14 @@ func keysOf(r *http.Request) (keys []string) {
 }
 
 // keyed lets those with a key through to h. It stands in front of every route there is, so that none can be forgotten: what is open is named.
-func keyed(h http.Handler, k Keys) http.Handler {
-	if len(k.Read)+len(k.Admin) == 0 {
+func keyed(h http.Handler, ring *Keyring) http.Handler {
+	if ring == nil {
 		return h
 	}
-	read, admin := newKeySet(k.Read), newKeySet(k.Admin)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if openToAll(r) {
+		keys := ring.now.Load()
+		read, admin := keys.read, keys.admin
+		if len(read)+len(admin) == 0 || openToAll(r) {
 			h.ServeHTTP(w, r)
 			return
 		}

@@ -10,7 +10,7 @@ import (
 func TestKeys(t *testing.T) {
 	reached := false
 	behind := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached = true })
-	h := NewServer(behind, Door{Listen: anywhere.Listen, Keys: Keys{Read: []string{"r1", "r2"}, Admin: []string{"a1"}}}).Handler
+	h := NewServer(behind, Door{Listen: anywhere.Listen, Keys: NewKeyring(Keys{Read: []string{"r1", "r2"}, Admin: []string{"a1"}})}).Handler
 	const anybody, reader, admin = 0, 1, 2
 	f := func(method, path string, who int) {
 		t.Helper()
@@ -63,7 +63,7 @@ func TestKeys(t *testing.T) {
 
 	closed := func(k Keys, header string, status int) {
 		t.Helper()
-		h := NewServer(behind, Door{Listen: anywhere.Listen, Keys: k}).Handler
+		h := NewServer(behind, Door{Listen: anywhere.Listen, Keys: NewKeyring(k)}).Handler
 		if w := do(h, "GET", "/v1/audiences", nil, header); w.Code != status {
 			t.Errorf("%v with %q: %d", k, header, w.Code)
 		}

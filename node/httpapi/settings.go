@@ -20,7 +20,7 @@ type Settings struct {
 type Door struct {
 	Listen net.Addr // where it listens
 	Names  []string // that it is called by besides: see ownHosts
-	Keys   Keys
+	Keys   *Keyring // nil: everybody may
 }
 
 // Limits bound what clients may use.

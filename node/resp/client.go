@@ -17,8 +17,9 @@ type client struct {
 	// compares it with the last one it saw: no clock is read and no timer is set for a command.
 	beat     atomic.Uint64
 	trusted  atomic.Bool
-	lastBeat uint64    // of the sweep
-	beatAt   time.Time // of the sweep
+	by       atomic.Pointer[digest] // of the password that let it in; nil: none has
+	lastBeat uint64                 // of the sweep
+	beatAt   time.Time              // of the sweep
 	closed   atomic.Bool
 
 	channels atomic.Pointer[channels]
@@ -124,8 +125,13 @@ func (c *client) appendQueued(dst []byte) []byte {
 	return dst
 }
 
-// noteTrust tells the sweep that the password was given, or taken back by RESET.
+// noteTrust tells the server whether a password was given, and which, or that it was taken back by RESET.
 func (c *client) noteTrust() {
+	given := &c.session.by
+	if before := c.by.Load(); before == nil && *given != (digest{}) || before != nil && *before != *given {
+		by := *given
+		c.by.Store(&by)
+	}
 	if c.session.trusted != c.trusted.Load() {
 		c.trusted.Store(c.session.trusted)
 	}

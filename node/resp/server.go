@@ -155,6 +155,22 @@ func (s *Server) enter(carry carrier, remote string, ready func(*client)) *clien
 	return c
 }
 
+// SetPasswords puts others in force, and ends the connections that came in by one that is gone, or by none.
+func (s *Server) SetPasswords(passwords []string) {
+	now := newLocks(passwords)
+	s.shared.locks.Store(now)
+	if now.none() {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.clients {
+		if by := c.by.Load(); c.trusted.Load() && (by == nil || !now.open(by)) {
+			c.kill()
+		}
+	}
+}
+
 func (s *Server) forget(c *client) {
 	s.mu.Lock()
 	delete(s.clients, c)

@@ -1,8 +1,6 @@
 package resp
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
 	"slices"
 	"time"
 
@@ -53,7 +51,9 @@ type Session struct {
 	used  int
 
 	resp3    bool
-	trusted  bool // gave the password, or needs none
+	locks    *locks // in force when the last batch was answered
+	trusted  bool   // gave the password, or needs none
+	by       digest // of the password that it gave
 	closing  bool
 	name     string
 	library  [2]string // CLIENT SETINFO lib-name, lib-ver
@@ -83,7 +83,8 @@ type feed interface {
 }
 
 func newSession(sh *shared, id int64, remote string) *Session {
-	s := &Session{shared: sh, id: id, remote: remote, trusted: !sh.locked}
+	s := &Session{shared: sh, id: id, remote: remote}
+	s.relock()
 	s.onHash, s.onFields, s.onField = s.visitHash, s.visitFields, s.visitField
 	s.onExists, s.onCount, s.onSet = s.visitExists, s.visitCount, s.visitSet
 	s.onMember, s.onSize = s.visitMember, s.visitSize
@@ -97,6 +98,7 @@ func (s *Session) Handle(in, out []byte) (used int, answers []byte, next Next) {
 	if s.fetching() {
 		return 0, out, Again
 	}
+	s.relock()
 	s.out, s.limit, s.work, s.input = out, len(out)+s.shared.limits.OutputBytes, turnWork, in
 	s.now = time.Now().UnixMilli()
 	next = More
@@ -306,12 +308,12 @@ func appendPush(dst []byte, resp3 bool, n int) []byte {
 
 func (s *Session) ok() { s.out = append(s.out, "+OK\r\n"...) }
 
-// rightPassword compares in constant time, whatever the lengths, and with all of them.
-func (sh *shared) rightPassword(given []byte) bool {
-	sum := sha256.Sum256(given)
-	right := 0
-	for i := range sh.passwords {
-		right |= subtle.ConstantTimeCompare(sum[:], sh.passwords[i][:])
+// relock looks whether other passwords are in force than before: who came in by one that is gone has to give another.
+func (s *Session) relock() {
+	now := s.shared.locks.Load()
+	if now == s.locks {
+		return
 	}
-	return right == 1
+	s.locks = now
+	s.trusted = now.none() || s.trusted && now.open(&s.by)
 }

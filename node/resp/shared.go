@@ -2,6 +2,7 @@ package resp
 
 import (
 	"crypto/sha256"
+	"crypto/subtle"
 	"sync/atomic"
 
 	"dashi/pipeline/recipe"
@@ -11,8 +12,7 @@ import (
 type shared struct {
 	backend   Backend
 	limits    Limits
-	locked    bool // a password is set
-	passwords [][sha256.Size]byte
+	locks     atomic.Pointer[locks]
 	trusted   bounds
 	anonymous bounds
 
@@ -29,17 +29,39 @@ func newShared(b Backend, passwords []string, limits Limits) *shared {
 	sh := &shared{
 		backend:   b,
 		limits:    l,
-		locked:    len(passwords) > 0,
 		trusted:   bounds{l.Arguments, l.ArgumentBytes, l.CommandBytes},
 		anonymous: bounds{l.AnonymousArguments, l.AnonymousBytes, l.AnonymousBytes},
 
 		commandList:  list,
 		commandTable: tableOf(list),
 	}
-	for _, p := range passwords {
-		sh.passwords = append(sh.passwords, sha256.Sum256([]byte(p)))
-	}
+	sh.locks.Store(newLocks(passwords))
 	return sh
+}
+
+// digest is the SHA-256 of a password.
+type digest [sha256.Size]byte
+
+// locks are the passwords in force: none lets everyone in.
+type locks struct{ passwords []digest }
+
+func newLocks(passwords []string) *locks {
+	l := &locks{}
+	for _, p := range passwords {
+		l.passwords = append(l.passwords, sha256.Sum256([]byte(p)))
+	}
+	return l
+}
+
+func (l *locks) none() bool { return len(l.passwords) == 0 }
+
+// open says whether one of the passwords is the given one. It compares in constant time, and with all of them.
+func (l *locks) open(given *digest) bool {
+	right := 0
+	for i := range l.passwords {
+		right |= subtle.ConstantTimeCompare(given[:], l.passwords[i][:])
+	}
+	return right == 1
 }
 
 // names holds the attribute names of a program as bulk strings, which HGETALL copies.

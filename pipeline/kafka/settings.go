@@ -8,11 +8,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"dashi/pipeline/keyfile"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -168,10 +169,19 @@ func (s *Settings) client(extra ...kgo.Opt) (*kgo.Client, error) {
 	return client, nil
 }
 
+// Check reads the files that t names, and says what is wrong with them.
+func (t *TLS) Check() error {
+	if !t.Enabled {
+		return nil
+	}
+	_, err := t.config()
+	return err
+}
+
 func (t *TLS) config() (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}
 	if t.CAFile != "" {
-		pem, err := os.ReadFile(t.CAFile)
+		pem, err := keyfile.Read(t.CAFile)
 		if err != nil {
 			return nil, fmt.Errorf("cannot read kafka.tls.ca_file: %w", err)
 		}
@@ -181,7 +191,7 @@ func (t *TLS) config() (*tls.Config, error) {
 		}
 	}
 	if t.CertFile != "" || t.KeyFile != "" {
-		cert, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
+		cert, err := keyfile.ReadPair(t.CertFile, t.KeyFile)
 		if err != nil {
 			return nil, fmt.Errorf("cannot load kafka.tls.cert_file %q with key_file %q: %w", t.CertFile, t.KeyFile, err)
 		}
