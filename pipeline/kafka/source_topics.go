@@ -115,7 +115,7 @@ func (s *Source) awaitTopics(ctx context.Context, client *kgo.Client) (names []s
 // hold takes down why some topics are not read while the others are; nil when all are.
 func (s *Source) hold(trouble error, waited bool) {
 	if trouble != nil {
-		trouble = fmt.Errorf("%w; the other topics are read", trouble)
+		trouble = held(trouble)
 	}
 	s.mu.Lock()
 	over := s.held != nil && trouble == nil
@@ -210,7 +210,24 @@ func (s *Source) moreOrLess(ctx context.Context, asking *kgo.Client, topics map[
 		}
 	}
 	if missing {
-		_ = makeTopics(ctx, &s.settings.Settings, kadm.NewClient(asking), s.settings.Create) // held says what is the matter
+		unmade := makeTopics(ctx, &s.settings.Settings, kadm.NewClient(asking), s.settings.Create)
+		_, trouble := s.readable(topics)
+		if trouble != nil && unmade != nil {
+			trouble = unmade
+		}
+		s.holdFor(trouble)
 	}
 	return false
 }
+
+// holdFor takes down that topics which are held are so for another reason than before.
+func (s *Source) holdFor(trouble error) {
+	s.mu.Lock()
+	other := s.held != nil && trouble != nil && s.held.Error() != held(trouble).Error()
+	s.mu.Unlock()
+	if other {
+		s.hold(trouble, false)
+	}
+}
+
+func held(trouble error) error { return fmt.Errorf("%w; the other topics are read", trouble) }

@@ -79,6 +79,13 @@ func TestSourceReadsTheOthers(t *testing.T) {
 	reads(40, `topic "missing" does not exist`)
 	send("a", 40)
 	reads(50, `topic "missing" does not exist`)
+	// A reason that changes while it is held is told as it is now.
+	if _, err := admin.DeleteACLs(testContext(t), rights("missing")); err != nil {
+		t.Fatal(err)
+	}
+	reads(50, `cannot read topic "missing"`)
+	grant("missing")
+	reads(50, `topic "missing" does not exist`)
 	if _, err := admin.CreateTopic(testContext(t), 2, 1, nil, "missing"); err != nil {
 		t.Fatal(err)
 	}
