@@ -158,6 +158,7 @@ func TestKeysAndTLS(t *testing.T) {
 	f("DELETE", "/v1/profiles/user_id:ada", reader, "", 403)
 	f("POST", "/v1/query", reader, `{"where":"visits > 0"}`, 200)
 
+	has(t, "ready, for which nobody needs a key", n.must("status", "--ready"), "ready\n")
 	if out := n.must("status", "--wait-idle", "--key", admin); !strings.Contains(out, "n2") {
 		t.Errorf("status: %s", out)
 	}

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"dashi/bench/shop"
@@ -191,6 +192,9 @@ func run(ctx context.Context, s *node.Settings, o node.Options, opened func(*nod
 
 func runOnce(ctx context.Context, s node.Settings, o node.Options, opened func(*node.Node), side func(context.Context, *node.Node) error) error {
 	n, err := node.Open(ctx, s, o)
+	if errors.Is(err, syscall.ENOSPC) {
+		return fmt.Errorf("%w: make room on the disk of %q and start again; nothing is lost, but delete nothing in that directory (a log begins with 64 MiB)", err, s.Data)
+	}
 	if err != nil {
 		return err
 	}

@@ -36,21 +36,28 @@ func (c *client) fetchBy(ctx context.Context, method, path string, into any) err
 }
 
 func statusCommand() *cobra.Command {
-	var idle, hashes bool
+	var idle, hashes, ready bool
 	var timeout time.Duration
 	c := &cobra.Command{
 		Use:   "status",
 		Short: "Show how a node is",
 		Long: `Show how a node is. With --wait-idle it answers only when everything that was in Kafka at the call has been applied,
-and all activations that came of it have been sent.`,
+and all activations that came of it have been sent. With --ready it only says whether the node answers look-ups, and fails when it does not: for
+probes, since it needs no key.`,
 		Example: "  dashi status\n  dashi status --wait-idle --timeout 1m -o json",
 		Args:    arguments,
 	}
 	c.Flags().BoolVar(&idle, "wait-idle", false, "wait until everything that is in Kafka now has been applied and sent")
 	c.Flags().DurationVar(&timeout, "timeout", time.Minute, "how long --wait-idle waits")
 	c.Flags().BoolVar(&hashes, "hashes", false, "also the state hash of every shard, which reads every profile")
+	c.Flags().BoolVar(&ready, "ready", false, "only whether it answers look-ups")
+	c.MarkFlagsMutuallyExclusive("ready", "wait-idle")
+	c.MarkFlagsMutuallyExclusive("ready", "hashes")
 	cl := addClientFlags(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
+		if ready {
+			return cl.ready(c.Context())
+		}
 		path := "/v1/status?timeout=" + timeout.String()
 		if idle {
 			path += "&wait=idle"
@@ -67,6 +74,23 @@ and all activations that came of it have been sent.`,
 		return nil
 	}
 	return c
+}
+
+// ready says whether the node answers look-ups. Nobody needs a key for that.
+func (c *client) ready(ctx context.Context) error {
+	var answer struct {
+		HeldBack string `json:"held_back"`
+	}
+	printed, err := c.call(ctx, "GET", "/readyz", nil, &answer)
+	if err != nil || printed {
+		return err
+	}
+	if answer.HeldBack != "" {
+		fmt.Fprintf(c.out, "ready; no events come in: %s\n", plain(answer.HeldBack))
+		return nil
+	}
+	fmt.Fprintln(c.out, "ready")
+	return nil
 }
 
 func printStatus(out io.Writer, st *node.Status) {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"dashi/shard/wal/vfs"
 )
@@ -100,31 +101,59 @@ func (m *Mark) Closed() error { return m.write("closed") }
 func (m *Mark) write(state string) error {
 	text := fmt.Sprintf("dashi 1 %s %s\n", state, m.bootID)
 	text += fmt.Sprintf("%08x\n", crc32.Checksum([]byte(text), castagnoli))
-	name := filepath.Join(m.dir, markName)
-	err := func() error {
-		f, err := m.fs.Create(name + ".tmp")
-		if err != nil {
-			return err
-		}
-		_, err = f.WriteAt([]byte(text), 0)
-		if err == nil {
-			err = f.Sync()
-		}
-		if cerr := f.Close(); err == nil {
-			err = cerr
-		}
-		if err != nil {
-			return err
-		}
-		if err := m.fs.Rename(name+".tmp", name); err != nil {
-			return err
-		}
-		return m.fs.SyncDir(m.dir)
-	}()
+	err := m.replace([]byte(text))
+	if errors.Is(err, syscall.ENOSPC) {
+		err = m.overwrite([]byte(text), err)
+	}
 	if err != nil {
 		return fmt.Errorf("cannot write mark in %q: %w", m.dir, err)
 	}
 	return nil
+}
+
+// replace puts another file in the place of the note.
+func (m *Mark) replace(text []byte) error {
+	name := filepath.Join(m.dir, markName)
+	f, err := m.fs.Create(name + ".tmp")
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(text, 0)
+	if err == nil {
+		err = f.Sync()
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return err
+	}
+	if err := m.fs.Rename(name+".tmp", name); err != nil {
+		return err
+	}
+	return m.fs.SyncDir(m.dir)
+}
+
+// overwrite writes the note where the one before stands, for which a full disk has the room: a node that has look-ups to answer opens all the same, for the log
+// has its segments beforehand. A note that is half written is damaged, so found dirty. full is the error when there is no note yet.
+func (m *Mark) overwrite(text []byte, full error) error {
+	name := filepath.Join(m.dir, markName)
+	_ = m.fs.Remove(name + ".tmp") // it would be overwritten the next time
+	f, err := m.fs.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return full
+	}
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(text, 0)
+	if err == nil {
+		err = f.Truncate(int64(len(text)))
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
 }
 
 var errMark = errors.New("mark is damaged")
