@@ -78,7 +78,7 @@ func (n *Node) consistent(h http.Handler) http.Handler {
 			if asked := r.URL.Query().Get("read"); asked != "" {
 				level, ok := parseLevel(asked)
 				if !ok {
-					refuse(w, http.StatusBadRequest, "bad_request", fmt.Sprintf("read=%s is neither %s, %s nor %s", asked, readLocal, readLeader, readLinearizable))
+					refuse(w, http.StatusBadRequest, "bad_request", fmt.Sprintf("read=%s is neither %s, %s nor %s", say.Short(asked), readLocal, readLeader, readLinearizable))
 					return
 				}
 				read.level = level

@@ -97,7 +97,7 @@ func (n *Node) admin(h http.Handler) http.Handler {
 		var rejected *meta.Rejection
 		switch {
 		case errors.As(err, &rejected) && rejected.Reason == meta.Unknown:
-			refuse(w, http.StatusNotFound, "not_found", rejected.Detail)
+			refuse(w, http.StatusNotFound, "not_found", say.Cut(rejected.Detail, 200)+": dashi status lists the nodes")
 		case errors.As(err, &rejected):
 			refuse(w, http.StatusConflict, string(rejected.Reason), rejected.Detail)
 		case err != nil:

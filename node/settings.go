@@ -194,7 +194,7 @@ func ReadSettings(path string) (Settings, error) {
 	d := yaml.NewDecoder(f)
 	d.KnownFields(true)
 	if err := d.Decode(&s); err != nil && err != io.EOF { // EOF: nothing is set
-		return s, fmt.Errorf("cannot read settings %q: %w", path, err)
+		return s, fmt.Errorf("cannot read settings %q: %w", path, settingsWords(err))
 	}
 	var second yaml.Node
 	switch err := d.Decode(&second); {

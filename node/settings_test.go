@@ -234,3 +234,26 @@ func TestCheckMachineKeyFiles(t *testing.T) {
 		t.Errorf("%d of 3 are said: %v", n, err)
 	}
 }
+
+// A file of settings is told what is wrong with it in the words of settings, and which one was meant.
+func TestSettingsWords(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "dashi.yml")
+	f := func(text, want string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ReadSettings(path); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "node.") || strings.Contains(err.Error(), "!!") {
+			t.Errorf("%s%v, want %q", text, err, want)
+		}
+	}
+	f("htpp: {}\n", `line 1: there is no setting "htpp" here: did you mean http?`)
+	f("\nkafka: {inputs: [{topi: a}]}\n", `line 2: there is no setting "topi" here: did you mean topic?`)
+	f("http: {tls: {cert_fiel: a}}\n", `there is no setting "cert_fiel" here: did you mean cert_file?`)
+	f("xyzzy: 1\n", `there is no setting "xyzzy" here`)
+	f("http: {read_keys: abc}\n", `this is "abc"; wanted: a list, as in [one, two]`)
+	f("shards: many\n", `this is "many"; wanted: a whole number`)
+	f("limits: {recent_time: 3 days}\n", `this is "3 days"; wanted: a length of time`)
+	f("http: {debug: [a]}\n", "this is a list; wanted: true or false")
+	f("hello\n", `this is "hello"; wanted: a section of settings`)
+}

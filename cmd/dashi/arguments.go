@@ -1,10 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"dashi/pipeline/say"
+	"dashi/pipeline/spell"
 
 	"github.com/spf13/cobra"
 )
@@ -41,5 +44,38 @@ func argumentNames(c *cobra.Command) (names []string) {
 
 // misused is err with how the command is used.
 func misused(c *cobra.Command, err error) error {
+	err = flagWords(c, err)
 	return fmt.Errorf("%w\nusage: %s (%s --help says more)", err, c.UseLine(), c.CommandPath())
+}
+
+var badValue = regexp.MustCompile(`^invalid argument "((?s:.*))" for "(?:-\w, )?--([\w-]+)" flag: `)
+
+// wantedValue says what the types of flags take.
+var wantedValue = map[string]string{"int": "a whole number", "int64": "a whole number", "float64": "a number", "bool": "true or false",
+	"duration": "a length of time such as 500ms, 30s, 5m or 1h"}
+
+// flagWords says what is wrong with a flag without a word of the library, and which one was meant.
+func flagWords(c *cobra.Command, err error) error {
+	if m := badValue.FindStringSubmatch(err.Error()); m != nil {
+		if f := c.Flags().Lookup(m[2]); f != nil && wantedValue[f.Value.Type()] != "" {
+			return fmt.Errorf("--%s is %s; wanted: %s", m[2], say.Quote(m[1]), wantedValue[f.Value.Type()])
+		}
+	}
+	if unknown, ok := errors.AsType[interface {
+		error
+		GetSpecifiedName() string
+		GetSpecifiedShortnames() string
+	}](err); ok && unknown.GetSpecifiedShortnames() == "" {
+		var names []string
+		for _, usage := range strings.Split(c.Flags().FlagUsages(), "\n") { // in order
+			if _, name, ok := strings.Cut(usage, "--"); ok {
+				name, _, _ = strings.Cut(name, " ")
+				names = append(names, name)
+			}
+		}
+		if near := spell.Closest(unknown.GetSpecifiedName(), names); near != "" {
+			return fmt.Errorf("unknown flag: --%s (did you mean --%s?)", say.Short(unknown.GetSpecifiedName()), near)
+		}
+	}
+	return err
 }

@@ -51,6 +51,9 @@ func checkCommand() *cobra.Command {
 					recipes++
 				}
 			}
+			if recipes == 0 {
+				return errors.New("there is no recipe among the paths: the name of one ends in .yml or .yaml")
+			}
 			fmt.Fprintf(c.OutOrStdout(), "ok: %s, %s, %s, %s, %s; cookbook %016x\n", say.Count(recipes, "recipe"), say.Count(attributes, "attribute"),
 				say.Count(len(program.AllAudiences()), "audience"), say.Count(activations, "activation"), say.Count(len(program.Mappings), "mapping"), program.Hash)
 		}

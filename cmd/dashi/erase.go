@@ -34,6 +34,9 @@ Kafka keeps the events until the retention of its topics is over, and logs and s
 	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	cl := addClientFlags(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
+		if !strings.Contains(args[0], ":") {
+			return fmt.Errorf("%s is not an identifier: write NAMESPACE:VALUE, for example user_id:42", say.Quote(args[0]))
+		}
 		if !yes && !confirmed(c, fmt.Sprintf("Erase %s for good? Type yes: ", plain(args[0]))) {
 			return errors.New("not erased: that was no yes; --yes does not ask")
 		}

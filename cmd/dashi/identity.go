@@ -11,6 +11,8 @@ func identityCommand() *cobra.Command {
 match finds records of one person that share no key. What it finds becomes links only when you write or send them.
 simulate shows what the rules of a cookbook would make of a file of events.`,
 		GroupID: "recipes",
+		Args:    cobra.NoArgs,
+		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(identityMatchCommand(), identitySimulateCommand())
 	return c

@@ -124,7 +124,7 @@ func openEvents(ctx context.Context, path string, p *recipe.Program, mapping str
 	}
 	m := p.Mappings[mapping]
 	if m == nil {
-		return nil, fmt.Errorf("no mapping %q in the cookbook; there are: %v", mapping, sortedKeys(p.Mappings))
+		return nil, noMapping(p, mapping)
 	}
 	if f.rows, err = openRows(ctx, path, m.Format, m.Delimiter, m.Columns); err != nil {
 		return nil, byMapping(err, m)

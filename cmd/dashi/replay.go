@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -128,15 +129,27 @@ func replayMapping(c *cobra.Command, cl *client, o *replayOptions) (*recipe.Mapp
 	}
 	m := program.Mappings[o.mapping]
 	if m == nil {
-		return nil, fmt.Errorf("no mapping %q in the cookbook; there are: %v", o.mapping, sortedKeys(program.Mappings))
+		return nil, noMapping(program, o.mapping)
 	}
 	return m, nil
+}
+
+// noMapping says which mappings there are in place of one that is not.
+func noMapping(p *recipe.Program, name string) error {
+	names := sortedKeys(p.Mappings)
+	if len(names) == 0 {
+		return fmt.Errorf("no mapping %s in the cookbook, which has none", say.Quote(name))
+	}
+	return fmt.Errorf("no mapping %s in the cookbook; there are: %s", say.Quote(name), strings.Join(names, ", "))
 }
 
 func replay(c *cobra.Command, cl *client, path string, o replayOptions) error {
 	ctx := c.Context()
 	if o.limit < 0 {
 		return fmt.Errorf("--limit %d: how many rows, 0 for all", o.limit)
+	}
+	if o.rate < 0 {
+		return fmt.Errorf("--rate %v: events a second, 0 for as fast as it goes", o.rate)
 	}
 	if o.clock != "wall" && o.clock != "event" {
 		return fmt.Errorf("unknown clock %q: wall or event", o.clock)

@@ -83,6 +83,9 @@ func openRows(ctx context.Context, path, format string, delimiter rune, wanted [
 	header, err := c.Read()
 	if err != nil {
 		f.Close()
+		if err == io.EOF {
+			return nil, fmt.Errorf("%q is empty: the first line of a csv file names its columns", path)
+		}
 		return nil, fmt.Errorf("cannot read the header of %q: %w", path, err)
 	}
 	r.columns = append([]string(nil), header...)

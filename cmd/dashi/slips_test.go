@@ -71,3 +71,34 @@ func TestWrongFormat(t *testing.T) {
 	f("holds JSON objects, and is read as csv: give --format jsonl", "identity", "match", objects)
 	f("holds a table, and is read as jsonl: give --format csv", "identity", "match", tables)
 }
+
+// A flag or argument that is wrong is said to be in words, with what was meant, before anything is asked or done.
+func TestMisuse(t *testing.T) {
+	dir := t.TempDir()
+	notes := filepath.Join(dir, "notes.txt")
+	if err := os.WriteFile(notes, []byte("hello"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f := func(want string, args ...string) {
+		t.Helper()
+		out, _, err := dashi(t, args...)
+		if err == nil || !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "strconv") || strings.Contains(out, "ok:") {
+			t.Errorf("%v: %v, %q, want %q", args, err, out, want)
+		}
+	}
+	f(`--limit is "x"; wanted: a whole number`, "members", "vip", "--limit", "x")
+	f(`--timeout is "5"; wanted: a length of time such as 500ms, 30s, 5m or 1h`, "status", "--timeout", "5")
+	f(`--demo is "much"; wanted: a number`, "dev", "--demo", "much")
+	f(`unknown flag: --stat (did you mean --stats?)`, "audiences", "--stat")
+	f(`unknown flag: --xyzzy`, "audiences", "--xyzzy")
+	f(`unknown command "mach" for "dashi identity"`, "identity", "mach")
+	f(`--ready asks for nothing else`, "status", "--ready", "--hashes")
+	f(`"ada" is not an identifier: write NAMESPACE:VALUE`, "erase", "ada")
+	f(`there is no recipe among the paths`, "check", notes)
+	empty := filepath.Join(dir, "empty.csv")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f(`"`+empty+`" is empty: the first line of a csv file names its columns`, "train", empty, "--label", "x", "--out", filepath.Join(dir, "m"))
+	f(`--rate -3: events a second`, "replay", notes, "--map", "x", "--rate", "-3")
+}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -51,10 +52,11 @@ probes, since it needs no key.`,
 	c.Flags().DurationVar(&timeout, "timeout", time.Minute, "how long --wait-idle waits")
 	c.Flags().BoolVar(&hashes, "hashes", false, "also the state hash of every shard, which reads every profile")
 	c.Flags().BoolVar(&ready, "ready", false, "only whether it answers look-ups")
-	c.MarkFlagsMutuallyExclusive("ready", "wait-idle")
-	c.MarkFlagsMutuallyExclusive("ready", "hashes")
 	cl := addClientFlags(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
+		if ready && (idle || hashes) {
+			return errors.New("--ready asks for nothing else: leave out --wait-idle and --hashes")
+		}
 		if ready {
 			return cl.ready(c.Context())
 		}

@@ -104,6 +104,12 @@ func runTests(c *cobra.Command, paths []string, o testOptions) error {
 			report.add(runner.Run(&cases[i]))
 		}
 	}
+	switch {
+	case len(report.Tests) == 0 && o.run != "":
+		return fmt.Errorf("no test matches --run %q; there are %d", o.run, len(cases))
+	case len(report.Tests) == 0:
+		return errors.New("there are no tests: write them under `tests` in a recipe, or in NAME.test.yml beside it")
+	}
 	report.Milliseconds = float64(time.Since(begin).Microseconds()) / 1000
 	covered := runner.Coverage()
 	report.Coverage = testedRules{covered.Touched, covered.Rules, append([]string{}, covered.Untouched...)}
@@ -117,10 +123,6 @@ func runTests(c *cobra.Command, paths []string, o testOptions) error {
 		return err
 	case report.Failed > 0:
 		return &shownError{errors.New("tests failed")}
-	case len(report.Tests) == 0 && o.run != "":
-		return fmt.Errorf("no test matches --run %q; there are %d", o.run, len(cases))
-	case len(report.Tests) == 0:
-		return errors.New("there are no tests: write them under `tests` in a recipe, or in NAME.test.yml beside it")
 	}
 	return nil
 }

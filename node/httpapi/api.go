@@ -58,6 +58,7 @@ func New(settings Settings, backend Backend, metrics, console http.Handler) *API
 		a.mux.HandleFunc(r.Method+" "+r.Path, r.handler)
 	}
 	a.mux.HandleFunc("/v1/", a.notFound)
+	a.mux.HandleFunc("/v1/profiles", a.notFound) // the router would answer with a redirect to what lies below
 	if metrics != nil {
 		a.mux.Handle("GET /metrics", metrics)
 	}

@@ -70,3 +70,27 @@ func TestUnknownEncoding(t *testing.T) {
 	f("/v1/profiles:batchGet", "gzip", "identity", "only events may be sent in gzip")
 	f("/v1/query", "br", "identity", `\"br\"`)
 }
+
+// A body that asks and cannot be read is answered with what is wrong in it, without a word of the library, and what it takes.
+func TestBodyWords(t *testing.T) {
+	a := newTestAPI(readsFake(), nil)
+	f := func(path, body, want string) {
+		t.Helper()
+		w := do(a, "POST", path, strings.NewReader(body))
+		if w.Code != 400 || !strings.Contains(w.Body.String(), want) || strings.Contains(w.Body.String(), "Go ") || strings.Contains(w.Body.String(), "json: ") {
+			t.Errorf("%s %s: %d %s, want %s", path, body, w.Code, w.Body, want)
+		}
+	}
+	const takes = `"hint":"the body is one JSON object with where, of, limit, cursor"`
+	f("/v1/query", `{"where":5}`, `\"where\" is a number; wanted: a string",`+takes)
+	f("/v1/query", `{"where":"vip","limit":"5"}`, `\"limit\" is a string; wanted: a whole number`)
+	f("/v1/query", `{"limits":5}`, `unknown field \"limits\"","hint":"did you mean limit? the body is one JSON object with where, of, limit, cursor"`)
+	f("/v1/query", `[]`, `it is an array",`+takes)
+	f("/v1/query", ``, `it is not JSON: EOF",`+takes)
+	f("/v1/query", `{"where":"vip"`, `it is not JSON: unexpected EOF`)
+	f("/v1/query", `vip`, `it is not JSON: invalid character 'v'`)
+	f("/v1/profiles:batchGet", `{"ids":"u7"}`, `\"ids\" is a string; wanted: an array","hint":"the body is one JSON object with ids"`)
+	if w := do(a, "GET", "/v1/profiles", nil); w.Code != 404 || !json.Valid(w.Body.Bytes()) {
+		t.Errorf("a list of profiles: %d %s", w.Code, w.Body)
+	}
+}

@@ -233,7 +233,8 @@ func (a *API) askUpTo(w http.ResponseWriter, r *http.Request, limit int, v any) 
 		fail(w, http.StatusRequestEntityTooLarge, "too_large", "the body has more than "+strconv.Itoa(limit)+" bytes", "")
 		return false
 	}
-	fail(w, http.StatusBadRequest, "bad_json", "cannot read the body: "+say.Cut(err.Error(), 200), "")
+	message, hint := bodyWords(err, v)
+	fail(w, http.StatusBadRequest, "bad_json", "cannot read the body: "+message, hint)
 	return false
 }
 
@@ -288,6 +289,8 @@ const defaultSample = 10
 func (a *API) failQuery(w http.ResponseWriter, err error) {
 	var bad *BadQuery
 	switch {
+	case errors.As(err, &bad) && bad.Hint == "" && strings.HasPrefix(bad.Message, "unknown name"):
+		fail(w, http.StatusBadRequest, "bad_query", bad.Message, "a name is an attribute, as GET /v1/profiles/NS:VALUE shows them, or an audience, as GET /v1/audiences lists them")
 	case errors.As(err, &bad):
 		fail(w, http.StatusBadRequest, "bad_query", bad.Message, bad.Hint)
 	case errors.Is(err, ErrSwitching):
@@ -347,7 +350,7 @@ func (a *API) status(w http.ResponseWriter, r *http.Request) {
 		if text := q.Get("timeout"); text != "" {
 			var err error
 			if wait, err = time.ParseDuration(text); err != nil || wait <= 0 || wait > a.limits.IdleWait {
-				fail(w, http.StatusBadRequest, "bad_timeout", "cannot use timeout "+say.Quote(text), "a duration of at most "+a.limits.IdleWait.String()+", as in 30s")
+				fail(w, http.StatusBadRequest, "bad_timeout", "cannot use timeout "+say.Quote(text), "a duration of at most "+say.Span(a.limits.IdleWait)+", as in 30s")
 				return
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"dashi/pipeline/say"
+	"dashi/pipeline/spell"
 )
 
 // activation is one on its way to a stream.
@@ -27,7 +28,11 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request) {
 	defer a.streams.Add(-1)
 	wanted := r.URL.Query().Get("audience")
 	if wanted != "" && !a.backend.Sends(wanted) {
-		fail(w, http.StatusNotFound, "unknown_audience", "nothing leaves under the name "+say.Quote(wanted), "name an audience (GET /v1/audiences) or an activation (GET /v1/activations)")
+		hint := "name an audience (GET /v1/audiences) or an activation (GET /v1/activations)"
+		if near := spell.Closest(wanted, a.audienceNames(r.Context())); near != "" {
+			hint = "is it " + near + "? " + hint
+		}
+		fail(w, http.StatusNotFound, "unknown_audience", "nothing leaves under the name "+say.Quote(wanted), hint)
 		return
 	}
 	c := http.NewResponseController(w)
