@@ -74,6 +74,12 @@ var slips = []struct {
 	{regexp.MustCompile(`["']`), "a quote is not closed"},
 	{regexp.MustCompile("[\u2012-\u2015\u2212]"), "write - for minus"},
 	{regexp.MustCompile(`\b\d+(ms|[smhdw])\b`), `a duration is written duration("30d")`},
+	{regexp.MustCompile(`(?i)\b\d+ ?(minute|hour|day|week|month|year)s?\b`), `a duration is written duration("30d")`},
+	{regexp.MustCompile(`\bin\s*\(`), `a list stands in brackets: x in ["a", "b"]`},
+	{regexp.MustCompile(`(?i)\blike\b`), `a part of a text is found with x.contains("part"), x.startsWith("part") or x.matches("pattern")`},
+	{regexp.MustCompile(`\d,\d\d\d\b`), "a number has no commas: 1000"},
+	{regexp.MustCompile(`(?i)\b(if|then)\b`), "a condition stands alone; a value that depends on one is CONDITION ? THIS : THAT"},
+	{regexp.MustCompile(`[€$£¥]`), "a number stands without its unit"},
 }
 
 // slip recognises a common mistake in an expression that does not parse.

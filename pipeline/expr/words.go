@@ -198,11 +198,17 @@ func compareHint(given []string) string {
 	has := func(t string) bool { return strings.HasSuffix(given[0], t) || strings.HasSuffix(given[1], t) }
 	switch {
 	case has("Timestamp") && has("string") || has("timestamp") && has("string"):
-		return `a time is written timestamp("2026-01-31T12:00:00Z")`
+		return `a time is written timestamp("2026-01-31T12:00:00Z"), and that it is longer ago than 30 days now - x > duration("30d")`
 	case (has("Duration") || has("duration")) && (has("string") || has("double")):
 		return `a duration is written duration("30d")`
 	case has("double") && has("string"):
 		return "numbers are written without quotes"
+	case has("imestamp") && has("double"):
+		return `a time is written timestamp("2026-01-31")`
+	case has("bool") && has("double"):
+		return "a range is written x > 3 && x < 5"
+	case (strings.HasPrefix(given[0], "map(") || strings.HasPrefix(given[1], "map(")) && has("string"):
+		return `write "x" in tally, tally["x"] > 3 or favourite(tally) == "x"`
 	}
 	return ""
 }

@@ -3,6 +3,7 @@ package recipe
 import (
 	"cmp"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -140,6 +141,26 @@ func (c *checker) checkForm(n *yaml.Node, s *shape, what string) bool {
 	return c.checkScalar(n, s, what)
 }
 
+// otherWords are what other tools and people call what has another name here.
+var otherWords = map[string][]string{
+	"name": {"recipe"}, "event": {"on"}, "events": {"on"}, "trigger": {"on"}, "audience": {"on"}, "segment": {"on", "audiences"}, "segments": {"audiences"},
+	"filter": {"where"}, "if": {"where", "when"}, "condition": {"when", "where"}, "property": {"value"}, "field": {"value"}, "of": {"value"},
+	"purpose": {"requires"}, "purposes": {"requires"}, "consent": {"requires", "purposes"}, "payload": {"include"}, "wait": {"delay"}, "after": {"delay"},
+	"traits": {"attributes"}, "destinations": {"activations"}, "campaigns": {"activations"},
+	"favourite": {"tally"}, "favorite": {"tally"}, "top": {"tally"}, "unique": {"distinct"}, "average": {"avg"}, "mean": {"avg"}, "latest": {"last"}, "total": {"sum"},
+	"funnel": {"sequence"}, "boolean": {"flag"}, "formula": {"derived"}, "computed": {"derived"}, "expression": {"derived"}, "random": {"bucket"}, "ab_test": {"bucket"},
+}
+
+// otherWord is the hint for such a word where one of the names is what it stands for; "" otherwise.
+func otherWord(word string, names []string) string {
+	for _, meant := range otherWords[strings.ToLower(word)] {
+		if slices.Contains(names, meant) {
+			return "did you mean " + quote(meant) + "?"
+		}
+	}
+	return ""
+}
+
 func describeNode(n *yaml.Node) string {
 	switch n.Kind {
 	case yaml.MappingNode:
@@ -172,7 +193,7 @@ func (c *checker) checkObject(n *yaml.Node, s *shape, what string) bool {
 			return false
 		}
 		if v = s.variant(t.Value); v == nil {
-			c.at(t, "unknown "+s.tag+" "+quote(t.Value), didYouMean(t.Value, variantNames(s)))
+			c.at(t, "unknown "+s.tag+" "+quote(t.Value), cmp.Or(otherWord(t.Value, variantNames(s)), didYouMean(t.Value, variantNames(s))))
 			return false
 		}
 		what += " (" + v.name + ")"
@@ -184,7 +205,7 @@ func (c *checker) checkObject(n *yaml.Node, s *shape, what string) bool {
 		}
 		found := s.find(k.Value, v)
 		if found == nil {
-			c.at(k, "unknown key "+quote(k.Value)+" in "+what, cmp.Or(betweenBraces(n, k, child), within(k.Value, s, v), didYouMean(k.Value, s.keyNames(v))))
+			c.at(k, "unknown key "+quote(k.Value)+" in "+what, cmp.Or(betweenBraces(n, k, child), within(k.Value, s, v), otherWord(k.Value, s.keyNames(v)), didYouMean(k.Value, s.keyNames(v))))
 			good = false
 			continue
 		}

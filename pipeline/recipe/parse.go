@@ -109,6 +109,8 @@ func ExplainYAML(err error, source []byte) (line int, message, hint string) {
 	switch {
 	case strings.Contains(words, "mapping values are not allowed"):
 		hint = "a text that contains \": \" stands in quotes; or the line is indented too far"
+	case strings.Contains(words, "did not find expected ',' or ']'"):
+		hint = "a list that begins with [ ends with ], and in it a text that contains one of , [ ] { } : stands in quotes"
 	case strings.Contains(words, "did not find expected ','"):
 		hint = "between { and }, a text that contains one of , [ ] { } : stands in quotes"
 	case strings.Contains(words, "expected comment or line break"):

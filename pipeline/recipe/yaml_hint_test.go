@@ -111,3 +111,40 @@ func TestValuesOfBuckets(t *testing.T) {
 	f(`plan == "tset"`, "")
 	f(`plan == "x" && ["a", "b"].exists(group, group == "a")`, "")
 }
+
+// What marketers write in the words of other tools comes with what it is called here.
+func TestHintsForOtherWords(t *testing.T) {
+	const base = "attributes:\n  orders: {kind: count, on: Order Completed}\n  last: {kind: last_at, on: Order Completed}\n  city: {kind: last, on: identify, value: traits.address.city}\n" +
+		"  top_cat: {kind: tally, on: Product Viewed, value: properties.category}\n"
+	f := func(source, want string) {
+		t.Helper()
+		_, found := Compile([]Source{{Name: "x.yml", Text: []byte("recipe: x\n" + source)}})
+		for _, d := range found {
+			if strings.Contains(d.Hint, want) {
+				return
+			}
+		}
+		t.Errorf("%s\n%v, want the hint %q", source, found, want)
+	}
+	f("attributes:\n  n: {kind: count, event: page}\n", "did you mean `on`?")
+	f("attributes:\n  n: {kind: funnel, on: page}\n", "did you mean `sequence`?")
+	f("attributes:\n  n: {kind: Average, on: page, value: properties.total}\n", "did you mean `avg`?")
+	f(base+"activations:\n  mail: {on: {change: orders}, purpose: email}\n", "did you mean `requires`?")
+	f("segments:\n  a: true\n", "did you mean `audiences`?")
+	f("attributes:\n  n: {kind: count, on: [page, screen}\n", "a list that begins with [ ends with ]")
+	for condition, want := range map[string]string{
+		"now - last > 30 days":            `duration("30d")`,
+		"last < 2026-01-01":               `timestamp("2026-01-31")`,
+		`last > "30d"`:                    `now - x > duration("30d")`,
+		`city in ("Rome", "Milan")`:       "a list stands in brackets",
+		`city like "R%"`:                  `x.startsWith("part")`,
+		"orders > 1,000":                  "a number has no commas",
+		"3 < orders < 5":                  "a range is written x > 3 && x < 5",
+		`top_cat == "sport"`:              `favourite(tally) == "x"`,
+		"if orders > 3 then true":         "a condition stands alone",
+		"orders > 50€":                    "without its unit",
+		`city == "if" && city in ["like"`: "", // not in texts
+	} {
+		f(base+"audiences:\n  a: '"+condition+"'\n", want)
+	}
+}
