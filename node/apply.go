@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"dashi/node/cookbook"
 	"dashi/node/httpapi"
 	"dashi/pipeline/recipe"
 	"dashi/ring/meta"
@@ -25,7 +26,7 @@ func (n *Node) Apply(ctx context.Context, a httpapi.Application) (*httpapi.Appli
 	if program == nil {
 		return nil, &httpapi.BadCookbook{Diagnostics: httpapi.Diagnostics(diagnostics)}
 	}
-	if large := oversize(program); large != nil {
+	if large := cookbook.Oversize(program); large != nil {
 		return nil, &httpapi.BadCookbook{Diagnostics: httpapi.Diagnostics(large)}
 	}
 	if err := n.checkFormats(program); err != nil {
@@ -38,7 +39,7 @@ func (n *Node) Apply(ctx context.Context, a httpapi.Application) (*httpapi.Appli
 		return nil, err
 	}
 	changes := recipe.Compare(now.Program, program)
-	applied := &httpapi.Applied{Version: now.version, Changes: changes, Losses: changes.Losses(), Diagnostics: httpapi.Diagnostics(diagnostics), Same: now.Hash == program.Hash}
+	applied := &httpapi.Applied{Version: now.Version, Changes: changes, Losses: changes.Losses(), Diagnostics: httpapi.Diagnostics(diagnostics), Same: now.Hash == program.Hash}
 	why, err := n.refuses(ctx, program)
 	if err != nil {
 		return nil, err
@@ -51,10 +52,10 @@ func (n *Node) Apply(ctx context.Context, a httpapi.Application) (*httpapi.Appli
 	case len(applied.Losses) > 0 && !a.Forget:
 		return applied, httpapi.ErrForgets
 	}
-	put := putCookbook(program.Sources)
+	put := cookbook.Put(program.Sources)
 	err = n.change(ctx, func(s *meta.State) (meta.Command, error) {
 		switch c := s.Cookbook(); {
-		case c.Version != now.version: // it has changed since the comparison
+		case c.Version != now.Version: // it has changed since the comparison
 			return nil, httpapi.ErrUnderWay
 		case applied.Same:
 			return nil, errNoCommand
@@ -79,17 +80,17 @@ func (n *Node) Apply(ctx context.Context, a httpapi.Application) (*httpapi.Appli
 
 // settledCookbook is the cookbook in force, if none is on its way; else the error is httpapi.ErrUnderWay. If this node has not come as far as the directory
 // says, it is waited for.
-func (n *Node) settledCookbook(ctx context.Context) (*cookbook, error) {
+func (n *Node) settledCookbook(ctx context.Context) (*cookbook.Cookbook, error) {
 	for {
 		s, now := n.directory.State(), n.cookbook.Load()
 		switch c := s.Cookbook(); {
-		case c.Version == s.Switched && now.version == s.Switched:
+		case c.Version == s.Switched && now.Version == s.Switched:
 			return now, nil
-		case c.Version != s.Switched && now.version <= c.Version:
+		case c.Version != s.Switched && now.Version <= c.Version:
 			return nil, httpapi.ErrUnderWay
 		}
 		if pause(ctx, switchPause); ctx.Err() != nil {
-			return nil, fmt.Errorf("%w: this node has version %d, the cluster %d", httpapi.ErrUnderWay, now.version, s.Switched)
+			return nil, fmt.Errorf("%w: this node has version %d, the cluster %d", httpapi.ErrUnderWay, now.Version, s.Switched)
 		}
 	}
 }
@@ -97,9 +98,9 @@ func (n *Node) settledCookbook(ctx context.Context) (*cookbook, error) {
 // Cookbook is the recipes in force, and what is known of the ones on their way.
 func (n *Node) Cookbook() httpapi.Cookbook {
 	now, s := n.cookbook.Load(), n.directory.State()
-	c := httpapi.Cookbook{Version: now.version, Hash: fmt.Sprintf("%016x", now.Hash), Switching: n.switchStatus(s)}
+	c := httpapi.Cookbook{Version: now.Version, Hash: fmt.Sprintf("%016x", now.Hash), Switching: n.switchStatus(s)}
 	for i := range s.Cookbooks {
-		if s.Cookbooks[i].Version == now.version {
+		if s.Cookbooks[i].Version == now.Version {
 			c.At = time.UnixMilli(s.Cookbooks[i].At).UTC()
 		}
 	}
@@ -134,4 +135,14 @@ func (n *Node) switchStatus(s *meta.State) *httpapi.Switching {
 		m.mu.RUnlock()
 	}
 	return w
+}
+
+// checkFormats returns an error unless a cookbook has the decoders that the input topics need.
+func (n *Node) checkFormats(p *recipe.Program) error {
+	for _, in := range n.settings.Kafka.Inputs {
+		if err := cookbook.CheckDecoder(in.Decoder, p); err != nil {
+			return fmt.Errorf("cannot read topic %q: %w", in.Topic, err)
+		}
+	}
+	return nil
 }

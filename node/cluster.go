@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"dashi/node/cookbook"
 	"dashi/pipeline/recipe"
 	"dashi/ring/meta"
 	"dashi/shard"
@@ -106,14 +107,14 @@ func (n *Node) adoptLimits(s *meta.Settings) {
 // the files of the settings.
 func (n *Node) readRecipes(sources []recipe.Source) (err error) {
 	if sources == nil && len(n.settings.Recipes) > 0 {
-		if sources, err = ReadRecipes(n.settings.Recipes); err != nil {
+		if sources, err = cookbook.ReadRecipes(n.settings.Recipes); err != nil {
 			return err
 		}
 	}
 	if sources != nil {
 		program, diagnostics := n.compile(sources)
 		if program == nil {
-			return &CheckError{diagnostics}
+			return &cookbook.CheckError{Diagnostics: diagnostics}
 		}
 		n.recipes = program.Sources
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"dashi/node/cookbook"
 	"dashi/node/httpapi"
 	"dashi/pipeline/event"
 	"dashi/pipeline/kafka"
@@ -39,19 +40,19 @@ func (b httpBackend) Events(ctx context.Context, q httpapi.EventsQuery) (*httpap
 		return nil, err
 	}
 	program := b.cookbook.Load().Program
-	decoders := map[string]decoder{}
+	decoders := map[string]cookbook.Decoder{}
 	for _, in := range b.settings.Kafka.Inputs {
-		if err := checkFormat(in.Decoder, program); err != nil {
+		if err := cookbook.CheckDecoder(in.Decoder, program); err != nil {
 			return nil, fmt.Errorf("%w: topic %q: %w", httpapi.ErrUnavailable, in.Topic, err)
 		}
-		found.Topics, decoders[in.Topic] = append(found.Topics, in.Topic), newDecoder(in.Decoder, program)
+		found.Topics, decoders[in.Topic] = append(found.Topics, in.Topic), cookbook.NewDecoder(in.Decoder, program)
 	}
 	var e event.Event
 	var name []byte
 	latest := keeper{limit: q.Limit}
 	from, err := kafka.Recent(ctx, b.kafka, found.Topics, q.Since, int64(q.Scan), func(topic string, partition int32, r *kafka.Record) {
 		found.Scanned++
-		if decoders[topic].decode(r.Value, r.Millis, &e) != nil {
+		if decoders[topic].Decode(r.Value, r.Millis, &e) != nil {
 			return
 		}
 		strongest := &e.Identifiers[0]

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"dashi/node/cookbook"
 	"dashi/pipeline/say"
 	"dashi/ring"
 	"dashi/ring/gossip"
@@ -296,16 +297,16 @@ func (n *Node) foundCluster(s *meta.State) (meta.Command, error) {
 // putFirstCookbook commits the recipes of this node as the first cookbook of the cluster.
 func (n *Node) putFirstCookbook(ctx context.Context) error {
 	if n.recipes == nil {
-		return errNoRecipes
+		return cookbook.ErrNoRecipes
 	}
 	if p, _ := n.compile(n.recipes); p != nil && p.Oversize != nil {
-		return &CheckError{oversize(p)}
+		return &cookbook.CheckError{Diagnostics: cookbook.Oversize(p)}
 	}
 	return n.change(ctx, func(s *meta.State) (meta.Command, error) {
 		if s.Cookbook() != nil {
 			return nil, errNoCommand
 		}
-		return putCookbook(n.recipes), nil
+		return cookbook.Put(n.recipes), nil
 	})
 }
 

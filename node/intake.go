@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"dashi/node/cookbook"
 	"dashi/pipeline/event"
 	"dashi/pipeline/kafka"
 	"dashi/ring"
@@ -85,7 +86,7 @@ func (r *rejections) all() map[string]uint64 {
 type input struct {
 	stream kafka.Stream
 	id     shard.Stream
-	format *format
+	format *cookbook.Format
 
 	mu       sync.Mutex
 	read     int64       // last offset handed over by the source
@@ -230,7 +231,7 @@ func (k *intake) Records(ctx context.Context, s kafka.Stream, prev, last int64, 
 
 	last = min(last, limit)
 	program := k.n.cookbook.Load()
-	decoder := in.format.decoder(program.Program)
+	decoder := in.format.Decoder(program.Program)
 	for i := range records {
 		r := &records[i]
 		if r.Offset <= read {
@@ -244,7 +245,7 @@ func (k *intake) Records(ctx context.Context, s kafka.Stream, prev, last int64, 
 			k.counts.events.Add(1)
 			k.counts.bytes.Add(uint64(len(r.Value)))
 		}
-		if err := decoder.decode(r.Value, r.Millis, &k.event); err != nil {
+		if err := decoder.Decode(r.Value, r.Millis, &k.event); err != nil {
 			if !again {
 				k.reject(ctx, in, r, err)
 			}
@@ -279,7 +280,7 @@ func (k *intake) Records(ctx context.Context, s kafka.Stream, prev, last int64, 
 // limit is the last offset of a stream up to which events come in for now; -1: none do, because the cookbook in force has no decoder for them (another one
 // is about to have it).
 func (k *intake) limit(in *input) int64 {
-	if checkFormat(in.format.name, k.n.cookbook.Load().Program) != nil {
+	if cookbook.CheckDecoder(in.format.Name, k.n.cookbook.Load().Program) != nil {
 		return -1
 	}
 	return k.n.limit(in.id)

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"dashi/node/cookbook"
 	"dashi/node/httpapi"
 	"dashi/pipeline/identity"
 	"dashi/pipeline/recipe"
@@ -260,7 +261,7 @@ func (r *readers) of(n *Node, hash uint64) (*shard.Reader, error) {
 func (n *Node) committed(hash uint64) *recipe.Program {
 	all := n.directory.State().Cookbooks
 	for i := len(all) - 1; i >= 0; i-- {
-		if p, _ := n.compile(recipeSources(&all[i])); p != nil && p.Hash == hash {
+		if p, _ := n.compile(cookbook.Sources(&all[i])); p != nil && p.Hash == hash {
 			return p
 		}
 	}

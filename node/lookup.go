@@ -172,14 +172,12 @@ func (n *Node) follow(l *look, namespace, value []byte, hash uint64, fn func(*sh
 
 // FieldIndex is the index of an attribute in the present program.
 func (n *Node) FieldIndex(name []byte) (int, bool) {
-	i, ok := n.cookbook.Load().fields[string(name)]
-	return i, ok
+	return n.cookbook.Load().Field(name)
 }
 
 // AudienceIndex is the index of an audience in the present program.
 func (n *Node) AudienceIndex(name []byte) (int, bool) {
-	i, ok := n.cookbook.Load().audiences[string(name)]
-	return i, ok
+	return n.cookbook.Load().Audience(name)
 }
 
 // Sends says whether anything leaves under that name in the present program: it is the name of an activation, or of an audience whose transitions leave

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"dashi/node/console"
+	"dashi/node/cookbook"
 	"dashi/node/httpapi"
 	"dashi/node/resp"
 	"dashi/pipeline/kafka"
@@ -48,7 +49,7 @@ type Node struct {
 	forget       bool            // Options.Forget
 	unoffered    bool            // the recipes wait for a cookbook that is on its way; used by Open only
 
-	cookbook  atomic.Pointer[cookbook]
+	cookbook  atomic.Pointer[cookbook.Cookbook]
 	readers   readers
 	compile   func([]recipe.Source) (*recipe.Program, []recipe.Diagnostic)
 	turned    chan struct{}          // has one token when a shard here has been held, given limits or switched
@@ -83,7 +84,7 @@ type Node struct {
 	// unpublished is how many publishers cannot publish.
 	unpublished atomic.Int32
 	couriers    []*courier
-	formats     map[string]*format // by input topic
+	formats     map[string]*cookbook.Format // by input topic
 	intake      *intake
 	source      *kafka.Source
 	// brokerTrouble is why the topics could not be made yet; nil: they are there.
@@ -171,7 +172,7 @@ func open(ctx context.Context, settings Settings, o Options) (n *Node, err error
 		turns:    newTurns(cmp.Or(o.Appliers, runtime.GOMAXPROCS(0))),
 		sooner:   make(chan struct{}, 1),
 		turned:   make(chan struct{}, 1),
-		compile:  new(compiler).compile,
+		compile:  new(cookbook.Compiler).Compile,
 		hub:      newHub(),
 		metrics:  newMeasures(),
 		failed:   make(chan error, 8),
@@ -305,7 +306,7 @@ func (n *Node) listen() (err error) {
 // openKafka opens the broker, if it is embedded, then everything that writes to Kafka, and makes the source, which does not read yet.
 func (n *Node) openKafka(ctx context.Context) error {
 	k := &n.settings.Kafka
-	n.formats = map[string]*format{}
+	n.formats = map[string]*cookbook.Format{}
 	program, err := n.target()
 	if err != nil {
 		return err
@@ -314,7 +315,7 @@ func (n *Node) openKafka(ctx context.Context) error {
 		return err
 	}
 	for _, in := range k.Inputs {
-		n.formats[in.Topic] = &format{name: in.Decoder}
+		n.formats[in.Topic] = &cookbook.Format{Name: in.Decoder}
 	}
 	n.kafka = kafka.Settings{
 		Brokers:  k.Brokers,

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"dashi/node/cookbook"
 	"dashi/pipeline/recipe"
 	"dashi/ring/meta"
 )
@@ -69,9 +70,9 @@ func (n *Node) without() (count int) {
 // dashi did that.
 func (n *Node) target() (*recipe.Program, error) {
 	c := n.directory.State().Cookbook()
-	program, diagnostics := n.compile(recipeSources(c))
+	program, diagnostics := n.compile(cookbook.Sources(c))
 	if program == nil {
-		return nil, fmt.Errorf("cannot use cookbook version %d of the cluster: %w", c.Version, &CheckError{diagnostics})
+		return nil, fmt.Errorf("cannot use cookbook version %d of the cluster: %w", c.Version, &cookbook.CheckError{Diagnostics: diagnostics})
 	}
 	return program, nil
 }
@@ -85,19 +86,19 @@ func (n *Node) tryOffer(ctx context.Context) error {
 	}
 	program, diagnostics := n.compile(n.recipes)
 	if program == nil {
-		return &CheckError{diagnostics}
+		return &cookbook.CheckError{Diagnostics: diagnostics}
 	}
 	given := fmt.Sprintf("%016x", program.Hash)
 	c := n.directory.State().Cookbook()
-	if slices.EqualFunc(recipeSources(c), program.Sources, sameSource) {
+	if slices.EqualFunc(cookbook.Sources(c), program.Sources, cookbook.SameSource) {
 		return n.noteRecipes(given)
 	}
 	if n.gossip != nil || n.identity.Recipes == given {
 		n.log.Warn("the recipes of this node are not those in force, and are not used: dashi apply puts them in force", "version", c.Version, "recipes", n.settings.Recipes)
 		return nil
 	}
-	if large := oversize(program); large != nil {
-		return &CheckError{large}
+	if large := cookbook.Oversize(program); large != nil {
+		return &cookbook.CheckError{Diagnostics: large}
 	}
 	if n.switching() { // what they would change is known when it is over
 		return errLater
@@ -117,7 +118,7 @@ func (n *Node) tryOffer(ctx context.Context) error {
 		if s.Cookbook().Version != c.Version {
 			return nil, errLater
 		}
-		return putCookbook(program.Sources), nil
+		return cookbook.Put(program.Sources), nil
 	}); busy(err) {
 		return errLater
 	} else if err != nil {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"dashi/node/cookbook"
 	"dashi/node/httpapi"
 	"dashi/pipeline/recipe"
 )
@@ -17,7 +18,7 @@ func TestOversizeCookbook(t *testing.T) {
 		text += fmt.Sprintf("  s%d: {kind: set, limit: 10000, add: {on: Visit, value: properties.product_id}}\n", i)
 	}
 	large := []recipe.Source{{Name: "clock.yml", Text: []byte(text)}}
-	var bad *CheckError
+	var bad *cookbook.CheckError
 	if n, err := Open(testContext(t), testSettings(t, t.TempDir()), Options{Recipes: large}); !errors.As(err, &bad) {
 		t.Errorf("founded: %v", err)
 		if n != nil {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"dashi/deploy"
+	"dashi/node/cookbook"
 	"dashi/pipeline/recipe"
 )
 
@@ -28,7 +29,7 @@ func TestSendsWhatTheTableShows(t *testing.T) {
 		t.Fatal(err)
 	}
 	var n Node
-	n.cookbook.Store(&cookbook{Program: program})
+	n.cookbook.Store(&cookbook.Cookbook{Program: program})
 	shown := regexp.MustCompile("`tail --audience ([^`]+)`").FindAllSubmatch(table, -1)
 	if len(shown) < 8 {
 		t.Errorf("the table shows %d commands", len(shown))

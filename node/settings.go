@@ -12,6 +12,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"dashi/node/cookbook"
 	"dashi/pipeline/kafka"
 	"dashi/pipeline/recipe"
 )
@@ -286,13 +287,13 @@ func (s *Settings) CheckMachine() (notes []string, err error) {
 	var errs []error
 	if len(s.Recipes) == 0 {
 		notes = append(notes, "recipes is empty: a node that begins a cluster needs some, one whose data directory has a cookbook does not")
-	} else if sources, err := ReadRecipes(s.Recipes); err != nil {
+	} else if sources, err := cookbook.ReadRecipes(s.Recipes); err != nil {
 		errs = append(errs, fmt.Errorf("recipes: %w", err))
 	} else if program, found := recipe.Compile(sources); program == nil {
-		errs = append(errs, &CheckError{found})
+		errs = append(errs, &cookbook.CheckError{Diagnostics: found})
 	} else {
 		for i, in := range s.Kafka.Inputs {
-			if err := checkFormat(in.Decoder, program); err != nil {
+			if err := cookbook.CheckDecoder(in.Decoder, program); err != nil {
 				errs = append(errs, fmt.Errorf("kafka.inputs[%d].%w", i, err))
 			}
 		}

@@ -172,7 +172,7 @@ func (n *Node) Status(hashes bool) *Status {
 		Uptime:  say.Span(time.Since(n.started).Round(time.Second)),
 		Trouble: []string{},
 		Cookbook: CookbookStatus{
-			Version: program.version, Switching: n.switchStatus(n.directory.State()),
+			Version: program.Version, Switching: n.switchStatus(n.directory.State()),
 			Hash:       fmt.Sprintf("%016x", program.Hash),
 			Attributes: len(program.Attributes),
 			Audiences:  len(program.AllAudiences()),

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"dashi/node/cookbook"
 	"dashi/pipeline/kafka"
 	"dashi/ring/meta"
 	"dashi/shard"
@@ -184,7 +185,7 @@ func (n *Node) holdAll(ctx context.Context, version uint64, limits []shard.Limit
 
 // switchAll switches every shard, or, to try, asks whether it would. refused is why one does not; empty if all do.
 func (n *Node) switchAll(ctx context.Context, c *meta.Cookbook, try bool) (refused string, err error) {
-	sources := recipeSources(c)
+	sources := cookbook.Sources(c)
 	var mu sync.Mutex
 	err = n.each(ctx, func() []byte { return shard.AppendSwitch(nil, n.now(), c.Version, try, sources) }, func(i int, r *shard.Result) error {
 		switch r.Outcome {
@@ -228,7 +229,7 @@ func (n *Node) live(ctx context.Context) func(shard.Stream) bool {
 func (n *Node) followCookbook(ctx context.Context) {
 	for {
 		changed := n.directory.Changed()
-		n.compile(recipeSources(n.directory.State().Cookbook())) // now, so that no shard has to under its lock
+		n.compile(cookbook.Sources(n.directory.State().Cookbook())) // now, so that no shard has to under its lock
 		n.takeNewest()
 		n.intake.steer()
 		select {
@@ -244,11 +245,11 @@ func (n *Node) followCookbook(ctx context.Context) {
 func (n *Node) takeNewest() {
 	last, version := n.cookbook.Load(), uint64(0)
 	if last != nil {
-		version = last.version
+		version = last.Version
 	}
 	if c := n.directory.State().InForce(); c != nil && c.Version > version {
-		if p, _ := n.compile(recipeSources(c)); p != nil {
-			last, version = newCookbook(p, c.Version), c.Version
+		if p, _ := n.compile(cookbook.Sources(c)); p != nil {
+			last, version = cookbook.New(p, c.Version), c.Version
 			n.cookbook.Store(last)
 		}
 	}
@@ -257,7 +258,7 @@ func (n *Node) takeNewest() {
 		p, v := m.shard.Program(), m.shard.Version()
 		m.mu.RUnlock()
 		if p != nil && v > version {
-			last, version = newCookbook(p, v), v
+			last, version = cookbook.New(p, v), v
 			n.cookbook.Store(last)
 		}
 	}

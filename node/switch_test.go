@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"dashi/node/cookbook"
 	"dashi/node/httpapi"
 	"dashi/pipeline/event"
 	"dashi/pipeline/expr"
@@ -50,7 +51,7 @@ func (c *testCluster) awaitVersion(version uint64) {
 	c.t.Helper()
 	until(c.t, fmt.Sprint("version ", version, " is in force"), func() bool {
 		for _, n := range c.nodes {
-			if n != nil && (n.cookbook.Load().version != version || n.switching()) {
+			if n != nil && (n.cookbook.Load().Version != version || n.switching()) {
 				return false
 			}
 		}
@@ -144,7 +145,8 @@ func TestApplyOnThreeNodes(t *testing.T) {
 		if got["visits"] != people*(rounds+1) || got["later"] >= got["visits"] {
 			t.Errorf("node %d counts %v, want %d visits", i+1, got, people*(rounds+1))
 		}
-		if size, _ := n.AudienceSize(n.cookbook.Load().audiences["regulars"]); size != people {
+		regulars, _ := n.AudienceIndex([]byte("regulars"))
+		if size, _ := n.AudienceSize(regulars); size != people {
 			t.Errorf("node %d: %d regulars", i+1, size)
 		}
 	}
@@ -295,7 +297,7 @@ func TestApplyWithdrawn(t *testing.T) {
 	link(t, n, 0, 5)
 	waitIdle(t, n)
 	program, _ := recipe.Compile([]recipe.Source{{Name: "visits.yml", Text: []byte(linkedRecipe("email", "user_id"))}})
-	if err := n.change(testContext(t), func(*meta.State) (meta.Command, error) { return putCookbook(program.Sources), nil }); err != nil {
+	if err := n.change(testContext(t), func(*meta.State) (meta.Command, error) { return cookbook.Put(program.Sources), nil }); err != nil {
 		t.Fatal(err)
 	}
 	until(t, "it is withdrawn", func() bool { return !n.switching() })

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"os"
 
-	"dashi/node"
+	"dashi/node/cookbook"
 	"dashi/pipeline/recipe"
 )
 
@@ -36,13 +36,13 @@ func openFile(ctx context.Context, path string) (*os.File, error) {
 
 // readRecipes reads the recipe files that the paths name.
 func readRecipes(ctx context.Context, paths []string) ([]recipe.Source, error) {
-	return await(ctx, "reading recipes", func() ([]recipe.Source, error) { return node.ReadRecipes(paths) })
+	return await(ctx, "reading recipes", func() ([]recipe.Source, error) { return cookbook.ReadRecipes(paths) })
 }
 
 // readTests reads the recipes that the paths name, and then their tests too.
 func readTests(ctx context.Context, paths []string) (recipes, withTests []recipe.Source, err error) {
 	both, err := await(ctx, "reading recipes and tests", func() (both [2][]recipe.Source, err error) {
-		both[0], both[1], err = node.ReadTests(paths)
+		both[0], both[1], err = cookbook.ReadTests(paths)
 		return both, err
 	})
 	return both[0], both[1], err
