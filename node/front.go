@@ -31,7 +31,7 @@ func (n *Node) starting() string {
 
 // openFront begins to answer HTTP: until the node is open, GET /v1/status says what it waits for, and everything else is answered that it is not ready.
 func (n *Node) openFront() error {
-	config, err := n.settings.HTTP.TLS.config("http.tls", n.log)
+	config, err := n.settings.HTTP.TLS.Config("http.tls", n.log)
 	if err != nil {
 		return err
 	}

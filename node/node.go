@@ -399,7 +399,7 @@ func (n *Node) openDoors() error {
 			return err
 		}
 		n.respAddr = l.Addr()
-		config, err := n.settings.RESP.TLS.config("resp.tls", n.log)
+		config, err := n.settings.RESP.TLS.Config("resp.tls", n.log)
 		if err != nil {
 			return errors.Join(err, l.Close())
 		}

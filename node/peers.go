@@ -34,7 +34,7 @@ const (
 
 // openPeers listens for the other nodes and can call them. It comes after found: connections are within one cluster.
 func (n *Node) openPeers() (err error) {
-	server, client, err := n.settings.Node.TLS.configs(n.log)
+	server, client, err := n.settings.Node.TLS.Configs(n.log)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"dashi/node/certificate"
 	"dashi/node/cookbook"
 	"dashi/pipeline/kafka"
 	"dashi/pipeline/recipe"
@@ -53,9 +54,9 @@ type NodeSettings struct {
 	Zone   string `yaml:"zone"`
 	Weight int    `yaml:"weight"`
 	// Listen is the address that the other nodes call; empty: there are none. Advertise is what they are told; empty: Listen.
-	Listen    string          `yaml:"listen"`
-	Advertise string          `yaml:"advertise"`
-	TLS       PeerTLSSettings `yaml:"tls"`
+	Listen    string                `yaml:"listen"`
+	Advertise string                `yaml:"advertise"`
+	TLS       certificate.PeerFiles `yaml:"tls"`
 }
 
 // GossipSettings say how nodes find each other.
@@ -77,9 +78,9 @@ type HTTPSettings struct {
 	// WriteKeys are the keys that event producers may use; none: any.
 	WriteKeys []string `yaml:"write_keys"`
 	// ReadKeys let in to look-ups, queries, metrics and the console, AdminKeys to everything. None of either: everybody is let in to everything.
-	ReadKeys  []string            `yaml:"read_keys"`
-	AdminKeys []string            `yaml:"admin_keys"`
-	TLS       CertificateSettings `yaml:"tls"`
+	ReadKeys  []string          `yaml:"read_keys"`
+	AdminKeys []string          `yaml:"admin_keys"`
+	TLS       certificate.Files `yaml:"tls"`
 	// Debug serves the profiles of the Go runtime at /debug/pprof/.
 	Debug bool `yaml:"debug"`
 }
@@ -89,8 +90,8 @@ type RESPSettings struct {
 	Listen   string `yaml:"listen"` // empty: closed
 	Password string `yaml:"password"`
 	// Passwords let in as well: with the one before, clients change theirs one by one.
-	Passwords []string            `yaml:"passwords"`
-	TLS       CertificateSettings `yaml:"tls"`
+	Passwords []string          `yaml:"passwords"`
+	TLS       certificate.Files `yaml:"tls"`
 }
 
 // KafkaSettings say where events come from and activations go.

@@ -9,8 +9,11 @@ import (
 	"dashi/ring/meta"
 )
 
+// MaxVoters is how many members vote in the directory: two of them may fail. All others follow it without a vote.
+const MaxVoters = 5
+
 // maxFounders is how many nodes may found a cluster: all of them vote in the directory. Any number may join.
-const maxFounders = maxVoters
+const maxFounders = MaxVoters
 
 // maxReplicas is how many replicas a shard may have: with five of them two nodes may fail at once.
 const maxReplicas = 5

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"dashi/node/certificate"
 	"dashi/pipeline/webhook"
 
 	"go.yaml.in/yaml/v3"
@@ -210,7 +211,7 @@ func TestCheckMachine(t *testing.T) {
 	f(func(s *Settings) { s.Recipes = []string{filepath.Join(dir, "bad.yml")} }, `bad.yml:3:18: error`)
 	f(func(s *Settings) { s.Kafka.Inputs = []InputSettings{{Topic: "a", Decoder: "mapping:tills"}} }, `kafka.inputs[0].decoder "mapping:tills": no recipe has a mapping "tills"`)
 	f(func(s *Settings) { s.Webhooks = []WebhookSettings{{Name: "crm", SecretEnv: "DASHI_NO_SUCH_SECRET"}} }, "DASHI_NO_SUCH_SECRET")
-	f(func(s *Settings) { s.HTTP.TLS = CertificateSettings{"none.pem", "none.key"} }, `cannot load http.tls.cert_file "none.pem"`)
+	f(func(s *Settings) { s.HTTP.TLS = certificate.Files{CertFile: "none.pem", KeyFile: "none.key"} }, `cannot load http.tls.cert_file "none.pem"`)
 	f(func(s *Settings) { s.HTTP.Listen = "0.0.0.0:7070" }, "[http has no admin_keys: whoever reaches 0.0.0.0:7070 may read and erase everybody")
 	f(func(s *Settings) { s.HTTP.Listen, s.HTTP.ReadKeys = ":7070", []string{"a key"} }, "[] <nil>")
 	f(func(s *Settings) { s.RESP.Listen = "dashi.example.com:6380" }, "[resp has no password")
@@ -221,7 +222,7 @@ func TestCheckMachine(t *testing.T) {
 func TestCheckMachineKeyFiles(t *testing.T) {
 	dir := t.TempDir()
 	s := DefaultSettings()
-	s.HTTP.TLS = CertificateSettings{CertFile: dir, KeyFile: dir}
+	s.HTTP.TLS = certificate.Files{CertFile: dir, KeyFile: dir}
 	s.Kafka.TLS = TLSSettings{Enabled: true, CAFile: dir}
 	s.Webhooks = []WebhookSettings{{Name: "crm", URL: "http://crm", SecretFile: dir}}
 	_, err := s.CheckMachine()

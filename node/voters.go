@@ -8,10 +8,7 @@ import (
 	"dashi/shard/group"
 )
 
-// maxVoters is how many members vote in the directory: two of them may fail. All others follow it without a vote.
-const maxVoters = 5
-
-// voters are the members that should vote in the directory: those that do, as long as they are there, and others while there are fewer than maxVoters. A
+// voters are the members that should vote in the directory: those that do, as long as they are there, and others while there are fewer than MaxVoters. A
 // member that is away keeps its vote unless another takes its place.
 func (n *Node) voters(s *meta.State, present []group.Member) map[string]bool {
 	votes := map[string]bool{}
@@ -19,7 +16,7 @@ func (n *Node) voters(s *meta.State, present []group.Member) map[string]bool {
 		for i := range s.Members {
 			m := &s.Members[i]
 			id := groupMember(m.ID, m.Incarnation)
-			if len(votes) < maxVoters && !votes[id] && fits(m, slices.Contains(present, group.Member{ID: id, Voter: true})) {
+			if len(votes) < MaxVoters && !votes[id] && fits(m, slices.Contains(present, group.Member{ID: id, Voter: true})) {
 				votes[id] = true
 			}
 		}
@@ -67,7 +64,7 @@ func (n *Node) tendDirectory(ctx context.Context, s *meta.State) error {
 	for _, m := range members {
 		switch {
 		case stays[m.ID] && (votes[m.ID] || !m.Voter): // as it should be
-		case stays[m.ID] && len(votes) < maxVoters: // nobody takes its place
+		case stays[m.ID] && len(votes) < MaxVoters: // nobody takes its place
 		case m.ID == n.identity.member():
 			return n.giveUp(ctx, g)
 		default: // one that is no voter any longer is added again, as a learner
