@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"dashi/node/httpapi"
+	"dashi/node/settings"
 	"dashi/pipeline/recipe"
 	"dashi/shard"
 )
@@ -40,7 +41,7 @@ const companyRecipe2 = companyRecipe + `    keen: people.max(orders) >= 3 && peo
 
 const companies, companyPeople = 7, 40
 
-func companyNode(t *testing.T, s Settings, text string) *Node {
+func companyNode(t *testing.T, s settings.Settings, text string) *Node {
 	t.Helper()
 	text = strings.Replace(text, "audiences:\n", "audiences:\n  regulars: {when: orders >= 3, emit: none}\n", 1)
 	n, err := Open(testContext(t), s, Options{Recipes: []recipe.Source{{Name: "companies.yml", Text: []byte(text)}}})

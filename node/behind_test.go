@@ -4,6 +4,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"dashi/node/settings"
 )
 
 // A cluster that begins anew under its old name, without its old events, makes activations at positions that Kafka has: they do not leave, and the status says so
@@ -21,7 +23,7 @@ func TestActivationsBehindKafka(t *testing.T) {
 	if err := os.RemoveAll(c.settings[0].Data); err != nil {
 		t.Fatal(err)
 	}
-	c.settings[0].Kafka.Inputs = []InputSettings{{Topic: "other", Decoder: "segment"}}
+	c.settings[0].Kafka.Inputs = []settings.Input{{Topic: "other", Decoder: "segment"}}
 	c.openAll()
 	trouble := func() bool {
 		return strings.Contains(strings.Join(c.nodes[0].Status(false).Trouble, "\n"), "than it has made")

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"dashi/node/settings"
 	"dashi/pipeline/kafka"
 )
 
@@ -82,7 +83,7 @@ func TestOpensWithoutKafka(t *testing.T) {
 
 // What can not come right by itself is an error at once, and what may be a slip is said clearly.
 func TestWrongKafkaSettings(t *testing.T) {
-	f := func(change func(*KafkaSettings), want string) {
+	f := func(change func(*settings.Kafka), want string) {
 		t.Helper()
 		s := testSettings(t, t.TempDir())
 		s.Kafka.Embedded.Listen = ""
@@ -96,7 +97,7 @@ func TestWrongKafkaSettings(t *testing.T) {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}
-	f(func(k *KafkaSettings) { k.TLS.Enabled, k.TLS.CAFile = true, "/nowhere" }, "cannot read kafka.tls.ca_file")
+	f(func(k *settings.Kafka) { k.TLS.Enabled, k.TLS.CAFile = true, "/nowhere" }, "cannot read kafka.tls.ca_file")
 
 	s := testSettings(t, t.TempDir())
 	s.Kafka.Embedded.Listen, s.Kafka.Brokers = "", []string{"kafka.invalid:9092"}

@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"dashi/node/httpapi"
+	"dashi/node/settings"
 	"dashi/pipeline/kafka"
 	"dashi/ring/gossip"
 	"dashi/ring/meta"
@@ -26,13 +27,13 @@ import (
 type testCluster struct {
 	t        testing.TB
 	broker   *kafka.Broker
-	settings []Settings
+	settings []settings.Settings
 	options  func(i int) Options
 	nodes    []*Node // nil: closed
 }
 
 // openCluster opens nodes that find each other.
-func openCluster(t testing.TB, size int, adjust ...func(*Settings)) *testCluster {
+func openCluster(t testing.TB, size int, adjust ...func(*settings.Settings)) *testCluster {
 	t.Helper()
 	c := newCluster(t, size)
 	for i := range c.settings {
@@ -492,7 +493,7 @@ func TestOutcomesTravel(t *testing.T) {
 
 // Nodes agree whom they found the cluster with only if all see the same.
 func TestFounders(t *testing.T) {
-	n := &Node{settings: Settings{Cluster: "c", Gossip: GossipSettings{Expect: 2}}, identity: dataIdentity{Node: "b", Incarnation: 2}}
+	n := &Node{settings: settings.Settings{Cluster: "c", Gossip: settings.Gossip{Expect: 2}}, identity: dataIdentity{Node: "b", Incarnation: 2}}
 	m := func(id string, incarnation uint64, state gossip.State, expect uint16, cluster string) gossip.Member {
 		return gossip.Member{ID: id, State: state, Meta: gossip.Meta{Incarnation: incarnation, Expect: expect, Cluster: cluster}}
 	}
@@ -520,28 +521,6 @@ func TestFounders(t *testing.T) {
 	f("", "", "gossip.expect", m("a", 1, gossip.Alive, 3, ""), self)
 	f("", "others to found", "", m("a", 1, gossip.Alive, 2, "another"), self)
 	f("", "others to found", "", m("a", 1, gossip.Alive, 2, ""), m("a2", 1, gossip.Alive, 2, ""), self)
-}
-
-func TestClusterSettingsAreChecked(t *testing.T) {
-	f := func(change func(*Settings), want string) {
-		t.Helper()
-		s := DefaultSettings()
-		change(&s)
-		if err := s.Check(); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%v, want %q", err, want)
-		}
-	}
-	f(func(s *Settings) { s.Gossip.Expect = 0 }, "gossip.expect")
-	f(func(s *Settings) { s.Gossip.Expect = 6 }, "gossip.expect")
-	f(func(s *Settings) { s.Gossip.Expect = 3 }, "need node.listen")
-	f(func(s *Settings) { s.Node.Listen = "127.0.0.1:1" }, "set both")
-	f(func(s *Settings) { s.Node.Weight = 0 }, "node.weight")
-	f(func(s *Settings) { s.Gossip.Join = []string{"host"} }, "gossip.join[0]")
-	f(func(s *Settings) { s.Gossip.Keys = []string{"!"} }, "base64")
-	f(func(s *Settings) { s.Gossip.Keys = []string{"AAAA"} }, "openssl")
-	f(func(s *Settings) {
-		s.Node.Listen, s.Gossip.Listen, s.Gossip.Expect, s.Kafka.Embedded.Listen = "a:1", "a:2", 3, "a:3"
-	}, "one Kafka for all")
 }
 
 // The directory is a state machine like another: its snapshot brings it back.

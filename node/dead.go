@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"dashi/node/httpapi"
+	"dashi/node/settings"
 	"dashi/pipeline/kafka"
 )
 
@@ -159,7 +160,7 @@ func (r *resend) cannot(l *kafka.Letter) string {
 		if r.n.webhook(l.Sink) == nil {
 			return fmt.Sprintf("there is no webhook %q on this node", l.Sink)
 		}
-	case !slices.ContainsFunc(r.n.settings.Kafka.Inputs, func(in InputSettings) bool { return in.Topic == l.Stream.Name }):
+	case !slices.ContainsFunc(r.n.settings.Kafka.Inputs, func(in settings.Input) bool { return in.Topic == l.Stream.Name }):
 		return fmt.Sprintf("topic %q is no input of this node", l.Stream.Name)
 	}
 	return ""

@@ -32,12 +32,12 @@ func (d *doorCounts) get(c httpapi.Count) uint64 {
 }
 
 func (n *Node) respSettings() resp.Settings {
-	return resp.Settings{Passwords: n.settings.respPasswords(), Loops: max(1, cap(n.turns.room)/2)} // the other half applies events
+	return resp.Settings{Passwords: n.settings.RESPPasswords(), Loops: max(1, cap(n.turns.room)/2)} // the other half applies events
 }
 
 func (n *Node) httpSettings() httpapi.Settings {
 	k := &keyer{n: n}
-	return httpapi.Settings{WriteKeys: n.settings.writeKeys(), Key: k.key, Count: n.metrics.http.add}
+	return httpapi.Settings{WriteKeys: n.settings.WriteKeys(), Key: k.key, Count: n.metrics.http.add}
 }
 
 // debug puts the profiles of the Go runtime in front of h, if the settings say so.

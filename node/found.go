@@ -40,7 +40,7 @@ func (n *Node) openGossip() error {
 	if g.Listen == "" {
 		return nil
 	}
-	keys, err := g.keys()
+	keys, err := g.DecodedKeys()
 	if err != nil {
 		return err
 	}

@@ -35,13 +35,13 @@ func (n *Node) openFront() error {
 	if err != nil {
 		return err
 	}
-	for _, note := range n.settings.unlocked() {
+	for _, note := range n.settings.Unlocked() {
 		n.log.Warn("a door is open", "why", note)
 	}
 	n.note("")
 	var opening http.Handler = http.HandlerFunc(n.opening)
 	n.front.Store(&opening)
-	n.keyring = httpapi.NewKeyring(n.settings.lookUpKeys())
+	n.keyring = httpapi.NewKeyring(n.settings.LookUpKeys())
 	n.http = httpapi.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*n.front.Load()).ServeHTTP(w, r) }),
 		httpapi.Door{Listen: n.httpListener.Addr(), Names: n.hostNames(), Keys: n.keyring})
 	serve := func() error { return n.http.Serve(n.httpListener) }

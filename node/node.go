@@ -19,6 +19,7 @@ import (
 	"dashi/node/cookbook"
 	"dashi/node/httpapi"
 	"dashi/node/resp"
+	"dashi/node/settings"
 	"dashi/pipeline/kafka"
 	"dashi/pipeline/recipe"
 	"dashi/pipeline/webhook"
@@ -31,7 +32,7 @@ import (
 
 // Node is a running node. Open builds it, Close ends it.
 type Node struct {
-	settings Settings
+	settings settings.Settings
 	version  string
 	log      *slog.Logger
 	started  time.Time
@@ -145,7 +146,7 @@ const tickInterval = 500 * time.Millisecond
 
 // Open builds a node from the bottom to the top: cluster, log, shards, cookbook, Kafka, front doors. When a step fails, what was built before is closed
 // again. A node that may have lost what it has acknowledged is opened as a new incarnation.
-func Open(ctx context.Context, settings Settings, o Options) (*Node, error) {
+func Open(ctx context.Context, settings settings.Settings, o Options) (*Node, error) {
 	for {
 		n, err := open(ctx, settings, o)
 		o.renounce = nil
@@ -159,7 +160,7 @@ func Open(ctx context.Context, settings Settings, o Options) (*Node, error) {
 	}
 }
 
-func open(ctx context.Context, settings Settings, o Options) (n *Node, err error) {
+func open(ctx context.Context, settings settings.Settings, o Options) (n *Node, err error) {
 	if err := settings.Check(); err != nil {
 		return nil, fmt.Errorf("the settings are wrong: %w", err)
 	}

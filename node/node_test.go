@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"dashi/node/httpapi"
+	"dashi/node/settings"
 	"dashi/pipeline/kafka"
 	"dashi/pipeline/recipe"
 	"dashi/shard"
@@ -36,8 +37,8 @@ activations:
   seen: {on: {event: Visit}, include: [note]}
 `
 
-func testSettings(t testing.TB, dir string) Settings {
-	s := DefaultSettings()
+func testSettings(t testing.TB, dir string) settings.Settings {
+	s := settings.Default()
 	s.Data, s.Shards = dir, 3
 	s.HTTP.Listen, s.RESP.Listen = "127.0.0.1:0", "127.0.0.1:0"
 	s.Kafka.Embedded.Listen, s.Kafka.Partitions = "127.0.0.1:0", 2
@@ -83,7 +84,7 @@ func testContext(t testing.TB) context.Context {
 	return ctx
 }
 
-func openNode(t testing.TB, s Settings) *Node {
+func openNode(t testing.TB, s settings.Settings) *Node {
 	t.Helper()
 	n, err := Open(testContext(t), s, testOptions())
 	if err != nil {
@@ -432,10 +433,10 @@ func TestKafkaGoesAndComes(t *testing.T) {
 
 // What Open refuses, it says; and what it had opened is closed, so that the next try works.
 func TestOpenRefuses(t *testing.T) {
-	settings := testSettings(t, t.TempDir())
-	f := func(want string, change func(*Settings)) {
+	base := testSettings(t, t.TempDir())
+	f := func(want string, change func(*settings.Settings)) {
 		t.Helper()
-		s := settings
+		s := base
 		change(&s)
 		n, err := Open(testContext(t), s, testOptions())
 		if err == nil {
@@ -445,8 +446,8 @@ func TestOpenRefuses(t *testing.T) {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}
-	decoder := func(d string) func(*Settings) {
-		return func(s *Settings) { s.Kafka.Inputs = []InputSettings{{Topic: "dashi.events", Decoder: d}} }
+	decoder := func(d string) func(*settings.Settings) {
+		return func(s *settings.Settings) { s.Kafka.Inputs = []settings.Input{{Topic: "dashi.events", Decoder: d}} }
 	}
 	f(`no recipe has a mapping "orders"`, decoder("mapping:orders"))
 	f(`decoder: "avro" is unknown`, decoder("avro"))
@@ -455,10 +456,10 @@ func TestOpenRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	f("cannot listen", func(s *Settings) { s.HTTP.Listen = taken.Addr().String() })
-	f("belongs to cluster", func(s *Settings) { s.Shards = 4 })
-	n := openNode(t, settings)
-	f(settings.Data, func(*Settings) {}) // two nodes on one directory
+	f("cannot listen", func(s *settings.Settings) { s.HTTP.Listen = taken.Addr().String() })
+	f("belongs to cluster", func(s *settings.Settings) { s.Shards = 4 })
+	n := openNode(t, base)
+	f(base.Data, func(*settings.Settings) {}) // two nodes on one directory
 	visit(t, n, "a", 3, "x")
 	waitIdle(t, n)
 }

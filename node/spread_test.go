@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"dashi/node/settings"
 	"dashi/ring/gossip"
 )
 
@@ -25,7 +26,7 @@ func TestFiveNodesThreeReplicas(t *testing.T) {
 	if testing.Short() {
 		people = 10
 	}
-	c := openCluster(t, 5, func(s *Settings) { s.Shards, s.ReplaceAfter = 8, time.Second })
+	c := openCluster(t, 5, func(s *settings.Settings) { s.Shards, s.ReplaceAfter = 8, time.Second })
 	for i, n := range c.nodes {
 		visit(t, n, fmt.Sprint("a", i), people, "one")
 	}

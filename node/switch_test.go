@@ -12,6 +12,7 @@ import (
 
 	"dashi/node/cookbook"
 	"dashi/node/httpapi"
+	"dashi/node/settings"
 	"dashi/pipeline/event"
 	"dashi/pipeline/expr"
 	"dashi/pipeline/recipe"
@@ -164,7 +165,7 @@ func TestApplyOnThreeNodes(t *testing.T) {
 // What is wrong with a cookbook is said before anything is done, in the words of check.
 func TestApplyRefuses(t *testing.T) {
 	s := testSettings(t, t.TempDir())
-	s.Kafka.Inputs = append(s.Kafka.Inputs, InputSettings{Topic: "rows", Decoder: "mapping:rows"})
+	s.Kafka.Inputs = append(s.Kafka.Inputs, settings.Input{Topic: "rows", Decoder: "mapping:rows"})
 	const mapping = "mappings:\n  rows:\n    format: jsonl\n    event: '\"Visit\"'\n    time: {from: row.at, layout: unix}\n    identifiers: {user_id: row.who}\n"
 	text := linkedRecipe("user_id", "email")
 	n, err := Open(testContext(t), s, Options{Recipes: []recipe.Source{{Name: "visits.yml", Text: []byte(text + mapping)}}})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"dashi/node/settings"
 	"dashi/ring/meta"
 	"dashi/shard/group"
 )
@@ -16,7 +17,7 @@ func (n *Node) voters(s *meta.State, present []group.Member) map[string]bool {
 		for i := range s.Members {
 			m := &s.Members[i]
 			id := groupMember(m.ID, m.Incarnation)
-			if len(votes) < MaxVoters && !votes[id] && fits(m, slices.Contains(present, group.Member{ID: id, Voter: true})) {
+			if len(votes) < settings.MaxVoters && !votes[id] && fits(m, slices.Contains(present, group.Member{ID: id, Voter: true})) {
 				votes[id] = true
 			}
 		}
@@ -64,7 +65,7 @@ func (n *Node) tendDirectory(ctx context.Context, s *meta.State) error {
 	for _, m := range members {
 		switch {
 		case stays[m.ID] && (votes[m.ID] || !m.Voter): // as it should be
-		case stays[m.ID] && len(votes) < MaxVoters: // nobody takes its place
+		case stays[m.ID] && len(votes) < settings.MaxVoters: // nobody takes its place
 		case m.ID == n.identity.member():
 			return n.giveUp(ctx, g)
 		default: // one that is no voter any longer is added again, as a learner

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"dashi/node/settings"
 	"dashi/pipeline/webhook"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -14,9 +15,9 @@ import (
 func (n *Node) openWebhooks() error {
 	for i := range n.settings.Webhooks {
 		w := &n.settings.Webhooks[i]
-		settings := w.sink()
+		settings := w.Sink()
 		var err error
-		if settings.Secrets, err = w.secrets(); err != nil {
+		if settings.Secrets, err = w.ReadSecrets(); err != nil {
 			return err
 		}
 		from := webhook.From{Kafka: n.kafka, Topic: n.settings.Kafka.Activations, Cluster: n.settings.Cluster, Oldest: w.From == "oldest"}
@@ -34,7 +35,7 @@ func (n *Node) openWebhooks() error {
 
 // webhook is the endpoint of that name; nil when this node has none.
 func (n *Node) webhook(name string) *webhook.Sink {
-	i := slices.IndexFunc(n.settings.Webhooks, func(w WebhookSettings) bool { return w.Name == name })
+	i := slices.IndexFunc(n.settings.Webhooks, func(w settings.Webhook) bool { return w.Name == name })
 	if i < 0 {
 		return nil
 	}
@@ -63,7 +64,7 @@ func (n *Node) webhookStatus(st *Status) {
 }
 
 // unknownNames are the names that an endpoint chooses and the cookbook does not have.
-func (n *Node) unknownNames(w *WebhookSettings) (unknown []string) {
+func (n *Node) unknownNames(w *settings.Webhook) (unknown []string) {
 	if len(w.Audiences)+len(w.Activations) == 0 {
 		return nil
 	}

@@ -16,7 +16,7 @@ import (
 	"syscall"
 	"time"
 
-	"dashi/node"
+	"dashi/node/settings"
 	"dashi/pipeline/kafka"
 	"dashi/pipeline/say"
 
@@ -198,9 +198,9 @@ func (t *trial) recipeFiles() ([]string, error) {
 }
 
 // settings are the settings of node i.
-func (t *trial) settings(i int) node.Settings {
+func (t *trial) settings(i int) settings.Settings {
 	at := func(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port+i*portStep)) }
-	s := node.DefaultSettings()
+	s := settings.Default()
 	s.Data, s.Shards, s.Replicas, s.Recipes = filepath.Join(t.data, fmt.Sprintf("n%d", i+1)), t.shards, t.replicas, t.recipes
 	s.HTTP.Listen, s.RESP.Listen = at(7070), at(6380)
 	s.Kafka.Brokers = t.brokers
@@ -216,7 +216,7 @@ func (t *trial) settings(i int) node.Settings {
 }
 
 // writeSettings writes the settings of a node into its data directory.
-func writeSettings(s node.Settings) (path string, err error) {
+func writeSettings(s settings.Settings) (path string, err error) {
 	if err := s.Check(); err != nil {
 		return "", err
 	}
@@ -232,7 +232,7 @@ func writeSettings(s node.Settings) (path string, err error) {
 }
 
 // keep runs node i until ctx is done, and starts it again when it died.
-func (t *trial) keep(ctx context.Context, i int, s node.Settings, path string) error {
+func (t *trial) keep(ctx context.Context, i int, s settings.Settings, path string) error {
 	binary, err := os.Executable()
 	if err != nil {
 		return err

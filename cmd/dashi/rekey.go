@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"dashi/node"
+	"dashi/node/settings"
 )
 
 // rekeyEvery is how often the settings file is looked at: who takes a key away does not want to wait, and a look costs microseconds.
@@ -16,15 +17,15 @@ const rekeyEvery = time.Second
 // settingsFile is a file of settings whose keys and passwords are put in force when it changes, as certificates are when theirs do.
 type settingsFile struct {
 	path     string
-	settings *node.Settings // in force, of which the next opening of the node begins
+	settings *settings.Settings // in force, of which the next opening of the node begins
 	log      *slog.Logger
 	seen     os.FileInfo // as it was read; nil: it is no regular file, and cannot be read again
 	met      os.FileInfo // as it was at the last look
 }
 
 // openSettingsFile is for settings that are read from path next.
-func openSettingsFile(path string, settings *node.Settings, log *slog.Logger) *settingsFile {
-	f := &settingsFile{path: path, settings: settings, log: log}
+func openSettingsFile(path string, inForce *settings.Settings, log *slog.Logger) *settingsFile {
+	f := &settingsFile{path: path, settings: inForce, log: log}
 	if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
 		f.seen = info
 	}
@@ -50,7 +51,7 @@ func (f *settingsFile) follow(ctx context.Context, n *node.Node) error {
 
 // look reads the file again when it has changed, and not since the look before: it may be half written. While it cannot be used, or is not there because another
 // is about to take its place, the keys stay.
-func (f *settingsFile) look(rekey func(*node.Settings)) {
+func (f *settingsFile) look(rekey func(*settings.Settings)) {
 	info, err := os.Stat(f.path)
 	if err != nil || !info.Mode().IsRegular() || same(info, f.seen) {
 		return
@@ -60,7 +61,7 @@ func (f *settingsFile) look(rekey func(*node.Settings)) {
 		return
 	}
 	f.seen = info
-	now, err := node.ReadSettings(f.path)
+	now, err := settings.Read(f.path)
 	if err != nil {
 		f.log.Warn("the settings have changed and cannot be used: the keys stay", "why", err)
 		return
@@ -69,7 +70,7 @@ func (f *settingsFile) look(rekey func(*node.Settings)) {
 		f.log.Warn("the settings have changed, and no longer have keys for a door: the keys stay until the next start", "file", f.path)
 		return
 	}
-	changed, others := node.KeysChanged(f.settings, &now)
+	changed, others := settings.KeysChanged(f.settings, &now)
 	if others {
 		f.log.Warn("settings other than keys and passwords have changed: the next start puts them in force", "file", f.path)
 	}

@@ -15,6 +15,7 @@ import (
 	"dashi/bench/shop"
 	"dashi/deploy"
 	"dashi/node"
+	"dashi/node/settings"
 	"dashi/pipeline/kafka"
 	"dashi/pipeline/recipe"
 
@@ -47,14 +48,14 @@ The nodes of a cluster take others from dashi apply only.`,
 			return err
 		}
 		ctx := c.Context()
-		var settings node.Settings
-		file := openSettingsFile(path, &settings, log)
-		settings, err = await(ctx, "reading settings", func() (node.Settings, error) { return node.ReadSettings(path) })
+		var s settings.Settings
+		file := openSettingsFile(path, &s, log)
+		s, err = await(ctx, "reading settings", func() (settings.Settings, error) { return settings.Read(path) })
 		if err != nil {
 			return err
 		}
 		if only {
-			notes, err := await(ctx, "reading what the settings name", settings.CheckMachine)
+			notes, err := await(ctx, "reading what the settings name", s.CheckMachine)
 			if err != nil {
 				return err
 			}
@@ -65,12 +66,12 @@ The nodes of a cluster take others from dashi apply only.`,
 			return nil
 		}
 		o := node.Options{Version: version, Log: log, Forget: forget}
-		if len(settings.Recipes) > 0 {
-			if o.Recipes, err = readRecipes(ctx, settings.Recipes); err != nil {
+		if len(s.Recipes) > 0 {
+			if o.Recipes, err = readRecipes(ctx, s.Recipes); err != nil {
 				return err
 			}
 		}
-		return run(ctx, &settings, o, func(n *node.Node) {
+		return run(ctx, &s, o, func(n *node.Node) {
 			log.Info("serving", "http", n.HTTPAddr(), "resp", n.RESPAddr(), "kafka", n.KafkaSettings().Brokers)
 		}, file.follow)
 	}
@@ -122,12 +123,12 @@ last start it switches to them; if something would be forgotten by that it does 
 		if err != nil {
 			return err
 		}
-		s := node.DefaultSettings()
+		s := settings.Default()
 		s.Data, s.HTTP.Listen, s.RESP.Listen, s.Kafka.Embedded.Listen = data, http, resp, broker
 		s.Recipes, s.Shards, s.HTTP.Debug, s.Clock, s.HTTP.Hosts = recipes, shards, debug, clock, hosts
 		webhookSecret = cmp.Or(webhookSecret, os.Getenv("DASHI_WEBHOOK_SECRET"), devSecret)
 		for i, url := range webhooks {
-			s.Webhooks = append(s.Webhooks, node.WebhookSettings{Name: fmt.Sprintf("dev-%d", i+1), URL: url, Secret: webhookSecret})
+			s.Webhooks = append(s.Webhooks, settings.Webhook{Name: fmt.Sprintf("dev-%d", i+1), URL: url, Secret: webhookSecret})
 		}
 		o := node.Options{Version: version, Log: log, Forget: forget}
 		if len(recipes) == 0 {
@@ -179,7 +180,7 @@ func newLog(w io.Writer, level string) (*slog.Logger, error) {
 }
 
 // run opens a node and waits until it is told to stop. side, if not nil, runs beside it, and may change s for the next opening.
-func run(ctx context.Context, s *node.Settings, o node.Options, opened func(*node.Node), side func(context.Context, *node.Node) error) error {
+func run(ctx context.Context, s *settings.Settings, o node.Options, opened func(*node.Node), side func(context.Context, *node.Node) error) error {
 	makeRoom(&o)
 	for {
 		err := runOnce(ctx, *s, o, opened, side)
@@ -190,7 +191,7 @@ func run(ctx context.Context, s *node.Settings, o node.Options, opened func(*nod
 	}
 }
 
-func runOnce(ctx context.Context, s node.Settings, o node.Options, opened func(*node.Node), side func(context.Context, *node.Node) error) error {
+func runOnce(ctx context.Context, s settings.Settings, o node.Options, opened func(*node.Node), side func(context.Context, *node.Node) error) error {
 	n, err := node.Open(ctx, s, o)
 	if errors.Is(err, syscall.ENOSPC) {
 		return fmt.Errorf("%w: make room on the disk of %q and start again; nothing is lost, but delete nothing in that directory (a log begins with 64 MiB)", err, s.Data)

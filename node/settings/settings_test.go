@@ -1,4 +1,4 @@
-package node
+package settings
 
 import (
 	"fmt"
@@ -16,11 +16,11 @@ import (
 
 // The commented sample is the defaults, all of them.
 func TestSampleIsTheDefaults(t *testing.T) {
-	got, err := ReadSettings("../deploy/dashi.yml")
+	got, err := Read("../../deploy/dashi.yml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := DefaultSettings()
+	want := Default()
 	if len(got.Recipes) == 0 {
 		got.Recipes = nil
 	}
@@ -39,7 +39,7 @@ func TestSampleIsTheDefaults(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("sample:\n%+v\ndefaults:\n%+v", got, want)
 	}
-	text, err := os.ReadFile("../deploy/dashi.yml")
+	text, err := os.ReadFile("../../deploy/dashi.yml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +52,7 @@ func TestSampleIsTheDefaults(t *testing.T) {
 
 // The example of an endpoint has every setting there is, and the defaults that it names are those.
 func TestSampleOfAWebhook(t *testing.T) {
-	text, err := os.ReadFile("../deploy/dashi.yml")
+	text, err := os.ReadFile("../../deploy/dashi.yml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func TestSampleOfAWebhook(t *testing.T) {
 	if err := os.WriteFile(path, []byte(example), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	got, err := ReadSettings(path)
+	got, err := Read(path)
 	if err != nil || len(got.Webhooks) != 1 {
 		t.Fatalf("%v, %+v", err, got.Webhooks)
 	}
@@ -104,7 +104,7 @@ func TestSettingsErrors(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		_, err := ReadSettings(path)
+		_, err := Read(path)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", text, err, want)
 		}
@@ -154,7 +154,7 @@ func TestSettingsOfTheEnvironment(t *testing.T) {
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	s, err := ReadSettings(path)
+	s, err := Read(path)
 	const want = "of the environment, 12: [}"
 	if err != nil || s.RESP.Password != want || s.HTTP.AdminKeys[0] != want || s.Webhooks[0].Header["Authorization"] != want || s.RESP.Passwords[0] != "x${DASHI_TEST_SECRET}" {
 		t.Errorf("%v, %+v", err, s)
@@ -163,7 +163,7 @@ func TestSettingsOfTheEnvironment(t *testing.T) {
 
 // The nodes of the compose file have settings that are right, and the same cluster.
 func TestComposeFile(t *testing.T) {
-	text, err := os.ReadFile("../deploy/compose.yml")
+	text, err := os.ReadFile("../../deploy/compose.yml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +181,7 @@ func TestComposeFile(t *testing.T) {
 		if err := os.WriteFile(path, []byte(c.Content), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		s, err := ReadSettings(path)
+		s, err := Read(path)
 		if err != nil || s.Gossip.Expect != 3 || s.Node.Advertise != name+":7071" || len(s.Gossip.Join) != 3 {
 			t.Errorf("%s: %v, %+v", name, err, s)
 		}
@@ -197,7 +197,7 @@ func TestCheckMachine(t *testing.T) {
 	}
 	f := func(change func(*Settings), want string) {
 		t.Helper()
-		s := DefaultSettings()
+		s := Default()
 		s.Recipes = []string{filepath.Join(dir, "good.yml")}
 		change(&s)
 		notes, err := s.CheckMachine()
@@ -209,8 +209,8 @@ func TestCheckMachine(t *testing.T) {
 	f(func(s *Settings) { s.Recipes = nil }, "[recipes is empty")
 	f(func(s *Settings) { s.Recipes = []string{filepath.Join(dir, "none.yml")} }, "none.yml")
 	f(func(s *Settings) { s.Recipes = []string{filepath.Join(dir, "bad.yml")} }, `bad.yml:3:18: error`)
-	f(func(s *Settings) { s.Kafka.Inputs = []InputSettings{{Topic: "a", Decoder: "mapping:tills"}} }, `kafka.inputs[0].decoder "mapping:tills": no recipe has a mapping "tills"`)
-	f(func(s *Settings) { s.Webhooks = []WebhookSettings{{Name: "crm", SecretEnv: "DASHI_NO_SUCH_SECRET"}} }, "DASHI_NO_SUCH_SECRET")
+	f(func(s *Settings) { s.Kafka.Inputs = []Input{{Topic: "a", Decoder: "mapping:tills"}} }, `kafka.inputs[0].decoder "mapping:tills": no recipe has a mapping "tills"`)
+	f(func(s *Settings) { s.Webhooks = []Webhook{{Name: "crm", SecretEnv: "DASHI_NO_SUCH_SECRET"}} }, "DASHI_NO_SUCH_SECRET")
 	f(func(s *Settings) { s.HTTP.TLS = certificate.Files{CertFile: "none.pem", KeyFile: "none.key"} }, `cannot load http.tls.cert_file "none.pem"`)
 	f(func(s *Settings) { s.HTTP.Listen = "0.0.0.0:7070" }, "[http has no admin_keys: whoever reaches 0.0.0.0:7070 may read and erase everybody")
 	f(func(s *Settings) { s.HTTP.Listen, s.HTTP.ReadKeys = ":7070", []string{"a key"} }, "[] <nil>")
@@ -221,10 +221,10 @@ func TestCheckMachine(t *testing.T) {
 // Files of keys and certificates that cannot be read again are refused when the settings are checked, those for the brokers too.
 func TestCheckMachineKeyFiles(t *testing.T) {
 	dir := t.TempDir()
-	s := DefaultSettings()
+	s := Default()
 	s.HTTP.TLS = certificate.Files{CertFile: dir, KeyFile: dir}
-	s.Kafka.TLS = TLSSettings{Enabled: true, CAFile: dir}
-	s.Webhooks = []WebhookSettings{{Name: "crm", URL: "http://crm", SecretFile: dir}}
+	s.Kafka.TLS = TLS{Enabled: true, CAFile: dir}
+	s.Webhooks = []Webhook{{Name: "crm", URL: "http://crm", SecretFile: dir}}
 	_, err := s.CheckMachine()
 	for _, want := range []string{"http.tls.cert_file", "kafka.tls.ca_file", `secret of webhook "crm"`} {
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -244,7 +244,7 @@ func TestSettingsWords(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := ReadSettings(path); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "node.") || strings.Contains(err.Error(), "!!") {
+		if _, err := Read(path); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "settings.") || strings.Contains(err.Error(), "certificate.") || strings.Contains(err.Error(), "!!") {
 			t.Errorf("%s%v, want %q", text, err, want)
 		}
 	}

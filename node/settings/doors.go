@@ -1,4 +1,4 @@
-package node
+package settings
 
 import (
 	"errors"
@@ -56,8 +56,8 @@ func (s *Settings) checkKeys() (errs []error) {
 	return errs
 }
 
-// unlocked says what others than this machine can do here without a key.
-func (s *Settings) unlocked() (notes []string) {
+// Unlocked says what others than this machine can do here without a key.
+func (s *Settings) Unlocked() (notes []string) {
 	beyond := func(addr string) bool {
 		host, _, err := net.SplitHostPort(addr)
 		ip := net.ParseIP(host)

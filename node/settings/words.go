@@ -1,4 +1,4 @@
-package node
+package settings
 
 import (
 	"errors"
@@ -13,7 +13,7 @@ import (
 )
 
 var (
-	unknownSetting = regexp.MustCompile(`^line (\d+): field (.+) not found in type node\.(\w+)$`)
+	unknownSetting = regexp.MustCompile(`^line (\d+): field (.+) not found in type (?:settings|certificate)\.(\w+)$`)
 	wrongSetting   = regexp.MustCompile("^line (\\d+): cannot unmarshal !!(\\w+)(?: `((?s:.*))`)? into (.+)$")
 )
 

@@ -1,4 +1,4 @@
-package node
+package settings
 
 import (
 	"errors"
@@ -36,19 +36,19 @@ type Settings struct {
 	// Clock is wall, the time of day; or event: time passes with the times of events, as for a replay of history.
 	Clock string `yaml:"clock"`
 
-	Node   NodeSettings   `yaml:"node"`
-	Gossip GossipSettings `yaml:"gossip"`
+	Node   Node   `yaml:"node"`
+	Gossip Gossip `yaml:"gossip"`
 
-	HTTP     HTTPSettings      `yaml:"http"`
-	RESP     RESPSettings      `yaml:"resp"`
-	Kafka    KafkaSettings     `yaml:"kafka"`
-	Webhooks []WebhookSettings `yaml:"webhooks"`
-	Log      LogSettings       `yaml:"log"`
-	Limits   LimitSettings     `yaml:"limits"`
+	HTTP     HTTP      `yaml:"http"`
+	RESP     RESP      `yaml:"resp"`
+	Kafka    Kafka     `yaml:"kafka"`
+	Webhooks []Webhook `yaml:"webhooks"`
+	Log      Log       `yaml:"log"`
+	Limits   Limits    `yaml:"limits"`
 }
 
-// NodeSettings are this node, as the others know it.
-type NodeSettings struct {
+// Node are this node, as the others know it.
+type Node struct {
 	// ID is unique in the cluster and stays with the data directory. Empty: one is drawn when that is made.
 	ID     string `yaml:"id"`
 	Zone   string `yaml:"zone"`
@@ -59,8 +59,8 @@ type NodeSettings struct {
 	TLS       certificate.PeerFiles `yaml:"tls"`
 }
 
-// GossipSettings say how nodes find each other.
-type GossipSettings struct {
+// Gossip say how nodes find each other.
+type Gossip struct {
 	Listen    string   `yaml:"listen"`
 	Advertise string   `yaml:"advertise"`
 	Join      []string `yaml:"join"`
@@ -70,8 +70,8 @@ type GossipSettings struct {
 	Keys []string `yaml:"keys"`
 }
 
-// HTTPSettings are those of the HTTP front door.
-type HTTPSettings struct {
+// HTTP are those of the HTTP front door.
+type HTTP struct {
 	Listen string `yaml:"listen"`
 	// Hosts are the host names that requests may name; "*": any. None: any, or, for a node that listens on the loopback, localhost.
 	Hosts []string `yaml:"hosts"`
@@ -85,8 +85,8 @@ type HTTPSettings struct {
 	Debug bool `yaml:"debug"`
 }
 
-// RESPSettings are those of the Redis-protocol front door.
-type RESPSettings struct {
+// RESP are those of the Redis-protocol front door.
+type RESP struct {
 	Listen   string `yaml:"listen"` // empty: closed
 	Password string `yaml:"password"`
 	// Passwords let in as well: with the one before, clients change theirs one by one.
@@ -94,21 +94,21 @@ type RESPSettings struct {
 	TLS       certificate.Files `yaml:"tls"`
 }
 
-// KafkaSettings say where events come from and activations go.
-type KafkaSettings struct {
+// Kafka say where events come from and activations go.
+type Kafka struct {
 	// Brokers of a real cluster. With Embedded.Listen set, the embedded broker is used instead.
-	Brokers     []string         `yaml:"brokers"`
-	TLS         TLSSettings      `yaml:"tls"`
-	SASL        SASLSettings     `yaml:"sasl"`
-	Inputs      []InputSettings  `yaml:"inputs"`
-	Activations string           `yaml:"activations"`
-	Dead        string           `yaml:"dead"`
-	Partitions  int              `yaml:"partitions"` // of topics that dashi creates
-	Embedded    EmbeddedSettings `yaml:"embedded"`
+	Brokers     []string `yaml:"brokers"`
+	TLS         TLS      `yaml:"tls"`
+	SASL        SASL     `yaml:"sasl"`
+	Inputs      []Input  `yaml:"inputs"`
+	Activations string   `yaml:"activations"`
+	Dead        string   `yaml:"dead"`
+	Partitions  int      `yaml:"partitions"` // of topics that dashi creates
+	Embedded    Embedded `yaml:"embedded"`
 }
 
-// TLSSettings protect the connections to the brokers. Their fields are those of kafka.TLS.
-type TLSSettings struct {
+// TLS protect the connections to the brokers. Their fields are those of kafka.TLS.
+type TLS struct {
 	Enabled    bool   `yaml:"enabled"`
 	CAFile     string `yaml:"ca_file"`
 	CertFile   string `yaml:"cert_file"`
@@ -116,35 +116,35 @@ type TLSSettings struct {
 	ServerName string `yaml:"server_name"`
 }
 
-// SASLSettings log in to the brokers.
-type SASLSettings struct {
+// SASL log in to the brokers.
+type SASL struct {
 	Mechanism string `yaml:"mechanism"` // plain, scram-sha-256, scram-sha-512; empty: none
 	User      string `yaml:"user"`
 	Password  string `yaml:"password"`
 }
 
-// InputSettings is one topic of events.
-type InputSettings struct {
+// Input is one topic of events.
+type Input struct {
 	Topic string `yaml:"topic"`
 	// Decoder is segment, msgpack, or mapping:NAME for JSON rows that a recipe maps.
 	Decoder string `yaml:"decoder"`
 }
 
-// EmbeddedSettings are those of the broker inside the process, for development.
-type EmbeddedSettings struct {
+// Embedded are those of the broker inside the process, for development.
+type Embedded struct {
 	Listen         string        `yaml:"listen"` // empty: none
 	RetentionBytes int64         `yaml:"retention_bytes"`
 	RetentionTime  time.Duration `yaml:"retention_time"`
 }
 
-// LogSettings are those of the log and the snapshots of the shards.
-type LogSettings struct {
+// Log are those of the log and the snapshots of the shards.
+type Log struct {
 	// Durability is replicated (acknowledged from the page cache, synced every 100 ms) or fsync.
 	Durability string `yaml:"durability"`
 }
 
-// LimitSettings bound what a node uses.
-type LimitSettings struct {
+// Limits bound what a node uses.
+type Limits struct {
 	// MemoryBytes is what the profiles of a node may take; beyond it events are no longer consumed, look-ups go on.
 	MemoryBytes int64 `yaml:"memory_bytes"`
 	// OutboxBytes is what the activations of a shard may take while Kafka does not take them.
@@ -154,8 +154,8 @@ type LimitSettings struct {
 	RecentIDs  int           `yaml:"recent_ids"`
 }
 
-// DefaultSettings are those of deploy/dashi.yml.
-func DefaultSettings() Settings {
+// Default are those of deploy/dashi.yml.
+func Default() Settings {
 	return Settings{
 		Cluster:      "dashi",
 		Data:         "data",
@@ -163,20 +163,20 @@ func DefaultSettings() Settings {
 		Replicas:     3,
 		ReplaceAfter: 10 * time.Minute,
 		Clock:        "wall",
-		Node:         NodeSettings{Weight: 1},
-		Gossip:       GossipSettings{Expect: 1},
-		HTTP:         HTTPSettings{Listen: "127.0.0.1:7070"},
-		RESP:         RESPSettings{Listen: "127.0.0.1:6380"},
-		Kafka: KafkaSettings{
+		Node:         Node{Weight: 1},
+		Gossip:       Gossip{Expect: 1},
+		HTTP:         HTTP{Listen: "127.0.0.1:7070"},
+		RESP:         RESP{Listen: "127.0.0.1:6380"},
+		Kafka: Kafka{
 			Brokers:     []string{"127.0.0.1:9092"},
-			Inputs:      []InputSettings{{Topic: "dashi.events", Decoder: "segment"}},
+			Inputs:      []Input{{Topic: "dashi.events", Decoder: "segment"}},
 			Activations: "dashi.activations",
 			Dead:        "dashi.dead",
 			Partitions:  8,
-			Embedded:    EmbeddedSettings{RetentionBytes: 8 << 30, RetentionTime: 24 * time.Hour},
+			Embedded:    Embedded{RetentionBytes: 8 << 30, RetentionTime: 24 * time.Hour},
 		},
-		Log: LogSettings{Durability: "replicated"},
-		Limits: LimitSettings{
+		Log: Log{Durability: "replicated"},
+		Limits: Limits{
 			MemoryBytes: 8 << 30,
 			OutboxBytes: 16 << 20,
 			RecentTime:  12 * time.Hour,
@@ -185,9 +185,9 @@ func DefaultSettings() Settings {
 	}
 }
 
-// ReadSettings reads a YAML file over the defaults. An unknown key is an error that names its line. A value ${NAME} is that of the environment.
-func ReadSettings(path string) (Settings, error) {
-	s := DefaultSettings()
+// Read reads a YAML file over the defaults. An unknown key is an error that names its line. A value ${NAME} is that of the environment.
+func Read(path string) (Settings, error) {
+	s := Default()
 	f, err := os.Open(path)
 	if err != nil {
 		return s, fmt.Errorf("cannot open settings: %w", err)
@@ -300,11 +300,11 @@ func (s *Settings) CheckMachine() (notes []string, err error) {
 		}
 	}
 	for i := range s.Webhooks {
-		if _, err := s.Webhooks[i].secrets(); err != nil {
+		if _, err := s.Webhooks[i].ReadSecrets(); err != nil {
 			errs = append(errs, err)
 		}
 	}
 	brokers := kafka.TLS(s.Kafka.TLS)
 	errs = append(errs, s.checkCertificates(), brokers.Check())
-	return append(notes, s.unlocked()...), errors.Join(errs...)
+	return append(notes, s.Unlocked()...), errors.Join(errs...)
 }

@@ -1,4 +1,4 @@
-package node
+package settings
 
 import (
 	"encoding/base64"
@@ -57,7 +57,7 @@ func (s *Settings) checkCluster() (errs []error) {
 	if s.ReplaceAfter <= 0 {
 		bad("replace_after: must be positive")
 	}
-	if _, err := s.Gossip.keys(); err != nil {
+	if _, err := s.Gossip.DecodedKeys(); err != nil {
 		errs = append(errs, err)
 	}
 	return errs
@@ -69,8 +69,8 @@ func unspecified(host string) bool {
 	return host == "" || ip != nil && ip.IsUnspecified()
 }
 
-// keys decodes the gossip keys.
-func (g *GossipSettings) keys() (keys [][]byte, err error) {
+// DecodedKeys are the gossip keys as bytes.
+func (g *Gossip) DecodedKeys() (keys [][]byte, err error) {
 	for i, text := range g.Keys {
 		key, err := base64.StdEncoding.DecodeString(text)
 		if err != nil {

@@ -1,4 +1,4 @@
-package node
+package settings
 
 import (
 	"errors"
@@ -11,8 +11,8 @@ import (
 	"dashi/pipeline/webhook"
 )
 
-// WebhookSettings are those of one endpoint that activations are posted to.
-type WebhookSettings struct {
+// Webhook are those of one endpoint that activations are posted to.
+type Webhook struct {
 	Name string `yaml:"name"`
 	URL  string `yaml:"url"`
 	// One of these three: the secret, the name of an environment variable with it, or of a file.
@@ -44,7 +44,7 @@ func (s *Settings) checkWebhooks() (errs []error) {
 	for i := range s.Webhooks {
 		w := &s.Webhooks[i]
 		bad := func(err error) { errs = append(errs, fmt.Errorf("webhooks[%d].%w", i, err)) }
-		in := w.sink()
+		in := w.Sink()
 		for _, err := range in.Check() {
 			bad(err)
 		}
@@ -67,16 +67,16 @@ func (s *Settings) checkWebhooks() (errs []error) {
 	return errs
 }
 
-// sink is the settings of the endpoint without its secrets.
-func (w *WebhookSettings) sink() webhook.Settings {
+// Sink is the settings of the endpoint without its secrets.
+func (w *Webhook) Sink() webhook.Settings {
 	return webhook.Settings{
 		Name: w.Name, URL: w.URL, Audiences: w.Audiences, Activations: w.Activations, Header: w.Header,
 		Batch: w.Batch, Timeout: w.Timeout, RetryFirst: w.RetryFirst, RetryMost: w.RetryMost, GiveUp: w.GiveUp,
 	}
 }
 
-// secrets reads them from where they are.
-func (w *WebhookSettings) secrets() ([]webhook.Secret, error) {
+// ReadSecrets reads the secrets from where they are.
+func (w *Webhook) ReadSecrets() ([]webhook.Secret, error) {
 	text, where := w.Secret, "secret"
 	switch {
 	case w.SecretEnv != "":
