@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"dashi/node/httpapi"
+	"dashi/node/reread"
 	"dashi/node/resp"
 	"dashi/pipeline/event"
 	"dashi/pipeline/kafka"
@@ -177,6 +178,39 @@ func (b httpBackend) LookupAll(ctx context.Context, ids []httpapi.Identifier, fn
 		}
 	}
 	return nil
+}
+
+// Events looks for the last events of a person in the input topics; nil when there is no such person.
+func (b httpBackend) Events(ctx context.Context, q httpapi.EventsQuery) (*httpapi.Events, error) {
+	var person *reread.Person
+	account := false
+	_, err := b.Lookup(ctx, q.Namespace, q.Value, func(v *shard.View) {
+		account = v.IsAccount()
+		person = &reread.Person{Profile: string(v.AppendID(nil)), FirstSeen: map[string]int64{}}
+		for i := range v.Identifiers {
+			if id := &v.Identifiers[i]; !id.Saturated {
+				name := id.Namespace + ":" + string(id.Value)
+				person.Identifiers, person.FirstSeen[name] = append(person.Identifiers, name), id.FirstSeen
+			}
+		}
+	})
+	switch {
+	case account:
+		return nil, httpapi.ErrAccount
+	case person == nil || err != nil:
+		return nil, err
+	}
+	return b.reread.Events(ctx, q, person, b.cookbook.Load().Program)
+}
+
+// DeadLetters are the newest letters of the dead topic that match.
+func (b httpBackend) DeadLetters(ctx context.Context, q httpapi.DeadQuery) (*httpapi.DeadLetters, error) {
+	return b.reread.DeadLetters(ctx, q)
+}
+
+// Resend sends dead letters again.
+func (b httpBackend) Resend(ctx context.Context, q httpapi.DeadQuery, dry bool) (*httpapi.Resent, error) {
+	return b.reread.Resend(ctx, q, dry)
 }
 
 // Subscribe passes activations on.

@@ -18,6 +18,7 @@ import (
 	"dashi/node/console"
 	"dashi/node/cookbook"
 	"dashi/node/httpapi"
+	"dashi/node/reread"
 	"dashi/node/resp"
 	"dashi/node/settings"
 	"dashi/pipeline/kafka"
@@ -80,7 +81,7 @@ type Node struct {
 	dead       *kafka.DeadLetters
 	outlets    *kafka.Outlets
 	webhooks   []*webhook.Sink
-	resending  sync.Mutex // held while dead letters are sent again
+	reread     *reread.Topics
 	publishers []*publisher
 	// unpublished is how many publishers cannot publish.
 	unpublished atomic.Int32
@@ -347,6 +348,7 @@ func (n *Node) openKafka(ctx context.Context) error {
 		return err
 	}
 	n.onClose(func() error { n.outlets.Close(); return nil })
+	n.reread = &reread.Topics{Kafka: n.kafka, Inputs: k.Inputs, Dead: k.Dead, Producer: n.producer, Webhook: n.webhook}
 	for _, m := range n.members {
 		n.publishers = append(n.publishers, &publisher{n: n, m: m})
 	}

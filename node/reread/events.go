@@ -1,4 +1,4 @@
-package node
+package reread
 
 import (
 	"bytes"
@@ -13,35 +13,23 @@ import (
 	"dashi/node/httpapi"
 	"dashi/pipeline/event"
 	"dashi/pipeline/kafka"
-	"dashi/shard"
+	"dashi/pipeline/recipe"
 )
 
-// Events looks for the last events of a person in the input topics; nil when there is no such person. An event is theirs if its strongest identifier is, as
-// it is for the shards: if any identifier would do, somebody who used another person's device would be shown what that person did. An event from before its
-// identifier was first seen is of somebody who was erased, and is not shown.
-func (b httpBackend) Events(ctx context.Context, q httpapi.EventsQuery) (*httpapi.Events, error) {
-	var found *httpapi.Events
-	seen := map[string]int64{} // by identifier: since when, in event time
-	account := false
-	_, err := b.Lookup(ctx, q.Namespace, q.Value, func(v *shard.View) {
-		account = v.IsAccount()
-		found = &httpapi.Events{Profile: string(v.AppendID(nil)), Events: []httpapi.Event{}, Since: q.Since}
-		for i := range v.Identifiers {
-			if id := &v.Identifiers[i]; !id.Saturated {
-				name := id.Namespace + ":" + string(id.Value)
-				found.Identifiers, seen[name] = append(found.Identifiers, name), id.FirstSeen
-			}
-		}
-	})
-	switch {
-	case account:
-		return nil, httpapi.ErrAccount
-	case found == nil || err != nil:
-		return nil, err
-	}
-	program := b.cookbook.Load().Program
+// Person is whose events are looked for.
+type Person struct {
+	Profile     string           // its id
+	Identifiers []string         // namespace:value
+	FirstSeen   map[string]int64 // by identifier: since when it is theirs, in event time, in Unix milliseconds
+}
+
+// Events looks for the last events of a person in the input topics. An event is theirs if its strongest identifier is, as it is for the shards: if any
+// identifier would do, somebody who used another person's device would be shown what that person did. An event from before its identifier was first seen is
+// of somebody who was erased, and is not shown. The error wraps httpapi.ErrUnavailable when Kafka does not answer, or the program cannot read an input.
+func (t *Topics) Events(ctx context.Context, q httpapi.EventsQuery, person *Person, program *recipe.Program) (*httpapi.Events, error) {
+	found := &httpapi.Events{Profile: person.Profile, Identifiers: person.Identifiers, Events: []httpapi.Event{}, Since: q.Since}
 	decoders := map[string]cookbook.Decoder{}
-	for _, in := range b.settings.Kafka.Inputs {
+	for _, in := range t.Inputs {
 		if err := cookbook.CheckDecoder(in.Decoder, program); err != nil {
 			return nil, fmt.Errorf("%w: topic %q: %w", httpapi.ErrUnavailable, in.Topic, err)
 		}
@@ -50,14 +38,14 @@ func (b httpBackend) Events(ctx context.Context, q httpapi.EventsQuery) (*httpap
 	var e event.Event
 	var name []byte
 	latest := keeper{limit: q.Limit}
-	from, err := kafka.Recent(ctx, b.kafka, found.Topics, q.Since, int64(q.Scan), func(topic string, partition int32, r *kafka.Record) {
+	from, err := kafka.Recent(ctx, t.Kafka, found.Topics, q.Since, int64(q.Scan), func(topic string, partition int32, r *kafka.Record) {
 		found.Scanned++
 		if decoders[topic].Decode(r.Value, r.Millis, &e) != nil {
 			return
 		}
 		strongest := &e.Identifiers[0]
 		name = append(append(append(name[:0], program.Schema.Namespaces[strongest.Namespace].Name...), ':'), strongest.Value...)
-		if first, theirs := seen[string(name)]; !theirs || e.Time < first {
+		if first, theirs := person.FirstSeen[string(name)]; !theirs || e.Time < first {
 			return
 		}
 		ev := httpapi.Event{Topic: topic, Partition: partition, Offset: r.Offset, Arrived: instant(r.Millis), Time: instant(e.Time), Name: string(e.Name), Identifier: string(name)}

@@ -1,4 +1,4 @@
-package node
+package reread
 
 import (
 	"bytes"
@@ -18,8 +18,8 @@ import (
 const deadValueBytes = 4 << 10
 
 // DeadLetters finds the newest letters in the end of the dead topic that match, and counts all that match.
-func (b httpBackend) DeadLetters(ctx context.Context, q httpapi.DeadQuery) (*httpapi.DeadLetters, error) {
-	found := &httpapi.DeadLetters{Topic: b.settings.Kafka.Dead, Letters: []httpapi.DeadLetter{}, Reasons: map[string]int{}}
+func (t *Topics) DeadLetters(ctx context.Context, q httpapi.DeadQuery) (*httpapi.DeadLetters, error) {
+	found := &httpapi.DeadLetters{Topic: t.Dead, Letters: []httpapi.DeadLetter{}, Reasons: map[string]int{}}
 	var letters []kafka.Letter
 	newest := func() {
 		slices.SortFunc(letters, func(a, b kafka.Letter) int {
@@ -29,7 +29,7 @@ func (b httpBackend) DeadLetters(ctx context.Context, q httpapi.DeadQuery) (*htt
 	}
 	matching := map[kafka.Origin]struct{}{}
 	matched := 0
-	again, from, err := kafka.Letters(ctx, b.kafka, found.Topic, q.Since, int64(q.Scan), func(l *kafka.Letter) {
+	again, from, err := kafka.Letters(ctx, t.Kafka, found.Topic, q.Since, int64(q.Scan), func(l *kafka.Letter) {
 		found.Scanned++
 		if !matches(&q, l) {
 			return
@@ -59,14 +59,6 @@ func (b httpBackend) DeadLetters(ctx context.Context, q httpapi.DeadQuery) (*htt
 	return found, nil
 }
 
-// unread is the error of a topic that could not be read.
-func unread(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	return fmt.Errorf("%w: %w", httpapi.ErrUnavailable, err)
-}
-
 func matches(q *httpapi.DeadQuery, l *kafka.Letter) bool {
 	return (q.Reason == "" || q.Reason == l.Reason) && (q.Webhook == "" || q.Webhook == l.Sink)
 }
@@ -94,15 +86,15 @@ const (
 )
 
 // Resend sends letters again. It goes through the dead topic twice: which letters have been sent again already is known only at its end.
-func (b httpBackend) Resend(ctx context.Context, q httpapi.DeadQuery, dry bool) (*httpapi.Resent, error) {
-	if !b.resending.TryLock() {
+func (t *Topics) Resend(ctx context.Context, q httpapi.DeadQuery, dry bool) (*httpapi.Resent, error) {
+	if !t.resending.TryLock() {
 		return nil, httpapi.ErrResending
 	}
-	defer b.resending.Unlock()
-	r := &resend{n: b.Node, topic: b.settings.Kafka.Dead, waiting: map[kafka.Origin]struct{}{}}
+	defer t.resending.Unlock()
+	r := &resend{t: t, waiting: map[kafka.Origin]struct{}{}}
 	r.Cannot = map[string]int{}
 	var able []kafka.Origin
-	again, _, err := kafka.Letters(ctx, b.kafka, r.topic, q.Since, int64(q.Scan), func(l *kafka.Letter) {
+	again, _, err := kafka.Letters(ctx, t.Kafka, t.Dead, q.Since, int64(q.Scan), func(l *kafka.Letter) {
 		if !matches(&q, l) {
 			return
 		}
@@ -131,7 +123,7 @@ func (b httpBackend) Resend(ctx context.Context, q httpapi.DeadQuery, dry bool) 
 	r.Sent, r.Left = 0, r.Left+len(r.waiting)
 	ctx, r.stop = context.WithCancel(ctx)
 	defer r.stop()
-	_, _, err = kafka.Letters(ctx, b.kafka, r.topic, q.Since, int64(q.Scan), func(l *kafka.Letter) { r.take(ctx, l) })
+	_, _, err = kafka.Letters(ctx, t.Kafka, t.Dead, q.Since, int64(q.Scan), func(l *kafka.Letter) { r.take(ctx, l) })
 	if r.flush(ctx); r.Trouble == "" && err != nil {
 		r.Trouble = err.Error()
 	}
@@ -141,8 +133,7 @@ func (b httpBackend) Resend(ctx context.Context, q httpapi.DeadQuery, dry bool) 
 // resend is one run of Resend.
 type resend struct {
 	httpapi.Resent
-	n       *Node
-	topic   string
+	t       *Topics
 	waiting map[kafka.Origin]struct{} // letters that are to be sent and have not been tried
 	letters []kafka.Letter            // those that go next
 	bytes   int                       // of letters
@@ -157,10 +148,10 @@ func (r *resend) cannot(l *kafka.Letter) string {
 	case l.Size > len(l.Value):
 		return "only the beginning was kept"
 	case l.Sink != "":
-		if r.n.webhook(l.Sink) == nil {
+		if r.t.Webhook(l.Sink) == nil {
 			return fmt.Sprintf("there is no webhook %q on this node", l.Sink)
 		}
-	case !slices.ContainsFunc(r.n.settings.Kafka.Inputs, func(in settings.Input) bool { return in.Topic == l.Stream.Name }):
+	case !slices.ContainsFunc(r.t.Inputs, func(in settings.Input) bool { return in.Topic == l.Stream.Name }):
 		return fmt.Sprintf("topic %q is no input of this node", l.Stream.Name)
 	}
 	return ""
@@ -192,12 +183,12 @@ func (r *resend) flush(ctx context.Context) {
 		}
 		took, err := letters[:n], error(nil)
 		if first.Sink != "" {
-			took, err = r.n.webhook(first.Sink).Again(ctx, letters[:n])
-		} else if err = r.n.producer.Produce(ctx, first.Stream.Name, messagesOf(letters[:n])); err != nil {
+			took, err = r.t.Webhook(first.Sink).Again(ctx, letters[:n])
+		} else if err = r.t.Producer.Produce(ctx, first.Stream.Name, messagesOf(letters[:n])); err != nil {
 			took = nil
 		}
 		if len(took) > 0 {
-			if failed := kafka.SentAgain(ctx, r.n.kafka, r.topic, took); err == nil {
+			if failed := kafka.SentAgain(ctx, r.t.Kafka, r.t.Dead, took); err == nil {
 				err = failed
 			}
 		}
