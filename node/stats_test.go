@@ -5,10 +5,8 @@ import (
 	"net/http"
 	"reflect"
 	"testing"
-	"time"
 
 	"dashi/node/httpapi"
-	"dashi/shard"
 )
 
 // What is counted of audiences is there over HTTP, and still after a restart.
@@ -61,33 +59,5 @@ func TestAudienceStats(t *testing.T) {
 	after.Hours = after.Hours[:min(len(after.Hours), len(before.Hours))] // an hour may have begun
 	if !reflect.DeepEqual(after, before) {
 		t.Errorf("after a restart\n got %+v\nwant %+v", after, before)
-	}
-}
-
-// The hours of several shards are added up without gaps; a shard in which nothing happens keeps its size.
-func TestFlowsAddUp(t *testing.T) {
-	at := func(hours ...int64) (all []int64) {
-		for _, h := range hours {
-			all = append(all, h*hour)
-		}
-		return all
-	}
-	lines := []flowLine{
-		{At: at(10, 12), Flows: []shard.Flow{{Entered: 5, Size: 5}, {Left: 2, Size: 3}}, Now: 3},
-		{At: at(11), Flows: []shard.Flow{{Entered: 1, Left: 3, Size: 8}}, Now: 8},
-		{Now: 4},
-	}
-	want := [][3]int64{{5, 0, 19}, {1, 3, 17}, {0, 2, 15}, {0, 0, 15}}
-	hours := addFlows(lines, 13*hour)
-	if len(hours) != len(want) || !hours[0].At.Equal(time.UnixMilli(10*hour)) {
-		t.Fatalf("%+v", hours)
-	}
-	for i, h := range hours {
-		if got := [3]int64{h.Entered, h.Left, h.Size}; got != want[i] {
-			t.Errorf("hour %d: %v, want %v", i, got, want[i])
-		}
-	}
-	if hours := addFlows(lines[2:], 13*hour); len(hours) > 0 {
-		t.Errorf("hours in which nothing happened: %+v", hours)
 	}
 }
