@@ -232,9 +232,9 @@ func (b httpBackend) HeldBack() string {
 // consoleBackend is the node as the console sees it.
 type consoleBackend struct{ *Node }
 
-// History is the samples that came after an instant, of the last historySeconds, as JSON.
+// History is the samples that came after an instant, of the last ten minutes, as JSON.
 func (b consoleBackend) History(after time.Time) []byte {
-	text, err := say.JSON(b.metrics.history(after))
+	text, err := say.JSON(b.metrics.History(after))
 	if err != nil {
 		return []byte("[]")
 	}

@@ -114,8 +114,8 @@ func (n *Node) lag(s kafka.Stream, applied int64) *int64 {
 
 // lost is called when the broker has deleted the records [from, to) before they were read. The source has logged it.
 func (n *Node) lost(s kafka.Stream, from, to int64) {
-	n.metrics.lost.Add(uint64(to - from))
-	n.metrics.lostAt.Store(time.Now().UnixNano())
+	n.metrics.Lost.Add(uint64(to - from))
+	n.metrics.LostAt.Store(time.Now().UnixNano())
 	n.intake.skip(s, to)
 }
 

@@ -150,11 +150,11 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	for reason, v := range k.rejected.all() {
 		counter("dashi_events_rejected_total", v, reason)
 	}
-	counter("dashi_events_lost_total", n.metrics.lost.Load())
+	counter("dashi_events_lost_total", n.metrics.Lost.Load())
 	counter("dashi_events_resent_total", k.resent.Load())
 	put(prometheus.CounterValue, "dashi_intake_held_seconds_total", float64(k.held.Load())/1e9)
-	counter("dashi_activations_published_total", n.metrics.published.Load())
-	count, sum, buckets := n.metrics.latency.Prometheus()
+	counter("dashi_activations_published_total", n.metrics.Published.Load())
+	count, sum, buckets := n.metrics.Latency.Prometheus()
 	out <- prometheus.MustNewConstHistogram(c.desc["dashi_event_latency_seconds"], count, sum, buckets)
 	c.collectShards(counter, gauge)
 	c.collectCluster(put, counter, gauge)
@@ -179,12 +179,12 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 
 // collectDoors gives what the HTTP and RESP servers have counted.
 func (c *collector) collectDoors(counter func(string, uint64, ...string), gauge func(string, float64, ...string)) {
-	h := &c.n.metrics.http
-	counter("dashi_http_events_total", h.get(httpapi.EventsIn))
-	counter("dashi_http_lookups_total", h.get(httpapi.Lookups))
-	counter("dashi_http_refused_total", h.get(httpapi.Refused))
-	counter("dashi_http_pushed_back_total", h.get(httpapi.PushedBack))
-	counter("dashi_http_slow_streams_total", h.get(httpapi.SlowStreams))
+	h := &c.n.metrics.HTTP
+	counter("dashi_http_events_total", h.Get(httpapi.EventsIn))
+	counter("dashi_http_lookups_total", h.Get(httpapi.Lookups))
+	counter("dashi_http_refused_total", h.Get(httpapi.Refused))
+	counter("dashi_http_pushed_back_total", h.Get(httpapi.PushedBack))
+	counter("dashi_http_slow_streams_total", h.Get(httpapi.SlowStreams))
 	if c.n.resp == nil {
 		return
 	}

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"dashi/node/httpapi"
@@ -13,31 +12,13 @@ import (
 	"dashi/pipeline/recipe"
 )
 
-// doorCounts are what the HTTP interface counts.
-type doorCounts struct{ by sync.Map } // httpapi.Count to *atomic.Int64
-
-func (d *doorCounts) add(c httpapi.Count, n int64) {
-	v, ok := d.by.Load(c)
-	if !ok {
-		v, _ = d.by.LoadOrStore(c, new(atomic.Int64))
-	}
-	v.(*atomic.Int64).Add(n)
-}
-
-func (d *doorCounts) get(c httpapi.Count) uint64 {
-	if v, ok := d.by.Load(c); ok {
-		return uint64(v.(*atomic.Int64).Load())
-	}
-	return 0
-}
-
 func (n *Node) respSettings() resp.Settings {
 	return resp.Settings{Passwords: n.settings.RESPPasswords(), Loops: max(1, cap(n.turns.room)/2)} // the other half applies events
 }
 
 func (n *Node) httpSettings() httpapi.Settings {
 	k := &keyer{n: n}
-	return httpapi.Settings{WriteKeys: n.settings.WriteKeys(), Key: k.key, Count: n.metrics.http.add}
+	return httpapi.Settings{WriteKeys: n.settings.WriteKeys(), Key: k.key, Count: n.metrics.HTTP.Add}
 }
 
 // debug puts the profiles of the Go runtime in front of h, if the settings say so.

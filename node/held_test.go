@@ -5,13 +5,14 @@ import (
 	"testing"
 	"time"
 
+	"dashi/node/metrics"
 	"dashi/shard"
 	"dashi/shard/group"
 )
 
 // A shard without a leader was named in one look at the status and not in the next: between two attempts nothing holds the intake back.
 func TestHeldBackIsSteady(t *testing.T) {
-	n := &Node{log: slog.New(slog.DiscardHandler), directory: newDirectory(), metrics: newMeasures(), members: []*member{{id: 0}, {id: 1}}}
+	n := &Node{log: slog.New(slog.DiscardHandler), directory: newDirectory(), metrics: new(metrics.Measures), members: []*member{{id: 0}, {id: 1}}}
 	n.intake = newIntake(n)
 	in := &input{progress: make([]progress, 2)}
 	batch := func(shard int, result any, err error) {

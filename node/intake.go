@@ -359,7 +359,7 @@ func (p *proposal) applied(index uint64, result any, err error) {
 		pr := &in.progress[p.member.id]
 		pr.mark = max(pr.mark, r.Mark)
 		pr.pending = append(pr.pending, applied{index, r.Mark})
-		k.n.metrics.applied(time.Since(p.fetched), p.events)
+		k.n.metrics.Applied(time.Since(p.fetched), p.events)
 	case r.Outcome == shard.Refused:
 		k.log.Error("shard refused a batch", "shard", p.member.id, "stream", in.stream.String(), "detail", r.Detail)
 		in.resend = true

@@ -18,6 +18,7 @@ import (
 	"dashi/node/console"
 	"dashi/node/cookbook"
 	"dashi/node/httpapi"
+	"dashi/node/metrics"
 	"dashi/node/reread"
 	"dashi/node/resp"
 	"dashi/node/settings"
@@ -73,7 +74,7 @@ type Node struct {
 	anchor     atomic.Pointer[anchor] // of the time of day by the clocks of most nodes; nil: fewer than three are known
 	corrected  atomic.Int64           // what that adds to the clock of this node, a time.Duration
 	hub        *hub
-	metrics    *measures
+	metrics    *metrics.Measures
 
 	broker     *kafka.Broker // nil with a real Kafka
 	kafka      kafka.Settings
@@ -176,7 +177,7 @@ func open(ctx context.Context, settings settings.Settings, o Options) (n *Node, 
 		turned:   make(chan struct{}, 1),
 		compile:  new(cookbook.Compiler).Compile,
 		hub:      newHub(),
-		metrics:  newMeasures(),
+		metrics:  new(metrics.Measures),
 		failed:   make(chan error, 8),
 	}
 	if n.wall = o.wall; n.wall == nil {
@@ -475,7 +476,7 @@ func (n *Node) start(ctx context.Context) {
 	n.movers.Go(func() { n.tendCookbook(ctx) })
 	n.movers.Go(func() { n.keepTime(ctx) })
 	n.movers.Go(func() { n.keepLevels(ctx) })
-	n.movers.Go(func() { n.metrics.run(ctx, n) })
+	n.movers.Go(func() { n.metrics.Run(ctx, n.applications) })
 	n.movers.Go(func() { n.lead(ctx) })
 	n.movers.Go(func() { n.seekOthers(ctx) })
 	n.movers.Go(func() { n.tellChanges(ctx) })

@@ -248,7 +248,7 @@ func (p *publisher) announce() {
 		p.n.hub.publish(id, name, audience, p.entries[i].Value)
 	}
 	p.n.announce(p.entries)
-	p.n.metrics.published.Add(uint64(len(p.entries)))
+	p.n.metrics.Published.Add(uint64(len(p.entries)))
 }
 
 // acknowledge tells the shard that the sink has everything below position.

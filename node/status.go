@@ -184,7 +184,7 @@ func (n *Node) Status(hashes bool) *Status {
 			Dead:     n.settings.Kafka.Dead,
 			Embedded: n.broker != nil,
 		},
-		Activations: ActivationStatus{Published: n.metrics.published.Load()},
+		Activations: ActivationStatus{Published: n.metrics.Published.Load()},
 	}
 	for _, s := range program.Sources {
 		st.Cookbook.Recipes = append(st.Cookbook.Recipes, s.Name)
@@ -203,8 +203,8 @@ func (n *Node) Status(hashes bool) *Status {
 	n.logStatus(st)
 	n.webhookStatus(st)
 	n.recoveryStatus(st, all)
-	st.Latency, st.Events.PerSecond = n.metrics.lastMinute()
-	st.Lookups.HTTP = n.metrics.http.get(httpapi.Lookups)
+	st.Latency.P50, st.Latency.P99, st.Events.PerSecond = n.metrics.LastMinute()
+	st.Lookups.HTTP = n.metrics.HTTP.Get(httpapi.Lookups)
 	if n.resp != nil {
 		s := n.resp.Stats()
 		st.Lookups.RESP = s.Hits + s.Misses
@@ -226,7 +226,7 @@ func (n *Node) flowTrouble(st *Status) {
 	if why := n.inputTrouble(); why != "" {
 		st.Trouble = append(st.Trouble, "input: "+why)
 	}
-	if text := lostTrouble(n.metrics.lost.Load(), time.Unix(0, n.metrics.lostAt.Load()), time.Now()); text != "" {
+	if text := lostTrouble(n.metrics.Lost.Load(), time.Unix(0, n.metrics.LostAt.Load()), time.Now()); text != "" {
 		st.Trouble = append(st.Trouble, "input: "+text)
 	}
 	if err := n.dead.Status(); err != nil {
@@ -441,4 +441,22 @@ func (n *Node) lookAtRoads(ctx context.Context) (sent uint64, some map[road]posi
 		sent += r.Shard.Sent
 	}
 	return sent, some, nil
+}
+
+// applications is the number of events applied and of profiles held on all shards; for shards that are not here, as the nodes that have them said last.
+func (n *Node) applications() (events uint64, profiles int) {
+	heard := n.heard.all()
+	for i, m := range n.members {
+		l := m.reach()
+		if !l.answers {
+			for _, p := range heard {
+				if p.shards[i].applied > l.applied {
+					l = p.shards[i]
+				}
+			}
+		}
+		events += l.events
+		profiles += int(l.profiles)
+	}
+	return events, profiles
 }

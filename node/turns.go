@@ -35,7 +35,7 @@ type Pressure struct {
 
 // Pressure reads the counters, which is cheap.
 func (n *Node) Pressure() Pressure {
-	p := Pressure{Applied: n.turns.applied.Load(), Waited: n.turns.waited.Load(), Lookups: n.metrics.http.get(httpapi.Lookups) + n.asked.Load()}
+	p := Pressure{Applied: n.turns.applied.Load(), Waited: n.turns.waited.Load(), Lookups: n.metrics.HTTP.Get(httpapi.Lookups) + n.asked.Load()}
 	if n.resp != nil {
 		s := n.resp.Stats()
 		p.Lookups += s.Hits + s.Misses

@@ -1,5 +1,7 @@
-// Package metrics measures durations cheaply: a histogram that many goroutines add to without a lock, with quantiles
-// for people and buckets for Prometheus.
+// Package metrics is what a node measures itself: durations, cheaply, by a histogram that many goroutines add to without a lock, with quantiles for people and
+// buckets for Prometheus (histogram.go); what its doors count (doors.go); and its last minutes, second by second (measure.go).
+//
+// What the parts of a node count themselves stays there: node reads it when Prometheus asks.
 package metrics
 
 import (
