@@ -2,11 +2,9 @@ package node
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"dashi/pipeline/kafka"
-	"dashi/pipeline/say"
 )
 
 const (
@@ -117,16 +115,4 @@ func (n *Node) lost(s kafka.Stream, from, to int64) {
 	n.metrics.Lost.Add(uint64(to - from))
 	n.metrics.LostAt.Store(time.Now().UnixNano())
 	n.intake.skip(s, to)
-}
-
-// lostShown is for how long the status reports records that Kafka deleted. By then somebody has seen it, or an alert on dashi_events_lost_total, which
-// stays; a line that never went away would hide the next one.
-const lostShown = time.Hour
-
-// lostTrouble says that records were lost lately; empty when none were.
-func lostTrouble(lost uint64, last, now time.Time) string {
-	if lost == 0 || now.Sub(last) > lostShown {
-		return ""
-	}
-	return fmt.Sprintf("Kafka deleted %s before they were read, the last %s ago: its retention is too short", say.Count(lost, "record"), say.Span(now.Sub(last).Round(time.Second)))
 }

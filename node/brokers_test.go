@@ -173,17 +173,3 @@ func TestActivationsWait(t *testing.T) {
 	one.goesOn()
 	f(fenced, failed, `level=INFO msg="activations do not wait any more"`)
 }
-
-// What Kafka deleted showed for the life of the process.
-func TestLostShowsForAnHour(t *testing.T) {
-	at := time.Unix(1000, 0)
-	f := func(lost uint64, after time.Duration, want string) {
-		t.Helper()
-		if got := lostTrouble(lost, at, at.Add(after)); got != want {
-			t.Errorf("%q, want %q", got, want)
-		}
-	}
-	f(0, 0, "")
-	f(5, time.Minute, "Kafka deleted 5 records before they were read, the last 1m ago: its retention is too short")
-	f(5, time.Hour+time.Second, "")
-}

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"dashi/node/httpapi"
-	"dashi/pipeline/say"
 	"dashi/shard"
 )
 
@@ -132,31 +131,4 @@ func (n *Node) SetClock(byEvents bool, to int64) (now int64, err error) {
 		}
 	}
 	return to, n.findLevels(n.running)
-}
-
-// clock fills in what the status says of time. The entries of every node move the clock of every shard, which never goes back: a node whose clock is ahead,
-// and that no majority corrects (skew.go), moves it for all; until the time of day has come there, windows and timers stand still.
-func (st *Status) clock(all []*report, today int64) {
-	st.Clock.Follows = "wall"
-	now := int64(shard.NoTime)
-	for _, r := range all {
-		if r == nil {
-			continue
-		}
-		s := &r.Shard
-		if s.ByEvents {
-			st.Clock.Follows = "event"
-		}
-		st.Clock.Timers += s.Timers
-		st.Clock.TimerBytes += s.TimerBytes
-		st.Clock.Woken += s.Woken
-		st.Clock.Late = max(st.Clock.Late, float64(s.Late)/1000)
-		now = max(now, s.Now)
-	}
-	if now > shard.NoTime {
-		st.Clock.Now = time.UnixMilli(now).UTC()
-		if ahead := time.Duration(now-today) * time.Millisecond; st.Clock.Follows == "wall" && ahead > clockOff {
-			st.Trouble = append(st.Trouble, fmt.Sprintf("the time of the shards is %s ahead of the clock of this node, and does not go back: this clock is behind, or that of another node is or was ahead", say.Span(ahead.Round(time.Second))))
-		}
-	}
 }

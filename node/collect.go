@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"dashi/node/httpapi"
+	"dashi/node/status"
 	"dashi/pipeline/activation"
 	"dashi/pipeline/recipe"
 	"dashi/ring/gossip"
@@ -166,7 +167,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		}
 	}
 	c.collectGoals(gauge)
-	st := &Status{}
+	st := &status.Status{}
 	n.streamStatus(st)
 	for _, s := range st.Kafka.Streams {
 		gauge("dashi_stream_read_offset", float64(s.Read), s.Topic, strconv.Itoa(int(s.Partition)))

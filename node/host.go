@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"dashi/node/status"
 	"dashi/pipeline/say"
 	"dashi/shard/group"
 	"dashi/shard/transport"
@@ -25,15 +26,15 @@ func (n *Node) hostSettings() group.Settings {
 }
 
 // logStatus says how the log is.
-func (n *Node) logStatus(st *Status) {
+func (n *Node) logStatus(st *status.Status) {
 	s := n.host.Stats()
-	st.Log = LogStatus{Durability: n.settings.Log.Durability, Bytes: s.Log.DiskBytes, Snapshots: s.Snapshots, Replayed: s.Replayed}
+	st.Log = status.Log{Durability: n.settings.Log.Durability, Bytes: s.Log.DiskBytes, Snapshots: s.Snapshots, Replayed: s.Replayed}
 	if err := n.host.Err(); err != nil {
 		st.Log.Error = err.Error()
 		st.Trouble = append(st.Trouble, "log: "+err.Error())
 	}
 	if len(s.SnapshotsFailing) > 0 {
-		st.Trouble = append(st.Trouble, snapshotTrouble(s.SnapshotsFailing))
+		st.Trouble = append(st.Trouble, status.SnapshotTrouble(s.SnapshotsFailing, directoryGroup))
 	}
 	st.Log.Stalls, st.Log.Full = s.Log.Stalls, s.Log.Full
 	st.Log.Stalled = n.host.Stalled().Seconds()

@@ -167,7 +167,7 @@ func (n *Node) move(ctx context.Context) {
 			ctx, cancel := context.WithTimeout(ctx, moveTimeout)
 			err := n.step(ctx, m, mv)
 			cancel()
-			n.moveWatch.tried(mv, err)
+			n.moveWatch.Tried(mv, err)
 			if err != nil && ctx.Err() == nil && !errors.Is(err, group.ErrNotLeader) {
 				n.log.Debug("a move has to try again", "shard", m.id, "step", mv.Step.String(), "error", err)
 			}
@@ -178,7 +178,7 @@ func (n *Node) move(ctx context.Context) {
 // watchMoves notes how far the moves are, for the status.
 func (n *Node) watchMoves(moves []meta.Move) {
 	heard := n.heard.all()
-	n.moveWatch.look(moves, func(m meta.Move) uint64 {
+	n.moveWatch.Look(moves, func(m meta.Move) uint64 {
 		if to := groupMember(m.Add.Member, m.Add.Incarnation); to == n.identity.member() {
 			return n.members[m.Shard].reach().applied
 		} else if p := heard[to]; p != nil {

@@ -22,6 +22,7 @@ import (
 	"dashi/node/reread"
 	"dashi/node/resp"
 	"dashi/node/settings"
+	"dashi/node/status"
 	"dashi/pipeline/kafka"
 	"dashi/pipeline/recipe"
 	"dashi/pipeline/webhook"
@@ -45,7 +46,7 @@ type Node struct {
 	refused      bool           // another process is this member: see checkTwice
 	transport    *transport.Transport
 	heard        *heard
-	moveWatch    moveWatch
+	moveWatch    status.MoveWatch
 	places       places
 	directory    *directory
 	recipes      []recipe.Source // the recipes that this node was given; nil: none

@@ -19,6 +19,7 @@ import (
 
 	"dashi/node/httpapi"
 	"dashi/node/settings"
+	"dashi/node/status"
 	"dashi/pipeline/kafka"
 	"dashi/pipeline/recipe"
 	"dashi/shard"
@@ -247,7 +248,7 @@ func TestWholeWayAndReopen(t *testing.T) {
 
 func hashes(n *Node) string { return hashesOf(n.Status(true)) }
 
-func hashesOf(st *Status) string {
+func hashesOf(st *status.Status) string {
 	var b strings.Builder
 	for _, s := range st.Shards {
 		b.WriteString(s.Hash + " ")

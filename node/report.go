@@ -7,38 +7,23 @@ import (
 	"fmt"
 	"math"
 
+	"dashi/node/status"
 	"dashi/pipeline/kafka"
 	"dashi/pipeline/say"
 	"dashi/shard"
 )
 
-// report is what there is to know about a shard.
-type report struct {
-	Shard   shard.Stats
-	Wake    int64  // see shard.Shard.Wake
-	Index   uint64 // reach.applied
-	Durable uint64 // reach.durable
-	Roads   []roadEnd
-	Hash    string // of the state; empty when it was not asked for
-}
-
-// roadEnd are the positions of the messages for another shard.
-type roadEnd struct {
-	To          int
-	First, Next uint64
-}
-
 // reports are those of all shards, each asked once. With hashes they have the hashes of the states, for which all profiles are read. A shard that could
 // not be asked has a nil report, and the error names it.
-func (n *Node) reports(ctx context.Context, level readLevel, hashes bool) ([]*report, error) {
+func (n *Node) reports(ctx context.Context, level readLevel, hashes bool) ([]*status.Report, error) {
 	questions := n.toAll(askReport, []byte{bit(hashes)})
 	ctx, cancel := context.WithTimeout(ctx, freshTimeout)
 	defer cancel()
 	err := n.inquire(ctx, level, questions)
-	all := make([]*report, len(questions))
+	all := make([]*status.Report, len(questions))
 	for i, q := range questions {
 		if q.err == nil {
-			all[i] = &report{}
+			all[i] = &status.Report{}
 			if bad := json.Unmarshal(q.answer, all[i]); bad != nil {
 				return nil, bad
 			}
@@ -50,10 +35,12 @@ func (n *Node) reports(ctx context.Context, level readLevel, hashes bool) ([]*re
 // answerReport answers askReport: a byte that says whether with the hash; the report as JSON.
 func (m *member) answerReport(body []byte) ([]byte, error) {
 	l := m.reach()
-	r := report{Index: l.applied, Durable: l.durable}
+	r := status.Report{Index: l.applied, Durable: l.durable}
 	m.mu.RLock()
 	r.Shard, r.Wake = m.shard.Stats(), m.shard.Wake()
-	m.shard.Outgoing(func(to int, first, next uint64) { r.Roads = append(r.Roads, roadEnd{to, first, next}) })
+	m.shard.Outgoing(func(to int, first, next uint64) {
+		r.Roads = append(r.Roads, status.RoadEnd{To: to, First: first, Next: next})
+	})
 	if len(body) == 1 && body[0] == 1 {
 		r.Hash = fmt.Sprintf("%016x", m.shard.Hash())
 	}

@@ -5,55 +5,10 @@ import (
 	"strings"
 	"time"
 
+	"dashi/node/status"
 	"dashi/ring/gossip"
 	"dashi/ring/meta"
 )
-
-// NodeStatus is one node of the cluster, as the one that answers sees it.
-type NodeStatus struct {
-	ID       string `json:"id"`
-	Self     bool   `json:"self,omitempty"`
-	State    string `json:"state"` // alive, failed, left, or unknown to gossip
-	Node     string `json:"node"`  // address for other nodes
-	HTTP     string `json:"http"`
-	Zone     string `json:"zone,omitempty"`
-	Draining bool   `json:"draining,omitempty"` // it is being emptied, or is empty
-	Stalled  bool   `json:"stalled,omitempty"`  // its disk does not answer, or is full: others lead its shards
-	Replicas int    `json:"replicas"`           // that the directory has placed there
-	Leads    int    `json:"leads"`              // shards, by its own last word
-	// Heard is when the node last told how far it is; the zero time: never.
-	Heard time.Time `json:"heard,omitzero"`
-}
-
-// ReplicaStatus is one replica of a shard.
-type ReplicaStatus struct {
-	Node    string `json:"node"`
-	Leads   bool   `json:"leads,omitempty"`
-	Applied uint64 `json:"applied"`
-	Lag     uint64 `json:"lag"`              // entries behind the one that has most
-	Silent  bool   `json:"silent,omitempty"` // the figures are old: the node does not answer
-}
-
-// MoveStatus is a replica on its way.
-type MoveStatus struct {
-	Shard  int       `json:"shard"`
-	Add    string    `json:"add,omitempty"`
-	Remove string    `json:"remove,omitempty"`
-	Step   string    `json:"step"`
-	Since  time.Time `json:"since"`
-}
-
-// DirectoryStatus is the directory.
-type DirectoryStatus struct {
-	ClusterID string       `json:"cluster_id"`
-	Epoch     uint64       `json:"epoch"`
-	Placed    uint64       `json:"placed"` // epoch of the last change of a placement
-	Leader    string       `json:"leader"`
-	Voters    []string     `json:"voters"`   // the nodes that vote in it
-	Cookbook  uint64       `json:"cookbook"` // version
-	Replicas  int          `json:"replicas"` // that every shard should have
-	Moves     []MoveStatus `json:"moves"`
-}
 
 // nodeOf is the node of a member of groups, which is its id, a slash and its incarnation (groupMember).
 func nodeOf(member string) string {
@@ -62,7 +17,7 @@ func nodeOf(member string) string {
 }
 
 // clusterStatus says who is there, and how far each replica of every shard is.
-func (n *Node) clusterStatus(st *Status) {
+func (n *Node) clusterStatus(st *status.Status) {
 	s := n.directory.State()
 	heard := n.heard.all()
 	heard[n.identity.member()] = &peerReach{at: time.Now(), stalled: n.host.Stalled() > 0, shards: n.reaches()}
@@ -72,17 +27,17 @@ func (n *Node) clusterStatus(st *Status) {
 		m := &s.Members[i]
 		n.memberStatus(st, m, heard[groupMember(m.ID, m.Incarnation)])
 	}
-	st.replicas(s, heard)
+	replicaStatus(st, s, heard)
 	if n.gossip != nil {
-		st.Trouble = append(st.Trouble, strangerTrouble(n.gossip.Strangers(), n.gossip.Members())...)
+		st.Trouble = append(st.Trouble, status.StrangerTrouble(n.gossip.Strangers(), n.gossip.Members())...)
 	}
-	st.Trouble = append(st.Trouble, leaderTrouble(st.Shards)...)
-	st.Trouble = append(st.Trouble, n.moveWatch.trouble(s.Moves, time.Now())...)
+	st.Trouble = append(st.Trouble, status.LeaderTrouble(st.Shards)...)
+	st.Trouble = append(st.Trouble, n.moveWatch.Trouble(s.Moves, time.Now())...)
 }
 
 // directoryStatus fills in what the directory here says.
-func (n *Node) directoryStatus(st *Status, s *meta.State) {
-	st.Directory = DirectoryStatus{ClusterID: s.Cluster, Epoch: s.Epoch, Placed: s.Placed, Leader: nodeOf(leaderOf(n.directory.group)), Replicas: s.Settings.Replicas, Voters: []string{}}
+func (n *Node) directoryStatus(st *status.Status, s *meta.State) {
+	st.Directory = status.Directory{ClusterID: s.Cluster, Epoch: s.Epoch, Placed: s.Placed, Leader: nodeOf(leaderOf(n.directory.group)), Replicas: s.Settings.Replicas, Voters: []string{}}
 	members, _ := n.directory.group.Members()
 	for _, m := range members {
 		if m.Voter {
@@ -92,15 +47,17 @@ func (n *Node) directoryStatus(st *Status, s *meta.State) {
 	if c := s.Cookbook(); c != nil {
 		st.Directory.Cookbook = c.Version
 	}
-	st.Directory.Moves = []MoveStatus{}
+	st.Directory.Moves = []status.Move{}
 	for _, m := range s.Moves {
-		st.Directory.Moves = append(st.Directory.Moves, MoveStatus{int(m.Shard), m.Add.Member, m.Remove.Member, m.Step.String(), time.UnixMilli(m.Since).UTC()})
+		st.Directory.Moves = append(st.Directory.Moves, status.Move{
+			Shard: int(m.Shard), Add: m.Add.Member, Remove: m.Remove.Member, Step: m.Step.String(), Since: time.UnixMilli(m.Since).UTC(),
+		})
 	}
 }
 
 // memberStatus says how a member of the cluster is; p is what it said last, nil: nothing.
-func (n *Node) memberStatus(st *Status, m *meta.Member, p *peerReach) {
-	ns := NodeStatus{ID: m.ID, Self: m.ID == n.identity.Node, State: string(gossip.Alive), Node: m.Node, HTTP: m.HTTP, Zone: m.Zone, Draining: m.Draining}
+func (n *Node) memberStatus(st *status.Status, m *meta.Member, p *peerReach) {
+	ns := status.Node{ID: m.ID, Self: m.ID == n.identity.Node, State: string(gossip.Alive), Node: m.Node, HTTP: m.HTTP, Zone: m.Zone, Draining: m.Draining}
 	if g, ok := n.gossiped(m.ID); ok {
 		ns.State, ns.Node, ns.HTTP = string(g.State), g.Meta.Node, g.Meta.HTTP
 	} else if !ns.Self {
@@ -132,8 +89,8 @@ func (n *Node) memberStatus(st *Status, m *meta.Member, p *peerReach) {
 	st.Nodes = append(st.Nodes, ns)
 }
 
-// replicas fills in the replicas of every shard, from what the nodes said last, and counts them by node.
-func (st *Status) replicas(s *meta.State, heard map[string]*peerReach) {
+// replicaStatus fills in the replicas of every shard, from what the nodes said last, and counts them by node.
+func replicaStatus(st *status.Status, s *meta.State, heard map[string]*peerReach) {
 	index := map[string]int{}
 	for i := range st.Nodes {
 		index[st.Nodes[i].ID] = i
@@ -142,7 +99,7 @@ func (st *Status) replicas(s *meta.State, heard map[string]*peerReach) {
 		sh := &st.Shards[i]
 		most := uint64(0)
 		for _, r := range s.Shards[i].Replicas {
-			rs := ReplicaStatus{Node: r.Member, Silent: true}
+			rs := status.Replica{Node: r.Member, Silent: true}
 			if p := heard[groupMember(r.Member, r.Incarnation)]; p != nil {
 				l := p.shards[i]
 				rs.Silent = time.Since(p.at) > peerSilence

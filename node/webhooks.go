@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"dashi/node/settings"
+	"dashi/node/status"
 	"dashi/pipeline/webhook"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -42,19 +43,16 @@ func (n *Node) webhook(name string) *webhook.Sink {
 	return n.webhooks[i]
 }
 
-// WebhookStatus is one endpoint.
-type WebhookStatus = webhook.Status
-
 // webhookStatus says how the endpoints are, and which of them choose a name that the cookbook does not have: they would wait for it for ever.
-func (n *Node) webhookStatus(st *Status) {
-	st.Webhooks = []WebhookStatus{}
+func (n *Node) webhookStatus(st *status.Status) {
+	st.Webhooks = []webhook.Status{}
 	for i, w := range n.webhooks {
 		s := w.Status()
 		st.Webhooks = append(st.Webhooks, s)
 		if s.Trouble != "" {
 			st.Trouble = append(st.Trouble, fmt.Sprintf("webhook %s takes nothing %s", s.Name, s.Trouble))
 		}
-		if text := lostTrouble(s.Lost, s.LostAt, time.Now()); text != "" {
+		if text := status.LostTrouble(s.Lost, s.LostAt, time.Now()); text != "" {
 			st.Trouble = append(st.Trouble, fmt.Sprintf("webhook %s: %s", s.Name, text))
 		}
 		for _, name := range n.unknownNames(&n.settings.Webhooks[i]) {

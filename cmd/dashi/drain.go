@@ -6,7 +6,7 @@ import (
 	"net/url"
 	"time"
 
-	"dashi/node"
+	"dashi/node/status"
 
 	"github.com/spf13/cobra"
 )
@@ -57,7 +57,7 @@ func (c *client) awaitEmpty(ctx context.Context, id string, timeout time.Duratio
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		var st node.Status
+		var st status.Status
 		if err := c.fetch(ctx, "/v1/status", &st); err != nil {
 			return err
 		}

@@ -12,8 +12,8 @@ import (
 	"strings"
 	"time"
 
-	"dashi/node"
 	"dashi/node/features"
+	"dashi/node/status"
 	"dashi/pipeline/attribute"
 	"dashi/pipeline/event"
 	"dashi/pipeline/kafka"
@@ -240,7 +240,7 @@ func (o *featuresOptions) addTopics(c *cobra.Command, cl *client, r *features.Re
 	}
 	brokers := o.brokers
 	if len(brokers) == 0 {
-		var st node.Status
+		var st status.Status
 		if err := cl.fetch(c.Context(), "/v1/status", &st); err != nil {
 			return fmt.Errorf("%w\n(or name the brokers with --kafka)", err)
 		}

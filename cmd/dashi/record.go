@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"dashi/node"
 	"dashi/node/recipetest"
+	"dashi/node/status"
 	"dashi/pipeline/kafka"
 	"dashi/pipeline/recipe"
 	"dashi/pipeline/say"
@@ -29,7 +29,7 @@ func record(c *cobra.Command, cl *client, id string) error {
 	if err != nil {
 		return err
 	}
-	var st node.Status
+	var st status.Status
 	if err := cl.fetch(ctx, "/v1/status", &st); err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@ import (
 	"sync"
 	"time"
 
-	"dashi/node"
+	"dashi/node/status"
 	"dashi/pipeline/kafka"
 	"dashi/pipeline/recipe"
 	"dashi/pipeline/say"
@@ -76,7 +76,7 @@ The node must have an empty data directory, or have been told so before.`,
 func replayTarget(ctx context.Context, cl *client, o *replayOptions) ([]recipe.Source, error) {
 	o.dead = "dashi.dead"
 	if len(o.brokers) == 0 || o.topic == "" {
-		var st node.Status
+		var st status.Status
 		if err := cl.fetch(ctx, "/v1/status", &st); err == nil {
 			if len(o.brokers) == 0 {
 				o.brokers = st.Kafka.Brokers

@@ -12,7 +12,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"dashi/node"
+	"dashi/node/status"
 	"dashi/pipeline/say"
 
 	"github.com/spf13/cobra"
@@ -67,7 +67,7 @@ probes, since it needs no key.`,
 		if hashes {
 			path += "&hashes=true"
 		}
-		var st node.Status
+		var st status.Status
 		printed, err := cl.call(c.Context(), "GET", path, nil, &st)
 		if err != nil || printed {
 			return withHint(err, "timeout", "wait longer with --timeout, or see what is behind: dashi status without --wait-idle")
@@ -95,7 +95,7 @@ func (c *client) ready(ctx context.Context) error {
 	return nil
 }
 
-func printStatus(out io.Writer, st *node.Status) {
+func printStatus(out io.Writer, st *status.Status) {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	state := "ready"
 	if !st.Ready {
@@ -151,7 +151,7 @@ func printStatus(out io.Writer, st *node.Status) {
 }
 
 // printTables prints the streams, the nodes, the moves and the shards.
-func printTables(w io.Writer, st *node.Status) {
+func printTables(w io.Writer, st *status.Status) {
 	fmt.Fprintln(w, "TOPIC\tPARTITION\tREAD\tAPPLIED\tDURABLE\tLAG")
 	for _, s := range st.Kafka.Streams {
 		lag := "" // Kafka has not said it yet
@@ -177,7 +177,7 @@ func printTables(w io.Writer, st *node.Status) {
 }
 
 // replicaText is a line of replicas: n1 n2(3) n3(silent).
-func replicaText(replicas []node.ReplicaStatus) string {
+func replicaText(replicas []status.Replica) string {
 	var words []string
 	for _, r := range replicas {
 		word := r.Node

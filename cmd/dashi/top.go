@@ -12,8 +12,8 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"dashi/node"
 	"dashi/node/httpapi"
+	"dashi/node/status"
 	"dashi/pipeline/say"
 
 	"github.com/spf13/cobra"
@@ -54,7 +54,7 @@ type top struct {
 // look is what a node and its cluster said at an instant.
 type look struct {
 	at        time.Time
-	status    node.Status
+	status    status.Status
 	audiences []httpapi.Audience
 	lookups   map[string]uint64 // by node, of those that answered
 }
@@ -204,7 +204,7 @@ func (t *top) look(ctx context.Context) (*look, error) {
 		}
 		asking.Go(func() {
 			other := client{addr: scheme + "://" + n.HTTP, key: t.key}
-			var st node.Status
+			var st status.Status
 			if other.fetch(ctx, "/v1/status", &st) == nil && st.Node == n.ID {
 				mu.Lock()
 				l.lookups[n.ID] = st.Lookups.HTTP + st.Lookups.RESP

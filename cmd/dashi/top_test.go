@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"dashi/node"
 	"dashi/node/httpapi"
+	"dashi/node/status"
 )
 
 func TestTopView(t *testing.T) {
@@ -21,8 +21,8 @@ func TestTopView(t *testing.T) {
 		l := &look{at: at.Add(after), lookups: map[string]uint64{"n1": lookups}, audiences: []httpapi.Audience{
 			{Name: "small", Size: 1}, {Name: "vip", Size: 7, Moved: &httpapi.Moved{Entered: entered, Left: left}}}}
 		l.status.Node, l.status.Events.Applied = "n1", events
-		l.status.Nodes = []node.NodeStatus{{ID: "n1", Self: true, State: "alive", Leads: 2}, {ID: "n2", State: "alive"}}
-		l.status.Shards = []node.ShardStatus{{Leader: "n1", Replicas: []node.ReplicaStatus{{Lag: 3}, {Lag: 9}}}, {}}
+		l.status.Nodes = []status.Node{{ID: "n1", Self: true, State: "alive", Leads: 2}, {ID: "n2", State: "alive"}}
+		l.status.Shards = []status.Shard{{Leader: "n1", Replicas: []status.Replica{{Lag: 3}, {Lag: 9}}}, {}}
 		return l
 	}
 	v := view(look(0, 100, 50, 5, 3), look(2*time.Second, 500, 60, 25, 4))

@@ -1,4 +1,4 @@
-package node
+package status
 
 import (
 	"fmt"
@@ -14,12 +14,12 @@ import (
 	"dashi/ring/meta"
 )
 
-// snapshotTrouble names the groups whose last snapshot failed.
-func snapshotTrouble(groups []uint32) string {
+// SnapshotTrouble names the groups whose last snapshot failed; directory is that of the directory.
+func SnapshotTrouble(groups []uint32, directory uint32) string {
 	var which []string
 	var shards []int
 	for _, id := range groups {
-		if id == directoryGroup {
+		if id == directory {
 			which = append(which, "the directory")
 		} else {
 			shards = append(shards, int(id%meta.MaxShards))
@@ -50,9 +50,9 @@ func shardNames(shards []int) string {
 	return text
 }
 
-// strangerTrouble says which hosts gossip with another key, and which nodes that are away were last at these hosts: nodes with other keys look as if they
+// StrangerTrouble says which hosts gossip with another key, and which nodes that are away were last at these hosts: nodes with other keys look as if they
 // had left.
-func strangerTrouble(hosts []string, members []gossip.Member) (lines []string) {
+func StrangerTrouble(hosts []string, members []gossip.Member) (lines []string) {
 	for _, host := range hosts {
 		var away []string
 		for _, m := range members {
@@ -69,8 +69,8 @@ func strangerTrouble(hosts []string, members []gossip.Member) (lines []string) {
 	return lines
 }
 
-// leaderTrouble says which shards take no events, one line for all that lack the same.
-func leaderTrouble(shards []ShardStatus) (lines []string) {
+// LeaderTrouble says which shards take no events, one line for all that lack the same.
+func LeaderTrouble(shards []Shard) (lines []string) {
 	var leaderless, minor []int
 	var away []string
 	for i := range shards {
@@ -104,8 +104,8 @@ func leaderTrouble(shards []ShardStatus) (lines []string) {
 // moveStill is how long a move may stand at a step, without its new replica catching up, before a person should look at it.
 const moveStill = time.Minute
 
-// moveWatch knows for how long each move has not got on, as far as this node has seen.
-type moveWatch struct {
+// MoveWatch knows for how long each move has not got on, as far as this node has seen.
+type MoveWatch struct {
 	mu    sync.Mutex
 	moves map[uint32]standing
 }
@@ -118,8 +118,8 @@ type standing struct {
 	why     string // why the last attempt at the next step failed; only known on the node that makes it
 }
 
-// look takes note of the moves under way; applied is what a new replica has.
-func (w *moveWatch) look(moves []meta.Move, applied func(meta.Move) uint64, now time.Time) {
+// Look takes note of the moves under way; applied is what a new replica has.
+func (w *MoveWatch) Look(moves []meta.Move, applied func(meta.Move) uint64, now time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	next := make(map[uint32]standing, len(moves))
@@ -136,8 +136,8 @@ func (w *moveWatch) look(moves []meta.Move, applied func(meta.Move) uint64, now 
 	w.moves = next
 }
 
-// tried notes how an attempt at the next step of a move ended.
-func (w *moveWatch) tried(m meta.Move, err error) {
+// Tried notes how an attempt at the next step of a move ended.
+func (w *MoveWatch) Tried(m meta.Move, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if was, ok := w.moves[m.Shard]; ok && was.Move == m {
@@ -149,8 +149,8 @@ func (w *moveWatch) tried(m meta.Move, err error) {
 	}
 }
 
-// trouble has a line for each of the moves that has stood still for moveStill.
-func (w *moveWatch) trouble(moves []meta.Move, now time.Time) (lines []string) {
+// Trouble has a line for each of the moves that has stood still for moveStill.
+func (w *MoveWatch) Trouble(moves []meta.Move, now time.Time) (lines []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, m := range moves {
@@ -176,4 +176,16 @@ func fromTo(m meta.Move) (text string) {
 		text += " to " + m.Add.Member
 	}
 	return text
+}
+
+// lostShown is for how long the status reports records that Kafka deleted. By then somebody has seen it, or an alert on dashi_events_lost_total, which
+// stays; a line that never went away would hide the next one.
+const lostShown = time.Hour
+
+// LostTrouble says that records were lost lately; empty when none were.
+func LostTrouble(lost uint64, last, now time.Time) string {
+	if lost == 0 || now.Sub(last) > lostShown {
+		return ""
+	}
+	return fmt.Sprintf("Kafka deleted %s before they were read, the last %s ago: its retention is too short", say.Count(lost, "record"), say.Span(now.Sub(last).Round(time.Second)))
 }
