@@ -18,6 +18,7 @@ import (
 	"dashi/node/console"
 	"dashi/node/cookbook"
 	"dashi/node/httpapi"
+	"dashi/node/hub"
 	"dashi/node/metrics"
 	"dashi/node/reread"
 	"dashi/node/resp"
@@ -74,7 +75,7 @@ type Node struct {
 	wall       func() time.Time
 	anchor     atomic.Pointer[anchor] // of the time of day by the clocks of most nodes; nil: fewer than three are known
 	corrected  atomic.Int64           // what that adds to the clock of this node, a time.Duration
-	hub        *hub
+	hub        *hub.Hub
 	metrics    *metrics.Measures
 
 	broker     *kafka.Broker // nil with a real Kafka
@@ -177,7 +178,7 @@ func open(ctx context.Context, settings settings.Settings, o Options) (n *Node, 
 		sooner:   make(chan struct{}, 1),
 		turned:   make(chan struct{}, 1),
 		compile:  new(cookbook.Compiler).Compile,
-		hub:      newHub(),
+		hub:      hub.New(),
 		metrics:  new(metrics.Measures),
 		failed:   make(chan error, 8),
 	}

@@ -526,27 +526,3 @@ func TestReadersWhileClosing(t *testing.T) {
 	close(stop)
 	readers.Wait()
 }
-
-// What a listener may have missed is bounded by number and by bytes.
-func TestHubHistory(t *testing.T) {
-	h := newHub()
-	for i := range hubHistory + 10 {
-		h.publish(fmt.Sprint(i), "a", "", []byte("x"))
-	}
-	since := func(id string) (got []string) {
-		h.Subscribe(id, func(id, _, _ string, _ []byte) { got = append(got, id) })()
-		return got
-	}
-	if got := since(fmt.Sprint(hubHistory + 7)); len(got) != 2 || got[0] != fmt.Sprint(hubHistory+8) {
-		t.Errorf("missed %v", got)
-	}
-	if len(h.history) != hubHistory || len(since("9")) != 0 || len(since("10")) != hubHistory-1 {
-		t.Errorf("%d remembered", len(h.history))
-	}
-	for i := range 20 {
-		h.publish(fmt.Sprint("large", i), "a", "", make([]byte, hubBytes/8))
-	}
-	if got := since("large12"); len(got) != 7 || h.bytes > hubBytes {
-		t.Errorf("missed %v, %d bytes", got, h.bytes)
-	}
-}

@@ -54,7 +54,7 @@ func (n *Node) openPeers() (err error) {
 	open := &n.open
 	n.transport.Handle(callPropose, calls{open, func(_ context.Context, c *transport.Call) ([]byte, error) { return n.answerPropose(c.Body) }})
 	n.transport.Handle(callReach, calls{open, func(_ context.Context, c *transport.Call) ([]byte, error) {
-		answer := appendReaches([]byte{bit(n.hub.listening()) | bit(n.host.Stalled() > 0)<<1}, n.reaches())
+		answer := appendReaches([]byte{bit(n.hub.Listening()) | bit(n.host.Stalled() > 0)<<1}, n.reaches())
 		if len(c.Body) > 0 { // the other node is of a version that knows what to do with it
 			answer = n.appendTime(answer)
 		}
@@ -67,7 +67,7 @@ func (n *Node) openPeers() (err error) {
 	n.transport.Handle(callChange, calls{&n.directed, func(_ context.Context, c *transport.Call) ([]byte, error) { return n.answerChange(c.Body) }})
 	n.transport.Handle(callSurvey, calls{&n.directed, n.answerSurvey})
 	n.transport.Handle(callWithin, calls{&n.directed, n.answerWithin})
-	n.transport.Handle(callAnnounce, calls{open, func(_ context.Context, c *transport.Call) ([]byte, error) { return nil, n.hub.receive(c.Body) }})
+	n.transport.Handle(callAnnounce, calls{open, func(_ context.Context, c *transport.Call) ([]byte, error) { return nil, n.hub.Receive(c.Body) }})
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"dashi/node/hub"
 	"dashi/pipeline/activation"
 	"dashi/pipeline/kafka"
 	"dashi/pipeline/say"
@@ -245,7 +246,7 @@ func (p *publisher) collect(from, next uint64) (to uint64) {
 func (p *publisher) announce() {
 	for i := range p.entries {
 		id, name, audience := activation.Head(p.entries[i].Value)
-		p.n.hub.publish(id, name, audience, p.entries[i].Value)
+		p.n.hub.Publish(id, name, audience, p.entries[i].Value)
 	}
 	p.n.announce(p.entries)
 	p.n.metrics.Published.Add(uint64(len(p.entries)))
@@ -254,4 +255,22 @@ func (p *publisher) announce() {
 // acknowledge tells the shard that the sink has everything below position.
 func (p *publisher) acknowledge(position uint64) error {
 	return p.m.propose(shard.AppendAck(nil, p.n.now(), position))
+}
+
+// announce tells the other nodes that have listeners what Kafka has acknowledged. Those that do not answer miss it: Kafka has it for good.
+func (n *Node) announce(published []kafka.Message) {
+	var body []byte
+	for member, p := range n.heard.all() {
+		if !p.listening || time.Since(p.at) > peerSilence || len(published) == 0 {
+			continue
+		}
+		if body == nil {
+			for i := range published {
+				body = hub.AppendPayload(body, published[i].Value)
+			}
+		}
+		ctx, cancel := context.WithTimeout(n.running, tickInterval)
+		_, _ = n.transport.Call(ctx, member, callAnnounce, body)
+		cancel()
+	}
 }

@@ -1,18 +1,18 @@
-package node
+// Package hub hands the activations that leave to whoever listens on this node: clients of the stream over HTTP and of SUBSCRIBE over RESP. It knows no Kafka and
+// no other node: node publishes in it what Kafka has acknowledged, and receives in it what other nodes announce. It is safe for concurrent use.
+package hub
 
 import (
-	"context"
 	"encoding/binary"
+	"errors"
 	"sync"
-	"time"
 
 	"dashi/pipeline/activation"
-	"dashi/pipeline/kafka"
 )
 
-// hub hands activations that have been published to whoever listens on this node, and remembers the last ones so that
+// Hub hands activations that have been published to whoever listens on this node, and remembers the last ones so that
 // a listener that lost its connection can go on where it was.
-type hub struct {
+type Hub struct {
 	mu        sync.Mutex
 	listeners map[int]func(id, activation, audience string, payload []byte)
 	next      int
@@ -28,21 +28,22 @@ type published struct {
 // Limits of the history, for listeners that have missed something: some minutes of a busy demo. That many take about 2 MB; with large payloads they
 // would take a thousand times that, hence the limit of bytes.
 const (
-	hubHistory = 4096
-	hubBytes   = 8 << 20
+	historyEntries = 4096
+	historyBytes   = 8 << 20
 )
 
-func newHub() *hub {
-	return &hub{listeners: map[int]func(id, activation, audience string, payload []byte){}}
+// New is a hub that nobody listens to.
+func New() *Hub {
+	return &Hub{listeners: map[int]func(id, activation, audience string, payload []byte){}}
 }
 
-// publish calls every listener. The payload belongs to the hub from now on.
-func (h *hub) publish(id, activation, audience string, payload []byte) {
+// Publish calls every listener. The payload belongs to the hub from now on.
+func (h *Hub) Publish(id, activation, audience string, payload []byte) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.history = append(h.history, published{id, activation, audience, payload})
 	h.bytes += len(payload)
-	for len(h.history) > hubHistory || h.bytes > hubBytes && len(h.history) > 1 {
+	for len(h.history) > historyEntries || h.bytes > historyBytes && len(h.history) > 1 {
 		h.bytes -= len(h.history[0].payload)
 		h.history[0] = published{}
 		h.history = h.history[1:]
@@ -54,7 +55,7 @@ func (h *hub) publish(id, activation, audience string, payload []byte) {
 
 // Subscribe calls deliver for every activation from now on until stop is called; before that for those that followed the one with the id after, if that one
 // is still remembered.
-func (h *hub) Subscribe(after string, deliver func(id, activation, audience string, payload []byte)) (stop func()) {
+func (h *Hub) Subscribe(after string, deliver func(id, activation, audience string, payload []byte)) (stop func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if after != "" {
@@ -77,43 +78,32 @@ func (h *hub) Subscribe(after string, deliver func(id, activation, audience stri
 	}
 }
 
-// listening says whether anybody listens.
-func (h *hub) listening() bool {
+// Listening says whether anybody listens.
+func (h *Hub) Listening() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return len(h.listeners) > 0
 }
 
-// receive publishes what another node announced: payloads, each behind its length.
-func (h *hub) receive(body []byte) error {
+// errCut says that what another node announced ends in the middle of a payload.
+var errCut = errors.New("announced activations are cut off")
+
+// AppendPayload appends a payload to what is announced to another node: its length, uint32, little-endian, and itself.
+func AppendPayload(dst, payload []byte) []byte {
+	return append(binary.LittleEndian.AppendUint32(dst, uint32(len(payload))), payload...)
+}
+
+// Receive publishes what another node announced, which AppendPayload wrote.
+func (h *Hub) Receive(body []byte) error {
 	for len(body) > 0 {
 		if len(body) < 4 || uint32(len(body)-4) < binary.LittleEndian.Uint32(body) {
-			return errAnswer
+			return errCut
 		}
 		size := 4 + int(binary.LittleEndian.Uint32(body))
 		payload := body[4:size:size]
 		body = body[size:]
 		id, name, audience := activation.Head(payload)
-		h.publish(id, name, audience, payload)
+		h.Publish(id, name, audience, payload)
 	}
 	return nil
-}
-
-// announce tells the other nodes that have listeners what Kafka has acknowledged. Those that do not answer miss it: Kafka has it for good.
-func (n *Node) announce(published []kafka.Message) {
-	var body []byte
-	for member, p := range n.heard.all() {
-		if !p.listening || time.Since(p.at) > peerSilence || len(published) == 0 {
-			continue
-		}
-		if body == nil {
-			for i := range published {
-				body = binary.LittleEndian.AppendUint32(body, uint32(len(published[i].Value)))
-				body = append(body, published[i].Value...)
-			}
-		}
-		ctx, cancel := context.WithTimeout(n.running, tickInterval)
-		_, _ = n.transport.Call(ctx, member, callAnnounce, body)
-		cancel()
-	}
 }
