@@ -142,12 +142,12 @@ func TestAccounts(t *testing.T) {
 	waitIdle(t, n)
 	until(t, "accounts hear what the new cookbook asks for", func() bool { return sizeOf(n, audienceOf(t, n, "keen")) == companies })
 	checkCompanies(t, n)
-	for _, m := range n.members {
-		m.mu.RLock()
-		if err := m.shard.Check(); err != nil {
+	for _, h := range n.shards {
+		h.mu.RLock()
+		if err := h.shard.Check(); err != nil {
 			t.Error(err)
 		}
-		m.mu.RUnlock()
+		h.mu.RUnlock()
 	}
 }
 
@@ -209,12 +209,12 @@ func TestEraseAccount(t *testing.T) {
 		if got := known("c3"); !slices.Equal(got, others) {
 			t.Errorf("c3 has %v, had %v", got, others)
 		}
-		for _, m := range n.members {
-			m.mu.RLock()
-			if err := m.shard.Check(); err != nil {
+		for _, h := range n.shards {
+			h.mu.RLock()
+			if err := h.shard.Check(); err != nil {
 				t.Error(err)
 			}
-			m.mu.RUnlock()
+			h.mu.RUnlock()
 		}
 	}
 	check(nil)

@@ -73,7 +73,7 @@ func (b httpBackend) sent(ctx context.Context, p *recipe.Program, accounts bool,
 
 // answerSent answers askSent: whether of accounts, whether by the hour (a byte each), hash of the cookbook, the clock of who asks, the first activation and the
 // one after the last; the shard's clock and a sentLine of each as JSON. A shard with another cookbook has none.
-func (m *member) answerSent(body []byte) ([]byte, error) {
+func (h *shardHost) answerSent(body []byte) ([]byte, error) {
 	if len(body) < 20 {
 		return nil, errAnswer
 	}
@@ -87,9 +87,9 @@ func (m *member) answerSent(body []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	s := m.shard
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	s := h.shard
 	if s.ByEvents() {
 		clock = s.Now()
 	}

@@ -120,19 +120,19 @@ func (n *Node) switchStatus(s *meta.State) *httpapi.Switching {
 		return nil
 	}
 	w := &httpapi.Switching{Version: c.Version}
-	for _, m := range n.members {
-		if m.group.Load() == nil {
+	for _, h := range n.shards {
+		if h.group.Load() == nil {
 			continue
 		}
 		w.Shards++
-		m.mu.RLock()
-		if m.shard.Held() > 0 {
+		h.mu.RLock()
+		if h.shard.Held() > 0 {
 			w.Held++
 		}
-		if m.shard.Version() >= c.Version {
+		if h.shard.Version() >= c.Version {
 			w.Switched++
 		}
-		m.mu.RUnlock()
+		h.mu.RUnlock()
 	}
 	return w
 }

@@ -84,8 +84,8 @@ func (b respBackend) Subscribe(after string, deliver func(id, activation, audien
 func (b respBackend) Info() resp.Info {
 	events, profiles := b.applications()
 	behind := uint64(0)
-	for _, m := range b.members {
-		behind = max(behind, b.behind(m))
+	for _, h := range b.shards {
+		behind = max(behind, b.behind(h))
 	}
 	return resp.Info{Version: b.version, Uptime: time.Since(b.started), Profiles: int64(profiles), Events: events, Behind: behind}
 }

@@ -147,7 +147,7 @@ func TestActivationsWait(t *testing.T) {
 	log := &logLines{}
 	n := &Node{log: slog.New(slog.NewTextHandler(log, nil)), running: t.Context()}
 	n.kafka.Log = n.log
-	one, two := &publisher{n: n, m: &member{id: 1}}, &publisher{n: n, m: &member{id: 2}}
+	one, two := &publisher{n: n, h: &shardHost{id: 1}}, &publisher{n: n, h: &shardHost{id: 2}}
 	f := func(want ...string) {
 		t.Helper()
 		all := strings.Split(strings.TrimSpace(log.String()), "\n")

@@ -37,59 +37,59 @@ func (n *Node) keepTime(ctx context.Context) {
 func (n *Node) keepTimeOnce(now int64) (next int64) {
 	next = now + longestSleep.Milliseconds()
 	room := 2 * cap(n.turns.room)
-	for _, m := range n.members {
-		if m.ticking.Load() {
+	for _, h := range n.shards {
+		if h.ticking.Load() {
 			room--
 		}
 	}
 	first := int(n.turn.Load())
-	for i := range n.members {
-		k := (first + i) % len(n.members)
-		m := n.members[k]
-		if m.ticking.Load() || !m.leads() {
+	for i := range n.shards {
+		k := (first + i) % len(n.shards)
+		h := n.shards[k]
+		if h.ticking.Load() || !h.leads() {
 			continue // the end of its tick makes keepTime look again, or another node leads it
 		}
-		if due := m.due.Load(); due > now {
+		if due := h.due.Load(); due > now {
 			next = min(next, due)
 		} else if room > 0 {
 			room--
 			n.turn.Store(int64(k + 1))
-			m.tick(now)
+			h.tick(now)
 		} // else the end of another shard's tick makes keepTime look again
 	}
 	return next
 }
 
 // tick proposes an entry that does nothing but move the clock.
-func (m *member) tick(now int64) {
-	g := m.group.Load()
+func (h *shardHost) tick(now int64) {
+	g := h.group.Load()
 	if g == nil {
 		return
 	}
-	m.ticking.Store(true)
+	h.ticking.Store(true)
 	err := g.Propose(shard.AppendTick(nil, now), func(uint64, any, error) {
 		// A goroutine that is woken runs next on the same processor, and wakes the next one in turn: together they would keep the processor for a
 		// whole time slice while look-ups queue. So those go first.
 		runtime.Gosched()
-		m.ticking.Store(false)
-		m.call()
+		h.ticking.Store(false)
+		h.call()
 	})
 	if err != nil { // the node closes, or the log has failed, which holdBack reports
-		m.ticking.Store(false)
+		h.ticking.Store(false)
 	}
 }
 
 // setDue notes when the shard needs an entry.
-func (m *member) setDue(due int64) {
-	if was := m.due.Swap(due); due < was {
-		m.call()
+func (h *shardHost) setDue(due int64) {
+	if was := h.due.Swap(due); due < was {
+		h.call()
 	}
 }
 
 // call makes keepTime look again.
-func (m *member) call() {
+func (h *shardHost) call() {
 	select {
-	case m.sooner <- struct{}{}:
+	case h.sooner <- struct{}{}:
 	default:
 	}
 }
@@ -121,8 +121,8 @@ func (n *Node) SetClock(byEvents bool, to int64) (now int64, err error) {
 			return 0, httpapi.ErrClockFixed
 		}
 	}
-	for _, m := range n.members {
-		r, err := m.patient(n.running, func() []byte { return shard.AppendClock(nil, n.now(), byEvents, to) })
+	for _, h := range n.shards {
+		r, err := h.patient(n.running, func() []byte { return shard.AppendClock(nil, n.now(), byEvents, to) })
 		if err != nil {
 			return 0, err
 		}

@@ -80,8 +80,8 @@ func TestTimersOfANode(t *testing.T) {
 	}
 	waitIdle(t, n)
 	var index uint64
-	for _, m := range n.members {
-		index += m.group.Load().Applied()
+	for _, h := range n.shards {
+		index += h.group.Load().Applied()
 	}
 	st := n.Status(false)
 	if st.Clock.Follows != "wall" || st.Clock.Timers != 1 || st.Clock.Woken == 0 || st.Clock.Late != 0 {
@@ -92,8 +92,8 @@ func TestTimersOfANode(t *testing.T) {
 	}
 	n.keepTimeOnce(n.now())
 	waitIdle(t, n)
-	for _, m := range n.members {
-		index -= m.group.Load().Applied()
+	for _, h := range n.shards {
+		index -= h.group.Load().Applied()
 	}
 	if index != 0 {
 		t.Errorf("%d entries were logged while nothing was due", -index)

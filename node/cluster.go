@@ -70,11 +70,11 @@ func (n *Node) governUntil(ctx context.Context, what string, done func(*meta.Sta
 	}
 }
 
-// makeMembers makes the member of every shard, without a replica.
-func (n *Node) makeMembers(shards int) {
+// makeHosts makes the host of every shard, without a replica.
+func (n *Node) makeHosts(shards int) {
 	memory := profile.NewMemory()
 	for i := range shards {
-		m := newMember(uint32(i), shard.Settings{
+		h := newShardHost(uint32(i), shard.Settings{
 			OutboxBytes:  n.settings.Limits.OutboxBytes,
 			RecentMillis: n.settings.Limits.RecentTime.Milliseconds(),
 			RecentIDs:    n.settings.Limits.RecentIDs,
@@ -83,9 +83,9 @@ func (n *Node) makeMembers(shards int) {
 			Compile:      n.compile,
 			Memory:       memory,
 		}, n.turns, n.sooner, n.turned)
-		m.lane = newLane(n, m)
-		n.members = append(n.members, m)
-		n.couriers = append(n.couriers, &courier{n: n, m: m, peers: leaders{n}})
+		h.lane = newLane(n, h)
+		n.shards = append(n.shards, h)
+		n.couriers = append(n.couriers, &courier{n: n, h: h, peers: leaders{n}})
 	}
 }
 
@@ -216,17 +216,17 @@ func (n *Node) lead(ctx context.Context) {
 func (n *Node) giveBack(ctx context.Context) {
 	s := n.directory.State()
 	heard := n.heard.all()
-	for i, m := range n.members {
+	for i, h := range n.shards {
 		first := s.Shards[i].Replicas[0]
 		prefers := groupMember(first.Member, first.Incarnation)
 		to, known := s.Member(first.Member)
-		if prefers == n.identity.member() || !m.leads() || !known || to.Draining {
+		if prefers == n.identity.member() || !h.leads() || !known || to.Draining {
 			continue
 		}
-		if !heard[prefers].fit(i, m.reach().applied, time.Now()) {
+		if !heard[prefers].fit(i, h.reach().applied, time.Now()) {
 			continue
 		}
-		g := m.group.Load()
+		g := h.group.Load()
 		if g == nil {
 			continue
 		}
@@ -253,10 +253,10 @@ func (n *Node) tellLeaders(ctx context.Context) {
 	tick := time.NewTicker(governInterval)
 	defer tick.Stop()
 	for ctx.Err() == nil {
-		for _, m := range n.members {
-			if m.leads() {
-				wake(m.publishes)
-				wake(m.delivers)
+		for _, h := range n.shards {
+			if h.leads() {
+				wake(h.publishes)
+				wake(h.delivers)
 			}
 		}
 		select {

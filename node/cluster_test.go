@@ -152,7 +152,7 @@ func TestThreeNodes(t *testing.T) {
 		if s := n.directory.State(); s.Cluster != id || id == "" || len(s.Members) != 3 {
 			t.Errorf("node %s: cluster %q of %d", n.identity.Node, s.Cluster, len(s.Members))
 		}
-		if got, want := n.members[0].settings.RecentIDs, c.nodes[0].members[0].settings.RecentIDs; got != want {
+		if got, want := n.shards[0].settings.RecentIDs, c.nodes[0].shards[0].settings.RecentIDs; got != want {
 			t.Errorf("node %s remembers %d message ids, node 1 %d", n.identity.Node, got, want)
 		}
 	}
@@ -398,7 +398,7 @@ func TestReplicaThatComesBack(t *testing.T) {
 	until(t, "the fourth has some", func() bool { return c.nodes[0].directory.State().Holding("n4") })
 	c.placed(3)
 	c.idle()
-	events := make([]uint64, len(c.nodes[0].members))
+	events := make([]uint64, len(c.nodes[0].shards))
 	for i, r := range c.nodes[0].Status(false).Shards {
 		events[i] = r.Events
 	}
@@ -412,10 +412,10 @@ func TestReplicaThatComesBack(t *testing.T) {
 					return
 				default:
 				}
-				for i, m := range n.members {
-					m.mu.RLock()
-					answers, has := m.answers, m.shard.Stats().Events
-					m.mu.RUnlock()
+				for i, h := range n.shards {
+					h.mu.RLock()
+					answers, has := h.answers, h.shard.Stats().Events
+					h.mu.RUnlock()
 					if answers && has < events[i] {
 						t.Errorf("node %s answers for shard %d with %d of its %d events", n.identity.Node, i, has, events[i])
 						return
@@ -452,8 +452,8 @@ func TestReplicaThatComesBack(t *testing.T) {
 	watching.Wait()
 	until(t, "all of them answer again", func() bool {
 		for _, n := range c.nodes[:3] {
-			for _, m := range n.members {
-				if !n.canAnswer(m, readLocal) {
+			for _, h := range n.shards {
+				if !n.canAnswer(h, readLocal) {
 					return false
 				}
 			}

@@ -202,16 +202,16 @@ func (c *collector) collectDoors(counter func(string, uint64, ...string), gauge 
 func (c *collector) collectShards(counter func(string, uint64, ...string), gauge func(string, float64, ...string)) {
 	var sum shard.Counters
 	var sent uint64
-	for _, m := range c.n.members {
-		if m.group.Load() == nil {
+	for _, h := range c.n.shards {
+		if h.group.Load() == nil {
 			continue // others have it
 		}
-		m.mu.RLock()
-		s := m.shard.Stats()
-		m.mu.RUnlock()
+		h.mu.RLock()
+		s := h.shard.Stats()
+		h.mu.RUnlock()
 		sum.Add(&s.Counters)
 		sent += s.Sent
-		label := strconv.Itoa(int(m.id))
+		label := strconv.Itoa(int(h.id))
 		gauge("dashi_profiles", float64(s.Profiles), label)
 		gauge("dashi_profile_bytes", float64(s.Bytes), label)
 		gauge("dashi_accounts", float64(s.Accounts), label)
@@ -271,12 +271,12 @@ func (c *collector) collectCluster(put func(prometheus.ValueType, string, float6
 	for _, state := range []gossip.State{gossip.Alive, gossip.Failed, gossip.Left} {
 		gauge("dashi_nodes", float64(states[string(state)]), string(state))
 	}
-	for _, m := range n.members {
-		if m.group.Load() == nil {
+	for _, h := range n.shards {
+		if h.group.Load() == nil {
 			continue
 		}
-		gauge("dashi_shard_leads", float64(bit(m.leads())), strconv.Itoa(int(m.id)))
-		gauge("dashi_shard_behind_entries", float64(n.behind(m)), strconv.Itoa(int(m.id)))
+		gauge("dashi_shard_leads", float64(bit(h.leads())), strconv.Itoa(int(h.id)))
+		gauge("dashi_shard_behind_entries", float64(n.behind(h)), strconv.Itoa(int(h.id)))
 	}
 	gauge("dashi_directory_epoch", float64(n.directory.State().Epoch))
 	gauge("dashi_moves", float64(len(n.directory.State().Moves)))

@@ -62,10 +62,10 @@ func (r *reading) note(member string, behind uint64) {
 }
 
 // noteHere notes that the replica of m here answered; m is nil when no shard had to be asked.
-func (n *Node) noteHere(r *reading, m *member) {
+func (n *Node) noteHere(r *reading, h *shardHost) {
 	behind := uint64(0)
-	if m != nil && n.gossip != nil {
-		behind = n.behind(m)
+	if h != nil && n.gossip != nil {
+		behind = n.behind(h)
 	}
 	r.note(n.identity.member(), behind)
 }
@@ -146,16 +146,16 @@ func refuse(w http.ResponseWriter, status int, code, text string) {
 }
 
 // behind is by how many entries the replica here is behind what its leader last said; 0 for a leader.
-func (n *Node) behind(m *member) uint64 {
-	g := m.group.Load()
-	if g == nil || m.leads() {
+func (n *Node) behind(h *shardHost) uint64 {
+	g := h.group.Load()
+	if g == nil || h.leads() {
 		return 0
 	}
 	leader, applied := leaderOf(g), g.Applied()
 	n.heard.mu.Lock()
 	defer n.heard.mu.Unlock()
-	if p := n.heard.by[leader]; p != nil && p.shards[m.id].applied > applied {
-		return p.shards[m.id].applied - applied
+	if p := n.heard.by[leader]; p != nil && p.shards[h.id].applied > applied {
+		return p.shards[h.id].applied - applied
 	}
 	return 0
 }

@@ -23,7 +23,7 @@ type peers interface {
 type leaders struct{ n *Node }
 
 func (p leaders) deliver(_ context.Context, to int, entry []byte) (*shard.Result, error) {
-	return p.n.members[to].ask(entry)
+	return p.n.shards[to].ask(entry)
 }
 
 // Limits of one delivery: a shard's lock is held for no longer than for a batch of events.
@@ -39,7 +39,7 @@ var errSwitching = errors.New("a cookbook is being switched")
 // it runs on one goroutine: run.
 type courier struct {
 	n       *Node
-	m       *member
+	h       *shardHost
 	peers   peers
 	trouble atomic.Pointer[string]
 	parcels []parcel
@@ -57,11 +57,11 @@ type parcel struct {
 // run delivers until ctx is done.
 func (c *courier) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		if !c.m.leads() {
+		if !c.h.leads() {
 			c.trouble.Store(nil)
 			select {
 			case <-ctx.Done():
-			case <-c.m.delivers:
+			case <-c.h.delivers:
 			}
 			continue
 		}
@@ -72,9 +72,9 @@ func (c *courier) run(ctx context.Context) {
 		case errors.Is(err, errSwitching):
 			pause(ctx, switchPause)
 		case err != nil:
-			text := fmt.Sprintf("messages of shard %d wait: %v", c.m.id, err)
+			text := fmt.Sprintf("messages of shard %d wait: %v", c.h.id, err)
 			if c.trouble.Swap(&text) == nil && ctx.Err() == nil {
-				c.n.log.Error("messages between shards wait", "shard", c.m.id, "error", err)
+				c.n.log.Error("messages between shards wait", "shard", c.h.id, "error", err)
 			}
 			select {
 			case <-ctx.Done():
@@ -84,7 +84,7 @@ func (c *courier) run(ctx context.Context) {
 			c.trouble.Store(nil)
 			select {
 			case <-ctx.Done():
-			case <-c.m.talks:
+			case <-c.h.talks:
 			}
 		}
 	}
@@ -119,7 +119,7 @@ func (c *courier) round(ctx context.Context) (more bool, err error) {
 		}
 	}
 	if len(c.acks) > 0 {
-		if failed := c.m.propose(shard.AppendPeerAcks(nil, c.n.now(), c.acks...)); failed != nil {
+		if failed := c.h.propose(shard.AppendPeerAcks(nil, c.n.now(), c.acks...)); failed != nil {
 			err = failed
 		}
 	}
@@ -129,15 +129,15 @@ func (c *courier) round(ctx context.Context) (more bool, err error) {
 // collect copies the oldest messages for every shard.
 func (c *courier) collect() {
 	c.parcels = c.parcels[:0]
-	c.m.mu.RLock()
-	defer c.m.mu.RUnlock()
-	if c.m.shard.Program() == nil || c.m.shard.Settling() {
+	c.h.mu.RLock()
+	defer c.h.mu.RUnlock()
+	if c.h.shard.Program() == nil || c.h.shard.Settling() {
 		return
 	}
-	c.m.shard.Outgoing(func(to int, first, _ uint64) {
+	c.h.shard.Outgoing(func(to int, first, _ uint64) {
 		var b shard.Messages
-		b.Begin(int(c.m.id), c.m.shard.Dialect(), first)
-		c.m.shard.EachMessage(to, first, func(_ uint64, message []byte) bool {
+		b.Begin(int(c.h.id), c.h.shard.Dialect(), first)
+		c.h.shard.EachMessage(to, first, func(_ uint64, message []byte) bool {
 			b.Add(message)
 			return b.Len() < courierBytes
 		})

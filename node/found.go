@@ -314,7 +314,7 @@ func (n *Node) putFirstCookbook(ctx context.Context) error {
 func (n *Node) form(ctx context.Context, s *meta.State) error {
 	var formed []uint32
 	for i := range s.Shards {
-		if i >= len(n.members) || !n.led(n.members[i]) {
+		if i >= len(n.shards) || !n.led(n.shards[i]) {
 			return nil
 		}
 		if !s.Shards[i].Formed {
@@ -328,12 +328,12 @@ func (n *Node) form(ctx context.Context, s *meta.State) error {
 }
 
 // led says whether a shard has a leader: as the replica here knows, or, if there is none, as the nodes that have one say.
-func (n *Node) led(m *member) bool {
-	if g := m.group.Load(); g != nil {
+func (n *Node) led(h *shardHost) bool {
+	if g := h.group.Load(); g != nil {
 		return leaderOf(g) != ""
 	}
 	for _, p := range n.heard.all() {
-		if p.shards[m.id].leads {
+		if p.shards[h.id].leads {
 			return true
 		}
 	}

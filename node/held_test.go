@@ -12,12 +12,12 @@ import (
 
 // A shard without a leader was named in one look at the status and not in the next: between two attempts nothing holds the intake back.
 func TestHeldBackIsSteady(t *testing.T) {
-	n := &Node{log: slog.New(slog.DiscardHandler), directory: newDirectory(), metrics: new(metrics.Measures), members: []*member{{id: 0}, {id: 1}}}
+	n := &Node{log: slog.New(slog.DiscardHandler), directory: newDirectory(), metrics: new(metrics.Measures), shards: []*shardHost{{id: 0}, {id: 1}}}
 	n.intake = newIntake(n)
 	in := &input{progress: make([]progress, 2)}
 	batch := func(shard int, result any, err error) {
 		p := n.intake.pool.Get().(*proposal)
-		p.in, p.member = in, n.members[shard]
+		p.in, p.host = in, n.shards[shard]
 		p.applied(1, result, err)
 	}
 	f := func(after time.Duration, want string) {

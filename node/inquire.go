@@ -50,7 +50,7 @@ const (
 
 // toAll are questions of one kind, with the same body, about all shards, in order.
 func (n *Node) toAll(kind questionKind, body []byte) []*question {
-	questions := make([]*question, len(n.members))
+	questions := make([]*question, len(n.shards))
 	for i := range questions {
 		questions[i] = &question{kind: kind, shard: i, body: body}
 	}
@@ -58,32 +58,32 @@ func (n *Node) toAll(kind questionKind, body []byte) []*question {
 }
 
 // answerOne answers a question about a shard that the replica here may answer.
-func (n *Node) answerOne(ctx context.Context, level readLevel, m *member, q *question) ([]byte, error) {
+func (n *Node) answerOne(ctx context.Context, level readLevel, h *shardHost, q *question) ([]byte, error) {
 	switch q.kind {
 	case askLook:
 		return n.answerLook(ctx, level, q.body)
 	case askPage:
-		return n.answerPage(ctx, m, q.body)
+		return n.answerPage(ctx, h, q.body)
 	case askCount:
-		return n.answerCount(ctx, m, q.body)
+		return n.answerCount(ctx, h, q.body)
 	case askSizes:
-		return m.answerSizes(q.body)
+		return h.answerSizes(q.body)
 	case askReport:
-		return m.answerReport(q.body)
+		return h.answerReport(q.body)
 	case askMarks:
-		return m.answerMarks(q.body)
+		return h.answerMarks(q.body)
 	case askFlows:
-		return m.answerFlows(q.body)
+		return h.answerFlows(q.body)
 	case askMoved:
-		return m.answerMoved(q.body)
+		return h.answerMoved(q.body)
 	case askSent:
-		return m.answerSent(q.body)
+		return h.answerSent(q.body)
 	case askRefuses:
-		return m.answerRefuses(q.body)
+		return h.answerRefuses(q.body)
 	case askLevels:
-		return n.answerLevels(m)
+		return n.answerLevels(h)
 	case askNumbers:
-		return n.answerNumbers(m, q.body)
+		return n.answerNumbers(h, q.body)
 	}
 	return nil, &refusal{"nobody knows such a question"}
 }
@@ -105,7 +105,7 @@ func (n *Node) inquire(ctx context.Context, level readLevel, questions []*questi
 	for len(open) > 0 {
 		calls := map[string][]*question{}
 		for _, q := range open {
-			to := n.reader(n.members[q.shard], level, q.tried)
+			to := n.reader(n.shards[q.shard], level, q.tried)
 			calls[to] = append(calls[to], q)
 		}
 		var wait sync.WaitGroup
@@ -168,7 +168,7 @@ func (n *Node) inquireOf(ctx context.Context, to string, level readLevel, questi
 			q.err = err
 			q.tried = append(q.tried, to)
 			if to != n.identity.member() && level != readLocal {
-				n.astray(n.members[q.shard], to)
+				n.astray(n.shards[q.shard], to)
 			}
 		}
 	}
@@ -228,7 +228,7 @@ var errCutOff = errors.New("the answer was too long")
 
 // take notes one answer.
 func (n *Node) take(q *question, by string, status byte, body []byte, behind uint64) {
-	m := n.members[q.shard]
+	h := n.shards[q.shard]
 	switch status {
 	case answered:
 		q.answer, q.err, q.by, q.behind = body, nil, by, behind
@@ -239,7 +239,7 @@ func (n *Node) take(q *question, by string, status byte, body []byte, behind uin
 	case notHere:
 		var r route
 		if json.Unmarshal(body, &r) == nil {
-			n.learnRoute(m, r)
+			n.learnRoute(h, r)
 		}
 		q.err = fmt.Errorf("node %s does not answer for it", nodeOf(by))
 	default:
@@ -276,7 +276,7 @@ func (n *Node) answerAsk(ctx context.Context, call *transport.Call) ([]byte, err
 	for src := call.Body[1:]; len(src) > 0; {
 		q := &question{kind: questionKind(src[0])}
 		shard, rest, err := readUvarint(src[1:])
-		if err != nil || shard >= uint64(len(n.members)) {
+		if err != nil || shard >= uint64(len(n.shards)) {
 			return nil, errAnswer
 		}
 		q.shard = int(shard)
@@ -292,28 +292,28 @@ func (n *Node) answerAsk(ctx context.Context, call *transport.Call) ([]byte, err
 func (n *Node) answerAll(ctx context.Context, level readLevel, questions []*question) (dst []byte) {
 	confirmed := n.confirmAll(ctx, level, questions)
 	for i, q := range questions {
-		m := n.members[q.shard]
+		h := n.shards[q.shard]
 		if i > 0 && len(dst) > askBytes {
 			return append(dst, cutOff)
 		}
 		err := confirmed[q.shard]
-		if err == nil && !n.canAnswer(m, level) {
+		if err == nil && !n.canAnswer(h, level) {
 			err = errNotHere
 		}
 		var answer []byte
 		if err == nil {
-			answer, err = n.answerOne(ctx, level, m, q)
-			if !n.canAnswer(m, level) { // the replica may have gone while it was read: an empty one has no answer
+			answer, err = n.answerOne(ctx, level, h, q)
+			if !n.canAnswer(h, level) { // the replica may have gone while it was read: an empty one has no answer
 				err = errNotHere
 			}
 		}
 		var refused *refusal
 		switch {
 		case err == nil:
-			dst = binary.AppendUvarint(append(dst, answered), n.behind(m))
+			dst = binary.AppendUvarint(append(dst, answered), n.behind(h))
 			dst = appendBytes(dst, answer)
 		case errors.Is(err, errNotHere) || errors.Is(err, group.ErrNotLeader):
-			text, _ := json.Marshal(n.routeOf(m)) // it has nothing that cannot be written
+			text, _ := json.Marshal(n.routeOf(h)) // it has nothing that cannot be written
 			dst = appendBytes(append(dst, notHere), text)
 		case errors.As(err, &refused):
 			dst = appendBytes(append(dst, refusedIt), []byte(refused.text))
@@ -342,7 +342,7 @@ func (n *Node) confirmAll(ctx context.Context, level readLevel, questions []*que
 	var wait sync.WaitGroup
 	for _, shard := range slices.Compact(shards) {
 		wait.Go(func() {
-			err := n.confirm(ctx, n.members[shard])
+			err := n.confirm(ctx, n.shards[shard])
 			mu.Lock()
 			defer mu.Unlock()
 			confirmed[shard] = err
@@ -353,8 +353,8 @@ func (n *Node) confirmAll(ctx context.Context, level readLevel, questions []*que
 }
 
 // confirm returns when a read of the replica here is linearizable.
-func (n *Node) confirm(ctx context.Context, m *member) error {
-	g := m.group.Load()
+func (n *Node) confirm(ctx context.Context, h *shardHost) error {
+	g := h.group.Load()
 	if g == nil {
 		return errNotHere
 	}

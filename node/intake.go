@@ -116,7 +116,7 @@ type applied struct {
 type proposal struct {
 	shard.Batch
 	in      *input
-	member  *member
+	host    *shardHost
 	fetched time.Time
 	done    func(index uint64, result any, err error) // p.applied, bound once
 	events  int
@@ -124,7 +124,7 @@ type proposal struct {
 }
 
 func newIntake(n *Node) *intake {
-	k := &intake{n: n, log: n.log, batch: make([]*proposal, len(n.members)), inputs: map[kafka.Stream]*input{}}
+	k := &intake{n: n, log: n.log, batch: make([]*proposal, len(n.shards)), inputs: map[kafka.Stream]*input{}}
 	k.pool.New = func() any {
 		p := &proposal{intake: k}
 		p.done = p.applied
@@ -143,9 +143,9 @@ func (k *intake) Assigned(streams []kafka.Stream, next []int64) {
 			stream:   s,
 			id:       id,
 			format:   k.n.formats[s.Name],
-			sent:     make([]int64, len(k.n.members)),
-			told:     make([]time.Time, len(k.n.members)),
-			progress: make([]progress, len(k.n.members)),
+			sent:     make([]int64, len(k.n.shards)),
+			told:     make([]time.Time, len(k.n.shards)),
+			progress: make([]progress, len(k.n.shards)),
 		}
 		from := next[i]
 		for j, mark := range k.n.marks(k.n.running, id) {
@@ -154,7 +154,7 @@ func (k *intake) Assigned(streams []kafka.Stream, next []int64) {
 			}
 			from = min(from, mark+1)
 			in.progress[j] = progress{mark: mark, durable: min(mark, next[i]-1)}
-			if l := k.n.members[j].reach(); mark >= 0 && l.answers {
+			if l := k.n.shards[j].reach(); mark >= 0 && l.answers {
 				in.progress[j].pending = append(in.progress[j].pending, applied{l.applied, mark})
 			}
 		}
@@ -315,7 +315,7 @@ func (k *intake) begin(in *input, j int, program uint64, fetched time.Time) *pro
 
 func (k *intake) proposal(in *input, j int, program uint64, prev int64, fetched time.Time) *proposal {
 	p := k.pool.Get().(*proposal)
-	p.in, p.member, p.fetched = in, k.n.members[j], fetched
+	p.in, p.host, p.fetched = in, k.n.shards[j], fetched
 	p.Begin(program, in.id, prev)
 	return p
 }
@@ -332,7 +332,7 @@ func (k *intake) send(p *proposal, j int, last int64) {
 
 func (k *intake) propose(p *proposal, last int64) {
 	p.events = p.Events()
-	if err := p.member.submit(p.Seal(last, k.n.now()), p.done); err != nil {
+	if err := p.host.submit(p.Seal(last, k.n.now()), p.done); err != nil {
 		p.applied(0, nil, err)
 	}
 }
@@ -349,25 +349,25 @@ func (p *proposal) applied(index uint64, result any, err error) {
 		switch {
 		case errors.Is(err, group.ErrNotLeader), errors.Is(err, group.ErrUnknown): // another replica takes over: the marks tell what it has
 			now := time.Now().UnixNano()
-			p.member.stalled.Store(now)
-			p.member.waitedFor.Store(now)
+			p.host.stalled.Store(now)
+			p.host.waitedFor.Store(now)
 		case !errors.Is(err, group.ErrClosed):
-			k.log.Error("shard did not take a batch", "shard", p.member.id, "stream", in.stream.String(), "error", err)
+			k.log.Error("shard did not take a batch", "shard", p.host.id, "stream", in.stream.String(), "error", err)
 		}
 	case r.Outcome == shard.Accepted:
-		p.member.waitedFor.Store(0)
-		pr := &in.progress[p.member.id]
+		p.host.waitedFor.Store(0)
+		pr := &in.progress[p.host.id]
 		pr.mark = max(pr.mark, r.Mark)
 		pr.pending = append(pr.pending, applied{index, r.Mark})
 		k.n.metrics.Applied(time.Since(p.fetched), p.events)
 	case r.Outcome == shard.Refused:
-		k.log.Error("shard refused a batch", "shard", p.member.id, "stream", in.stream.String(), "detail", r.Detail)
+		k.log.Error("shard refused a batch", "shard", p.host.id, "stream", in.stream.String(), "detail", r.Detail)
 		in.resend = true
 	default:
 		in.resend = true
 		k.free.Store(0)
 		if r.Outcome == shard.Held || r.Outcome == shard.Stale { // wait a little: this node is about to hear of another cookbook
-			p.member.stalled.Store(time.Now().UnixNano())
+			p.host.stalled.Store(time.Now().UnixNano())
 		}
 	}
 	in.mu.Unlock()
@@ -466,7 +466,7 @@ func (k *intake) levelAll() {
 // level sends an empty batch, which moves the mark, to every shard that was told of less than has been read. A batch that Records is filling at the
 // moment begins below that mark and ends above it, so the shard takes it as well.
 func (k *intake) level(in *input) {
-	for j := range k.n.members {
+	for j := range k.n.shards {
 		k.levelShard(in, j, 0)
 	}
 }
@@ -480,7 +480,7 @@ func (k *intake) levelSilent(in *input) {
 		silence = 0
 	}
 	in.mu.Unlock()
-	for j := range k.n.members {
+	for j := range k.n.shards {
 		k.levelShard(in, j, silence)
 	}
 }
@@ -503,7 +503,7 @@ func (k *intake) levelShard(in *input, j int, silence time.Duration) {
 func (in *input) advance(n *Node) {
 	for j := range in.progress {
 		pr := &in.progress[j]
-		durable := n.durable(n.members[j])
+		durable := n.durable(n.shards[j])
 		done := 0
 		for done < len(pr.pending) && pr.pending[done].index <= durable {
 			pr.durable = max(pr.durable, pr.pending[done].mark)

@@ -17,7 +17,7 @@ import (
 // arrive in order and a call is shared by many.
 type lane struct {
 	n *Node
-	m *member
+	h *shardHost
 
 	mu      sync.Mutex
 	room    sync.Cond // waiting has become less
@@ -40,21 +40,21 @@ const (
 	leaderPause = 20 * time.Millisecond // how long the intake waits after a batch found no leader
 )
 
-func newLane(n *Node, m *member) *lane {
-	l := &lane{n: n, m: m}
+func newLane(n *Node, h *shardHost) *lane {
+	l := &lane{n: n, h: h}
 	l.room.L = &l.mu
 	return l
 }
 
 // submit proposes an entry to the shard's leader, wherever that is. It is group.Propose, but done is also called with what another node answers.
-func (m *member) submit(entry []byte, done func(index uint64, result any, err error)) error {
-	if g := m.group.Load(); g != nil {
+func (h *shardHost) submit(entry []byte, done func(index uint64, result any, err error)) error {
+	if g := h.group.Load(); g != nil {
 		err := g.Propose(entry, done)
-		if err == nil || !errors.Is(err, group.ErrNotLeader) && !(errors.Is(err, group.ErrClosed) && m.lane.n.running.Err() == nil) {
+		if err == nil || !errors.Is(err, group.ErrNotLeader) && !(errors.Is(err, group.ErrClosed) && h.lane.n.running.Err() == nil) {
 			return err
 		}
 	}
-	m.lane.add(waiting{entry, done})
+	h.lane.add(waiting{entry, done})
 	return nil
 }
 
@@ -81,7 +81,7 @@ func (l *lane) run() {
 		if len(batch) == 0 {
 			return
 		}
-		body = binary.LittleEndian.AppendUint32(body[:0], l.m.id)
+		body = binary.LittleEndian.AppendUint32(body[:0], l.h.id)
 		for _, w := range batch {
 			body = binary.LittleEndian.AppendUint32(body, uint32(len(w.entry)))
 			body = append(body, w.entry...)
@@ -91,7 +91,7 @@ func (l *lane) run() {
 			var o outcome
 			if err == nil {
 				if o, answer, err = readOutcome(answer); err == nil {
-					l.n.learn(l.m, o.err)
+					l.n.learn(l.h, o.err)
 					batch[i].done(o.index, &o.result, o.err)
 					continue
 				}
@@ -120,20 +120,20 @@ func (l *lane) take() []waiting {
 
 // send calls the node that leads the shard.
 func (l *lane) send(body []byte) ([]byte, error) {
-	leader := l.n.leaderOf(l.m)
+	leader := l.n.leaderOf(l.h)
 	if leader == "" || leader == l.n.identity.member() {
-		l.n.astray(l.m, leader)
-		return nil, &group.NotLeaderError{Group: l.m.id, Leader: leader}
+		l.n.astray(l.h, leader)
+		return nil, &group.NotLeaderError{Group: l.h.id, Leader: leader}
 	}
 	ctx, cancel := context.WithTimeout(l.n.running, laneTimeout)
 	defer cancel()
 	answer, err := l.n.transport.Call(ctx, leader, callPropose, body)
 	if errors.Is(err, transport.ErrTooLarge) { // it would be too large the next time as well
-		return nil, fmt.Errorf("cannot send to the leader of shard %d: %w", l.m.id, err)
+		return nil, fmt.Errorf("cannot send to the leader of shard %d: %w", l.h.id, err)
 	}
 	if err != nil {
-		l.n.astray(l.m, leader)
-		return nil, fmt.Errorf("cannot reach the leader of shard %d: %w", l.m.id, errors.Join(group.ErrUnknown, err))
+		l.n.astray(l.h, leader)
+		return nil, fmt.Errorf("cannot reach the leader of shard %d: %w", l.h.id, errors.Join(group.ErrUnknown, err))
 	}
 	return answer, nil
 }
@@ -213,13 +213,13 @@ func (n *Node) answerPropose(body []byte) ([]byte, error) {
 		return nil, errAnswer
 	}
 	id := binary.LittleEndian.Uint32(body)
-	if int(id) >= len(n.members) {
+	if int(id) >= len(n.shards) {
 		return nil, fmt.Errorf("there is no shard %d here", id)
 	}
-	m := n.members[id]
-	g := m.group.Load()
+	h := n.shards[id]
+	g := h.group.Load()
 	if g == nil {
-		return nil, n.elsewhere(m)
+		return nil, n.elsewhere(h)
 	}
 	var outcomes []*outcome
 	var wait sync.WaitGroup

@@ -42,7 +42,7 @@ func (n *Node) findLevels(ctx context.Context) error {
 	}
 	var levels []float64
 	as, wanted := int64(math.MinInt64), int64(math.MinInt64)
-	behind := make([]int64, len(n.members))
+	behind := make([]int64, len(n.shards))
 	for i, q := range questions {
 		if len(q.answer) < 24 {
 			return errAnswer
@@ -63,30 +63,30 @@ func (n *Node) findLevels(ctx context.Context) error {
 		}
 		as = wanted
 	}
-	for i, m := range n.members {
+	for i, h := range n.shards {
 		if behind[i] >= as {
 			continue
 		}
-		r, err := m.command(ctx, shard.AppendLevels(nil, n.now(), program.Hash, as, levels))
+		r, err := h.command(ctx, shard.AppendLevels(nil, n.now(), program.Hash, as, levels))
 		if err == nil && r.Outcome == shard.Refused {
 			err = fmt.Errorf("refused: %s", r.Detail)
 		}
 		if err != nil {
-			return fmt.Errorf("cannot tell shard %d the thresholds of audiences: %w", m.id, err)
+			return fmt.Errorf("cannot tell shard %d the thresholds of audiences: %w", h.id, err)
 		}
 	}
 	return nil
 }
 
 // answerLevels answers askLevels: hash of the cookbook, as of when the shard knows the thresholds, as of when it wants them, the thresholds.
-func (n *Node) answerLevels(m *member) ([]byte, error) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	p := m.shard.Program()
+func (n *Node) answerLevels(h *shardHost) ([]byte, error) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	p := h.shard.Program()
 	if p == nil {
 		return nil, httpapi.ErrSwitching
 	}
-	known, of, want := m.shard.Levels(n.now())
+	known, of, want := h.shard.Levels(n.now())
 	answer := binary.LittleEndian.AppendUint64(nil, p.Hash)
 	answer = binary.LittleEndian.AppendUint64(answer, uint64(of))
 	answer = binary.LittleEndian.AppendUint64(answer, uint64(want))
@@ -97,7 +97,7 @@ func (n *Node) answerLevels(m *member) ([]byte, error) {
 func (n *Node) levelsNow(ctx context.Context, program *recipe.Program) (levels []float64, err error) {
 	for i := range program.Levels {
 		var values []float64
-		for shard := range n.members {
+		for shard := range n.shards {
 			for from, more := uint32(0), true; more; {
 				q := &question{kind: askNumbers, shard: shard, body: binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint64(binary.AppendUvarint(nil, uint64(i)), program.Hash), from)}
 				if err := n.inquire(ctx, readLocal, []*question{q}); err != nil {
@@ -117,7 +117,7 @@ func (n *Node) levelsNow(ctx context.Context, program *recipe.Program) (levels [
 
 // answerNumbers answers askNumbers: number of the level, hash of the cookbook, the ordinal from which on; the one to go on from, whether there may be more, the
 // numbers of a part of the profiles. A page is read under each hold of the lock.
-func (n *Node) answerNumbers(m *member, body []byte) ([]byte, error) {
+func (n *Node) answerNumbers(h *shardHost, body []byte) ([]byte, error) {
 	i, body, err := readUvarint(body)
 	if err != nil || len(body) != 12 {
 		return nil, errAnswer
@@ -126,14 +126,14 @@ func (n *Node) answerNumbers(m *member, body []byte) ([]byte, error) {
 	view := &shard.View{At: n.now()}
 	var values []float64
 	for more && 8*len(values) < pageBytes {
-		m.mu.RLock()
-		p := m.shard.Program()
+		h.mu.RLock()
+		p := h.shard.Program()
 		if p == nil || p.Hash != hash || i >= uint64(len(p.Levels)) {
-			m.mu.RUnlock()
+			h.mu.RUnlock()
 			return nil, &refusal{httpapi.ErrSwitching.Error()} // the shards would not take the result either
 		}
-		values, from, more = m.shard.EachNumber(values, &p.Levels[i], from, scanPage, view)
-		m.mu.RUnlock()
+		values, from, more = h.shard.EachNumber(values, &p.Levels[i], from, scanPage, view)
+		h.mu.RUnlock()
 	}
 	return appendNumbers(append(binary.LittleEndian.AppendUint32(nil, from), bit(more)), values), nil
 }

@@ -57,12 +57,12 @@ func TestLevels(t *testing.T) {
 	c.openAll()
 	c.idle()
 	c.same()
-	for _, m := range c.nodes[2].members {
-		m.mu.RLock()
-		levels, as, _ := m.shard.Levels(0)
-		m.mu.RUnlock()
+	for _, h := range c.nodes[2].shards {
+		h.mu.RLock()
+		levels, as, _ := h.shard.Levels(0)
+		h.mu.RUnlock()
 		if levels[0] != 5 || as != hour.UnixMilli() {
-			t.Errorf("shard %d: %v as of %d", m.id, levels, as)
+			t.Errorf("shard %d: %v as of %d", h.id, levels, as)
 		}
 	}
 }

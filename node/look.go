@@ -67,7 +67,7 @@ func (n *Node) fetch(ctx context.Context, level readLevel, wants []*want) {
 	for len(wants) > 0 {
 		questions := make([]*question, len(wants))
 		for i, w := range wants {
-			questions[i] = &question{kind: askLook, shard: w.shard(len(n.members)), body: w.append(nil)}
+			questions[i] = &question{kind: askLook, shard: w.shard(len(n.shards)), body: w.append(nil)}
 		}
 		_ = n.inquire(ctx, level, questions) // each question has its own error
 		again, moving := wants[:0:0], false
@@ -175,12 +175,12 @@ func (n *Node) answerLook(ctx context.Context, level readLevel, body []byte) (an
 		if l.at.Known {
 			at = l.at.Hash
 		}
-		m := n.members[ring.Shard(at, len(n.members))]
-		if !first && (!n.canAnswer(m, level) || level == readLinearizable && n.confirm(ctx, m) != nil) {
+		h := n.shards[ring.Shard(at, len(n.shards))]
+		if !first && (!n.canAnswer(h, level) || level == readLinearizable && n.confirm(ctx, h) != nil) {
 			return appendIdentifier([]byte{lookNext}, l.at.Namespace, l.at.Value, l.at.Hash), nil
 		}
-		answer, done := m.lookTravelling(l, namespace, value, hash)
-		if !first && !n.canAnswer(m, level) { // the replica may have gone meanwhile; answerAll checks that of the first shard
+		answer, done := h.lookTravelling(l, namespace, value, hash)
+		if !first && !n.canAnswer(h, level) { // the replica may have gone meanwhile; answerAll checks that of the first shard
 			return appendIdentifier([]byte{lookNext}, l.at.Namespace, l.at.Value, l.at.Hash), nil
 		}
 		if done {
@@ -191,18 +191,18 @@ func (n *Node) answerLook(ctx context.Context, level readLevel, body []byte) (an
 }
 
 // lookTravelling is one step of answerLook; it is not done when l.view.Next says where to go on.
-func (m *member) lookTravelling(l *look, namespace, value []byte, hash uint64) (answer []byte, done bool) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
+func (h *shardHost) lookTravelling(l *look, namespace, value []byte, hash uint64) (answer []byte, done bool) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
 	found := false
 	if l.at.Known {
-		found = m.shard.LookupVia(&l.at, namespace, value, hash, &l.view)
+		found = h.shard.LookupVia(&l.at, namespace, value, hash, &l.view)
 	} else {
-		found = m.shard.Lookup(namespace, value, hash, &l.view)
+		found = h.shard.Lookup(namespace, value, hash, &l.view)
 	}
 	switch {
 	case found:
-		return shard.AppendView(binary.LittleEndian.AppendUint64([]byte{lookFound}, m.shard.Program().Hash), &l.view), true
+		return shard.AppendView(binary.LittleEndian.AppendUint64([]byte{lookFound}, h.shard.Program().Hash), &l.view), true
 	case l.view.Next.Known:
 		return nil, false
 	case l.view.Moving:

@@ -22,7 +22,7 @@ type look struct {
 	view  shard.View
 	at    shard.Place
 	value []byte
-	last  *member // the shard that was looked at last
+	last  *shardHost // the shard that was looked at last
 }
 
 var looks = sync.Pool{New: func() any { return new(look) }}
@@ -95,7 +95,7 @@ func (n *Node) nobody(namespace, value []byte, junk bool) error {
 
 // lookupNow looks a profile up on this node, without waiting. m is the shard that was looked at last; nil if nobody can have such an identifier. at and bare
 // are View.At and View.Bare.
-func (n *Node) lookupNow(namespace, value []byte, at int64, bare bool, fn func(*shard.View)) (m *member, where whereabouts) {
+func (n *Node) lookupNow(namespace, value []byte, at int64, bare bool, fn func(*shard.View)) (h *shardHost, where whereabouts) {
 	l := looks.Get().(*look)
 	defer looks.Put(l)
 	l.last = nil
@@ -130,35 +130,35 @@ const (
 // follow looks an identifier up at its home, and where that says it lies: one other shard at most, once pointers are shortened. One
 // lock is held at a time.
 func (n *Node) follow(l *look, namespace, value []byte, hash uint64, fn func(*shard.View)) whereabouts {
-	m := n.members[ring.Shard(hash, len(n.members))]
-	l.last = m
-	m.mu.RLock()
-	if !m.answers {
-		m.mu.RUnlock()
+	h := n.shards[ring.Shard(hash, len(n.shards))]
+	l.last = h
+	h.mu.RLock()
+	if !h.answers {
+		h.mu.RUnlock()
 		return away
 	}
-	if m.shard.Lookup(namespace, value, hash, &l.view) {
-		defer m.mu.RUnlock()
+	if h.shard.Lookup(namespace, value, hash, &l.view) {
+		defer h.mu.RUnlock()
 		fn(&l.view)
 		return found
 	}
-	m.mu.RUnlock()
+	h.mu.RUnlock()
 	isMoving := l.view.Moving
 	for l.view.Next.Known {
 		l.at, l.view.Next = l.view.Next, l.at // the next look-up overwrites view.Next, and l.at must survive that
-		m := n.members[ring.Shard(l.at.Hash, len(n.members))]
-		l.last = m
-		m.mu.RLock()
-		if !m.answers {
-			m.mu.RUnlock()
+		h := n.shards[ring.Shard(l.at.Hash, len(n.shards))]
+		l.last = h
+		h.mu.RLock()
+		if !h.answers {
+			h.mu.RUnlock()
 			return away
 		}
-		if m.shard.LookupVia(&l.at, namespace, value, hash, &l.view) {
-			defer m.mu.RUnlock()
+		if h.shard.LookupVia(&l.at, namespace, value, hash, &l.view) {
+			defer h.mu.RUnlock()
 			fn(&l.view)
 			return found
 		}
-		m.mu.RUnlock()
+		h.mu.RUnlock()
 		isMoving = l.view.Moving
 	}
 	switch {

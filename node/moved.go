@@ -37,18 +37,18 @@ func (b httpBackend) Moved(ctx context.Context) ([]httpapi.Moved, error) {
 }
 
 // answerMoved answers askMoved: hash of the cookbook; for each of its audiences how many entered and left.
-func (m *member) answerMoved(body []byte) (answer []byte, err error) {
+func (h *shardHost) answerMoved(body []byte) (answer []byte, err error) {
 	if len(body) != 8 {
 		return nil, errAnswer
 	}
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	if p := m.shard.Program(); p == nil || p.Hash != binary.LittleEndian.Uint64(body) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	if p := h.shard.Program(); p == nil || p.Hash != binary.LittleEndian.Uint64(body) {
 		return nil, httpapi.ErrSwitching
 	}
-	all := make([]httpapi.Moved, len(m.shard.Program().AllAudiences()))
+	all := make([]httpapi.Moved, len(h.shard.Program().AllAudiences()))
 	rest := all
-	for _, s := range []*shard.Shard{m.shard, m.shard.Accounts()} {
+	for _, s := range []*shard.Shard{h.shard, h.shard.Accounts()} {
 		if s == nil || s.Program() == nil {
 			continue
 		}

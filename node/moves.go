@@ -163,13 +163,13 @@ func (n *Node) move(ctx context.Context) {
 	moves := n.directory.State().Moves
 	n.watchMoves(moves)
 	for _, mv := range moves {
-		if m := n.members[mv.Shard]; m.leads() {
+		if h := n.shards[mv.Shard]; h.leads() {
 			ctx, cancel := context.WithTimeout(ctx, moveTimeout)
-			err := n.step(ctx, m, mv)
+			err := n.step(ctx, h, mv)
 			cancel()
 			n.moveWatch.Tried(mv, err)
 			if err != nil && ctx.Err() == nil && !errors.Is(err, group.ErrNotLeader) {
-				n.log.Debug("a move has to try again", "shard", m.id, "step", mv.Step.String(), "error", err)
+				n.log.Debug("a move has to try again", "shard", h.id, "step", mv.Step.String(), "error", err)
 			}
 		}
 	}
@@ -180,7 +180,7 @@ func (n *Node) watchMoves(moves []meta.Move) {
 	heard := n.heard.all()
 	n.moveWatch.Look(moves, func(m meta.Move) uint64 {
 		if to := groupMember(m.Add.Member, m.Add.Incarnation); to == n.identity.member() {
-			return n.members[m.Shard].reach().applied
+			return n.shards[m.Shard].reach().applied
 		} else if p := heard[to]; p != nil {
 			return p.shards[m.Shard].applied
 		}
@@ -189,8 +189,8 @@ func (n *Node) watchMoves(moves []meta.Move) {
 }
 
 // step takes one step of a move on the shard's leader.
-func (n *Node) step(ctx context.Context, m *member, mv meta.Move) error {
-	g := m.group.Load()
+func (n *Node) step(ctx context.Context, h *shardHost, mv meta.Move) error {
+	g := h.group.Load()
 	if g == nil {
 		return group.ErrNotLeader
 	}

@@ -67,11 +67,11 @@ type Node struct {
 	stopped    atomic.Bool
 	traces     traces
 	abort      context.CancelCauseFunc // ends Open
-	members    []*member               // by shard
+	shards     []*shardHost            // by shard
 	turns      *turns
 	asked      atomic.Uint64 // look-ups for other nodes
-	sooner     chan struct{} // see member
-	turn       atomic.Int64  // of keepTime: the member that is looked at first
+	sooner     chan struct{} // see shardHost
+	turn       atomic.Int64  // of keepTime: the shard that is looked at first
 	wall       func() time.Time
 	anchor     atomic.Pointer[anchor] // of the time of day by the clocks of most nodes; nil: fewer than three are known
 	corrected  atomic.Int64           // what that adds to the clock of this node, a time.Duration
@@ -352,8 +352,8 @@ func (n *Node) openKafka(ctx context.Context) error {
 	}
 	n.onClose(func() error { n.outlets.Close(); return nil })
 	n.reread = &reread.Topics{Kafka: n.kafka, Inputs: k.Inputs, Dead: k.Dead, Producer: n.producer, Webhook: n.webhook}
-	for _, m := range n.members {
-		n.publishers = append(n.publishers, &publisher{n: n, m: m})
+	for _, h := range n.shards {
+		n.publishers = append(n.publishers, &publisher{n: n, h: h})
 	}
 	if err := n.openSource(); err != nil {
 		return err
@@ -446,11 +446,11 @@ func listen(addr, setting, flag string) (net.Listener, error) {
 // start sets the goroutines going that move events.
 func (n *Node) start(ctx context.Context) {
 	for _, c := range n.couriers {
-		wake(c.m.talks)
+		wake(c.h.talks)
 		n.movers.Go(func() { c.run(ctx) })
 	}
 	for _, p := range n.publishers {
-		wake(p.m.grew)
+		wake(p.h.grew)
 		n.movers.Go(func() { p.run(ctx) })
 	}
 	if n.brokerTrouble.Load() != nil {
@@ -518,10 +518,10 @@ func (n *Node) Close() error {
 	}
 	n.closers = nil
 	n.serving.Wait()
-	for _, m := range n.members { // somebody may still be at work on an answer that was cut off, and finds empty shards then
-		m.mu.Lock()
-		m.shard.Close()
-		m.mu.Unlock()
+	for _, h := range n.shards { // somebody may still be at work on an answer that was cut off, and finds empty shards then
+		h.mu.Lock()
+		h.shard.Close()
+		h.mu.Unlock()
 	}
 	return errors.Join(errs...)
 }
@@ -556,11 +556,11 @@ func (n *Node) Ready() error {
 }
 
 // noLeader says why a shard takes no batch.
-func (n *Node) noLeader(m *member) string {
+func (n *Node) noLeader(h *shardHost) string {
 	if n.switching() {
 		return "a cookbook is coming into force"
 	}
-	return fmt.Sprintf("shard %d has no leader that takes events", m.id)
+	return fmt.Sprintf("shard %d has no leader that takes events", h.id)
 }
 
 // heldBack is why the intake is held back, for the status: unlike holdBack it does not flicker between two attempts.
@@ -568,9 +568,9 @@ func (n *Node) heldBack(now time.Time) string {
 	if why := n.intake.counts.holding.Load(); why != nil {
 		return *why
 	}
-	for _, m := range n.members {
-		if m.awaited(now) {
-			return n.noLeader(m)
+	for _, h := range n.shards {
+		if h.awaited(now) {
+			return n.noLeader(h)
 		}
 	}
 	return ""
@@ -583,16 +583,16 @@ func (n *Node) holdBack() string {
 	}
 	var bytes int64
 	now := time.Now()
-	for _, m := range n.members {
-		if m.leaderless(now) {
-			return n.noLeader(m)
+	for _, h := range n.shards {
+		if h.leaderless(now) {
+			return n.noLeader(h)
 		}
-		bytes += m.load.profiles.Load()
-		if held := m.load.peers.Load(); held > n.settings.Limits.OutboxBytes/2 {
-			return fmt.Sprintf("shard %d holds %d KiB of messages that other shards have not taken", m.id, held>>10)
+		bytes += h.load.profiles.Load()
+		if held := h.load.peers.Load(); held > n.settings.Limits.OutboxBytes/2 {
+			return fmt.Sprintf("shard %d holds %d KiB of messages that other shards have not taken", h.id, held>>10)
 		}
-		if held := m.load.outbox.Load(); held > n.settings.Limits.OutboxBytes/2 {
-			return fmt.Sprintf("the outbox of shard %d holds %d KiB of activations that Kafka has not taken", m.id, held>>10)
+		if held := h.load.outbox.Load(); held > n.settings.Limits.OutboxBytes/2 {
+			return fmt.Sprintf("the outbox of shard %d holds %d KiB of activations that Kafka has not taken", h.id, held>>10)
 		}
 	}
 	if bytes > n.settings.Limits.MemoryBytes {

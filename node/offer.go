@@ -55,13 +55,13 @@ func (n *Node) offer(ctx context.Context) error {
 
 // without counts the shards here that have no cookbook. One that is still being brought here does not count.
 func (n *Node) without() (count int) {
-	for _, m := range n.members {
-		n.judge(m)
-		m.mu.RLock()
-		if m.answers && m.shard.Program() == nil {
+	for _, h := range n.shards {
+		n.judge(h)
+		h.mu.RLock()
+		if h.answers && h.shard.Program() == nil {
 			count++
 		}
-		m.mu.RUnlock()
+		h.mu.RUnlock()
 	}
 	return count
 }

@@ -79,21 +79,21 @@ func (n *Node) walk(ctx context.Context, p *selection, c Cursor, fn func(*shard.
 	defer looks.Put(l)
 	l.view.At = n.now()
 	r := readingOf(ctx)
-	for c.Shard < len(n.members) {
-		m := n.members[c.Shard]
+	for c.Shard < len(n.shards) {
+		h := n.shards[c.Shard]
 		var next uint32
 		var more, stopped bool
 		var err error
-		m.mu.RLock()
-		here := r.level == readLocal && m.answers
+		h.mu.RLock()
+		here := r.level == readLocal && h.answers
 		if here {
-			next, more, stopped, err = p.page(ctx, m.shard, c.Ordinal, &l.view, fn)
+			next, more, stopped, err = p.page(ctx, h.shard, c.Ordinal, &l.view, fn)
 		}
-		m.mu.RUnlock()
+		h.mu.RUnlock()
 		if here {
-			n.noteHere(r, m)
+			n.noteHere(r, h)
 		} else {
-			next, more, stopped, err = n.farPage(ctx, r, m, p, c.Ordinal, l, fn)
+			next, more, stopped, err = n.farPage(ctx, r, h, p, c.Ordinal, l, fn)
 		}
 		if err != nil {
 			return c, false, err
@@ -103,7 +103,7 @@ func (n *Node) walk(ctx context.Context, p *selection, c Cursor, fn func(*shard.
 			c = Cursor{Shard: c.Shard + 1}
 		}
 		if stopped {
-			return c, c.Shard < len(n.members), nil
+			return c, c.Shard < len(n.shards), nil
 		}
 	}
 	return Cursor{}, false, nil
@@ -120,7 +120,7 @@ const (
 )
 
 // farPage has another node hand a page over.
-func (n *Node) farPage(ctx context.Context, r *reading, m *member, p *selection, from uint32, l *look, fn func(*shard.View) bool) (next uint32, more, stopped bool, err error) {
+func (n *Node) farPage(ctx context.Context, r *reading, h *shardHost, p *selection, from uint32, l *look, fn func(*shard.View) bool) (next uint32, more, stopped bool, err error) {
 	body := binary.LittleEndian.AppendUint32(nil, from)
 	switch {
 	case p.audience >= 0:
@@ -130,7 +130,7 @@ func (n *Node) farPage(ctx context.Context, r *reading, m *member, p *selection,
 	default:
 		body = appendBytes(append(body, selectPeople), []byte(p.where))
 	}
-	q := &question{kind: askPage, shard: int(m.id), body: body}
+	q := &question{kind: askPage, shard: int(h.id), body: body}
 	limited, cancel := context.WithTimeout(ctx, freshTimeout)
 	defer cancel()
 	if err := n.inquire(limited, r.level, []*question{q}); err != nil {
@@ -166,7 +166,7 @@ func (n *Node) farPage(ctx context.Context, r *reading, m *member, p *selection,
 }
 
 // answerPage answers askPage.
-func (n *Node) answerPage(ctx context.Context, m *member, body []byte) ([]byte, error) {
+func (n *Node) answerPage(ctx context.Context, h *shardHost, body []byte) ([]byte, error) {
 	if len(body) < 5 {
 		return nil, errAnswer
 	}
@@ -191,7 +191,7 @@ func (n *Node) answerPage(ctx context.Context, m *member, body []byte) ([]byte, 
 	l.view.At = n.now()
 	a := pageAnswer{next: from, more: true}
 	for range scanPages {
-		if err := a.add(ctx, m, p, string(text), l); err != nil || !a.more || len(a.profiles) > 0 {
+		if err := a.add(ctx, h, p, string(text), l); err != nil || !a.more || len(a.profiles) > 0 {
 			if err != nil {
 				return nil, err
 			}
@@ -215,10 +215,10 @@ type pageAnswer struct {
 }
 
 // add goes through one page. name is that of the audience.
-func (a *pageAnswer) add(ctx context.Context, m *member, p *selection, name string, l *look) error {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	program := m.shard.Program()
+func (a *pageAnswer) add(ctx context.Context, h *shardHost, p *selection, name string, l *look) error {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	program := h.shard.Program()
 	if program == nil {
 		return httpapi.ErrSwitching
 	}
@@ -230,7 +230,7 @@ func (a *pageAnswer) add(ctx context.Context, m *member, p *selection, name stri
 	}
 	a.program = program.Hash
 	var err error
-	a.next, a.more, _, err = p.page(ctx, m.shard, a.next, &l.view, func(v *shard.View) bool {
+	a.next, a.more, _, err = p.page(ctx, h.shard, a.next, &l.view, func(v *shard.View) bool {
 		a.profiles = binary.AppendUvarint(a.profiles, uint64(v.Ordinal())+1)
 		a.profiles = appendBytes(a.profiles, shard.AppendView(nil, v))
 		return len(a.profiles) < pageBytes

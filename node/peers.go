@@ -247,9 +247,9 @@ func (p *heard) all() map[string]*peerReach {
 
 // reaches are those of this node's replicas, by shard.
 func (n *Node) reaches() []reach {
-	all := make([]reach, len(n.members))
-	for i, m := range n.members {
-		all[i] = m.reach()
+	all := make([]reach, len(n.shards))
+	for i, h := range n.shards {
+		all[i] = h.reach()
 	}
 	return all
 }
@@ -301,17 +301,17 @@ func (n *Node) poll(ctx context.Context) {
 			if err != nil {
 				return // what it said last grows old
 			}
-			if size := 1 + reachBytes*len(n.members); len(answer) > size {
+			if size := 1 + reachBytes*len(n.shards); len(answer) > size {
 				n.noteTime(member, answer[size:], asked)
 				answer = answer[:size]
 			}
-			if p, err := readReaches(answer, len(n.members)); err == nil {
+			if p, err := readReaches(answer, len(n.shards)); err == nil {
 				n.heard.mu.Lock()
 				n.heard.by[member] = p
 				n.heard.mu.Unlock()
 				for i := range p.shards {
 					if p.shards[i].leads {
-						n.hint(n.members[i], member)
+						n.hint(n.shards[i], member)
 					}
 				}
 			}
@@ -322,18 +322,18 @@ func (n *Node) poll(ctx context.Context) {
 }
 
 // durable is the index of a shard's log up to which nothing is lost in a power cut of its leader.
-func (n *Node) durable(m *member) uint64 { return n.ahead(m).durable }
+func (n *Node) durable(h *shardHost) uint64 { return n.ahead(h).durable }
 
 // ahead is how far the leader of a shard is by its last word; zero when none is known.
-func (n *Node) ahead(m *member) reach {
-	if l := m.reach(); l.leads {
+func (n *Node) ahead(h *shardHost) reach {
+	if l := h.reach(); l.leads {
 		return l
 	}
-	leader := n.leaderOf(m)
+	leader := n.leaderOf(h)
 	n.heard.mu.Lock()
 	defer n.heard.mu.Unlock()
-	if p := n.heard.by[leader]; p != nil && p.shards[m.id].leads {
-		return p.shards[m.id]
+	if p := n.heard.by[leader]; p != nil && p.shards[h.id].leads {
+		return p.shards[h.id]
 	}
 	return reach{}
 }

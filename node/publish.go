@@ -29,7 +29,7 @@ const (
 // one goroutine: run.
 type publisher struct {
 	n       *Node
-	m       *member
+	h       *shardHost
 	outlet  *kafka.Outlet
 	entries []kafka.Message
 	scratch []byte
@@ -49,13 +49,13 @@ func (p *publisher) problem() string {
 	}
 	if since := p.waiting.Load(); since != 0 {
 		if d := time.Since(time.Unix(0, since)); d > publishPatience {
-			return fmt.Sprintf("activations of shard %d wait: Kafka has not answered for %s", p.m.id, say.Span(d.Round(time.Second)))
+			return fmt.Sprintf("activations of shard %d wait: Kafka has not answered for %s", p.h.id, say.Span(d.Round(time.Second)))
 		}
 	}
 	if ahead := p.ahead.Load(); ahead > 0 {
 		if _, next := p.bounds(); next < ahead {
 			return fmt.Sprintf("Kafka has %s of shard %d more than it has made: as many of those that it makes next do not leave, for they are taken to be these; if its data was lost and Kafka has not "+
-				"kept all events either, they are others: deploy/README.md", say.Count(ahead-next, "activation"), p.m.id)
+				"kept all events either, they are others: deploy/README.md", say.Count(ahead-next, "activation"), p.h.id)
 		}
 	}
 	return ""
@@ -72,13 +72,13 @@ func (p *publisher) send(ctx context.Context, from, to uint64, entries []kafka.M
 // this one after a crash, goes on exactly after the last transaction that was committed.
 func (p *publisher) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		if !p.m.leads() { // the node that does publishes; opening its outlet fences ours
+		if !p.h.leads() { // the node that does publishes; opening its outlet fences ours
 			p.outlet = nil
 			p.goesOn()
 			p.ahead.Store(0)
 			select {
 			case <-ctx.Done():
-			case <-p.m.publishes:
+			case <-p.h.publishes:
 			}
 			continue
 		}
@@ -90,7 +90,7 @@ func (p *publisher) run(ctx context.Context) {
 			p.goesOn()
 			select {
 			case <-ctx.Done():
-			case <-p.m.grew:
+			case <-p.h.grew:
 			case <-time.After(publishKeep):
 				p.keep(ctx)
 			}
@@ -121,7 +121,7 @@ func (p *publisher) fails(err error) {
 	if errors.Is(err, kafka.ErrFenced) {
 		level = slog.LevelWarn
 	}
-	p.n.kafka.Log.Log(p.n.running, level, "activations wait", "shard", p.m.id, "error", err) // one line for all shards, when it is Kafka
+	p.n.kafka.Log.Log(p.n.running, level, "activations wait", "shard", p.h.id, "error", err) // one line for all shards, when it is Kafka
 }
 
 // goesOn notes and logs that activations leave again, or that another node is to publish those of this shard.
@@ -132,7 +132,7 @@ func (p *publisher) goesOn() {
 	}
 	p.waits = false
 	if p.n.unpublished.Add(-1) == 0 {
-		p.n.log.Info("activations do not wait any more", "shard", p.m.id)
+		p.n.log.Info("activations do not wait any more", "shard", p.h.id)
 	}
 }
 
@@ -140,7 +140,7 @@ func (p *publisher) goesOn() {
 func (p *publisher) publish(ctx context.Context) error {
 	for {
 		first, next := p.bounds()
-		if first == next || p.m.settling() {
+		if first == next || p.h.settling() {
 			return nil
 		}
 		if p.outlet == nil {
@@ -190,16 +190,16 @@ func (p *publisher) keep(ctx context.Context) {
 
 // bounds are the positions of the oldest entry in the outbox and of the next one.
 func (p *publisher) bounds() (first, next uint64) {
-	p.m.mu.RLock()
-	defer p.m.mu.RUnlock()
-	st := p.m.shard.Stats()
+	p.h.mu.RLock()
+	defer p.h.mu.RUnlock()
+	st := p.h.shard.Stats()
 	return st.OutboxFirst, st.OutboxNext
 }
 
 // open fences whoever published for this shard before, and asks Kafka what it already has.
 func (p *publisher) open(ctx context.Context) error {
 	p.waiting.Store(time.Now().UnixNano())
-	outlet, position, err := p.n.outlets.Open(ctx, int(p.m.id))
+	outlet, position, err := p.n.outlets.Open(ctx, int(p.h.id))
 	p.waiting.Store(0)
 	if err != nil {
 		return err
@@ -209,7 +209,7 @@ func (p *publisher) open(ctx context.Context) error {
 	if _, next := p.bounds(); position > next {
 		p.ahead.Store(position)
 		p.n.log.Error("Kafka has more activations of this shard than its log: acknowledged log was lost, and what is made again may differ in order",
-			"shard", p.m.id, "published", position, "made", next)
+			"shard", p.h.id, "published", position, "made", next)
 	}
 	return nil
 }
@@ -228,12 +228,12 @@ func (p *publisher) collect(from, next uint64) (to uint64) {
 		block = append(block, b...)
 		return block[n:len(block):len(block)]
 	}
-	p.m.mu.RLock()
-	defer p.m.mu.RUnlock()
+	p.h.mu.RLock()
+	defer p.h.mu.RUnlock()
 	to = from
-	p.m.shard.Outbox(from, func(position uint64, key, payload []byte) bool {
+	p.h.shard.Outbox(from, func(position uint64, key, payload []byte) bool {
 		to = position + 1
-		p.scratch = appendOutboxHeader(p.scratch[:0], p.m.id, position)
+		p.scratch = appendOutboxHeader(p.scratch[:0], p.h.id, position)
 		headers = append(headers, kafka.Header{Key: headerOutbox, Value: keep(p.scratch)})
 		p.entries = append(p.entries, kafka.Message{Key: keep(key), Value: keep(payload), Headers: headers[len(headers)-1:]})
 		bytes += len(key) + len(payload)
@@ -254,7 +254,7 @@ func (p *publisher) announce() {
 
 // acknowledge tells the shard that the sink has everything below position.
 func (p *publisher) acknowledge(position uint64) error {
-	return p.m.propose(shard.AppendAck(nil, p.n.now(), position))
+	return p.h.propose(shard.AppendAck(nil, p.n.now(), position))
 }
 
 // announce tells the other nodes that have listeners what Kafka has acknowledged. Those that do not answer miss it: Kafka has it for good.

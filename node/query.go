@@ -28,31 +28,31 @@ func (n *Node) Query(ctx context.Context, q httpapi.Query, fn func(*shard.View))
 	}
 	var found httpapi.Found
 	r := readingOf(ctx)
-	var here []*member
+	var here []*shardHost
 	var far, moved []*question // moved: the replica here went while it was read
-	question := func(m *member) *question {
-		return &question{kind: askCount, shard: int(m.id), body: append([]byte{bit(q.Accounts)}, q.Where...)}
+	question := func(h *shardHost) *question {
+		return &question{kind: askCount, shard: int(h.id), body: append([]byte{bit(q.Accounts)}, q.Where...)}
 	}
-	for _, m := range n.members {
-		if r.level == readLocal && n.canAnswer(m, readLocal) {
-			here = append(here, m)
+	for _, h := range n.shards {
+		if r.level == readLocal && n.canAnswer(h, readLocal) {
+			here = append(here, h)
 		} else {
-			far = append(far, question(m))
+			far = append(far, question(h))
 		}
 	}
 	asked := make(chan error, 1)
 	go func() { asked <- n.inquire(ctx, r.level, far) }()
-	for _, m := range here {
-		count, err := n.count(ctx, m, program, q.Accounts, x)
-		if !n.canAnswer(m, readLocal) {
-			moved = append(moved, question(m))
+	for _, h := range here {
+		count, err := n.count(ctx, h, program, q.Accounts, x)
+		if !n.canAnswer(h, readLocal) {
+			moved = append(moved, question(h))
 			continue
 		}
 		if err != nil {
 			return found, err
 		}
 		found.Count += count
-		n.noteHere(r, m)
+		n.noteHere(r, h)
 	}
 	if err := errors.Join(<-asked, n.inquire(ctx, r.level, moved), ctx.Err()); err != nil {
 		return found, err
@@ -94,7 +94,7 @@ func otherKind(program *recipe.Program, q httpapi.Query) string {
 }
 
 // answerCount answers askCount. Body: whether about accounts (a byte), the condition as text. Answer: a uvarint.
-func (n *Node) answerCount(ctx context.Context, m *member, body []byte) ([]byte, error) {
+func (n *Node) answerCount(ctx context.Context, h *shardHost, body []byte) ([]byte, error) {
 	if len(body) == 0 {
 		return nil, errAnswer
 	}
@@ -106,29 +106,29 @@ func (n *Node) answerCount(ctx context.Context, m *member, body []byte) ([]byte,
 	if bad != nil {
 		return nil, fmt.Errorf("cannot read the condition: %s", bad.Message)
 	}
-	count, err := n.count(ctx, m, program, body[0] == 1, x)
+	count, err := n.count(ctx, h, program, body[0] == 1, x)
 	return binary.AppendUvarint(nil, uint64(count)), err
 }
 
 // count counts the profiles of the shard for which a condition of a program is true.
-func (n *Node) count(ctx context.Context, m *member, program *recipe.Program, accounts bool, x *expr.Expr) (total int64, err error) {
+func (n *Node) count(ctx context.Context, h *shardHost, program *recipe.Program, accounts bool, x *expr.Expr) (total int64, err error) {
 	sets := len(x.Attributes) == 0 && len(x.Purposes) == 0 && !x.UsesNow && len(x.Audiences) <= shard.MaxCountAudiences && !x.Interpreted
 	if sets && !accounts {
-		m.mu.RLock()
-		defer m.mu.RUnlock()
-		if !has(m.shard, program) {
+		h.mu.RLock()
+		defer h.mu.RUnlock()
+		if !has(h.shard, program) {
 			return 0, httpapi.ErrSwitching
 		}
-		return int64(m.shard.Count(x.Bool, x.Audiences)), nil
+		return int64(h.shard.Count(x.Bool, x.Audiences)), nil
 	}
 	l := looks.Get().(*look)
 	defer looks.Put(l)
 	l.view.At = n.now()
 	p := selection{audience: -1, program: program, accounts: accounts, is: x.Bool}
 	for from, more := uint32(0), true; more && err == nil; {
-		m.mu.RLock()
-		from, more, _, err = p.page(ctx, m.shard, from, &l.view, func(*shard.View) bool { total++; return true })
-		m.mu.RUnlock()
+		h.mu.RLock()
+		from, more, _, err = p.page(ctx, h.shard, from, &l.view, func(*shard.View) bool { total++; return true })
+		h.mu.RUnlock()
 		err = cmp.Or(err, ctx.Err())
 	}
 	return total, err

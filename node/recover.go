@@ -255,22 +255,22 @@ func (n *Node) seed(ctx context.Context, s *meta.State) error {
 
 // seedShard makes the state of shard i at its cut, from the log of the generation before, and begins the group of the new generation with it.
 func (n *Node) seedShard(i int, generation uint64, cut *meta.Cut) error {
-	m := n.detached(i)
-	defer func() { m.shard.Close() }()
-	if err := n.host.Replay(groupOf(i, generation-1), m, cut.Index, func(uint64) {}); err != nil {
+	h := n.detached(i)
+	defer func() { h.shard.Close() }()
+	if err := n.host.Replay(groupOf(i, generation-1), h, cut.Index, func(uint64) {}); err != nil {
 		return err
 	}
-	m.shard.Recover(generation)
-	state, err := m.Snapshot()
+	h.shard.Recover(generation)
+	state, err := h.Snapshot()
 	if err != nil {
 		return err
 	}
 	return n.host.Seed(groupOf(i, generation), cut.Term, max(cut.Index, 1), state)
 }
 
-// detached is a member that is not one of n.members, for looking at what a replica was.
-func (n *Node) detached(i int) *member {
-	return newMember(uint32(i), n.members[i].settings, n.turns, make(chan struct{}, 1), make(chan struct{}, 1))
+// detached is a host that is not one of n.shards, for looking at what a replica was.
+func (n *Node) detached(i int) *shardHost {
+	return newShardHost(uint32(i), n.shards[i].settings, n.turns, make(chan struct{}, 1), make(chan struct{}, 1))
 }
 
 // dropOld deletes what is left of earlier generations: nobody will go back to them.

@@ -34,7 +34,7 @@ func (n *Node) refuses(ctx context.Context, next *recipe.Program) (string, error
 }
 
 // answerRefuses answers askRefuses: names of namespaces, strongest first. The answer is a sentence, or nothing.
-func (m *member) answerRefuses(body []byte) (answer []byte, err error) {
+func (h *shardHost) answerRefuses(body []byte) (answer []byte, err error) {
 	var namespaces []event.Namespace
 	for len(body) > 0 {
 		var name []byte
@@ -46,7 +46,7 @@ func (m *member) answerRefuses(body []byte) (answer []byte, err error) {
 	if len(namespaces) == 0 {
 		return nil, errors.New("no namespaces")
 	}
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	return []byte(m.shard.Refuses(namespaces)), nil
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return []byte(h.shard.Refuses(namespaces)), nil
 }

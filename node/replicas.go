@@ -15,23 +15,23 @@ import (
 	"dashi/shard/transport"
 )
 
-// prepareShards makes the members of all shards.
+// prepareShards makes the hosts of all shards.
 func (n *Node) prepareShards() error {
 	s := n.directory.State()
 	if len(s.Shards) != n.settings.Shards {
 		return fmt.Errorf("cluster %s has %s, the settings of this node say %d: change shards to that", n.settings.Cluster, say.Count(len(s.Shards), "shard"), n.settings.Shards)
 	}
 	n.adoptLimits(&s.Settings)
-	n.makeMembers(len(s.Shards))
+	n.makeHosts(len(s.Shards))
 	return nil
 }
 
 // openShards opens a replica of the shards that the directory has placed here.
 func (n *Node) openShards(ctx context.Context) error {
 	s := n.directory.State()
-	for i, m := range n.members {
+	for i, h := range n.shards {
 		if s.Holds(n.self(), i) {
-			if err := n.openShard(ctx, m); err != nil {
+			if err := n.openShard(ctx, h); err != nil {
 				return err
 			}
 		}
@@ -41,26 +41,26 @@ func (n *Node) openShards(ctx context.Context) error {
 }
 
 // openShard opens a replica of a shard, which is empty unless there is one on the disk.
-func (n *Node) openShard(ctx context.Context, m *member) error {
+func (n *Node) openShard(ctx context.Context, h *shardHost) error {
 	s := n.directory.State()
-	if founds(s, n, int(m.id)) && n.gossip != nil { // make sure that it still holds, for a group is founded only once
+	if founds(s, n, int(h.id)) && n.gossip != nil { // make sure that it still holds, for a group is founded only once
 		if err := n.catchUp(ctx); err != nil {
-			return fmt.Errorf("cannot open shard %d: %w", m.id, err)
+			return fmt.Errorf("cannot open shard %d: %w", h.id, err)
 		}
 		s = n.directory.State()
 	}
 	var members []string
-	if founds(s, n, int(m.id)) {
-		for _, r := range s.Shards[m.id].Replicas {
+	if founds(s, n, int(h.id)) {
+		for _, r := range s.Shards[h.id].Replicas {
 			members = append(members, groupMember(r.Member, r.Incarnation))
 		}
 	}
-	g, err := n.openGroup(groupOf(int(m.id), n.generation), m, members)
+	g, err := n.openGroup(groupOf(int(h.id), n.generation), h, members)
 	if err != nil {
-		return fmt.Errorf("cannot open shard %d: %w", m.id, err)
+		return fmt.Errorf("cannot open shard %d: %w", h.id, err)
 	}
-	m.group.Store(g)
-	n.judge(m)
+	h.group.Store(g)
+	n.judge(h)
 	return nil
 }
 
@@ -73,18 +73,18 @@ func founds(s *meta.State, n *Node, shard int) bool {
 // judge finds out whether look-ups may be answered from the replica here. It must be one of the shard's replicas in the directory; a learner is still being
 // brought what it needs. That it is a voter according to its own log is not enough: a replica that founded the shard, and comes back after it was moved
 // away, reads in that log from the beginning on that it is one.
-func (n *Node) judge(m *member) {
+func (n *Node) judge(h *shardHost) {
 	answers := false
-	if g := m.group.Load(); g != nil && slices.Contains(n.directory.State().Shards[m.id].Replicas, n.self()) {
+	if g := h.group.Load(); g != nil && slices.Contains(n.directory.State().Shards[h.id].Replicas, n.self()) {
 		answers = g.Votes()
 	}
-	m.mu.RLock()
-	same := m.answers == answers
-	m.mu.RUnlock()
+	h.mu.RLock()
+	same := h.answers == answers
+	h.mu.RUnlock()
 	if !same {
-		m.mu.Lock()
-		m.answers = answers
-		m.mu.Unlock()
+		h.mu.Lock()
+		h.answers = answers
+		h.mu.Unlock()
 	}
 }
 
@@ -100,19 +100,19 @@ func (n *Node) tendReplicas(ctx context.Context) {
 			return
 		}
 		s := n.directory.State()
-		for i, m := range n.members {
-			here := m.group.Load() != nil
+		for i, h := range n.shards {
+			here := h.group.Load() != nil
 			var err error
 			switch holds := s.Holds(n.self(), i); {
 			case holds && !here:
-				err = n.openShard(ctx, m)
+				err = n.openShard(ctx, h)
 			case !holds && here && n.gossip != nil:
-				err = n.dropShard(ctx, m)
+				err = n.dropShard(ctx, h)
 			}
 			if err != nil && ctx.Err() == nil {
 				n.log.Warn("a replica has to wait", "shard", i, "error", err)
 			}
-			n.judge(m)
+			n.judge(h)
 		}
 		select {
 		case <-ctx.Done():
@@ -123,38 +123,38 @@ func (n *Node) tendReplicas(ctx context.Context) {
 }
 
 // dropShard deletes the replica of a shard that was moved away.
-func (n *Node) dropShard(ctx context.Context, m *member) error {
+func (n *Node) dropShard(ctx context.Context, h *shardHost) error {
 	ctx, cancel := context.WithTimeout(ctx, moveTimeout)
 	defer cancel()
 	if err := n.catchUp(ctx); err != nil { // what the directory here says may be old, as after a start
 		return err
 	}
-	if n.directory.State().Holds(n.self(), int(m.id)) {
+	if n.directory.State().Holds(n.self(), int(h.id)) {
 		return nil
 	}
-	g := m.group.Swap(nil)
-	n.judge(m)
+	g := h.group.Swap(nil)
+	n.judge(h)
 	if err := g.Close(); err != nil {
 		return err
 	}
 	if err := n.host.Drop(g.ID()); err != nil {
 		return err
 	}
-	m.empty()
-	n.log.Info("the replica here is gone: it was moved", "shard", m.id)
+	h.empty()
+	n.log.Info("the replica here is gone: it was moved", "shard", h.id)
 	return nil
 }
 
 // empty replaces the state by that of a new shard.
-func (m *member) empty() {
-	m.mu.Lock()
-	old := m.shard
-	m.shard = shard.New(m.settings)
-	m.load.set(shard.Load{})
-	m.mu.Unlock()
-	m.held.Store(false)
+func (h *shardHost) empty() {
+	h.mu.Lock()
+	old := h.shard
+	h.shard = shard.New(h.settings)
+	h.load.set(shard.Load{})
+	h.mu.Unlock()
+	h.held.Store(false)
 	old.Close()
-	m.setDue(m.shard.Wake())
+	h.setDue(h.shard.Wake())
 }
 
 // catchUp returns when the directory here has everything that had been committed when it was called.

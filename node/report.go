@@ -33,18 +33,18 @@ func (n *Node) reports(ctx context.Context, level readLevel, hashes bool) ([]*st
 }
 
 // answerReport answers askReport: a byte that says whether with the hash; the report as JSON.
-func (m *member) answerReport(body []byte) ([]byte, error) {
-	l := m.reach()
+func (h *shardHost) answerReport(body []byte) ([]byte, error) {
+	l := h.reach()
 	r := status.Report{Index: l.applied, Durable: l.durable}
-	m.mu.RLock()
-	r.Shard, r.Wake = m.shard.Stats(), m.shard.Wake()
-	m.shard.Outgoing(func(to int, first, next uint64) {
+	h.mu.RLock()
+	r.Shard, r.Wake = h.shard.Stats(), h.shard.Wake()
+	h.shard.Outgoing(func(to int, first, next uint64) {
 		r.Roads = append(r.Roads, status.RoadEnd{To: to, First: first, Next: next})
 	})
 	if len(body) == 1 && body[0] == 1 {
-		r.Hash = fmt.Sprintf("%016x", m.shard.Hash())
+		r.Hash = fmt.Sprintf("%016x", h.shard.Hash())
 	}
-	m.mu.RUnlock()
+	h.mu.RUnlock()
 	return say.JSON(&r)
 }
 
@@ -54,18 +54,18 @@ const markUnknown = math.MinInt64
 // marks are the marks of all shards for a stream; markUnknown for a shard that could not be asked. They may be lower than those of the leaders, which does
 // no harm: what comes again is skipped.
 func (n *Node) marks(ctx context.Context, id shard.Stream) []int64 {
-	all := make([]int64, len(n.members))
+	all := make([]int64, len(n.shards))
 	var far []*question
 	body := binary.LittleEndian.AppendUint32(append([]byte(nil), id.Topic[:]...), id.Partition)
-	for i, m := range n.members {
-		if !n.canAnswer(m, readLocal) {
+	for i, h := range n.shards {
+		if !n.canAnswer(h, readLocal) {
 			all[i] = markUnknown
 			far = append(far, &question{kind: askMarks, shard: i, body: body})
 			continue
 		}
-		m.mu.RLock()
-		all[i] = m.shard.Mark(id)
-		m.mu.RUnlock()
+		h.mu.RLock()
+		all[i] = h.shard.Mark(id)
+		h.mu.RUnlock()
 	}
 	if len(far) == 0 {
 		return all
@@ -82,14 +82,14 @@ func (n *Node) marks(ctx context.Context, id shard.Stream) []int64 {
 }
 
 // answerMarks answers askMarks: topic id, partition; the mark.
-func (m *member) answerMarks(body []byte) ([]byte, error) {
+func (h *shardHost) answerMarks(body []byte) ([]byte, error) {
 	if len(body) != 20 {
 		return nil, errAnswer
 	}
 	id := shard.Stream{Topic: [16]byte(body), Partition: binary.LittleEndian.Uint32(body[16:])}
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	return binary.LittleEndian.AppendUint64(nil, uint64(m.shard.Mark(id))), nil
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return binary.LittleEndian.AppendUint64(nil, uint64(h.shard.Mark(id))), nil
 }
 
 // streamID is a stream as shards know it.

@@ -34,10 +34,10 @@ const settlePause = 100 * time.Millisecond
 // keepSettled tells shards that have gone back, as long as this node leads some, what has left.
 func (n *Node) keepSettled(ctx context.Context) {
 	for ; ctx.Err() == nil; pause(ctx, settlePause) {
-		var waiting []*member
-		for _, m := range n.members {
-			if m.settling() && m.leads() {
-				waiting = append(waiting, m)
+		var waiting []*shardHost
+		for _, h := range n.shards {
+			if h.settling() && h.leads() {
+				waiting = append(waiting, h)
 			}
 		}
 		if len(waiting) == 0 {
@@ -62,27 +62,27 @@ func (n *Node) keepSettled(ctx context.Context) {
 // settlingOver says whether no shard will have to be told: there never was a recovery. After one, this node may still come to lead a shard that waits.
 func (n *Node) settlingOver() bool { return n.generation == 0 }
 
-func (m *member) settling() bool {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	return m.shard.Settling()
+func (h *shardHost) settling() bool {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.shard.Settling()
 }
 
 // settle fences whoever published for these shards, reads what they have published, and tells the shards.
-func (n *Node) settle(ctx context.Context, waiting []*member) error {
+func (n *Node) settle(ctx context.Context, waiting []*shardHost) error {
 	r := n.directory.State().Recovery
-	if r == nil || len(r.Cuts) != len(n.members) {
+	if r == nil || len(r.Cuts) != len(n.shards) {
 		return nil
 	}
 	positions, keys := map[uint32]uint64{}, map[uint32][][2]uint64{}
 	from, behind := int64(0), false
-	for _, m := range waiting {
-		_, position, err := n.outlets.Open(ctx, int(m.id))
+	for _, h := range waiting {
+		_, position, err := n.outlets.Open(ctx, int(h.id))
 		if err != nil {
 			return err
 		}
-		cut := &r.Cuts[m.id]
-		positions[m.id] = position
+		cut := &r.Cuts[h.id]
+		positions[h.id] = position
 		if position > cut.Made {
 			if !behind || cut.Now < from {
 				from = cut.Now
@@ -95,14 +95,14 @@ func (n *Node) settle(ctx context.Context, waiting []*member) error {
 			return err
 		}
 	}
-	for _, m := range waiting {
-		entry := shard.AppendDeparted(nil, n.now(), n.generation, positions[m.id], keys[m.id])
-		if err := m.propose(entry); err != nil {
+	for _, h := range waiting {
+		entry := shard.AppendDeparted(nil, n.now(), n.generation, positions[h.id], keys[h.id])
+		if err := h.propose(entry); err != nil {
 			return err
 		}
-		n.log.Warn("a shard goes on with what was left of it", "shard", m.id, "entry", r.Cuts[m.id].Index, "entries_gone", r.Cuts[m.id].Gone, "activations_left", len(keys[m.id]))
-		wake(m.grew)
-		wake(m.talks)
+		n.log.Warn("a shard goes on with what was left of it", "shard", h.id, "entry", r.Cuts[h.id].Index, "entries_gone", r.Cuts[h.id].Gone, "activations_left", len(keys[h.id]))
+		wake(h.grew)
+		wake(h.talks)
 	}
 	return nil
 }

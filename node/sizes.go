@@ -20,17 +20,17 @@ func (n *Node) AudienceSizes(ctx context.Context, audiences []int) ([]int64, err
 	sizes := make([]int64, len(audiences))
 	r := readingOf(ctx)
 	var far []*question
-	for i, m := range n.members {
-		m.mu.RLock()
-		here := r.level == readLocal && m.answers
+	for i, h := range n.shards {
+		h.mu.RLock()
+		here := r.level == readLocal && h.answers
 		for k, index := range audiences {
 			if here {
-				sizes[k] += int64(m.shard.AudienceSize(index))
+				sizes[k] += int64(h.shard.AudienceSize(index))
 			}
 		}
-		m.mu.RUnlock()
+		h.mu.RUnlock()
 		if here {
-			n.noteHere(r, m)
+			n.noteHere(r, h)
 		} else {
 			far = append(far, &question{kind: askSizes, shard: i, body: names})
 		}
@@ -55,23 +55,23 @@ func (n *Node) AudienceSizes(ctx context.Context, audiences []int) ([]int64, err
 
 // AudienceSize is that of one audience, if all shards are here.
 func (n *Node) AudienceSize(i int) (size int64, here bool) {
-	for _, m := range n.members {
-		m.mu.RLock()
-		if !m.answers {
-			m.mu.RUnlock()
+	for _, h := range n.shards {
+		h.mu.RLock()
+		if !h.answers {
+			h.mu.RUnlock()
 			return 0, false
 		}
-		size += int64(m.shard.AudienceSize(i))
-		m.mu.RUnlock()
+		size += int64(h.shard.AudienceSize(i))
+		h.mu.RUnlock()
 	}
 	return size, true
 }
 
 // answerSizes answers askSizes. Body: names of audiences. Answer: the number of profiles in each, 0 for an audience that the shard does not know.
-func (m *member) answerSizes(body []byte) (answer []byte, err error) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	program := m.shard.Program()
+func (h *shardHost) answerSizes(body []byte) (answer []byte, err error) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	program := h.shard.Program()
 	if program == nil {
 		return nil, httpapi.ErrSwitching
 	}
@@ -83,7 +83,7 @@ func (m *member) answerSizes(body []byte) (answer []byte, err error) {
 		}
 		size := 0
 		if i := slices.IndexFunc(all, func(d audience.Definition) bool { return d.Name == string(name) }); i >= 0 {
-			size = m.shard.AudienceSize(i)
+			size = h.shard.AudienceSize(i)
 		}
 		answer = binary.AppendUvarint(answer, uint64(size))
 	}

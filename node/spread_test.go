@@ -70,11 +70,11 @@ func (c *testCluster) checkSpread() {
 		for _, n := range c.nodes {
 			s := n.directory.State()
 			held, leads, wrong := 0, 0, 0
-			for i, m := range n.members {
-				here := m.group.Load() != nil
+			for i, h := range n.shards {
+				here := h.group.Load() != nil
 				wrong += int(bit(here != slices.Contains(s.Shards[i].Replicas, n.self())))
 				held += int(bit(here))
-				leads += int(bit(m.leads()))
+				leads += int(bit(h.leads()))
 			}
 			members, _ := n.directory.group.Members()
 			if held < 4 || held > 5 || leads < 1 || leads > 2 || wrong > 0 || len(members) != len(c.nodes) {
@@ -208,21 +208,21 @@ func ask(t testing.TB, n *Node, path string) string {
 // Who is asked goes on where it is sent: a node believes another that knows a newer placement, and nobody who knows an older one.
 func TestRoutesAreLearned(t *testing.T) {
 	n := openNode(t, testSettings(t, t.TempDir()))
-	m := n.members[1]
+	h := n.shards[1]
 	now := n.directory.State().Placed
-	n.learnRoute(m, route{Placed: now, Replicas: []string{"n9/1"}})
-	if got := n.holders(m); !slices.Equal(got, []string{n.identity.member()}) {
+	n.learnRoute(h, route{Placed: now, Replicas: []string{"n9/1"}})
+	if got := n.holders(h); !slices.Equal(got, []string{n.identity.member()}) {
 		t.Errorf("it believes what is not newer: %v", got)
 	}
-	n.learnRoute(m, route{Placed: now + 2, Replicas: []string{"n9/1"}, Leader: "n9/1"})
-	n.learnRoute(m, route{Placed: now + 1, Replicas: []string{"n8/1"}})
-	if got := n.holders(m); !slices.Equal(got, []string{"n9/1"}) {
+	n.learnRoute(h, route{Placed: now + 2, Replicas: []string{"n9/1"}, Leader: "n9/1"})
+	n.learnRoute(h, route{Placed: now + 1, Replicas: []string{"n8/1"}})
+	if got := n.holders(h); !slices.Equal(got, []string{"n9/1"}) {
 		t.Errorf("%v", got)
 	}
 	newer := *n.directory.State() // all of it: the node goes on reading it
 	newer.Placed = now + 3
 	n.directory.state.Store(&newer)
-	if got := n.holders(m); !slices.Equal(got, []string{n.identity.member()}) {
+	if got := n.holders(h); !slices.Equal(got, []string{n.identity.member()}) {
 		t.Errorf("the directory is newer: %v", got)
 	}
 }

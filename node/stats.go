@@ -90,7 +90,7 @@ func (b httpBackend) flows(ctx context.Context, program *recipe.Program, account
 }
 
 // answerFlows answers askFlows: whether of accounts (a byte), hash of the cookbook, index of the audience; a flowLine as JSON.
-func (m *member) answerFlows(body []byte) ([]byte, error) {
+func (h *shardHost) answerFlows(body []byte) ([]byte, error) {
 	if len(body) < 10 {
 		return nil, errAnswer
 	}
@@ -99,8 +99,8 @@ func (m *member) answerFlows(body []byte) ([]byte, error) {
 		return nil, err
 	}
 	var line counted.Flows
-	m.mu.RLock()
-	s := m.shard
+	h.mu.RLock()
+	s := h.shard
 	line.ByEvents, line.Clock = s.ByEvents(), s.Now()
 	if body[0] == 1 {
 		s = s.Accounts()
@@ -108,6 +108,6 @@ func (m *member) answerFlows(body []byte) ([]byte, error) {
 	if s != nil && s.Program() != nil && s.Program().Hash == binary.LittleEndian.Uint64(body[1:]) && i < uint64(len(s.Program().Audiences)) {
 		line.Read(s, int(i))
 	}
-	m.mu.RUnlock()
+	h.mu.RUnlock()
 	return say.JSON(&line)
 }

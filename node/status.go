@@ -259,8 +259,8 @@ func (n *Node) lookAtRoads(ctx context.Context) (sent uint64, some map[road]posi
 // applications is the number of events applied and of profiles held on all shards; for shards that are not here, as the nodes that have them said last.
 func (n *Node) applications() (events uint64, profiles int) {
 	heard := n.heard.all()
-	for i, m := range n.members {
-		l := m.reach()
+	for i, h := range n.shards {
+		l := h.reach()
 		if !l.answers {
 			for _, p := range heard {
 				if p.shards[i].applied > l.applied {

@@ -162,13 +162,13 @@ func (t *traces) within(n *Node, s *meta.State, i int, b *shard.Bounds) (at shar
 	}
 	trace := t.by[i]
 	if trace == nil {
-		m := n.detached(i)
-		defer func() { m.shard.Close() }()
-		err := n.host.Replay(groupOf(i, s.Generation), m, math.MaxUint64, func(index uint64) {
+		h := n.detached(i)
+		defer func() { h.shard.Close() }()
+		err := n.host.Replay(groupOf(i, s.Generation), h, math.MaxUint64, func(index uint64) {
 			if trace == nil {
-				trace = shard.NewTrace(len(s.Shards), index, m.shard)
+				trace = shard.NewTrace(len(s.Shards), index, h.shard)
 			} else {
-				trace.Note(index, m.shard)
+				trace.Note(index, h.shard)
 			}
 		})
 		if err != nil {

@@ -149,11 +149,11 @@ func (n *Node) withdraw(ctx context.Context, c *meta.Cookbook, why string) error
 func (n *Node) each(ctx context.Context, entry func() []byte, fn func(shard int, r *shard.Result) error) error {
 	ctx, cancel := context.WithTimeout(ctx, switchAsk)
 	defer cancel()
-	errs := make([]error, len(n.members))
+	errs := make([]error, len(n.shards))
 	var wait sync.WaitGroup
-	for i, m := range n.members {
+	for i, h := range n.shards {
 		wait.Go(func() {
-			r, err := m.command(ctx, entry())
+			r, err := h.command(ctx, entry())
 			if err == nil {
 				err = fn(i, r)
 			}
@@ -173,7 +173,7 @@ func (n *Node) each(ctx context.Context, entry func() []byte, fn func(shard int,
 
 // holdAll holds every shard, and returns what they say of themselves.
 func (n *Node) holdAll(ctx context.Context, version uint64, limits []shard.Limit) ([]*shard.Report, error) {
-	reports := make([]*shard.Report, len(n.members))
+	reports := make([]*shard.Report, len(n.shards))
 	err := n.each(ctx, func() []byte { return shard.AppendHold(nil, n.now(), version, limits) }, func(i int, r *shard.Result) error {
 		if reports[i] = r.Report; r.Report == nil {
 			return fmt.Errorf("it cannot be held: %s %s", r.Outcome, r.Detail)
@@ -253,10 +253,10 @@ func (n *Node) takeNewest() {
 			n.cookbook.Store(last)
 		}
 	}
-	for _, m := range n.members {
-		m.mu.RLock()
-		p, v := m.shard.Program(), m.shard.Version()
-		m.mu.RUnlock()
+	for _, h := range n.shards {
+		h.mu.RLock()
+		p, v := h.shard.Program(), h.shard.Version()
+		h.mu.RUnlock()
 		if p != nil && v > version {
 			last, version = cookbook.New(p, v), v
 			n.cookbook.Store(last)
@@ -267,11 +267,11 @@ func (n *Node) takeNewest() {
 // limit is the last offset of a stream that the replicas here take for now; MaxInt64 when no shard is held.
 func (n *Node) limit(s shard.Stream) int64 {
 	limit := int64(math.MaxInt64)
-	for _, m := range n.members {
-		if m.held.Load() {
-			m.mu.RLock()
-			limit = min(limit, m.shard.Limit(s))
-			m.mu.RUnlock()
+	for _, h := range n.shards {
+		if h.held.Load() {
+			h.mu.RLock()
+			limit = min(limit, h.shard.Limit(s))
+			h.mu.RUnlock()
 		}
 	}
 	return limit

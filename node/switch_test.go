@@ -213,10 +213,10 @@ func TestApplyAsksAllShards(t *testing.T) {
 	c.idle()
 	asked := 0
 	for _, n := range c.nodes {
-		concerned := slices.ContainsFunc(n.members, func(m *member) bool {
-			m.mu.RLock()
-			defer m.mu.RUnlock()
-			return m.shard.Refuses([]event.Namespace{{Name: "email"}, {Name: "user_id"}}) != ""
+		concerned := slices.ContainsFunc(n.shards, func(h *shardHost) bool {
+			h.mu.RLock()
+			defer h.mu.RUnlock()
+			return h.shard.Refuses([]event.Namespace{{Name: "email"}, {Name: "user_id"}}) != ""
 		})
 		if concerned {
 			continue

@@ -36,14 +36,14 @@ func (n *Node) Touch(keys [][]byte) {
 
 // touch sorts the hashes of the keys by shard, so that each shard's lock is held once.
 func (n *Node) touch(a *ahead, keys [][]byte) {
-	if len(a.ends) != len(n.members) {
-		a.ends = make([]int32, len(n.members))
+	if len(a.ends) != len(n.shards) {
+		a.ends = make([]int32, len(n.shards))
 	}
 	clear(a.ends)
 	count := 0
 	for _, key := range keys {
 		if hash, ok := n.hashOf(a, key); ok {
-			shard := ring.Shard(hash, len(n.members))
+			shard := ring.Shard(hash, len(n.shards))
 			a.hashes[count], a.shards[count] = hash, uint32(shard)
 			a.ends[shard]++
 			count++
@@ -61,10 +61,10 @@ func (n *Node) touch(a *ahead, keys [][]byte) {
 	from := int32(0)
 	for shard, end := range a.ends {
 		if end-from > 1 {
-			m := n.members[shard]
-			m.mu.RLock()
-			m.shard.Touch(a.sorted[from:end])
-			m.mu.RUnlock()
+			h := n.shards[shard]
+			h.mu.RLock()
+			h.shard.Touch(a.sorted[from:end])
+			h.mu.RUnlock()
 		}
 		from = end
 	}

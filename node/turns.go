@@ -6,7 +6,7 @@ import (
 	"dashi/node/httpapi"
 )
 
-// turns lets only so many members apply entries at once: see Options.Appliers. The others wait, without holding a lock.
+// turns lets only so many shards apply entries at once: see Options.Appliers. The others wait, without holding a lock.
 type turns struct {
 	room            chan struct{} // has a token for each that applies
 	applied, waited atomic.Uint64 // entries, and those of them that waited

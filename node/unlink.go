@@ -22,11 +22,11 @@ const deliveryWait = 2 * time.Second
 const sayPatience = 15 * time.Second
 
 // unsaid is the error for an entry that a shard has not answered; once ctx is done it says that the entry may still take effect.
-func unsaid(ctx context.Context, m *member, err error) error {
+func unsaid(ctx context.Context, h *shardHost, err error) error {
 	if ctx.Err() == nil {
 		return err
 	}
-	return fmt.Errorf("no majority of the replicas of shard %d answers, and nobody knows whether it was done: it may still take effect: %w", m.id, err)
+	return fmt.Errorf("no majority of the replicas of shard %d answers, and nobody knows whether it was done: it may still take effect: %w", h.id, err)
 }
 
 // Unlink says that two identifiers are never one person.
@@ -44,17 +44,17 @@ func (n *Node) Unlink(ctx context.Context, a, b string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, sayPatience)
 	defer cancel()
-	m := n.members[n.home(identity.Hash(nsA, valueA))]
+	h := n.shards[n.home(identity.Hash(nsA, valueA))]
 	as, byEvents, err := n.instant(ctx)
 	if err != nil {
 		return err
 	}
-	r, err := m.patient(ctx, func() []byte { return asOf(shard.AppendUnlink(nil, n.now(), nsA, valueA, nsB, valueB), as, byEvents) })
+	r, err := h.patient(ctx, func() []byte { return asOf(shard.AppendUnlink(nil, n.now(), nsA, valueA, nsB, valueB), as, byEvents) })
 	if err != nil {
-		return unsaid(ctx, m, err)
+		return unsaid(ctx, h, err)
 	}
 	if r.Outcome != shard.Accepted {
-		return fmt.Errorf("shard %d: %s %s", m.id, r.Outcome, r.Detail)
+		return fmt.Errorf("shard %d: %s %s", h.id, r.Outcome, r.Detail)
 	}
 	if err := n.delivered(ctx); err != nil {
 		return err
@@ -95,11 +95,11 @@ func (n *Node) Erase(ctx context.Context, id string) (at time.Time, err error) {
 // has come to. All shards have the same kind of clock, which does not change while there are profiles; a replica without profiles may be behind and not know
 // it, so it is not asked.
 func (n *Node) instant(ctx context.Context) (as int64, byEvents bool, err error) {
-	for _, m := range n.members {
-		if m.leads() || m.load.profiles.Load() > 0 {
-			m.mu.RLock()
-			byEvents = m.shard.ByEvents()
-			m.mu.RUnlock()
+	for _, h := range n.shards {
+		if h.leads() || h.load.profiles.Load() > 0 {
+			h.mu.RLock()
+			byEvents = h.shard.ByEvents()
+			h.mu.RUnlock()
 			if !byEvents {
 				return n.now(), false, nil
 			}
@@ -137,8 +137,8 @@ func asOf(entry []byte, as int64, byEvents bool) []byte {
 
 // erasePerson has the home of an identifier take out the person who has it, and returns the time of day at which that was proposed.
 func (n *Node) erasePerson(ctx context.Context, ns string, value []byte, as int64, byEvents bool) (now int64, err error) {
-	m := n.members[n.home(identity.Hash(ns, value))]
-	err = eraseIn(ctx, m, func() []byte {
+	h := n.shards[n.home(identity.Hash(ns, value))]
+	err = eraseIn(ctx, h, func() []byte {
 		now = n.now()
 		return asOf(shard.AppendErase(nil, now, ns, value), as, byEvents)
 	})
@@ -148,28 +148,28 @@ func (n *Node) erasePerson(ctx context.Context, ns string, value []byte, as int6
 // eraseAccount has all shards take an account out, its home first, as of one instant.
 func (n *Node) eraseAccount(ctx context.Context, name []byte, at int64) error {
 	entry := func() []byte { return shard.AppendEraseAccount(nil, max(n.now(), at), name, at) }
-	home := n.members[n.home(identity.Hash(recipe.AccountNamespace, name))]
+	home := n.shards[n.home(identity.Hash(recipe.AccountNamespace, name))]
 	if err := eraseIn(ctx, home, entry); err != nil {
 		return err
 	}
-	errs := make([]error, len(n.members))
+	errs := make([]error, len(n.shards))
 	var wait sync.WaitGroup
-	for i, m := range n.members {
-		if m != home {
-			wait.Go(func() { errs[i] = eraseIn(ctx, m, entry) })
+	for i, h := range n.shards {
+		if h != home {
+			wait.Go(func() { errs[i] = eraseIn(ctx, h, entry) })
 		}
 	}
 	wait.Wait()
 	return errors.Join(errs...)
 }
 
-func eraseIn(ctx context.Context, m *member, entry func() []byte) error {
-	r, err := m.patient(ctx, entry)
+func eraseIn(ctx context.Context, h *shardHost, entry func() []byte) error {
+	r, err := h.patient(ctx, entry)
 	if err != nil {
-		return unsaid(ctx, m, err)
+		return unsaid(ctx, h, err)
 	}
 	if r.Outcome != shard.Accepted {
-		err = fmt.Errorf("shard %d: %s %s", m.id, r.Outcome, r.Detail)
+		err = fmt.Errorf("shard %d: %s %s", h.id, r.Outcome, r.Detail)
 	}
 	return err
 }
@@ -189,16 +189,16 @@ func (n *Node) delivered(ctx context.Context) error {
 // and Kafka does not have.
 func (n *Node) survives(ctx context.Context) error {
 	n.poll(ctx)
-	applied := make([]uint64, len(n.members))
-	for i, m := range n.members {
-		applied[i] = n.ahead(m).applied
+	applied := make([]uint64, len(n.shards))
+	for i, h := range n.shards {
+		applied[i] = n.ahead(h).applied
 	}
-	for i, m := range n.members {
-		for n.ahead(m).durable < applied[i] {
+	for i, h := range n.shards {
+		for n.ahead(h).durable < applied[i] {
 			if pause(ctx, survivePause); ctx.Err() != nil {
 				return fmt.Errorf("it is done, and not yet on the disk: %w", ctx.Err())
 			}
-			if !m.leads() {
+			if !h.leads() {
 				n.poll(ctx)
 			}
 		}

@@ -12,12 +12,12 @@ import (
 	"dashi/shard/group"
 )
 
-// member is one shard as this node knows it. If the node has a replica, it is the state machine behind its lock, hosted by its group; if not, the state
+// shardHost is one shard as this node knows it. If the node has a replica, it is the state machine behind its lock, hosted by its group; if not, the state
 // machine is empty, and the leader and the other replicas are on other nodes.
 //
 // The group's goroutine is the only writer: it holds mu for writing around every Apply. Look-ups hold it for
 // reading, for as long as they use what they found.
-type member struct {
+type shardHost struct {
 	id       uint32
 	settings shard.Settings
 
@@ -37,43 +37,43 @@ type member struct {
 	publishes, delivers chan struct{}
 
 	load  load   // of the shard after the last entry
-	turns *turns // of all members
+	turns *turns // of all hosts
 
 	due     atomic.Int64  // shard.Wake after the last entry
 	ticking atomic.Bool   // a tick is on its way
-	sooner  chan struct{} // of all members: has one token when somebody's due may have come closer
+	sooner  chan struct{} // of all hosts: has one token when somebody's due may have come closer
 
 	held   atomic.Bool   // the shard is held for another cookbook
-	turned chan struct{} // of all members: see Node.turned
+	turned chan struct{} // of all hosts: see Node.turned
 }
 
-func newMember(id uint32, settings shard.Settings, turns *turns, sooner, turned chan struct{}) *member {
-	m := &member{id: id, settings: settings, shard: shard.New(settings), turns: turns, sooner: sooner, turned: turned}
-	m.grew, m.talks, m.publishes, m.delivers = make(chan struct{}, 1), make(chan struct{}, 1), make(chan struct{}, 1), make(chan struct{}, 1)
-	m.due.Store(m.shard.Wake())
-	return m
+func newShardHost(id uint32, settings shard.Settings, turns *turns, sooner, turned chan struct{}) *shardHost {
+	h := &shardHost{id: id, settings: settings, shard: shard.New(settings), turns: turns, sooner: sooner, turned: turned}
+	h.grew, h.talks, h.publishes, h.delivers = make(chan struct{}, 1), make(chan struct{}, 1), make(chan struct{}, 1), make(chan struct{}, 1)
+	h.due.Store(h.shard.Wake())
+	return h
 }
 
 // Apply, Snapshot and Restore make it a group.FSM.
-func (m *member) Apply(_ uint64, entry []byte) any {
-	m.turns.take()
-	defer m.turns.give()
-	m.mu.Lock()
-	version := m.shard.Version()
-	r := m.shard.Apply(entry)
-	due, held, load := m.shard.Wake(), m.shard.Held() > 0, m.shard.Load()
-	turned := r.Report != nil || m.shard.Version() != version
-	m.mu.Unlock()
-	m.load.set(load)
-	m.setDue(due)
-	if m.held.Store(held); turned {
-		wake(m.turned)
+func (h *shardHost) Apply(_ uint64, entry []byte) any {
+	h.turns.take()
+	defer h.turns.give()
+	h.mu.Lock()
+	version := h.shard.Version()
+	r := h.shard.Apply(entry)
+	due, held, load := h.shard.Wake(), h.shard.Held() > 0, h.shard.Load()
+	turned := r.Report != nil || h.shard.Version() != version
+	h.mu.Unlock()
+	h.load.set(load)
+	h.setDue(due)
+	if h.held.Store(held); turned {
+		wake(h.turned)
 	}
 	if r.Activations > 0 {
-		wake(m.grew)
+		wake(h.grew)
 	}
 	if r.Messages > 0 {
-		wake(m.talks)
+		wake(h.talks)
 	}
 	return r
 }
@@ -96,10 +96,10 @@ func wake(c chan struct{}) {
 }
 
 // Snapshot freezes the state.
-func (m *member) Snapshot() (group.Snapshot, error) {
-	m.mu.Lock() // the table's page protection is a write
-	defer m.mu.Unlock()
-	return persister{m.shard.Snapshot()}, nil
+func (h *shardHost) Snapshot() (group.Snapshot, error) {
+	h.mu.Lock() // the table's page protection is a write
+	defer h.mu.Unlock()
+	return persister{h.shard.Snapshot()}, nil
 }
 
 type persister struct{ *shard.Snapshot }
@@ -110,19 +110,19 @@ func (p persister) Persist(w io.Writer) error {
 }
 
 // Restore replaces the state.
-func (m *member) Restore(r io.Reader) error {
-	restored, err := shard.Restore(r, m.settings)
+func (h *shardHost) Restore(r io.Reader) error {
+	restored, err := shard.Restore(r, h.settings)
 	if err != nil {
 		return err
 	}
-	m.mu.Lock()
-	old := m.shard
-	m.shard = restored
-	m.mu.Unlock()
-	m.load.set(restored.Load())
-	m.setDue(restored.Wake())
-	m.held.Store(restored.Held() > 0)
-	wake(m.turned)
+	h.mu.Lock()
+	old := h.shard
+	h.shard = restored
+	h.mu.Unlock()
+	h.load.set(restored.Load())
+	h.setDue(restored.Wake())
+	h.held.Store(restored.Held() > 0)
+	wake(h.turned)
 	old.Close()
 	return nil
 }
@@ -136,23 +136,23 @@ func (m *member) Restore(r io.Reader) error {
 //	patient   command, until no cookbook is being switched
 
 // propose puts an entry into the shard's log, if this replica leads, and waits until it has been applied.
-func (m *member) propose(entry []byte) error {
-	g := m.group.Load()
+func (h *shardHost) propose(entry []byte) error {
+	g := h.group.Load()
 	if g == nil {
-		return &group.NotLeaderError{Group: m.id}
+		return &group.NotLeaderError{Group: h.id}
 	}
 	_, err := propose(g, entry)
 	return err
 }
 
 // ask proposes an entry to the shard's leader, wherever that is, and waits for its result.
-func (m *member) ask(entry []byte) (*shard.Result, error) {
+func (h *shardHost) ask(entry []byte) (*shard.Result, error) {
 	type answer struct {
 		result *shard.Result
 		err    error
 	}
 	c := make(chan answer, 1)
-	err := m.submit(entry, func(_ uint64, result any, err error) {
+	err := h.submit(entry, func(_ uint64, result any, err error) {
 		a := answer{err: err}
 		if r, ok := result.(*shard.Result); ok {
 			kept := *r
@@ -168,9 +168,9 @@ func (m *member) ask(entry []byte) (*shard.Result, error) {
 }
 
 // command is ask, again and again until a leader has taken the entry. It must do no harm if the entry is applied twice.
-func (m *member) command(ctx context.Context, entry []byte) (*shard.Result, error) {
+func (h *shardHost) command(ctx context.Context, entry []byte) (*shard.Result, error) {
 	for {
-		r, err := m.ask(entry)
+		r, err := h.ask(entry)
 		if !errors.Is(err, group.ErrNotLeader) && !errors.Is(err, group.ErrUnknown) {
 			return r, err
 		}
@@ -183,9 +183,9 @@ func (m *member) command(ctx context.Context, entry []byte) (*shard.Result, erro
 }
 
 // patient is command, again and again while a cookbook is being switched.
-func (m *member) patient(ctx context.Context, entry func() []byte) (*shard.Result, error) {
+func (h *shardHost) patient(ctx context.Context, entry func() []byte) (*shard.Result, error) {
 	for {
-		r, err := m.command(ctx, entry())
+		r, err := h.command(ctx, entry())
 		if err != nil || r.Outcome != shard.Held {
 			return r, err
 		}
@@ -196,8 +196,8 @@ func (m *member) patient(ctx context.Context, entry func() []byte) (*shard.Resul
 }
 
 // leads says whether this replica leads its group.
-func (m *member) leads() bool {
-	g := m.group.Load()
+func (h *shardHost) leads() bool {
+	g := h.group.Load()
 	if g == nil {
 		return false
 	}
@@ -206,21 +206,21 @@ func (m *member) leads() bool {
 }
 
 // reach is how far the replica here is; zero when there is none.
-func (m *member) reach() (l reach) {
-	if g := m.group.Load(); g != nil {
-		m.mu.RLock()
-		st := m.shard.Stats()
-		l.answers = m.answers
-		m.mu.RUnlock()
-		l.leads, l.applied, l.durable = m.leads(), g.Applied(), g.Durable()
+func (h *shardHost) reach() (l reach) {
+	if g := h.group.Load(); g != nil {
+		h.mu.RLock()
+		st := h.shard.Stats()
+		l.answers = h.answers
+		h.mu.RUnlock()
+		l.leads, l.applied, l.durable = h.leads(), g.Applied(), g.Durable()
 		l.events, l.profiles = st.Events, uint64(st.Profiles)
 	}
 	return l
 }
 
 // leaderless says whether a batch has just found no leader, or one that does not answer: there is one again in a moment.
-func (m *member) leaderless(now time.Time) bool {
-	return now.UnixNano()-m.stalled.Load() < int64(leaderPause)
+func (h *shardHost) leaderless(now time.Time) bool {
+	return now.UnixNano()-h.stalled.Load() < int64(leaderPause)
 }
 
 // waitShown is for how long after a batch found no leader the status says that the shard's leader is waited for, until a batch is accepted: in between two
@@ -228,9 +228,9 @@ func (m *member) leaderless(now time.Time) bool {
 const waitShown = 2 * time.Second
 
 // awaited says whether the intake waits for a leader of the shard.
-func (m *member) awaited(now time.Time) bool {
-	return now.UnixNano()-m.waitedFor.Load() < int64(waitShown)
+func (h *shardHost) awaited(now time.Time) bool {
+	return now.UnixNano()-h.waitedFor.Load() < int64(waitShown)
 }
 
-// leaderOf is the member that leads a group as far as its replica here knows; empty when it knows none.
+// leaderOf is the member of groups that leads a group as far as its replica here knows; empty when it knows none.
 func leaderOf(g *group.Group) string { return g.Progress().Leader }

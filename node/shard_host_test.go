@@ -7,16 +7,16 @@ import (
 	"dashi/shard"
 )
 
-// Only so many members apply entries at the same time; the others wait without a lock, so that they can be asked.
+// Only so many shards apply entries at the same time; the others wait without a lock, so that they can be asked.
 func TestApplyByTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		turns := newTurns(1)
-		m := newMember(0, shard.DefaultSettings, turns, make(chan struct{}, 1), make(chan struct{}, 1))
-		defer m.shard.Close()
+		h := newShardHost(0, shard.DefaultSettings, turns, make(chan struct{}, 1), make(chan struct{}, 1))
+		defer h.shard.Close()
 		turns.take() // another one does
 		applied := make(chan struct{})
 		go func() {
-			m.Apply(1, shard.AppendTick(nil, 1000))
+			h.Apply(1, shard.AppendTick(nil, 1000))
 			close(applied)
 		}()
 		synctest.Wait()
@@ -25,10 +25,10 @@ func TestApplyByTurns(t *testing.T) {
 			t.Fatal("applied out of turn")
 		default:
 		}
-		if !m.mu.TryRLock() {
+		if !h.mu.TryRLock() {
 			t.Fatal("cannot be asked while it waits")
 		}
-		m.mu.RUnlock()
+		h.mu.RUnlock()
 		turns.give()
 		<-applied
 		if len(turns.room) != 0 || turns.applied.Load() != 2 || turns.waited.Load() != 1 {
