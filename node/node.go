@@ -3,19 +3,16 @@ package node
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"path/filepath"
 	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"dashi/node/console"
 	"dashi/node/cookbook"
 	"dashi/node/httpapi"
 	"dashi/node/hub"
@@ -62,7 +59,7 @@ type Node struct {
 	limits    versionLimits          // and the limits that it gave out for it
 	switchLag atomic.Pointer[string] // why a switch waits, as the leader of the directory knows; nil: it does not
 	host      *group.Host
-	// generation is that of the shards here: see recover.go. stopped says that none of them is open yet. traces are for whoever looks for the cut.
+	// generation is that of the shards here: see recovery.go. stopped says that none of them is open yet. traces are for whoever looks for the cut.
 	generation uint64
 	stopped    atomic.Bool
 	traces     traces
@@ -141,9 +138,6 @@ type Options struct {
 	wall     func() time.Time // what time it is; nil: time.Now
 	renounce error            // why this node must not go on as the incarnation that it was; nil: it may
 }
-
-// sessionTimeout is how long the partitions of a dead node wait for it: the least that brokers allow by default.
-const sessionTimeout = 6 * time.Second
 
 // tickInterval is how often marks are levelled and offsets committed.
 const tickInterval = 500 * time.Millisecond
@@ -290,159 +284,6 @@ func (n *Node) openHost() error {
 // home is the shard of an identifier's hash.
 func (n *Node) home(hash uint64) int { return ring.Shard(hash, n.settings.Shards) }
 
-// listen opens all ports. Nobody is served yet.
-func (n *Node) listen() (err error) {
-	if n.httpListener, err = listen(n.settings.HTTP.Listen, "http.listen", "--http"); err != nil {
-		return err
-	}
-	n.httpAddr = n.httpListener.Addr()
-	n.onClose(func() error { // the server does it, once there is one
-		if err := n.httpListener.Close(); !errors.Is(err, net.ErrClosed) {
-			return err
-		}
-		return nil
-	})
-	if err := n.openFront(); err != nil {
-		return err
-	}
-	return n.listenForPeers()
-}
-
-// openKafka opens the broker, if it is embedded, then everything that writes to Kafka, and makes the source, which does not read yet.
-func (n *Node) openKafka(ctx context.Context) error {
-	k := &n.settings.Kafka
-	n.formats = map[string]*cookbook.Format{}
-	program, err := n.target()
-	if err != nil {
-		return err
-	}
-	if err := n.checkFormats(program); err != nil {
-		return err
-	}
-	for _, in := range k.Inputs {
-		n.formats[in.Topic] = &cookbook.Format{Name: in.Decoder}
-	}
-	n.kafka = kafka.Settings{
-		Brokers:  k.Brokers,
-		ClientID: "dashi",
-		TLS:      kafka.TLS(k.TLS),
-		SASL:     kafka.SASL(k.SASL),
-		Log:      kafka.Collapse(n.log),
-	}
-	if k.Embedded.Listen != "" {
-		if err := n.openBroker(); err != nil {
-			return err
-		}
-	}
-	if n.producer, err = kafka.NewProducer(kafka.ProducerSettings{Settings: n.kafka, Topic: k.Inputs[0].Topic}); err != nil {
-		return err
-	}
-	n.onClose(func() error { n.producer.Close(); return nil })
-	if n.broker == nil {
-		if err := n.makeTopics(ctx); err != nil {
-			return err
-		}
-	}
-	if n.dead, err = kafka.NewDeadLetters(n.kafka, k.Dead); err != nil {
-		return err
-	}
-	n.onClose(func() error { n.dead.Close(); return nil })
-	if n.outlets, err = kafka.NewOutlets(kafka.OutletSettings{Settings: n.kafka, Cluster: n.settings.Cluster, Topic: k.Activations}); err != nil {
-		return err
-	}
-	n.onClose(func() error { n.outlets.Close(); return nil })
-	n.reread = &reread.Topics{Kafka: n.kafka, Inputs: k.Inputs, Dead: k.Dead, Producer: n.producer, Webhook: n.webhook}
-	for _, h := range n.shards {
-		n.publishers = append(n.publishers, &publisher{n: n, h: h})
-	}
-	if err := n.openSource(); err != nil {
-		return err
-	}
-	return n.openWebhooks()
-}
-
-// openBroker opens the embedded broker, and has everything here reach it within the process.
-func (n *Node) openBroker() error {
-	k, quiet := &n.settings.Kafka, n.kafka.Log
-	broker, err := kafka.OpenBroker(kafka.BrokerSettings{
-		Addr:       k.Embedded.Listen,
-		Dir:        filepath.Join(n.settings.Data, "kafka"),
-		Partitions: int32(k.Partitions),
-		Topics:     n.topics(),
-		Retention:  kafka.Retention{Bytes: k.Embedded.RetentionBytes, Age: k.Embedded.RetentionTime},
-		Log:        quiet, // it complains of a full disk with every write
-	})
-	if err != nil {
-		return err
-	}
-	n.broker = broker
-	n.onClose(broker.Close)
-	n.kafka = broker.Settings()
-	n.kafka.Log = quiet
-	n.kafka.Compression = "none" // what stays in the process is not worth compressing
-	return nil
-}
-
-// openSource makes the intake and the source that will hand it records.
-func (n *Node) openSource() (err error) {
-	n.intake = newIntake(n)
-	settings := kafka.SourceSettings{Settings: n.kafka, Group: n.settings.Cluster, Lost: n.lost}
-	for _, in := range n.settings.Kafka.Inputs {
-		settings.Topics = append(settings.Topics, in.Topic)
-	}
-	if n.gossip != nil { // a node that comes back at once has its partitions again, and no other node waits for that
-		settings.InstanceID, settings.SessionTimeout = n.identity.member(), sessionTimeout
-	}
-	n.source, err = kafka.NewSource(settings, n.intake)
-	return err
-}
-
-// openDoors listens for clients.
-func (n *Node) openDoors() error {
-	if addr := n.settings.RESP.Listen; addr != "" {
-		l, err := listen(addr, "resp.listen", "--resp")
-		if err != nil {
-			return err
-		}
-		n.respAddr = l.Addr()
-		config, err := n.settings.RESP.TLS.Config("resp.tls", n.log)
-		if err != nil {
-			return errors.Join(err, l.Close())
-		}
-		if config != nil {
-			l = tls.NewListener(l, config)
-		}
-		n.resp = resp.NewServer(n.respSettings(), respBackend{n})
-		n.serving.Go(func() {
-			if err := n.resp.Serve(l); err != nil {
-				n.fail(fmt.Errorf("cannot serve RESP on %s: %w", addr, err))
-			}
-		})
-		n.onClose(n.resp.Close)
-	}
-	n.api = httpapi.New(n.httpSettings(), httpBackend{n}, n.metricsHandler(), console.Handler(consoleBackend{n}))
-	n.http.RegisterOnShutdown(n.api.Close)
-	open := n.debug(n.admin(n.consistent(n.api)))
-	n.front.Store(&open)
-	n.onClose(func() error {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		if n.http.Shutdown(ctx) != nil { // streams never end by themselves
-			return n.http.Close()
-		}
-		return nil
-	})
-	return nil
-}
-
-func listen(addr, setting, flag string) (net.Listener, error) {
-	l, err := net.Listen("tcp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("cannot listen on %s: %w (choose another address with %s, or %s in the settings)", addr, err, flag, setting)
-	}
-	return l, nil
-}
-
 // start sets the goroutines going that move events.
 func (n *Node) start(ctx context.Context) {
 	for _, c := range n.couriers {
@@ -553,50 +394,4 @@ func (n *Node) Ready() error {
 		return errors.New(why)
 	}
 	return nil
-}
-
-// noLeader says why a shard takes no batch.
-func (n *Node) noLeader(h *shardHost) string {
-	if n.switching() {
-		return "a cookbook is coming into force"
-	}
-	return fmt.Sprintf("shard %d has no leader that takes events", h.id)
-}
-
-// heldBack is why the intake is held back, for the status: unlike holdBack it does not flicker between two attempts.
-func (n *Node) heldBack(now time.Time) string {
-	if why := n.intake.counts.holding.Load(); why != nil {
-		return *why
-	}
-	for _, h := range n.shards {
-		if h.awaited(now) {
-			return n.noLeader(h)
-		}
-	}
-	return ""
-}
-
-// holdBack says why no events may come in at the moment; empty when they may.
-func (n *Node) holdBack() string {
-	if err := n.host.Err(); err != nil { // the log has failed for good: look-ups go on, and somebody has to look at the disk
-		return "the log takes nothing more: " + err.Error()
-	}
-	var bytes int64
-	now := time.Now()
-	for _, h := range n.shards {
-		if h.leaderless(now) {
-			return n.noLeader(h)
-		}
-		bytes += h.load.profiles.Load()
-		if held := h.load.peers.Load(); held > n.settings.Limits.OutboxBytes/2 {
-			return fmt.Sprintf("shard %d holds %d KiB of messages that other shards have not taken", h.id, held>>10)
-		}
-		if held := h.load.outbox.Load(); held > n.settings.Limits.OutboxBytes/2 {
-			return fmt.Sprintf("the outbox of shard %d holds %d KiB of activations that Kafka has not taken", h.id, held>>10)
-		}
-	}
-	if bytes > n.settings.Limits.MemoryBytes {
-		return fmt.Sprintf("profiles take %d MiB, the limit (limits.memory_bytes) is %d MiB", bytes>>20, n.settings.Limits.MemoryBytes>>20)
-	}
-	return ""
 }

@@ -130,7 +130,7 @@ func (h *shardHost) Restore(r io.Reader) error {
 // There are several ways to have an entry applied, each built on the one before:
 //
 //	propose   only if this replica leads; waits until the entry has been applied
-//	submit    wherever the shard is led; calls back (lane.go)
+//	submit    wherever the shard is led; calls back (shard_lane.go)
 //	ask       submit, and waits for the result
 //	command   ask, until a leader has taken the entry
 //	patient   command, until no cookbook is being switched

@@ -87,6 +87,30 @@ func TestLayers(t *testing.T) {
 	}
 }
 
+// What is below node has no Node: its packages import each other only downwards, and never node itself.
+func TestBelowNode(t *testing.T) {
+	// Each may import those that come before it.
+	order := []string{"node/certificate", "node/recipetest", "node/features", "node/npmtest", "node/httpapi", "node/resp", "node/console", "node/hub",
+		"node/cookbook", "node/settings", "node/metrics", "node/counted", "node/reread", "node/status", "node"}
+	rank := map[string]int{}
+	for i, name := range order {
+		rank["dashi/"+name] = i + 1
+	}
+	for _, p := range listPackages(t) {
+		if !under(p.ImportPath, "node") {
+			continue
+		}
+		if rank[p.ImportPath] == 0 {
+			t.Errorf("%s has no place in the order of the packages below node", p.ImportPath)
+		}
+		for _, imp := range p.Imports {
+			if under(imp, "node") && rank[imp] >= rank[p.ImportPath] {
+				t.Errorf("%s imports %s, which is above it", p.ImportPath, imp)
+			}
+		}
+	}
+}
+
 // The core is pure: the same entries give the same bytes, so it has no clock, goroutine, chance, log or I/O.
 func TestCoreIsPure(t *testing.T) {
 	pure := []string{"pipeline/event", "pipeline/recipe", "pipeline/identity", "pipeline/attribute", "pipeline/audience",

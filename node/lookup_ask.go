@@ -34,18 +34,18 @@ type questionKind byte
 
 // The kinds of question. A number is never reused.
 const (
-	askLook    questionKind = 1  // a profile: look.go
-	askPage    questionKind = 2  // profiles of an audience, or for which a condition is true: pages.go
-	askCount   questionKind = 3  // how many there are: query.go
-	askSizes   questionKind = 4  // sizes of audiences: sizes.go
-	askReport  questionKind = 5  // what there is to know about a shard: report.go
-	askMarks   questionKind = 6  // how far it is with a stream: report.go
-	askLevels  questionKind = 7  // which thresholds of audiences it knows: levels.go
-	askNumbers questionKind = 8  // the numbers that thresholds are computed from: levels.go
-	askFlows   questionKind = 9  // what has been counted of an audience: stats.go
-	askMoved   questionKind = 10 // how many entered and left each audience: moved.go
-	askSent    questionKind = 11 // what has been counted of activations: activations.go
-	askRefuses questionKind = 12 // whether it would take another cookbook: refuses.go
+	askLook    questionKind = 1  // a profile: lookup_anywhere.go
+	askPage    questionKind = 2  // profiles of an audience, or for which a condition is true: lookup_pages.go
+	askCount   questionKind = 3  // how many there are: lookup_query.go
+	askSizes   questionKind = 4  // sizes of audiences: lookup_counts.go
+	askReport  questionKind = 5  // what there is to know about a shard: shard_report.go
+	askMarks   questionKind = 6  // how far it is with a stream: shard_report.go
+	askLevels  questionKind = 7  // which thresholds of audiences it knows: thresholds.go
+	askNumbers questionKind = 8  // the numbers that thresholds are computed from: thresholds.go
+	askFlows   questionKind = 9  // what has been counted of an audience: lookup_counts.go
+	askMoved   questionKind = 10 // how many entered and left each audience: lookup_counts.go
+	askSent    questionKind = 11 // what has been counted of activations: lookup_counts.go
+	askRefuses questionKind = 12 // whether it would take another cookbook: cookbook_refuses.go
 )
 
 // toAll are questions of one kind, with the same body, about all shards, in order.

@@ -2,9 +2,56 @@ package node
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 )
+
+// noLeader says why a shard takes no batch.
+func (n *Node) noLeader(h *shardHost) string {
+	if n.switching() {
+		return "a cookbook is coming into force"
+	}
+	return fmt.Sprintf("shard %d has no leader that takes events", h.id)
+}
+
+// heldBack is why the intake is held back, for the status: unlike holdBack it does not flicker between two attempts.
+func (n *Node) heldBack(now time.Time) string {
+	if why := n.intake.counts.holding.Load(); why != nil {
+		return *why
+	}
+	for _, h := range n.shards {
+		if h.awaited(now) {
+			return n.noLeader(h)
+		}
+	}
+	return ""
+}
+
+// holdBack says why no events may come in at the moment; empty when they may.
+func (n *Node) holdBack() string {
+	if err := n.host.Err(); err != nil { // the log has failed for good: look-ups go on, and somebody has to look at the disk
+		return "the log takes nothing more: " + err.Error()
+	}
+	var bytes int64
+	now := time.Now()
+	for _, h := range n.shards {
+		if h.leaderless(now) {
+			return n.noLeader(h)
+		}
+		bytes += h.load.profiles.Load()
+		if held := h.load.peers.Load(); held > n.settings.Limits.OutboxBytes/2 {
+			return fmt.Sprintf("shard %d holds %d KiB of messages that other shards have not taken", h.id, held>>10)
+		}
+		if held := h.load.outbox.Load(); held > n.settings.Limits.OutboxBytes/2 {
+			return fmt.Sprintf("the outbox of shard %d holds %d KiB of activations that Kafka has not taken", h.id, held>>10)
+		}
+	}
+	if bytes > n.settings.Limits.MemoryBytes {
+		return fmt.Sprintf("profiles take %d MiB, the limit (limits.memory_bytes) is %d MiB", bytes>>20, n.settings.Limits.MemoryBytes>>20)
+	}
+	return ""
+}
 
 // throttleInterval is how often an intake that is held back looks again.
 const throttleInterval = 5 * time.Millisecond
