@@ -107,9 +107,9 @@ func (b httpBackend) Produce(ctx context.Context, messages []httpapi.Message) er
 		}
 		letters = append(letters, kafka.DeadLetter{Reason: string(m.Reason), Detail: "refused at the HTTP interface", Key: m.Key, Value: m.Value})
 	}
-	err := b.producer.Produce(ctx, "", events)
+	err := b.kafka.producer.Produce(ctx, "", events)
 	if err == nil && len(letters) > 0 {
-		err = b.dead.Write(ctx, letters)
+		err = b.kafka.dead.Write(ctx, letters)
 	}
 	if err == nil {
 		for i := range letters {

@@ -5,11 +5,21 @@ import (
 	"fmt"
 	"math"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"dashi/node/httpapi"
 	"dashi/shard"
 )
+
+// clock is what time it is for the shards: see also clock_skew.go.
+type clock struct {
+	wall      func() time.Time
+	anchor    atomic.Pointer[anchor] // of the time of day by the clocks of most nodes; nil: fewer than three are known
+	corrected atomic.Int64           // what that adds to the clock of this node, a time.Duration
+	sooner    chan struct{}          // see shardHost
+	turn      atomic.Int64           // of keepTime: the shard that is looked at first
+}
 
 // longestSleep bounds how long keepTime sleeps: the time of day may be set while it does.
 const longestSleep = time.Second
@@ -27,7 +37,7 @@ func (n *Node) keepTime(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-sleep.C:
-		case <-n.sooner:
+		case <-n.clock.sooner:
 		}
 	}
 }
@@ -42,7 +52,7 @@ func (n *Node) keepTimeOnce(now int64) (next int64) {
 			room--
 		}
 	}
-	first := int(n.turn.Load())
+	first := int(n.clock.turn.Load())
 	for i := range n.shards {
 		k := (first + i) % len(n.shards)
 		h := n.shards[k]
@@ -53,7 +63,7 @@ func (n *Node) keepTimeOnce(now int64) (next int64) {
 			next = min(next, due)
 		} else if room > 0 {
 			room--
-			n.turn.Store(int64(k + 1))
+			n.clock.turn.Store(int64(k + 1))
 			h.tick(now)
 		} // else the end of another shard's tick makes keepTime look again
 	}

@@ -27,14 +27,14 @@ type anchor struct {
 
 // now is the proposer's clock: the only place where the time of day enters a shard.
 func (n *Node) now() int64 {
-	if a := n.anchor.Load(); a != nil {
+	if a := n.clock.anchor.Load(); a != nil {
 		return a.millis + time.Since(a.at).Milliseconds()
 	}
-	return n.wall().UnixMilli()
+	return n.clock.wall().UnixMilli()
 }
 
 func (n *Node) appendTime(dst []byte) []byte {
-	return binary.LittleEndian.AppendUint64(dst, uint64(n.wall().UnixMilli()))
+	return binary.LittleEndian.AppendUint64(dst, uint64(n.clock.wall().UnixMilli()))
 }
 
 // noteTime reads what appendTime wrote on another node, which was asked for it at the instant asked.
@@ -42,7 +42,7 @@ func (n *Node) noteTime(member string, src []byte, asked time.Time) {
 	if len(src) != 8 {
 		return
 	}
-	now := n.wall()
+	now := n.clock.wall()
 	given := now.Add(-now.Sub(asked) / 2).Round(0) // as the clock here went half way
 	off := time.UnixMilli(int64(binary.LittleEndian.Uint64(src))).Sub(given)
 	n.heard.mu.Lock()
@@ -68,7 +68,7 @@ func (n *Node) hearClocks(ctx context.Context) {
 				if g, ok := n.gossiped(m.ID); !ok || g.State != gossip.Alive {
 					return
 				}
-				asked := n.wall()
+				asked := n.clock.wall()
 				if answer, err := n.transport.Call(ctx, member, callTime, nil); err == nil {
 					n.noteTime(member, answer, asked)
 					return
@@ -92,13 +92,13 @@ func (n *Node) keepClock() {
 	}
 	n.heard.mu.Unlock()
 	if len(off) < 3 {
-		n.anchor.Store(nil)
-		n.corrected.Store(0)
+		n.clock.anchor.Store(nil)
+		n.clock.corrected.Store(0)
 		return
 	}
 	by := correction(off)
-	n.anchor.Store(&anchor{time.Now(), n.wall().Add(by).UnixMilli()})
-	if was := time.Duration(n.corrected.Swap(int64(by))); by != was && (by == 0 || was == 0) {
+	n.clock.anchor.Store(&anchor{time.Now(), n.clock.wall().Add(by).UnixMilli()})
+	if was := time.Duration(n.clock.corrected.Swap(int64(by))); by != was && (by == 0 || was == 0) {
 		if by != 0 {
 			n.log.Error("the clock of this node is not that of most others, whose time it goes by: set it", "ahead", -by.Round(time.Millisecond))
 		} else {
@@ -124,7 +124,7 @@ func correction(off []time.Duration) time.Duration {
 
 // skewOf is what the status says of the clock of a member, this node or another; nothing if it is right.
 func (n *Node) skewOf(id, member string) string {
-	by, most := time.Duration(n.corrected.Load()), n.anchor.Load() != nil
+	by, most := time.Duration(n.clock.corrected.Load()), n.clock.anchor.Load() != nil
 	if id == n.identity.Node {
 		if by == 0 {
 			return ""

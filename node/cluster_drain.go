@@ -48,8 +48,8 @@ func (n *Node) retreat() {
 		n.retreated = true
 		n.log.Warn("this node is being drained")
 		n.stopSource()
-		if n.resp != nil {
-			n.calling.Go(func() { _ = n.resp.Close() })
+		if n.doors.resp != nil {
+			n.calling.Go(func() { _ = n.doors.resp.Close() })
 		}
 	}
 	if s.Holding(n.identity.Node) {

@@ -89,7 +89,7 @@ const leaveWait = 2 * time.Second
 func (n *Node) gossipMeta() gossip.Meta {
 	return gossip.Meta{
 		Cluster: n.identity.ClusterID, Incarnation: n.identity.Incarnation,
-		Node: n.nodeAddr(), HTTP: n.httpAddr.String(), Zone: n.settings.Node.Zone,
+		Node: n.nodeAddr(), HTTP: n.doors.httpAddr.String(), Zone: n.settings.Node.Zone,
 		Weight: uint16(n.settings.Node.Weight), Expect: n.expects(),
 	}
 }
@@ -296,17 +296,17 @@ func (n *Node) foundCluster(s *meta.State) (meta.Command, error) {
 
 // putFirstCookbook commits the recipes of this node as the first cookbook of the cluster.
 func (n *Node) putFirstCookbook(ctx context.Context) error {
-	if n.recipes == nil {
+	if n.given.recipes == nil {
 		return cookbook.ErrNoRecipes
 	}
-	if p, _ := n.compile(n.recipes); p != nil && p.Oversize != nil {
+	if p, _ := n.compile(n.given.recipes); p != nil && p.Oversize != nil {
 		return &cookbook.CheckError{Diagnostics: cookbook.Oversize(p)}
 	}
 	return n.change(ctx, func(s *meta.State) (meta.Command, error) {
 		if s.Cookbook() != nil {
 			return nil, errNoCommand
 		}
-		return cookbook.Put(n.recipes), nil
+		return cookbook.Put(n.given.recipes), nil
 	})
 }
 
@@ -342,7 +342,7 @@ func (n *Node) led(h *shardHost) bool {
 
 // introduce is a node, a founder or this one, as the directory is to know it: what it gossips of itself, or what the settings here say.
 func (n *Node) introduce(f founder) meta.Member {
-	m := meta.Member{ID: f.Node, Incarnation: f.Incarnation, Node: n.nodeAddr(), HTTP: n.httpAddr.String(), Zone: n.settings.Node.Zone, Weight: n.settings.Node.Weight}
+	m := meta.Member{ID: f.Node, Incarnation: f.Incarnation, Node: n.nodeAddr(), HTTP: n.doors.httpAddr.String(), Zone: n.settings.Node.Zone, Weight: n.settings.Node.Weight}
 	if g, ok := n.gossiped(f.Node); ok {
 		m.Node, m.HTTP, m.Zone, m.Weight = g.Meta.Node, g.Meta.HTTP, g.Meta.Zone, int(g.Meta.Weight)
 	}

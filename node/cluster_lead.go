@@ -82,7 +82,7 @@ func (n *Node) makeHosts(shards int) {
 			Home:         n.home,
 			Compile:      n.compile,
 			Memory:       memory,
-		}, n.turns, n.sooner, n.turned)
+		}, n.turns, n.clock.sooner, n.transition.turned)
 		h.lane = newLane(n, h)
 		n.shards = append(n.shards, h)
 		n.couriers = append(n.couriers, &courier{n: n, h: h, peers: leaders{n}})
@@ -116,7 +116,7 @@ func (n *Node) readRecipes(sources []recipe.Source) (err error) {
 		if program == nil {
 			return &cookbook.CheckError{Diagnostics: diagnostics}
 		}
-		n.recipes = program.Sources
+		n.given.recipes = program.Sources
 	}
 	return nil
 }

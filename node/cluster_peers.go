@@ -296,7 +296,7 @@ func (n *Node) poll(ctx context.Context) {
 	var wait sync.WaitGroup
 	for _, member := range n.others() {
 		wait.Go(func() {
-			asked := n.wall()
+			asked := n.clock.wall()
 			answer, err := n.transport.Call(ctx, member, callReach, []byte{1})
 			if err != nil {
 				return // what it said last grows old

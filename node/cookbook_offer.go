@@ -13,6 +13,13 @@ import (
 	"dashi/ring/meta"
 )
 
+// given are the recipes that this node was given.
+type given struct {
+	recipes []recipe.Source // nil: none
+	forget  bool            // Options.Forget
+	later   bool            // they wait for a cookbook that is on its way; used by Open only
+}
+
 // openCookbook waits until every shard here has a cookbook. A node by itself then commits the recipes that it is given as the next one, if they are not
 // those of its last start; in a cluster they can only be the first.
 func (n *Node) openCookbook(ctx context.Context) error {
@@ -43,10 +50,10 @@ func (n *Node) openCookbook(ctx context.Context) error {
 // errLater is an offer that has to wait until a cookbook that is on its way has come into force, or has been withdrawn.
 var errLater = errors.New("another cookbook is on its way")
 
-// offer is tryOffer, but if that has to be tried again later it notes so (unoffered) and returns no error: see awaitSwitch.
+// offer is tryOffer, but if that has to be tried again later it notes so (given.later) and returns no error: see awaitSwitch.
 func (n *Node) offer(ctx context.Context) error {
 	err := n.tryOffer(ctx)
-	if n.unoffered = errors.Is(err, errLater); n.unoffered {
+	if n.given.later = errors.Is(err, errLater); n.given.later {
 		n.log.Info("the recipes are others than at the last start, and wait until the cookbook that is on its way is in force")
 		return nil
 	}
@@ -81,10 +88,10 @@ func (n *Node) target() (*recipe.Program, error) {
 // and with the same recipes as ever it keeps what `dashi apply` has put in force. Like apply it forgets nothing unless it is told to. Then the node does not
 // start: to serve other recipes than those that it was given would be a surprise too.
 func (n *Node) tryOffer(ctx context.Context) error {
-	if n.recipes == nil {
+	if n.given.recipes == nil {
 		return nil
 	}
-	program, diagnostics := n.compile(n.recipes)
+	program, diagnostics := n.compile(n.given.recipes)
 	if program == nil {
 		return &cookbook.CheckError{Diagnostics: diagnostics}
 	}
@@ -109,7 +116,7 @@ func (n *Node) tryOffer(ctx context.Context) error {
 		return fmt.Errorf("cannot switch to the recipes: %s", why)
 	}
 	changes := recipe.Compare(n.cookbook.Load().Program, program)
-	if losses := changes.Losses(); len(losses) > 0 && !n.forget {
+	if losses := changes.Losses(); len(losses) > 0 && !n.given.forget {
 		return fmt.Errorf("cannot switch to the recipes, which are others than at the last start: this would be forgotten for good: %s; start with --forget if that is meant, or with the recipes of before",
 			strings.Join(losses, ", "))
 	}
@@ -147,7 +154,7 @@ func (n *Node) awaitSwitch(ctx context.Context) error {
 		switch {
 		case n.switching():
 			pause(ctx, switchPause)
-		case n.unoffered:
+		case n.given.later:
 			if err := n.offer(ctx); err != nil {
 				return err
 			}

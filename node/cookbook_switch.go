@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"dashi/node/cookbook"
@@ -20,6 +21,14 @@ import (
 //   - the leader of the directory asks all shards how far they are, and does what shard.Switch says is next (switchStep);
 //   - every node stops the streams that it reads at the limits that its replicas of the shards know (intake.steer), and reads on under the new
 //     cookbook once one of them has it: everything before the limits has been applied by then.
+
+// transition is what a node knows of a cookbook that is coming into force.
+type transition struct {
+	turned chan struct{}          // has one token when a shard here has been held, given limits or switched
+	way    shard.Switch           // while this node leads the directory: how far the switch is
+	limits versionLimits          // and the limits that it gave out for it
+	lag    atomic.Pointer[string] // why the switch waits, as the leader of the directory knows; nil: it does not
+}
 
 // switchPause is between two looks at how far the shards are.
 const switchPause = 10 * time.Millisecond
@@ -41,7 +50,7 @@ func (n *Node) tendCookbook(ctx context.Context) {
 			n.noteSwitch(n.switchStep(ctx))
 			pause(ctx, switchPause)
 		}
-		n.switchLag.Store(nil)
+		n.transition.lag.Store(nil)
 		select {
 		case <-ctx.Done():
 			return
@@ -54,11 +63,11 @@ func (n *Node) tendCookbook(ctx context.Context) {
 // noteSwitch keeps what a switch waits for, for the status, and logs it once.
 func (n *Node) noteSwitch(err error) {
 	if err == nil || n.running.Err() != nil {
-		n.switchLag.Store(nil)
+		n.transition.lag.Store(nil)
 		return
 	}
 	text := "a cookbook does not come into force: " + err.Error()
-	if was := n.switchLag.Swap(&text); was == nil || *was != text {
+	if was := n.transition.lag.Swap(&text); was == nil || *was != text {
 		n.log.Warn("the switch of the cookbook waits", "error", err)
 	}
 }
@@ -75,17 +84,17 @@ func pause(ctx context.Context, d time.Duration) {
 func (n *Node) switchStep(ctx context.Context) error {
 	s := n.directory.State()
 	c := s.Cookbook()
-	if n.switchWay.Version != c.Version {
-		n.switchWay = shard.Switch{Version: c.Version}
+	if n.transition.way.Version != c.Version {
+		n.transition.way = shard.Switch{Version: c.Version}
 	}
-	limits := n.limits.of(c.Version)
+	limits := n.transition.limits.of(c.Version)
 	reports, err := n.holdAll(ctx, c.Version, limits)
 	if err != nil {
 		return err
 	}
-	switch step, limits := n.switchWay.Next(reports, n.live(ctx)); step {
+	switch step, limits := n.transition.way.Next(reports, n.live(ctx)); step {
 	case shard.ToHold:
-		n.limits = versionLimits{c.Version, limits}
+		n.transition.limits = versionLimits{c.Version, limits}
 	case shard.ToTry:
 		refused, err := n.switchAll(ctx, c, true)
 		if err != nil {
@@ -114,7 +123,7 @@ func (n *Node) switchStep(ctx context.Context) error {
 			if s.Cookbook().Version != c.Version {
 				return nil, errNoCommand
 			}
-			return &meta.PutCookbook{Sources: c.Sources, Above: n.switchWay.Known}, nil
+			return &meta.PutCookbook{Sources: c.Sources, Above: n.transition.way.Known}, nil
 		})
 	}
 	return nil
@@ -207,11 +216,11 @@ func (n *Node) live(ctx context.Context) func(shard.Stream) bool {
 	var asked bool
 	var ends map[kafka.Stream]int64
 	return func(s shard.Stream) bool {
-		if !asked && n.source != nil {
+		if !asked && n.kafka.source != nil {
 			asked = true
 			ctx, cancel := context.WithTimeout(ctx, switchAsk)
 			defer cancel()
-			ends, _ = n.source.EndOffsets(ctx)
+			ends, _ = n.kafka.source.EndOffsets(ctx)
 		}
 		if ends == nil {
 			return true
@@ -236,7 +245,7 @@ func (n *Node) followCookbook(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-changed:
-		case <-n.turned:
+		case <-n.transition.turned:
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"net/http/pprof"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"dashi/node/console"
@@ -21,14 +22,28 @@ import (
 	"dashi/pipeline/say"
 )
 
+// doors are where clients come in, and what HTTP says before the node is open.
+type doors struct {
+	httpListener net.Listener
+	httpAddr     net.Addr
+	http         *http.Server
+	api          *httpapi.API
+	keyring      *httpapi.Keyring // who may come in over HTTP: see Rekey
+	front        atomic.Pointer[http.Handler]
+	noted        atomic.Pointer[string] // what the node waits for: see note
+	awaited      atomic.Pointer[string] // what it waits for before it has a cluster: see awaits
+	resp         *resp.Server           // nil: closed
+	respAddr     net.Addr
+}
+
 // listen opens all ports. Nobody is served yet.
 func (n *Node) listen() (err error) {
-	if n.httpListener, err = listen(n.settings.HTTP.Listen, "http.listen", "--http"); err != nil {
+	if n.doors.httpListener, err = listen(n.settings.HTTP.Listen, "http.listen", "--http"); err != nil {
 		return err
 	}
-	n.httpAddr = n.httpListener.Addr()
+	n.doors.httpAddr = n.doors.httpListener.Addr()
 	n.onClose(func() error { // the server does it, once there is one
-		if err := n.httpListener.Close(); !errors.Is(err, net.ErrClosed) {
+		if err := n.doors.httpListener.Close(); !errors.Is(err, net.ErrClosed) {
 			return err
 		}
 		return nil
@@ -40,18 +55,18 @@ func (n *Node) listen() (err error) {
 }
 
 // note sets what the status says the node waits for, while it is being opened or a power loss is being recovered from; empty: nothing.
-func (n *Node) note(text string) { n.noted.Store(&text) }
+func (n *Node) note(text string) { n.doors.noted.Store(&text) }
 
 // awaits sets, and logs, what the node needs of the cluster before it can be opened; empty: nothing. The text follows the word "waits".
 func (n *Node) awaits(text string) {
-	if was := n.awaited.Swap(&text); text != "" && (was == nil || *was != text) {
+	if was := n.doors.awaited.Swap(&text); text != "" && (was == nil || *was != text) {
 		n.log.Info("waiting", "for", text)
 	}
 }
 
 // starting says that the node is being opened, and what it waits for.
 func (n *Node) starting() string {
-	if text := n.awaited.Load(); text != nil && *text != "" {
+	if text := n.doors.awaited.Load(); text != nil && *text != "" {
 		return "the node is starting, and waits " + *text
 	}
 	return "the node is starting"
@@ -68,29 +83,29 @@ func (n *Node) openFront() error {
 	}
 	n.note("")
 	var opening http.Handler = http.HandlerFunc(n.opening)
-	n.front.Store(&opening)
-	n.keyring = httpapi.NewKeyring(n.settings.LookUpKeys())
-	n.http = httpapi.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*n.front.Load()).ServeHTTP(w, r) }),
-		httpapi.Door{Listen: n.httpListener.Addr(), Names: n.hostNames(), Keys: n.keyring})
-	serve := func() error { return n.http.Serve(n.httpListener) }
+	n.doors.front.Store(&opening)
+	n.doors.keyring = httpapi.NewKeyring(n.settings.LookUpKeys())
+	n.doors.http = httpapi.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*n.doors.front.Load()).ServeHTTP(w, r) }),
+		httpapi.Door{Listen: n.doors.httpListener.Addr(), Names: n.hostNames(), Keys: n.doors.keyring})
+	serve := func() error { return n.doors.http.Serve(n.doors.httpListener) }
 	if config != nil {
-		n.http.TLSConfig = config
-		n.http.Protocols = new(http.Protocols)
-		n.http.Protocols.SetHTTP1(true) // HTTP/2 would have limits of its own, for each of its streams
-		serve = func() error { return n.http.ServeTLS(n.httpListener, "", "") }
+		n.doors.http.TLSConfig = config
+		n.doors.http.Protocols = new(http.Protocols)
+		n.doors.http.Protocols.SetHTTP1(true) // HTTP/2 would have limits of its own, for each of its streams
+		serve = func() error { return n.doors.http.ServeTLS(n.doors.httpListener, "", "") }
 	}
 	n.serving.Go(func() {
 		if err := serve(); err != nil && err != http.ErrServerClosed {
 			n.fail(fmt.Errorf("cannot serve HTTP on %s: %w", n.settings.HTTP.Listen, err))
 		}
 	})
-	n.onClose(n.http.Close)
+	n.onClose(n.doors.http.Close)
 	return nil
 }
 
 // hostNames are the host names that HTTP requests may name (httpapi.NewServer), from the settings. None: any.
 func (n *Node) hostNames() []string {
-	a, ok := n.httpAddr.(*net.TCPAddr)
+	a, ok := n.doors.httpAddr.(*net.TCPAddr)
 	if len(n.settings.HTTP.Hosts) == 0 && !(ok && a.IP.IsLoopback()) {
 		return nil
 	}
@@ -116,7 +131,7 @@ func (n *Node) opening(w http.ResponseWriter, r *http.Request) {
 	}
 	st := &status.Status{Cluster: n.settings.Cluster, Node: n.identity.Node, Version: n.version, Started: n.started.UTC(), Uptime: say.Span(time.Since(n.started).Round(time.Second)), Trouble: []string{n.starting()}}
 	st.Log.Durability, st.Memory.Limit = n.settings.Log.Durability, n.settings.Limits.MemoryBytes
-	if text := *n.noted.Load(); text != "" {
+	if text := *n.doors.noted.Load(); text != "" {
 		st.Trouble, st.Recovery = append(st.Trouble, text), text
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -130,7 +145,7 @@ func (n *Node) openDoors() error {
 		if err != nil {
 			return err
 		}
-		n.respAddr = l.Addr()
+		n.doors.respAddr = l.Addr()
 		config, err := n.settings.RESP.TLS.Config("resp.tls", n.log)
 		if err != nil {
 			return errors.Join(err, l.Close())
@@ -138,23 +153,23 @@ func (n *Node) openDoors() error {
 		if config != nil {
 			l = tls.NewListener(l, config)
 		}
-		n.resp = resp.NewServer(n.respSettings(), respBackend{n})
+		n.doors.resp = resp.NewServer(n.respSettings(), respBackend{n})
 		n.serving.Go(func() {
-			if err := n.resp.Serve(l); err != nil {
+			if err := n.doors.resp.Serve(l); err != nil {
 				n.fail(fmt.Errorf("cannot serve RESP on %s: %w", addr, err))
 			}
 		})
-		n.onClose(n.resp.Close)
+		n.onClose(n.doors.resp.Close)
 	}
-	n.api = httpapi.New(n.httpSettings(), httpBackend{n}, n.metricsHandler(), console.Handler(consoleBackend{n}))
-	n.http.RegisterOnShutdown(n.api.Close)
-	open := n.debug(n.admin(n.consistent(n.api)))
-	n.front.Store(&open)
+	n.doors.api = httpapi.New(n.httpSettings(), httpBackend{n}, n.metricsHandler(), console.Handler(consoleBackend{n}))
+	n.doors.http.RegisterOnShutdown(n.doors.api.Close)
+	open := n.debug(n.admin(n.consistent(n.doors.api)))
+	n.doors.front.Store(&open)
 	n.onClose(func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
-		if n.http.Shutdown(ctx) != nil { // streams never end by themselves
-			return n.http.Close()
+		if n.doors.http.Shutdown(ctx) != nil { // streams never end by themselves
+			return n.doors.http.Close()
 		}
 		return nil
 	})

@@ -142,7 +142,7 @@ func (k *intake) Assigned(streams []kafka.Stream, next []int64) {
 		in := &input{
 			stream:   s,
 			id:       id,
-			format:   k.n.formats[s.Name],
+			format:   k.n.kafka.formats[s.Name],
 			sent:     make([]int64, len(k.n.shards)),
 			told:     make([]time.Time, len(k.n.shards)),
 			progress: make([]progress, len(k.n.shards)),
@@ -162,10 +162,10 @@ func (k *intake) Assigned(streams []kafka.Stream, next []int64) {
 		in.seen = in.read
 		in.limit = k.limit(in)
 		if from < next[i] {
-			k.n.source.Seek(s, from)
+			k.n.kafka.source.Seek(s, from)
 		}
 		if in.read >= in.limit {
-			k.n.source.Pause(s)
+			k.n.kafka.source.Pause(s)
 		}
 		k.mu.Lock()
 		k.inputs[s] = in
@@ -222,10 +222,10 @@ func (k *intake) Records(ctx context.Context, s kafka.Stream, prev, last int64, 
 		k.rewind(ctx, in)
 		return
 	case read >= limit:
-		k.n.source.Pause(s) // until steer
+		k.n.kafka.source.Pause(s) // until steer
 		return
 	case prev > read: // the source went on while we rewound
-		k.n.source.Seek(s, read+1)
+		k.n.kafka.source.Seek(s, read+1)
 		return
 	}
 
@@ -272,7 +272,7 @@ func (k *intake) Records(ctx context.Context, s kafka.Stream, prev, last int64, 
 	in.seen = max(in.seen, last)
 	in.mu.Unlock()
 	if last == limit { // the other shards need not wait for the next tick
-		k.n.source.Pause(s)
+		k.n.kafka.source.Pause(s)
 		k.level(in)
 	}
 }
@@ -394,9 +394,9 @@ func (k *intake) rewind(ctx context.Context, in *input) {
 	in.resend = false
 	k.counts.resent.Add(1)
 	if in.read < in.limit {
-		k.n.source.Resume(in.stream, from)
+		k.n.kafka.source.Resume(in.stream, from)
 	} else {
-		k.n.source.Pause(in.stream)
+		k.n.kafka.source.Pause(in.stream)
 	}
 }
 
@@ -422,7 +422,7 @@ func (k *intake) reject(ctx context.Context, in *input, r *kafka.Record, err err
 	}
 	k.counts.rejected.add(reason)
 	// An error means that the node closes: the offset stays uncommitted, and the record is read again.
-	_ = k.n.dead.Put(ctx, kafka.DeadLetter{
+	_ = k.n.kafka.dead.Put(ctx, kafka.DeadLetter{
 		Reason: string(reason), Detail: detail,
 		Stream: in.stream, Offset: r.Offset, Key: r.Key, Value: r.Value,
 	})
@@ -519,5 +519,5 @@ func (in *input) commit(n *Node) {
 	for j := range in.progress {
 		upTo = min(upTo, in.progress[j].durable)
 	}
-	n.source.Commit(in.stream, n.dead.Floor(in.stream, upTo+1))
+	n.kafka.source.Commit(in.stream, n.kafka.dead.Floor(in.stream, upTo+1))
 }

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"dashi/node/cookbook"
@@ -10,13 +11,26 @@ import (
 	"dashi/pipeline/kafka"
 )
 
+// kafkaClients are how the node reaches Kafka.
+type kafkaClients struct {
+	broker   *kafka.Broker // nil with a real Kafka
+	settings kafka.Settings
+	producer *kafka.Producer // of the HTTP intake
+	dead     *kafka.DeadLetters
+	outlets  *kafka.Outlets
+	formats  map[string]*cookbook.Format // by input topic
+	source   *kafka.Source
+	trouble  atomic.Pointer[string]                 // why the topics could not be made yet; nil: they are there
+	ends     atomic.Pointer[map[kafka.Stream]int64] // of the input partitions, some seconds ago; nil: not known yet
+}
+
 // sessionTimeout is how long the partitions of a dead node wait for it: the least that brokers allow by default.
 const sessionTimeout = 6 * time.Second
 
 // openKafka opens the broker, if it is embedded, then everything that writes to Kafka, and makes the source, which does not read yet.
 func (n *Node) openKafka(ctx context.Context) error {
 	k := &n.settings.Kafka
-	n.formats = map[string]*cookbook.Format{}
+	n.kafka.formats = map[string]*cookbook.Format{}
 	program, err := n.target()
 	if err != nil {
 		return err
@@ -25,9 +39,9 @@ func (n *Node) openKafka(ctx context.Context) error {
 		return err
 	}
 	for _, in := range k.Inputs {
-		n.formats[in.Topic] = &cookbook.Format{Name: in.Decoder}
+		n.kafka.formats[in.Topic] = &cookbook.Format{Name: in.Decoder}
 	}
-	n.kafka = kafka.Settings{
+	n.kafka.settings = kafka.Settings{
 		Brokers:  k.Brokers,
 		ClientID: "dashi",
 		TLS:      kafka.TLS(k.TLS),
@@ -39,24 +53,24 @@ func (n *Node) openKafka(ctx context.Context) error {
 			return err
 		}
 	}
-	if n.producer, err = kafka.NewProducer(kafka.ProducerSettings{Settings: n.kafka, Topic: k.Inputs[0].Topic}); err != nil {
+	if n.kafka.producer, err = kafka.NewProducer(kafka.ProducerSettings{Settings: n.kafka.settings, Topic: k.Inputs[0].Topic}); err != nil {
 		return err
 	}
-	n.onClose(func() error { n.producer.Close(); return nil })
-	if n.broker == nil {
+	n.onClose(func() error { n.kafka.producer.Close(); return nil })
+	if n.kafka.broker == nil {
 		if err := n.makeTopics(ctx); err != nil {
 			return err
 		}
 	}
-	if n.dead, err = kafka.NewDeadLetters(n.kafka, k.Dead); err != nil {
+	if n.kafka.dead, err = kafka.NewDeadLetters(n.kafka.settings, k.Dead); err != nil {
 		return err
 	}
-	n.onClose(func() error { n.dead.Close(); return nil })
-	if n.outlets, err = kafka.NewOutlets(kafka.OutletSettings{Settings: n.kafka, Cluster: n.settings.Cluster, Topic: k.Activations}); err != nil {
+	n.onClose(func() error { n.kafka.dead.Close(); return nil })
+	if n.kafka.outlets, err = kafka.NewOutlets(kafka.OutletSettings{Settings: n.kafka.settings, Cluster: n.settings.Cluster, Topic: k.Activations}); err != nil {
 		return err
 	}
-	n.onClose(func() error { n.outlets.Close(); return nil })
-	n.reread = &reread.Topics{Kafka: n.kafka, Inputs: k.Inputs, Dead: k.Dead, Producer: n.producer, Webhook: n.webhook}
+	n.onClose(func() error { n.kafka.outlets.Close(); return nil })
+	n.reread = &reread.Topics{Kafka: n.kafka.settings, Inputs: k.Inputs, Dead: k.Dead, Producer: n.kafka.producer, Webhook: n.webhook}
 	for _, h := range n.shards {
 		n.publishers = append(n.publishers, &publisher{n: n, h: h})
 	}
@@ -68,7 +82,7 @@ func (n *Node) openKafka(ctx context.Context) error {
 
 // openBroker opens the embedded broker, and has everything here reach it within the process.
 func (n *Node) openBroker() error {
-	k, quiet := &n.settings.Kafka, n.kafka.Log
+	k, quiet := &n.settings.Kafka, n.kafka.settings.Log
 	broker, err := kafka.OpenBroker(kafka.BrokerSettings{
 		Addr:       k.Embedded.Listen,
 		Dir:        filepath.Join(n.settings.Data, "kafka"),
@@ -80,25 +94,25 @@ func (n *Node) openBroker() error {
 	if err != nil {
 		return err
 	}
-	n.broker = broker
+	n.kafka.broker = broker
 	n.onClose(broker.Close)
-	n.kafka = broker.Settings()
-	n.kafka.Log = quiet
-	n.kafka.Compression = "none" // what stays in the process is not worth compressing
+	n.kafka.settings = broker.Settings()
+	n.kafka.settings.Log = quiet
+	n.kafka.settings.Compression = "none" // what stays in the process is not worth compressing
 	return nil
 }
 
 // openSource makes the intake and the source that will hand it records.
 func (n *Node) openSource() (err error) {
 	n.intake = newIntake(n)
-	settings := kafka.SourceSettings{Settings: n.kafka, Group: n.settings.Cluster, Lost: n.lost}
+	settings := kafka.SourceSettings{Settings: n.kafka.settings, Group: n.settings.Cluster, Lost: n.lost}
 	for _, in := range n.settings.Kafka.Inputs {
 		settings.Topics = append(settings.Topics, in.Topic)
 	}
 	if n.gossip != nil { // a node that comes back at once has its partitions again, and no other node waits for that
 		settings.InstanceID, settings.SessionTimeout = n.identity.member(), sessionTimeout
 	}
-	n.source, err = kafka.NewSource(settings, n.intake)
+	n.kafka.source, err = kafka.NewSource(settings, n.intake)
 	return err
 }
 
@@ -134,7 +148,7 @@ func (n *Node) makeTopics(ctx context.Context) error {
 		if time.Since(start) > brokerPatience {
 			n.log.Warn("opening without Kafka: look-ups are answered, events and activations wait until it is there", "error", err)
 			text := err.Error()
-			n.brokerTrouble.Store(&text)
+			n.kafka.trouble.Store(&text)
 			return nil
 		}
 		n.note("Kafka is waited for: " + err.Error())
@@ -149,7 +163,7 @@ func (n *Node) makeTopics(ctx context.Context) error {
 func (n *Node) tryTopics(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, brokerPatience)
 	defer cancel()
-	return kafka.MakeTopics(ctx, n.kafka, n.topics()...)
+	return kafka.MakeTopics(ctx, n.kafka.settings, n.topics()...)
 }
 
 // awaitBrokers tries to make the topics until it has succeeded.
@@ -162,21 +176,21 @@ func (n *Node) awaitBrokers(ctx context.Context) {
 		}
 		err := n.tryTopics(ctx)
 		if err == nil {
-			n.brokerTrouble.Store(nil)
+			n.kafka.trouble.Store(nil)
 			n.log.Info("Kafka is there, and has the topics")
 			return
 		}
 		text := err.Error()
-		n.brokerTrouble.Store(&text)
+		n.kafka.trouble.Store(&text)
 	}
 }
 
 // inputTrouble says why no events come in from Kafka; empty when they do.
 func (n *Node) inputTrouble() string {
-	if _, err := n.source.Status(); err != nil {
+	if _, err := n.kafka.source.Status(); err != nil {
 		return err.Error()
 	}
-	if text := n.brokerTrouble.Load(); text != nil {
+	if text := n.kafka.trouble.Load(); text != nil {
 		return *text
 	}
 	return ""
@@ -186,14 +200,14 @@ func (n *Node) inputTrouble() string {
 func (n *Node) lookAtEnds(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, endsInterval)
 	defer cancel()
-	if ends, err := n.source.EndOffsets(ctx); err == nil {
-		n.ends.Store(&ends)
+	if ends, err := n.kafka.source.EndOffsets(ctx); err == nil {
+		n.kafka.ends.Store(&ends)
 	}
 }
 
 // lag is how many records of a stream come before its end and have not been applied by every shard; nil when Kafka has not said yet where it ends.
 func (n *Node) lag(s kafka.Stream, applied int64) *int64 {
-	ends := n.ends.Load()
+	ends := n.kafka.ends.Load()
 	if ends == nil {
 		return nil
 	}
@@ -231,7 +245,7 @@ func (n *Node) read(ctx context.Context) error {
 				}
 			})
 		}()
-		err := n.source.Run(session)
+		err := n.kafka.source.Run(session)
 		leave()
 		<-watched
 		if err != nil {

@@ -54,7 +54,7 @@ func TestOpensWithoutKafka(t *testing.T) {
 	ask := func(path string, status int, want string) {
 		t.Helper()
 		w := httptest.NewRecorder()
-		(*n.front.Load()).ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+		(*n.doors.front.Load()).ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
 		if w.Code != status || !strings.Contains(w.Body.String(), want) {
 			t.Errorf("%s: %d %s", path, w.Code, w.Body)
 		}
@@ -131,11 +131,11 @@ func TestBuildAndLag(t *testing.T) {
 	n.lookAtEnds(testContext(t))
 	has(`dashi_build_info{go_version="`+runtime.Version()+`",version="v1.2"} 1`,
 		`dashi_stream_lag_records{partition="0",topic="dashi.events"} 0`, `dashi_stream_lag_records{partition="1",topic="dashi.events"} 0`)
-	more := maps.Clone(*n.ends.Load()) // as if records came that have not been read
+	more := maps.Clone(*n.kafka.ends.Load()) // as if records came that have not been read
 	for s := range more {
 		more[s] += 7
 	}
-	n.ends.Store(&more)
+	n.kafka.ends.Store(&more)
 	has(`dashi_stream_lag_records{partition="0",topic="dashi.events"} 7`)
 	if lag := n.Status(false).Kafka.Streams[1].Lag; lag == nil || *lag != 7 {
 		t.Errorf("lag %v", lag)
@@ -146,7 +146,7 @@ func TestBuildAndLag(t *testing.T) {
 func TestActivationsWait(t *testing.T) {
 	log := &logLines{}
 	n := &Node{log: slog.New(slog.NewTextHandler(log, nil)), running: t.Context()}
-	n.kafka.Log = n.log
+	n.kafka.settings.Log = n.log
 	one, two := &publisher{n: n, h: &shardHost{id: 1}}, &publisher{n: n, h: &shardHost{id: 2}}
 	f := func(want ...string) {
 		t.Helper()

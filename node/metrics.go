@@ -186,10 +186,10 @@ func (c *collector) collectDoors(counter func(string, uint64, ...string), gauge 
 	counter("dashi_http_refused_total", h.Get(httpapi.Refused))
 	counter("dashi_http_pushed_back_total", h.Get(httpapi.PushedBack))
 	counter("dashi_http_slow_streams_total", h.Get(httpapi.SlowStreams))
-	if c.n.resp == nil {
+	if c.n.doors.resp == nil {
 		return
 	}
-	r := c.n.resp.Stats()
+	r := c.n.doors.resp.Stats()
 	counter("dashi_resp_commands_total", r.Commands)
 	counter("dashi_resp_failures_total", r.Failures)
 	counter("dashi_resp_lookups_total", r.Hits, "hit")

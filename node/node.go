@@ -7,18 +7,15 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"dashi/node/cookbook"
-	"dashi/node/httpapi"
 	"dashi/node/hub"
 	"dashi/node/metrics"
 	"dashi/node/reread"
-	"dashi/node/resp"
 	"dashi/node/settings"
 	"dashi/node/status"
 	"dashi/pipeline/kafka"
@@ -26,7 +23,6 @@ import (
 	"dashi/pipeline/webhook"
 	"dashi/ring"
 	"dashi/ring/gossip"
-	"dashi/shard"
 	"dashi/shard/group"
 	"dashi/shard/transport"
 )
@@ -38,7 +34,9 @@ type Node struct {
 	log      *slog.Logger
 	started  time.Time
 
-	identity     dataIdentity
+	identity dataIdentity
+	given    given
+
 	nodeListener net.Listener   // nil: no other nodes
 	gossip       *gossip.Gossip // nil: no other nodes
 	refused      bool           // another process is this member: see checkTwice
@@ -47,79 +45,46 @@ type Node struct {
 	moveWatch    status.MoveWatch
 	places       places
 	directory    *directory
-	recipes      []recipe.Source // the recipes that this node was given; nil: none
-	forget       bool            // Options.Forget
-	unoffered    bool            // the recipes wait for a cookbook that is on its way; used by Open only
 
-	cookbook  atomic.Pointer[cookbook.Cookbook]
-	readers   readers
-	compile   func([]recipe.Source) (*recipe.Program, []recipe.Diagnostic)
-	turned    chan struct{}          // has one token when a shard here has been held, given limits or switched
-	switchWay shard.Switch           // while this node leads the directory: how far a switch is
-	limits    versionLimits          // and the limits that it gave out for it
-	switchLag atomic.Pointer[string] // why a switch waits, as the leader of the directory knows; nil: it does not
-	host      *group.Host
-	// generation is that of the shards here: see recovery.go. stopped says that none of them is open yet. traces are for whoever looks for the cut.
-	generation uint64
-	stopped    atomic.Bool
-	traces     traces
-	abort      context.CancelCauseFunc // ends Open
-	shards     []*shardHost            // by shard
-	turns      *turns
+	host     *group.Host
+	recovery recovery
+	shards   []*shardHost // by shard
+	turns    *turns
+	clock    clock
+
+	cookbook   atomic.Pointer[cookbook.Cookbook]
+	compile    func([]recipe.Source) (*recipe.Program, []recipe.Diagnostic)
+	transition transition
+	readers    readers
 	asked      atomic.Uint64 // look-ups for other nodes
-	sooner     chan struct{} // see shardHost
-	turn       atomic.Int64  // of keepTime: the shard that is looked at first
-	wall       func() time.Time
-	anchor     atomic.Pointer[anchor] // of the time of day by the clocks of most nodes; nil: fewer than three are known
-	corrected  atomic.Int64           // what that adds to the clock of this node, a time.Duration
-	hub        *hub.Hub
-	metrics    *metrics.Measures
+	levelling  sync.Mutex    // held by findLevels
 
-	broker     *kafka.Broker // nil with a real Kafka
-	kafka      kafka.Settings
-	producer   *kafka.Producer // of the HTTP intake
-	dead       *kafka.DeadLetters
-	outlets    *kafka.Outlets
-	webhooks   []*webhook.Sink
-	reread     *reread.Topics
-	publishers []*publisher
-	// unpublished is how many publishers cannot publish.
-	unpublished atomic.Int32
-	couriers    []*courier
-	formats     map[string]*cookbook.Format // by input topic
+	kafka       kafkaClients
 	intake      *intake
-	source      *kafka.Source
-	// brokerTrouble is why the topics could not be made yet; nil: they are there.
-	brokerTrouble atomic.Pointer[string]
-	ends          atomic.Pointer[map[kafka.Stream]int64] // of the input partitions, some seconds ago; nil: not known yet
+	couriers    []*courier
+	publishers  []*publisher
+	unpublished atomic.Int32 // how many publishers cannot publish
+	webhooks    []*webhook.Sink
+	reread      *reread.Topics
+	hub         *hub.Hub
+	metrics     *metrics.Measures
+	doors       doors
 
-	resp         *resp.Server
-	respAddr     net.Addr
-	http         *http.Server
-	api          *httpapi.API
-	keyring      *httpapi.Keyring
-	front        atomic.Pointer[http.Handler]
-	noted        atomic.Pointer[string] // what the node waits for: see note
-	awaited      atomic.Pointer[string] // what it waits for before it has a cluster: see awaits
-	httpListener net.Listener
-	httpAddr     net.Addr
-
-	running context.Context // until Close
-	stop    context.CancelFunc
-	calling sync.WaitGroup // goroutines that call other nodes
-	// stopSource ends reading events for good.
-	stopSource context.CancelFunc
+	running    context.Context // until Close
+	stop       context.CancelFunc
+	abort      context.CancelCauseFunc // ends Open
+	stopSource context.CancelFunc      // ends reading events for good
+	directed   atomic.Bool             // the directory is open: calls of other nodes about it are answered
+	open       atomic.Bool             // the shards are open: all other calls are answered, too
+	ready      atomic.Bool
+	governs    atomic.Bool    // the node has been ready once: as leader of the directory it may move shards, even while it is drained
 	retreated  bool           // lead has stopped serving, because the node is being drained
 	emptied    time.Time      // when lead saw that a drained node holds nothing
-	directed   atomic.Bool    // the directory is open: calls of other nodes about it are answered
-	open       atomic.Bool    // the shards are open: all other calls are answered, too
+	calling    sync.WaitGroup // goroutines that call other nodes
 	movers     sync.WaitGroup // goroutines that move events
 	serving    sync.WaitGroup // goroutines that answer clients
 	failed     chan error     // errors that end the node
 	closers    []func() error // in the order in which they were added; Close goes the other way
-	ready      atomic.Bool
-	levelling  sync.Mutex  // held by findLevels
-	governs    atomic.Bool // the node has been ready once: as leader of the directory it may move shards, even while it is drained
 }
 
 // Options are what Open is told besides the settings.
@@ -163,21 +128,21 @@ func open(ctx context.Context, settings settings.Settings, o Options) (n *Node, 
 		return nil, fmt.Errorf("the settings are wrong: %w", err)
 	}
 	n = &Node{
-		settings: settings,
-		version:  o.Version,
-		forget:   o.Forget,
-		log:      o.Log,
-		started:  time.Now(),
-		turns:    newTurns(cmp.Or(o.Appliers, runtime.GOMAXPROCS(0))),
-		sooner:   make(chan struct{}, 1),
-		turned:   make(chan struct{}, 1),
-		compile:  new(cookbook.Compiler).Compile,
-		hub:      hub.New(),
-		metrics:  new(metrics.Measures),
-		failed:   make(chan error, 8),
+		settings:   settings,
+		version:    o.Version,
+		given:      given{forget: o.Forget},
+		log:        o.Log,
+		started:    time.Now(),
+		turns:      newTurns(cmp.Or(o.Appliers, runtime.GOMAXPROCS(0))),
+		clock:      clock{sooner: make(chan struct{}, 1)},
+		transition: transition{turned: make(chan struct{}, 1)},
+		compile:    new(cookbook.Compiler).Compile,
+		hub:        hub.New(),
+		metrics:    new(metrics.Measures),
+		failed:     make(chan error, 8),
 	}
-	if n.wall = o.wall; n.wall == nil {
-		n.wall = time.Now
+	if n.clock.wall = o.wall; n.clock.wall == nil {
+		n.clock.wall = time.Now
 	}
 	if n.log == nil {
 		n.log = slog.New(slog.DiscardHandler)
@@ -294,7 +259,7 @@ func (n *Node) start(ctx context.Context) {
 		wake(p.h.grew)
 		n.movers.Go(func() { p.run(ctx) })
 	}
-	if n.brokerTrouble.Load() != nil {
+	if n.kafka.trouble.Load() != nil {
 		n.movers.Go(func() { n.awaitBrokers(ctx) })
 	}
 	n.movers.Go(func() { n.tellLeaders(ctx) })
@@ -368,18 +333,18 @@ func (n *Node) Close() error {
 }
 
 // HTTPAddr is the address that the node listens on: useful with port 0.
-func (n *Node) HTTPAddr() string { return n.httpAddr.String() }
+func (n *Node) HTTPAddr() string { return n.doors.httpAddr.String() }
 
 // RESPAddr is the address of the RESP server; empty when the settings want none.
 func (n *Node) RESPAddr() string {
-	if n.respAddr == nil {
+	if n.doors.respAddr == nil {
 		return ""
 	}
-	return n.respAddr.String()
+	return n.doors.respAddr.String()
 }
 
 // KafkaSettings are the settings with which a client reaches the node's brokers.
-func (n *Node) KafkaSettings() kafka.Settings { return n.kafka }
+func (n *Node) KafkaSettings() kafka.Settings { return n.kafka.settings }
 
 // Ready says why the node is not ready for traffic; nil if it is. A node whose disk takes nothing can only answer look-ups, and its answers grow old. That
 // Kafka is away does not count: it is away for all nodes, and to turn look-ups away would help nobody.

@@ -293,7 +293,7 @@ func TestShardsLostKafkaKept(t *testing.T) {
 func TestGarbageIsCountedOnce(t *testing.T) {
 	n := openNode(t, testSettings(t, t.TempDir()))
 	messages := []kafka.Message{{Value: []byte("{")}, {Value: nil}, {Value: []byte(`{"type":"track","event":"Visit"}`)}}
-	if err := n.producer.Produce(testContext(t), "", messages); err != nil {
+	if err := n.kafka.producer.Produce(testContext(t), "", messages); err != nil {
 		t.Fatal(err)
 	}
 	visit(t, n, "a", 5, "x")
@@ -370,7 +370,7 @@ func TestFullOutboxHoldsBack(t *testing.T) {
 	const rounds, people = 12, 40
 	visit(t, n, "r0", people, strings.Repeat("long ", 20))
 	waitIdle(t, n)
-	n.outlets.Close() // from now on nothing leaves
+	n.kafka.outlets.Close() // from now on nothing leaves
 	for i := 1; i < rounds; i++ {
 		visit(t, n, fmt.Sprint("r", i), people, strings.Repeat("long ", 20))
 	}

@@ -36,8 +36,8 @@ type Pressure struct {
 // Pressure reads the counters, which is cheap.
 func (n *Node) Pressure() Pressure {
 	p := Pressure{Applied: n.turns.applied.Load(), Waited: n.turns.waited.Load(), Lookups: n.metrics.HTTP.Get(httpapi.Lookups) + n.asked.Load()}
-	if n.resp != nil {
-		s := n.resp.Stats()
+	if n.doors.resp != nil {
+		s := n.doors.resp.Stats()
 		p.Lookups += s.Hits + s.Misses
 	}
 	return p

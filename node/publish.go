@@ -121,7 +121,7 @@ func (p *publisher) fails(err error) {
 	if errors.Is(err, kafka.ErrFenced) {
 		level = slog.LevelWarn
 	}
-	p.n.kafka.Log.Log(p.n.running, level, "activations wait", "shard", p.h.id, "error", err) // one line for all shards, when it is Kafka
+	p.n.kafka.settings.Log.Log(p.n.running, level, "activations wait", "shard", p.h.id, "error", err) // one line for all shards, when it is Kafka
 }
 
 // goesOn notes and logs that activations leave again, or that another node is to publish those of this shard.
@@ -199,7 +199,7 @@ func (p *publisher) bounds() (first, next uint64) {
 // open fences whoever published for this shard before, and asks Kafka what it already has.
 func (p *publisher) open(ctx context.Context) error {
 	p.waiting.Store(time.Now().UnixNano())
-	outlet, position, err := p.n.outlets.Open(ctx, int(p.h.id))
+	outlet, position, err := p.n.kafka.outlets.Open(ctx, int(p.h.id))
 	p.waiting.Store(0)
 	if err != nil {
 		return err

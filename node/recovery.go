@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"dashi/ring/meta"
@@ -22,6 +23,13 @@ import (
 // ErrReopen says that the node has to be opened anew: Wait returns it, and Open then begins again by itself. Errors that say why wrap it.
 var ErrReopen = errors.New("the node has to be opened again")
 
+// recovery is what a node knows of power losses.
+type recovery struct {
+	generation uint64      // of the shards here
+	stopped    atomic.Bool // none of them is open yet
+	traces     traces      // for whoever looks for the cut
+}
+
 // errGoesBack: the shards of the cluster go back to a cut, so whatever the node knows of them is void.
 var errGoesBack = fmt.Errorf("the shards go back to a state before a power loss: %w", ErrReopen)
 
@@ -35,8 +43,8 @@ func groupOf(shard int, generation uint64) uint32 {
 
 // recoverShards returns when the shards may be opened.
 func (n *Node) recoverShards(ctx context.Context) error {
-	n.stopped.Store(true)
-	defer n.stopped.Store(false)
+	n.recovery.stopped.Store(true)
+	defer n.recovery.stopped.Store(false)
 	defer n.note("")
 	tick := time.NewTicker(governInterval)
 	defer tick.Stop()
@@ -48,7 +56,7 @@ func (n *Node) recoverShards(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("not open: %s: %w", *n.noted.Load(), ctx.Err())
+			return fmt.Errorf("not open: %s: %w", *n.doors.noted.Load(), ctx.Err())
 		case <-changed:
 		case <-tick.C:
 		}
@@ -59,19 +67,19 @@ func (n *Node) recoverShards(ctx context.Context) error {
 func (n *Node) recoverStep(ctx context.Context, s *meta.State) (done bool, err error) {
 	_, leads := n.directory.group.Leader()
 	self := n.self()
-	n.generation = s.Generation
+	n.recovery.generation = s.Generation
 	switch {
 	case s.Recovering() && len(s.Recovery.Cuts) > 0:
 		n.note("recovering from power loss: the shards begin anew with what was left")
 		return false, n.seed(ctx, s)
 	case s.Recovering():
-		if text := *n.noted.Load(); !leads || text == "" {
+		if text := *n.doors.noted.Load(); !leads || text == "" {
 			n.note("recovering from power loss: looking for what is left of the shards")
 		}
 		if leads {
 			err := n.reform(ctx, s)
 			if err != nil && ctx.Err() == nil {
-				if text := "recovering from power loss: " + err.Error(); text != *n.noted.Load() {
+				if text := "recovering from power loss: " + err.Error(); text != *n.doors.noted.Load() {
 					n.note(text)
 					n.log.Warn("the shards cannot go back yet", "why", err)
 				}
@@ -276,7 +284,7 @@ func (n *Node) detached(i int) *shardHost {
 // dropOld deletes what is left of earlier generations: nobody will go back to them.
 func (n *Node) dropOld() error {
 	for _, id := range n.host.Groups() {
-		if id < directoryGroup && uint64(id/meta.MaxShards) < n.generation {
+		if id < directoryGroup && uint64(id/meta.MaxShards) < n.recovery.generation {
 			if err := n.host.Drop(id); err != nil {
 				return err
 			}
@@ -288,5 +296,5 @@ func (n *Node) dropOld() error {
 // outdated says whether the shards have gone back, or are about to, since this node opened its own.
 func (n *Node) outdated() bool {
 	s := n.directory.State()
-	return s.Recovering() || s.Generation != n.generation
+	return s.Recovering() || s.Generation != n.recovery.generation
 }

@@ -60,7 +60,7 @@ func (n *Node) keepSettled(ctx context.Context) {
 }
 
 // settlingOver says whether no shard will have to be told: there never was a recovery. After one, this node may still come to lead a shard that waits.
-func (n *Node) settlingOver() bool { return n.generation == 0 }
+func (n *Node) settlingOver() bool { return n.recovery.generation == 0 }
 
 func (h *shardHost) settling() bool {
 	h.mu.RLock()
@@ -77,7 +77,7 @@ func (n *Node) settle(ctx context.Context, waiting []*shardHost) error {
 	positions, keys := map[uint32]uint64{}, map[uint32][][2]uint64{}
 	from, behind := int64(0), false
 	for _, h := range waiting {
-		_, position, err := n.outlets.Open(ctx, int(h.id))
+		_, position, err := n.kafka.outlets.Open(ctx, int(h.id))
 		if err != nil {
 			return err
 		}
@@ -96,7 +96,7 @@ func (n *Node) settle(ctx context.Context, waiting []*shardHost) error {
 		}
 	}
 	for _, h := range waiting {
-		entry := shard.AppendDeparted(nil, n.now(), n.generation, positions[h.id], keys[h.id])
+		entry := shard.AppendDeparted(nil, n.now(), n.recovery.generation, positions[h.id], keys[h.id])
 		if err := h.propose(entry); err != nil {
 			return err
 		}
@@ -114,7 +114,7 @@ func (n *Node) departed(ctx context.Context, r *meta.Recovery, from int64, posit
 	if n.settings.Clock == "event" || from <= 0 {
 		since = kafka.TailFrom{Start: true} // the shards' clock is not that of Kafka
 	}
-	return kafka.HistorySince(ctx, n.kafka, n.settings.Kafka.Activations, since, func(_ int32, record *kafka.Record) error {
+	return kafka.HistorySince(ctx, n.kafka.settings, n.settings.Kafka.Activations, since, func(_ int32, record *kafka.Record) error {
 		for _, h := range record.Headers {
 			if h.Key != headerOutbox || len(h.Value) != outboxBytes {
 				continue

@@ -76,7 +76,7 @@ func (n *Node) askSurvey(ctx context.Context, r meta.Replica) (surveys map[int]g
 // surveys says what is left of the replicas here, when all are closed for a recovery.
 func (n *Node) surveys() (map[int]group.Survey, error) {
 	s := n.directory.State()
-	if !n.stopped.Load() || !s.Recovering() || len(s.Recovery.Cuts) > 0 {
+	if !n.recovery.stopped.Load() || !s.Recovering() || len(s.Recovery.Cuts) > 0 {
 		return nil, errors.New("it has not closed its shards")
 	}
 	all := map[int]group.Survey{}
@@ -110,7 +110,7 @@ type within struct {
 // askWithin asks the source of a shard for its last standing within bounds.
 func (n *Node) askWithin(ctx context.Context, s *meta.State, source meta.Replica, i int, b *shard.Bounds) (at shard.Standing, err error) {
 	if source == n.self() {
-		return n.traces.within(n, s, i, b)
+		return n.recovery.traces.within(n, s, i, b)
 	}
 	body, err := json.Marshal(within{i, *b})
 	if err != nil {
@@ -134,10 +134,10 @@ func (n *Node) answerWithin(_ context.Context, c *transport.Call) ([]byte, error
 		len(q.Bounds.Sent) != len(s.Shards) || len(q.Bounds.Taken) != len(s.Shards) {
 		return nil, errAnswer
 	}
-	if !n.stopped.Load() {
+	if !n.recovery.stopped.Load() {
 		return nil, errors.New("it has not closed its shards")
 	}
-	at, err := n.traces.within(n, s, q.Shard, &q.Bounds)
+	at, err := n.recovery.traces.within(n, s, q.Shard, &q.Bounds)
 	if errors.Is(err, errTooShort) {
 		return nil, &transport.RemoteError{Code: codeTooShort, Text: err.Error()}
 	}

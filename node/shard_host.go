@@ -44,7 +44,7 @@ type shardHost struct {
 	sooner  chan struct{} // of all hosts: has one token when somebody's due may have come closer
 
 	held   atomic.Bool   // the shard is held for another cookbook
-	turned chan struct{} // of all hosts: see Node.turned
+	turned chan struct{} // of all hosts: see transition
 }
 
 func newShardHost(id uint32, settings shard.Settings, turns *turns, sooner, turned chan struct{}) *shardHost {

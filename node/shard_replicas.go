@@ -55,7 +55,7 @@ func (n *Node) openShard(ctx context.Context, h *shardHost) error {
 			members = append(members, groupMember(r.Member, r.Incarnation))
 		}
 	}
-	g, err := n.openGroup(groupOf(int(h.id), n.generation), h, members)
+	g, err := n.openGroup(groupOf(int(h.id), n.recovery.generation), h, members)
 	if err != nil {
 		return fmt.Errorf("cannot open shard %d: %w", h.id, err)
 	}

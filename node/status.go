@@ -33,9 +33,9 @@ func (n *Node) Status(hashes bool) *status.Status {
 		Events: status.Events{Consumed: n.intake.counts.events.Load(), Rejected: n.intake.counts.rejected.all()},
 		Memory: status.Memory{Limit: n.settings.Limits.MemoryBytes},
 		Kafka: status.Kafka{
-			Brokers:  n.kafka.Brokers,
+			Brokers:  n.kafka.settings.Brokers,
 			Dead:     n.settings.Kafka.Dead,
-			Embedded: n.broker != nil,
+			Embedded: n.kafka.broker != nil,
 		},
 		Activations: status.Activations{Published: n.metrics.Published.Load()},
 	}
@@ -55,14 +55,14 @@ func (n *Node) Status(hashes bool) *status.Status {
 	n.streamStatus(st)
 	n.logStatus(st)
 	n.webhookStatus(st)
-	if text := *n.noted.Load(); text != "" {
+	if text := *n.doors.noted.Load(); text != "" {
 		st.Trouble = append(st.Trouble, text)
 	}
 	st.FillRecovery(n.directory.State().Recovery, all)
 	st.Latency.P50, st.Latency.P99, st.Events.PerSecond = n.metrics.LastMinute()
 	st.Lookups.HTTP = n.metrics.HTTP.Get(httpapi.Lookups)
-	if n.resp != nil {
-		s := n.resp.Stats()
+	if n.doors.resp != nil {
+		s := n.doors.resp.Stats()
 		st.Lookups.RESP = s.Hits + s.Misses
 	}
 	n.flowTrouble(st)
@@ -85,7 +85,7 @@ func (n *Node) flowTrouble(st *status.Status) {
 	if text := status.LostTrouble(n.metrics.Lost.Load(), time.Unix(0, n.metrics.LostAt.Load()), time.Now()); text != "" {
 		st.Trouble = append(st.Trouble, "input: "+text)
 	}
-	if err := n.dead.Status(); err != nil {
+	if err := n.kafka.dead.Status(); err != nil {
 		st.Trouble = append(st.Trouble, "dead letters wait, and with them the offsets of their events: "+err.Error())
 	}
 	for _, p := range n.publishers {
@@ -100,7 +100,7 @@ func (n *Node) flowTrouble(st *status.Status) {
 			break
 		}
 	}
-	if text := n.switchLag.Load(); text != nil {
+	if text := n.transition.lag.Load(); text != nil {
 		st.Trouble = append(st.Trouble, *text)
 	}
 }
@@ -148,7 +148,7 @@ func (n *Node) WaitIdle(ctx context.Context) error {
 	}
 	var ends map[kafka.Stream]int64
 	var silent error // why Kafka does not say what it has: it is away, or the source has only just begun
-	err := wait(func() bool { ends, silent = n.source.EndOffsets(ctx); return silent == nil }, "Kafka does not say what it has")
+	err := wait(func() bool { ends, silent = n.kafka.source.EndOffsets(ctx); return silent == nil }, "Kafka does not say what it has")
 	if err != nil {
 		return fmt.Errorf("%w: %w", silent, err)
 	}
@@ -181,7 +181,7 @@ func (n *Node) WaitIdle(ctx context.Context) error {
 
 // applied says whether every shard has everything of the stream below end.
 func (n *Node) applied(ctx context.Context, s kafka.Stream, end int64) bool {
-	return slices.Min(n.marks(ctx, streamID(s))) >= end-1 && n.dead.Floor(s, end) == end
+	return slices.Min(n.marks(ctx, streamID(s))) >= end-1 && n.kafka.dead.Floor(s, end) == end
 }
 
 // awake says whether no timer of any shard is due.

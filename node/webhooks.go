@@ -21,11 +21,11 @@ func (n *Node) openWebhooks() error {
 		if settings.Secrets, err = w.ReadSecrets(); err != nil {
 			return err
 		}
-		from := webhook.From{Kafka: n.kafka, Topic: n.settings.Kafka.Activations, Cluster: n.settings.Cluster, Oldest: w.From == "oldest"}
+		from := webhook.From{Kafka: n.kafka.settings, Topic: n.settings.Kafka.Activations, Cluster: n.settings.Cluster, Oldest: w.From == "oldest"}
 		if n.gossip != nil { // see openKafka
 			from.InstanceID, from.SessionTimeout = n.identity.member(), sessionTimeout
 		}
-		sink, err := webhook.Open(settings, from, n.dead)
+		sink, err := webhook.Open(settings, from, n.kafka.dead)
 		if err != nil {
 			return err
 		}
