@@ -167,7 +167,7 @@ func (a *applier) hear(name []byte, at int64, src []byte, from int) error {
 	a.seeAt(a.rec, now)
 	a.draft.begin()
 	if len(p.changes) > 0 {
-		a.before, a.ends = a.appendWatched(a.before[:0], a.ends[:0], p.changes)
+		a.watch.before, a.watch.ends = a.appendWatched(a.watch.before[:0], a.watch.ends[:0], p.changes)
 	}
 	c := &a.crowd.crowd
 	c.b, c.width = append(c.b[:0], a.rec.Segment(p.crowd)...), crowdWidth(p.of.Items)

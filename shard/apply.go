@@ -22,65 +22,93 @@ const lookAhead = 16
 
 // applier is the scratch space of Apply: nothing in it outlives a call.
 type applier struct {
-	s      *Shard
-	group  [lookAhead]event.Event
-	hashes [lookAhead]uint64
-	sum    uint64 // keeps the touching loads alive
+	s     *Shard
+	ahead readAhead
 
-	env     expr.Env
-	ref     profile.Ref
-	rec     profile.Record
-	in      attribute.Input
-	dirty   audience.Bits
-	flipped []int
-	draft   draft  // the segments, as the event makes them
-	side    side   // the fragment that the event goes to besides
-	segment []byte // scratch for kinds
-	text    []byte // a string before the update
-	near    []byte // a fixed part before a merge: see mergeBounded
-	since   []byte
-	before  []byte // values of watched attributes before the event
-	after   []byte
-	ends    []int
-	visits  []attribute.Session // before the event, by program.sessions
-
-	pace pacer
+	// The profile that an event changes, and the fragment beside it.
+	env      expr.Env
+	ref      profile.Ref
+	rec      profile.Record
+	in       attribute.Input
+	dirty    audience.Bits
+	flipped  []int
+	draft    draft // the segments, as the event makes them
+	side     side  // the fragment that the event goes to besides
+	watch    watch
+	pace     pacer
+	profile  int         // index in comp of the identifier that names the profile in ref; -1 for one that is linked with nobody
+	fragment profile.Ref // that the event goes to besides; 0 for none
 
 	// What follows is for identifiers that are linked: see deliver.go, join.go, move.go and refold.go.
-	comp      component
-	incoming  component
-	arrivals  []arrival
-	came      []came
-	guest     int  // index in comp of the profile that a.arrivals has, for which there is no record yet; -1 for none
-	packed    bool // the record of the root has a.comp already
-	resolver  identity.Resolver
-	profile   int         // index in comp of the identifier that names the profile in ref; -1 for one that is linked with nobody
-	fragment  profile.Ref // that the event goes to besides; 0 for none
-	entered   bool        // comp is to be stored: an identifier has its first fragment
-	passed    event.Event
-	local     [][]byte // messages of this shard for itself, from next on
-	next      int
-	spare     [][]byte // buffers for them
-	moved     bool     // a component came or went
-	sent      int      // messages for others that the entry made
-	out       []byte
-	blob      []byte
-	bits      audience.Bits
-	place     []byte // where a root may lie that a pointer said
-	dir, data []byte // segments on their way from one record to another
-	formers   []former
-	aloof     aloof  // see sticky.go
-	frozen    former // see assemble
-	inherited former
-	one       former
-	was       []int
-	oldMarked []bool
-	newMarked []bool
-	others    []activation.Identifier
+	comp     component
+	packed   bool // the record of the root has a.comp already
+	entered  bool // comp is to be stored: an identifier has its first fragment
+	resolver identity.Resolver
+	passed   event.Event
+	moving   moving
+	earlier  earlier
+	marks    marks
+	aloof    aloof // see sticky.go
 
 	accounts telling  // what accounts are to be told: see contribute.go
 	crowd    crowding // of accounts: see account.go
 
+	mail     mail
+	emission emission
+	scratch  scratch
+}
+
+// readAhead are the next events of a batch, whose places in the tables are touched together.
+type readAhead struct {
+	events [lookAhead]event.Event
+	hashes [lookAhead]uint64
+	sum    uint64 // keeps the touching loads alive
+}
+
+// watch is what activations wait for in the profile, before the event and after it.
+type watch struct {
+	before []byte // values of watched attributes
+	after  []byte
+	ends   []int
+	visits []attribute.Session // before the event, by program.sessions
+}
+
+// moving is a component that comes from another shard, or goes there: see move.go.
+type moving struct {
+	comp      component // that comes
+	arrivals  []arrival
+	came      []came
+	guest     int    // index in applier.comp of the profile that arrivals has, for which there is no record yet; -1 for none
+	dir, data []byte // segments on their way from one record to another
+}
+
+// earlier is what profiles were in before their component changed: see former.go.
+type earlier struct {
+	formers   []former
+	frozen    former // see assemble
+	inherited former
+	one       former
+	others    []activation.Identifier
+}
+
+// marks say which profiles change when their component has: see refold.go.
+type marks struct {
+	was      []int  // by identifier of the component: the one that named its profile before
+	old, new []bool // by the identifier that names it: the profile before, or now, is concerned
+}
+
+// mail are the messages that an entry makes: see peer.go.
+type mail struct {
+	out   []byte   // the one being written
+	local [][]byte // those of this shard for itself, from next on
+	next  int
+	spare [][]byte // buffers for them
+	sent  int      // those for others
+	moved bool     // a component came or went
+}
+
+// emission is the activation being written.
+type emission struct {
 	act     activation.Activation
 	texts   activation.Texts
 	ids     []activation.Identifier
@@ -89,10 +117,21 @@ type applier struct {
 	attrs   func(dst []byte) []byte
 }
 
+// scratch are buffers that nothing lives in beyond one step.
+type scratch struct {
+	segment []byte // for kinds
+	text    []byte // a string before the update
+	near    []byte // a fixed part before a merge: see mergeBounded
+	since   []byte // entry times
+	blob    []byte
+	bits    audience.Bits
+	place   []byte // where a root may lie that a pointer said
+}
+
 func (a *applier) init(s *Shard) {
 	a.s = s
-	a.guest = -1
-	a.attrs = a.appendIncluded
+	a.moving.guest = -1
+	a.emission.attrs = a.appendIncluded
 }
 
 // use sizes the scratch space for a program.
@@ -101,8 +140,8 @@ func (a *applier) use(p *program) {
 	a.env.Audiences = make([]uint64, p.words)
 	a.env.Memos = make([]expr.Memo, len(p.Attributes))
 	a.aloof.use(p)
-	for i := range a.group {
-		a.group[i] = event.Event{}
+	for i := range a.ahead.events {
+		a.ahead.events[i] = event.Event{}
 	}
 }
 
@@ -120,8 +159,8 @@ func (a *applier) events(body []byte, prev, last, mark int64, r *Result) {
 				break
 			}
 			offset += int64(delta)
-			rest, err := event.Unpack(body[k:], a.s.program.Schema, &a.group[n])
-			if err != nil || len(a.group[n].Identifiers[0].Value) > profile.MaxKey {
+			rest, err := event.Unpack(body[k:], a.s.program.Schema, &a.ahead.events[n])
+			if err != nil || len(a.ahead.events[n].Identifiers[0].Value) > profile.MaxKey {
 				a.s.counters.Corrupt++
 				body = nil
 				break
@@ -131,15 +170,15 @@ func (a *applier) events(body []byte, prev, last, mark int64, r *Result) {
 				r.Skipped++
 				continue
 			}
-			a.hashes[n] = a.group[n].Hash
+			a.ahead.hashes[n] = a.ahead.events[n].Hash
 			n++
 		}
-		a.touch(a.hashes[:n])
+		a.touch(a.ahead.hashes[:n])
 		for i := range n {
-			a.sum += a.s.recent.touch(a.group[i].ID)
+			a.ahead.sum += a.s.recent.touch(a.ahead.events[i].ID)
 		}
 		for i := range n {
-			a.event(&a.group[i], r)
+			a.event(&a.ahead.events[i], r)
 			a.drain()
 		}
 	}
@@ -148,11 +187,11 @@ func (a *applier) events(body []byte, prev, last, mark int64, r *Result) {
 // touch reads the lines of the tables that lead to what is known of these identifiers.
 func (a *applier) touch(hashes []uint64) {
 	s := a.s
-	a.sum += s.table.Touch(hashes)
+	a.ahead.sum += s.table.Touch(hashes)
 	if s.fragments.Len() > 0 {
-		a.sum += s.fragments.Touch(hashes)
+		a.ahead.sum += s.fragments.Touch(hashes)
 	}
-	a.sum += s.pointers.touch(hashes)
+	a.ahead.sum += s.pointers.touch(hashes)
 }
 
 // event applies one event, unless its message id was seen before. The same message always has the same strongest identifier, so it comes
@@ -217,7 +256,7 @@ func (a *applier) applyTo(e *event.Event, ref profile.Ref, fresh bool) {
 
 	watched := p.onChange[e.Type]
 	if len(watched) > 0 {
-		a.before, a.ends = a.appendWatched(a.before[:0], a.ends[:0], watched)
+		a.watch.before, a.watch.ends = a.appendWatched(a.watch.before[:0], a.watch.ends[:0], watched)
 	}
 	if len(p.sessions) > 0 {
 		a.noteSessions()
@@ -343,24 +382,24 @@ func (a *applier) writeMemberships(at int64) {
 	p := a.s.program
 	members := a.rec.Fixed()[p.membersAt:]
 	old, kept := a.env.State.Segment(p.since), 0 // bytes of old that are dealt with
-	a.since = a.since[:0]
+	a.scratch.since = a.scratch.since[:0]
 	for _, i := range a.flipped { // in index order, as the times are
 		before := 8 * membersBefore(members, i)
-		a.since = append(a.since, old[kept:before]...)
+		a.scratch.since = append(a.scratch.since, old[kept:before]...)
 		if kept = before; audience.Bits(a.env.Audiences).Has(i) {
-			a.since = binary.LittleEndian.AppendUint64(a.since, uint64(at))
+			a.scratch.since = binary.LittleEndian.AppendUint64(a.scratch.since, uint64(at))
 		} else {
 			kept += 8
 		}
 	}
-	a.since = append(a.since, old[kept:]...)
+	a.scratch.since = append(a.scratch.since, old[kept:]...)
 	for w := range p.words {
 		binary.LittleEndian.PutUint64(members[8*w:], a.env.Audiences[w])
 	}
 	if a.draft.open {
-		a.draft.set(&a.env.State, p.since, a.since)
+		a.draft.set(&a.env.State, p.since, a.scratch.since)
 	} else { // mostly the only segment that becomes another, and one of the last in the record: not worth a draft
-		a.ref = a.s.table.SetSegment(a.ref, p.since, a.since)
+		a.ref = a.s.table.SetSegment(a.ref, p.since, a.scratch.since)
 		a.rec = a.s.table.Edit(a.ref)
 		p.env(&a.env, a.rec)
 	}
@@ -394,7 +433,7 @@ func (a *applier) transition(i int, at int64) {
 		subject, named, emits = p.enters[i], p.onEnter[i], d.Emit == audience.EmitBoth || d.Emit == audience.EmitEnter
 	}
 	if emits {
-		a.act = activation.Activation{Subject: subject}
+		a.emission.act = activation.Activation{Subject: subject}
 		a.emit(d.Requires, nil, at)
 	}
 	for _, j := range named {
@@ -420,10 +459,10 @@ func (a *applier) changed(watched []int, at int64) {
 	start := 0
 	for k, i := range watched {
 		act := &p.Activations[i]
-		was := a.before[start:a.ends[k]]
-		start = a.ends[k]
-		a.after = p.Attributes[act.Attribute].AppendJSON(a.after[:0], &a.env)
-		if bytes.Equal(was, a.after) || (act.Where != nil && act.Where(&a.env) != expr.True) {
+		was := a.watch.before[start:a.watch.ends[k]]
+		start = a.watch.ends[k]
+		a.watch.after = p.Attributes[act.Attribute].AppendJSON(a.watch.after[:0], &a.env)
+		if bytes.Equal(was, a.watch.after) || (act.Where != nil && act.Where(&a.env) != expr.True) {
 			continue
 		}
 		a.trigger(i, nil, at)
@@ -438,24 +477,24 @@ func (a *applier) emit(requires, include []int, at int64) bool {
 		return false
 	}
 	a.rec.SetSequence(a.rec.Sequence() + 1)
-	a.act.Identifiers = a.people()
-	a.act.Sequence, a.act.Texts = a.rec.Sequence(), &a.texts
-	a.act.Cookbook = p.Hash
-	a.act.EventTime, a.act.At = at, a.env.Now
-	if a.include = include; len(include) > 0 {
-		a.act.Attributes = a.attrs
+	a.emission.act.Identifiers = a.people()
+	a.emission.act.Sequence, a.emission.act.Texts = a.rec.Sequence(), &a.emission.texts
+	a.emission.act.Cookbook = p.Hash
+	a.emission.act.EventTime, a.emission.act.At = at, a.env.Now
+	if a.emission.include = include; len(include) > 0 {
+		a.emission.act.Attributes = a.emission.attrs
 	}
-	if s.hasLeft(&a.act) {
+	if s.hasLeft(&a.emission.act) {
 		s.counters.Activations++
 		return true
 	}
-	a.key = a.act.AppendProfile(a.key[:0])
-	entry := s.outbox.open(a.key)
+	a.emission.key = a.emission.act.AppendProfile(a.emission.key[:0])
+	entry := s.outbox.open(a.emission.key)
 	head := len(entry)
-	if entry = a.act.AppendJSON(entry); len(entry)-head > MaxActivation {
+	if entry = a.emission.act.AppendJSON(entry); len(entry)-head > MaxActivation {
 		// One that Kafka refuses would keep all that follow from leaving: it goes without what makes it long.
-		a.act.Attributes = nil
-		entry = a.act.AppendJSON(entry[:head])
+		a.emission.act.Attributes = nil
+		entry = a.emission.act.AppendJSON(entry[:head])
 		s.counters.Shortened++
 	}
 	s.outbox.close(entry)
@@ -465,22 +504,22 @@ func (a *applier) emit(requires, include []int, at int64) bool {
 
 // people is the identifiers of the profile, the one that names it first.
 func (a *applier) people() []activation.Identifier {
-	a.ids = a.ids[:0]
+	a.emission.ids = a.emission.ids[:0]
 	if a.profile < 0 {
-		a.ids = append(a.ids, activation.Identifier{Namespace: a.s.namespaces[a.rec.Namespace()], Value: a.rec.Key()})
-		return a.ids
+		a.emission.ids = append(a.emission.ids, activation.Identifier{Namespace: a.s.namespaces[a.rec.Namespace()], Value: a.rec.Key()})
+		return a.emission.ids
 	}
 	for i := range a.comp.idents {
 		if a.comp.idents[i].profile == a.profile {
-			a.ids = append(a.ids, a.identifier(i))
+			a.emission.ids = append(a.emission.ids, a.identifier(i))
 		}
 	}
-	return a.ids
+	return a.emission.ids
 }
 
 // appendIncluded appends the attributes of an activation's payload.
 func (a *applier) appendIncluded(dst []byte) []byte {
-	for k, i := range a.include {
+	for k, i := range a.emission.include {
 		if k > 0 {
 			dst = append(dst, ',')
 		}

@@ -238,9 +238,9 @@ func (a *applier) tellTakeOver(at int64) {
 	if p.told < 0 {
 		return
 	}
-	for i := range a.arrivals {
-		d := &a.incoming.idents[a.arrivals[i].ident]
-		if ref, found := a.s.table.Find(d.hash, d.ns, d.value); found && !a.arrivals[i].fragment {
+	for i := range a.moving.arrivals {
+		d := &a.moving.comp.idents[a.moving.arrivals[i].ident]
+		if ref, found := a.s.table.Find(d.hash, d.ns, d.value); found && !a.moving.arrivals[i].fragment {
 			a.tellAll(tellTakes, d.key, a.s.table.Record(ref).Segment(p.told), at)
 		}
 	}
@@ -248,8 +248,8 @@ func (a *applier) tellTakeOver(at int64) {
 
 // tellGone tells the accounts of profiles that are no more, because others have taken them in.
 func (a *applier) tellGone(at int64) {
-	for k := range a.formers {
-		if f := &a.formers[k]; !a.newMarked[f.id] {
+	for k := range a.earlier.formers {
+		if f := &a.earlier.formers[k]; !a.marks.new[f.id] {
 			a.tellAll(tellOut, a.comp.idents[f.id].key, f.told, at)
 		}
 	}
@@ -303,9 +303,9 @@ func (a *applier) tellAccounts() {
 		if len(d.what) == 0 {
 			continue // it went with an earlier one
 		}
-		a.out = appendBytes(append(a.out[:0], messagePeople), d.account)
-		a.out = binary.AppendVarint(a.out, d.at)
-		a.out = append(a.out, d.what...)
+		a.mail.out = appendBytes(append(a.mail.out[:0], messagePeople), d.account)
+		a.mail.out = binary.AppendVarint(a.mail.out, d.at)
+		a.mail.out = append(a.mail.out, d.what...)
 		for j := i + 1; j < len(t.pending); j++ {
 			o := &t.pending[j]
 			if !bytes.Equal(o.account, d.account) {
@@ -314,10 +314,10 @@ func (a *applier) tellAccounts() {
 			if o.at != d.at {
 				break // what is said of a later instant must stay behind it
 			}
-			a.out = append(a.out, o.what...)
+			a.mail.out = append(a.mail.out, o.what...)
 			o.what = o.what[:0]
 		}
-		a.send(a.s.accountHome(d.account), a.out)
+		a.send(a.s.accountHome(d.account), a.mail.out)
 	}
 	t.pending = t.pending[:0]
 }
@@ -340,8 +340,8 @@ func (a *applier) tellEvent(e *event.Event) {
 			continue
 		}
 		a.accounts.text = name
-		a.out = event.AppendPacked(appendBytes(append(a.out[:0], messageAccount), name), e)
-		a.send(a.s.accountHome(name), a.out)
+		a.mail.out = event.AppendPacked(appendBytes(append(a.mail.out[:0], messageAccount), name), e)
+		a.send(a.s.accountHome(name), a.mail.out)
 		return
 	}
 }

@@ -489,17 +489,17 @@ func (a *applier) carryMembership(m *move, t *profile.Table, ref profile.Ref, ol
 			since = since[8:]
 		}
 	}
-	a.since = a.since[:0]
+	a.scratch.since = a.scratch.since[:0]
 	is := audience.NewBits(64 * max(1, p.words))
 	for i, j := range m.audiences {
 		// A fragment remembers, of an audience that was not sticky, more than what it was in alone.
 		foreign := t != a.s.table && j >= 0 && p.Audiences[i].Sticky && !m.last.Audiences[j].Sticky
 		if j >= 0 && was.Has(j) && !foreign {
 			is.Set(i)
-			a.since = binary.LittleEndian.AppendUint64(a.since, entered[j])
+			a.scratch.since = binary.LittleEndian.AppendUint64(a.scratch.since, entered[j])
 		}
 	}
-	ref = t.SetSegment(ref, p.since, a.since)
+	ref = t.SetSegment(ref, p.since, a.scratch.since)
 	fixed := t.Edit(ref).Fixed()
 	for w := range p.words {
 		binary.LittleEndian.PutUint64(fixed[p.membersAt+8*w:], is[w])

@@ -77,22 +77,22 @@ func (a *applier) linked(e *event.Event) int {
 func (a *applier) ask(k key, e *event.Event, j int) {
 	weak := a.identifierKey(e, j)
 	f := fact{weak: weak, strong: k, first: e.Time, last: e.Time, id: messageID(e)}
-	a.out = a.s.appendJoin(a.out[:0], messageLink, weak, k, &f)
-	a.send(a.s.home(weak), a.out)
+	a.mail.out = a.s.appendJoin(a.mail.out[:0], messageLink, weak, k, &f)
+	a.send(a.s.home(weak), a.mail.out)
 }
 
 // deliverLinked applies an event whose strongest identifier is linked with others.
 func (a *applier) deliverLinked(e *event.Event, k key) {
 	s := a.s
-	root, ref, where := s.place(k, &a.place)
+	root, ref, where := s.place(k, &a.scratch.place)
 	if where == elsewhere {
-		a.out = event.AppendPacked(s.appendForward(a.out[:0], root), e)
-		a.send(s.home(root), a.out)
+		a.mail.out = event.AppendPacked(s.appendForward(a.mail.out[:0], root), e)
+		a.send(s.home(root), a.mail.out)
 		s.counters.Forwarded++
 		return
 	}
 	if where == between {
-		a.park(event.AppendPacked(s.appendForward(a.out[:0], k), e))
+		a.park(event.AppendPacked(s.appendForward(a.mail.out[:0], k), e))
 		return
 	}
 	a.load(ref)
@@ -158,13 +158,13 @@ func (a *applier) misdirected(e *event.Event, k key) {
 		return
 	}
 	to, waits := a.way(k, ever)
-	a.sendOrPark(event.AppendPacked(s.appendForward(a.out[:0], to), e), to, waits)
+	a.sendOrPark(event.AppendPacked(s.appendForward(a.mail.out[:0], to), e), to, waits)
 }
 
 // park keeps a message about an identifier that is on its way to a component of this shard but not there yet: a pointer that was
 // shortened let the message overtake the component that brings it. The message is handled again whenever a component has moved.
 func (a *applier) park(m []byte) {
-	a.out = m
+	a.mail.out = m
 	a.s.parked = append(a.s.parked, slices.Clone(m))
 }
 
@@ -174,7 +174,7 @@ func (a *applier) sendOrPark(m []byte, to key, waits bool) {
 		a.park(m)
 		return
 	}
-	a.out = m
+	a.mail.out = m
 	a.send(a.s.home(to), m)
 }
 
@@ -194,12 +194,12 @@ func (a *applier) forwarded(to key, packed []byte) error {
 	if err != nil || len(rest) > 0 || len(a.passed.Identifiers[0].Value) > profile.MaxKey {
 		return errMessage
 	}
-	root, ref, where := s.place(to, &a.place)
+	root, ref, where := s.place(to, &a.scratch.place)
 	switch where {
 	case unknown:
 		return a.unplaced(to)
 	case between:
-		a.park(append(s.appendForward(a.out[:0], to), packed...))
+		a.park(append(s.appendForward(a.mail.out[:0], to), packed...))
 		return nil
 	case elsewhere:
 		k := a.identifierKey(&a.passed, 0)
@@ -211,8 +211,8 @@ func (a *applier) forwarded(to key, packed []byte) error {
 		if ever && !to.is(k) {
 			root = k // it was here, was erased, and begins anew at its home
 		}
-		a.out = append(s.appendForward(a.out[:0], root), packed...)
-		a.send(s.home(root), a.out)
+		a.mail.out = append(s.appendForward(a.mail.out[:0], root), packed...)
+		a.send(s.home(root), a.mail.out)
 		s.counters.Forwarded++
 		return nil
 	}
@@ -232,7 +232,7 @@ func (a *applier) unplaced(to key) error {
 		a.deliver(e)
 		return nil
 	}
-	a.out = event.AppendPacked(s.appendForward(a.out[:0], k), e)
-	a.send(s.home(k), a.out)
+	a.mail.out = event.AppendPacked(s.appendForward(a.mail.out[:0], k), e)
+	a.send(s.home(k), a.mail.out)
 	return nil
 }

@@ -120,7 +120,7 @@ func (a *applier) missing(k key, at int64) (ever, after bool) {
 func (a *applier) way(k key, ever bool) (to key, waits bool) {
 	s, root := a.s, a.comp.idents[0].key
 	if s.home(k) == s.settings.Self {
-		_, ref, where := s.place(k, &a.place)
+		_, ref, where := s.place(k, &a.scratch.place)
 		return k, where == here && keyOf(s.table.Record(ref)).is(root)
 	}
 	astray, _ := s.buried(root, 0)
@@ -237,23 +237,23 @@ func (s *Shard) readErase(src []byte) (k key, at int64, err error) {
 // erase takes the person of k out, or passes it on to where k lies.
 func (a *applier) erase(to, k key, at int64) {
 	s := a.s
-	root, ref, where := s.place(to, &a.place)
+	root, ref, where := s.place(to, &a.scratch.place)
 	switch where {
 	case elsewhere:
 		if ever, _ := s.buried(k, at); ever && !to.is(k) {
 			root = k // which was here
 		}
-		a.out = s.appendErase(a.out[:0], messageErase, root, k, at)
-		a.send(s.home(root), a.out)
+		a.mail.out = s.appendErase(a.mail.out[:0], messageErase, root, k, at)
+		a.send(s.home(root), a.mail.out)
 		return
 	case between:
-		a.park(s.appendErase(a.out[:0], messageErase, to, k, at))
+		a.park(s.appendErase(a.mail.out[:0], messageErase, to, k, at))
 		return
 	case unknown:
 		s.bury(k, at)
 		if !to.is(k) { // where it led is no more
-			a.out = s.appendErase(a.out[:0], messageErase, k, k, at)
-			a.send(s.home(k), a.out)
+			a.mail.out = s.appendErase(a.mail.out[:0], messageErase, k, k, at)
+			a.send(s.home(k), a.mail.out)
 		}
 		return
 	}
@@ -262,7 +262,7 @@ func (a *applier) erase(to, k key, at int64) {
 	if i < 0 {
 		ever, _ := a.missing(k, at)
 		to, waits := a.way(k, ever)
-		a.sendOrPark(s.appendErase(a.out[:0], messageErase, to, k, at), to, waits)
+		a.sendOrPark(s.appendErase(a.mail.out[:0], messageErase, to, k, at), to, waits)
 		return
 	}
 	a.takeOut(i, at)
@@ -291,13 +291,13 @@ func (a *applier) takeOut(i int, at int64) {
 		s.bury(d.key, at)
 		c.bury(tombstone{d.hash, at})
 		if home := s.home(d.key); home != s.settings.Self {
-			a.out = s.appendErase(a.out[:0], messageErased, d.key, d.key, at)
-			a.send(home, a.out)
+			a.mail.out = s.appendErase(a.mail.out[:0], messageErased, d.key, d.key, at)
+			a.send(home, a.mail.out)
 		} else {
 			s.pointers.remove(d.key)
 		}
 	}
-	a.moved = true // what was parked may be about somebody who is no more
+	a.mail.moved = true // what was parked may be about somebody who is no more
 	s.counters.Erased++
 	if ref, found := s.table.Find(name.hash, name.ns, name.value); found && (p > 0 || !others) {
 		if s.table.Record(ref).Version() == 0 {
@@ -325,7 +325,7 @@ func (a *applier) sayErased(p int, ref profile.Ref, at int64) {
 	a.ref, a.rec = ref, s.table.Edit(ref)
 	a.see(a.rec)
 	a.draft.begin()
-	a.act = activation.Activation{Subject: s.program.erased}
+	a.emission.act = activation.Activation{Subject: s.program.erased}
 	a.emit(nil, nil, at)
 	a.forgetPending()
 	if s.program.told >= 0 {
@@ -382,7 +382,7 @@ func (a *applier) erasedElsewhere(k key, at int64) {
 	s := a.s
 	s.bury(k, at)
 	s.pointers.remove(k)
-	a.moved = a.moved || len(s.parked) > 0 // what is parked may have waited for k
+	a.mail.moved = a.mail.moved || len(s.parked) > 0 // what is parked may have waited for k
 }
 
 // append appends the tombstones in the order of their hashes.

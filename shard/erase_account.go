@@ -84,8 +84,8 @@ func (a *applier) tellArrived(at int64) {
 	if s.program.told < 0 || len(s.erased) == 0 {
 		return
 	}
-	for i := range a.arrivals {
-		d := &a.incoming.idents[a.arrivals[i].ident]
+	for i := range a.moving.arrivals {
+		d := &a.moving.comp.idents[a.moving.arrivals[i].ident]
 		if ref, found := s.table.Find(d.hash, d.ns, d.value); found && s.table.Record(ref).Version() > 0 {
 			a.lookAt(ref)
 			a.contribute(at)

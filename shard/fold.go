@@ -120,9 +120,9 @@ func (a *applier) fold(i int, in *attribute.Input) {
 		}
 	case flipText:
 		before, had := f.kind.Str(fixed, segment, in.Now)
-		a.text = append(a.text[:0], before...)
+		a.scratch.text = append(a.scratch.text[:0], before...)
 		segment, _ = a.update(f, fixed, segment, in)
-		if after, has := f.kind.Str(fixed, segment, in.Now); has != had || !bytes.Equal(after, a.text) {
+		if after, has := f.kind.Str(fixed, segment, in.Now); has != had || !bytes.Equal(after, a.scratch.text) {
 			p.index.Touched(i, a.dirty)
 		}
 	case flipSet, flipTally:
@@ -158,12 +158,12 @@ func (a *applier) update(f *fold, fixed, segment []byte, in *attribute.Input) (n
 		f.kind.Update(fixed, nil, in, nil)
 		return nil, false
 	}
-	updated := f.kind.Update(fixed, segment, in, a.segment[:0])
+	updated := f.kind.Update(fixed, segment, in, a.scratch.segment[:0])
 	if same(updated, segment) {
 		return segment, false
 	}
-	if cap(updated) > cap(a.segment) {
-		a.segment = updated[:0]
+	if cap(updated) > cap(a.scratch.segment) {
+		a.scratch.segment = updated[:0]
 	}
 	a.draft.set(&a.env.State, f.segment, updated)
 	return a.env.State.Segment(f.segment), true
@@ -194,12 +194,12 @@ func (a *applier) besides(f *fold, in *attribute.Input) {
 		return
 	}
 	segment := d.state.Segment(f.segment)
-	updated := f.kind.Update(fixed, segment, in, a.segment[:0])
+	updated := f.kind.Update(fixed, segment, in, a.scratch.segment[:0])
 	if same(updated, segment) {
 		return
 	}
-	if cap(updated) > cap(a.segment) {
-		a.segment = updated[:0]
+	if cap(updated) > cap(a.scratch.segment) {
+		a.scratch.segment = updated[:0]
 	}
 	d.draft.set(&d.state, f.segment, updated)
 }

@@ -45,7 +45,7 @@ func (a *applier) remember(o int, now int64) (f *former, ref profile.Ref) {
 	f = a.former(o, rec)
 	states, first := 0, -1
 	for i := range c.idents {
-		if d := &c.idents[i]; d.state && a.was[i] == o {
+		if d := &c.idents[i]; d.state && a.marks.was[i] == o {
 			states++
 			if first < 0 {
 				first = i
@@ -65,15 +65,15 @@ func (a *applier) remember(o int, now int64) (f *former, ref profile.Ref) {
 	return f, ref
 }
 
-// former appends a former of old profile o to a.formers; rec is its record.
+// former appends a former of old profile o to a.earlier.formers; rec is its record.
 func (a *applier) former(o int, rec profile.Record) *former {
 	s, p := a.s, a.s.program
-	if len(a.formers) == cap(a.formers) {
-		a.formers = append(a.formers, former{})
+	if len(a.earlier.formers) == cap(a.earlier.formers) {
+		a.earlier.formers = append(a.earlier.formers, former{})
 	} else {
-		a.formers = a.formers[:len(a.formers)+1] // with the slices that it had
+		a.earlier.formers = a.earlier.formers[:len(a.earlier.formers)+1] // with the slices that it had
 	}
-	f := &a.formers[len(a.formers)-1]
+	f := &a.earlier.formers[len(a.earlier.formers)-1]
 	f.clear(p)
 	f.id, f.sequence = o, rec.Sequence()
 	if p.pacing >= 0 {
@@ -106,10 +106,10 @@ func readMemberships(p *program, fixed, times []byte, bits audience.Bits, since 
 	})
 }
 
-// enterTimes makes a.since, the entry times of a profile that is in the audiences is. Where it was in, it stays in since then; where the fragments
+// enterTimes makes a.scratch.since, the entry times of a profile that is in the audiences is. Where it was in, it stays in since then; where the fragments
 // of a profile that has come apart remember being in, since what they remember (frozen may be nil); everywhere else since at.
 func (a *applier) enterTimes(is audience.Bits, was, frozen *former, at int64) {
-	a.since = a.since[:0]
+	a.scratch.since = a.scratch.since[:0]
 	is.Each(func(i int) {
 		since := at
 		if was.bits.Has(i) {
@@ -117,7 +117,7 @@ func (a *applier) enterTimes(is audience.Bits, was, frozen *former, at int64) {
 		} else if frozen != nil && frozen.bits.Has(i) {
 			since = frozen.since[i]
 		}
-		a.since = binary.LittleEndian.AppendUint64(a.since, uint64(since))
+		a.scratch.since = binary.LittleEndian.AppendUint64(a.scratch.since, uint64(since))
 	})
 }
 
@@ -128,17 +128,17 @@ func (a *applier) changedByFold(n int, at int64) {
 	if len(p.changes) == 0 {
 		return
 	}
-	a.before, a.ends = a.before[:0], a.ends[:0]
-	for k := range a.formers { // in the order of their names
-		f := &a.formers[k]
-		if f.id == n || len(a.ends) == 0 && a.comp.idents[f.id].profile == n {
-			a.before, a.ends = append(a.before[:0], f.values...), append(a.ends[:0], f.ends...)
+	a.watch.before, a.watch.ends = a.watch.before[:0], a.watch.ends[:0]
+	for k := range a.earlier.formers { // in the order of their names
+		f := &a.earlier.formers[k]
+		if f.id == n || len(a.watch.ends) == 0 && a.comp.idents[f.id].profile == n {
+			a.watch.before, a.watch.ends = append(a.watch.before[:0], f.values...), append(a.watch.ends[:0], f.ends...)
 		}
 	}
-	if len(a.ends) == 0 {
+	if len(a.watch.ends) == 0 {
 		for range p.changes {
-			a.before = append(a.before, "null"...)
-			a.ends = append(a.ends, len(a.before))
+			a.watch.before = append(a.watch.before, "null"...)
+			a.watch.ends = append(a.watch.ends, len(a.watch.before))
 		}
 	}
 	a.changed(p.changes, at)
@@ -149,8 +149,8 @@ func (a *applier) changedByFold(n int, at int64) {
 func (a *applier) inherit(n int, frozen, was *former) (took int) {
 	c := &a.comp
 	was.clear(a.s.program)
-	for k := range a.formers {
-		f := &a.formers[k]
+	for k := range a.earlier.formers {
+		f := &a.earlier.formers[k]
 		if c.idents[f.id].profile != n {
 			continue
 		}
@@ -172,35 +172,35 @@ func (a *applier) inherit(n int, frozen, was *former) (took int) {
 
 // losing says whether old profile o loses a fragment to another profile.
 func (a *applier) losing(o int) bool {
-	return slices.ContainsFunc(a.formers, func(f former) bool { return f.loses && f.id == o })
+	return slices.ContainsFunc(a.earlier.formers, func(f former) bool { return f.loses && f.id == o })
 }
 
 // loses says whether an old profile that new profile n takes in loses a fragment to another profile.
 func (a *applier) loses(n int) bool {
-	return slices.ContainsFunc(a.formers, func(f former) bool { return f.loses && a.comp.idents[f.id].profile == n })
+	return slices.ContainsFunc(a.earlier.formers, func(f former) bool { return f.loses && a.comp.idents[f.id].profile == n })
 }
 
 // announce emits "merged" for new profile n if it takes in more than one (took), or "unmerged" if it takes in none and so comes out of others.
 func (a *applier) announce(n, took int, at int64) {
 	s, p, c := a.s, a.s.program, &a.comp
-	a.others = a.others[:0]
+	a.earlier.others = a.earlier.others[:0]
 	subject := p.merged
 	switch {
 	case took > 1:
 		s.counters.Merges++
-		for k := range a.formers {
-			if id := a.formers[k].id; id != n && c.idents[id].profile == n {
-				a.others = append(a.others, a.identifier(id))
+		for k := range a.earlier.formers {
+			if id := a.earlier.formers[k].id; id != n && c.idents[id].profile == n {
+				a.earlier.others = append(a.earlier.others, a.identifier(id))
 			}
 		}
 	case took == 0: // it has a name of its own again, or for the first time
 		s.counters.Unmerges++
 		subject = p.unmerged
-		for k := range a.formers {
-			id := a.formers[k].id
+		for k := range a.earlier.formers {
+			id := a.earlier.formers[k].id
 			for i := range c.idents {
-				if c.idents[i].state && a.was[i] == id && c.idents[i].profile == n {
-					a.others = append(a.others, a.identifier(id))
+				if c.idents[i].state && a.marks.was[i] == id && c.idents[i].profile == n {
+					a.earlier.others = append(a.earlier.others, a.identifier(id))
 					break
 				}
 			}
@@ -208,7 +208,7 @@ func (a *applier) announce(n, took int, at int64) {
 	default:
 		return
 	}
-	a.act = activation.Activation{Subject: subject, Others: a.others}
+	a.emission.act = activation.Activation{Subject: subject, Others: a.earlier.others}
 	a.emit(nil, nil, at)
 }
 

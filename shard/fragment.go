@@ -78,14 +78,14 @@ func (a *applier) copyRecord(t *profile.Table, ref profile.Ref, from profile.Rec
 		n = told // the last but the links: a fragment has told nothing
 	}
 	dir := from.Dir()[:4*n]
-	a.dir, a.data = append(a.dir[:0], dir...), append(a.data[:0], from.Data()[:binary.LittleEndian.Uint32(dir[4*n-4:])]...)
+	a.moving.dir, a.moving.data = append(a.moving.dir[:0], dir...), append(a.moving.data[:0], from.Data()[:binary.LittleEndian.Uint32(dir[4*n-4:])]...)
 	for k := n; k < t.Layout().Segments; k++ {
 		if t == a.s.table {
-			a.data = append(a.data, rec.Segment(k)...)
+			a.moving.data = append(a.moving.data, rec.Segment(k)...)
 		}
-		a.dir = binary.LittleEndian.AppendUint32(a.dir, uint32(len(a.data)))
+		a.moving.dir = binary.LittleEndian.AppendUint32(a.moving.dir, uint32(len(a.moving.data)))
 	}
-	return t.SetSegments(ref, a.dir, a.data)
+	return t.SetSegments(ref, a.moving.dir, a.moving.data)
 }
 
 // freeze copies the memberships, sequence and schedule of a profile to the fragment of d, which remembers them for when they are taken apart
@@ -98,7 +98,7 @@ func (a *applier) freeze(d *ident, from profile.Record) {
 	}
 	rec := s.fragments.Edit(ref)
 	rec.SetSequence(from.Sequence())
-	own, one := &a.frozen, &a.one
+	own, one := &a.earlier.frozen, &a.earlier.one
 	one.clear(p)
 	s.memberships(from, one.bits, one.since)
 	if sticky := p.sticky.bits; sticky != nil {
@@ -112,8 +112,8 @@ func (a *applier) freeze(d *ident, from profile.Record) {
 	for w := range p.words {
 		binary.LittleEndian.PutUint64(rec.Fixed()[p.membersAt+8*w:], one.bits[w])
 	}
-	a.since = appendTimes(a.since[:0], one)
-	ref = s.fragments.SetSegment(ref, p.since, a.since)
+	a.scratch.since = appendTimes(a.scratch.since[:0], one)
+	ref = s.fragments.SetSegment(ref, p.since, a.scratch.since)
 	if p.pacing >= 0 {
 		s.fragments.SetSegment(ref, p.pacing, from.Segment(p.pacing))
 	}
@@ -152,10 +152,10 @@ func (a *applier) foldProfile(n int, ref profile.Ref, frozen *former) profile.Re
 // recall adds the memberships and the sequence that the fragment of identifier i remembers to frozen. Those of sticky audiences count only if it
 // comes out of a profile that loses fragments.
 func (a *applier) recall(i int, rec profile.Record, frozen *former) {
-	one, sticky := &a.one, a.s.program.sticky.bits
+	one, sticky := &a.earlier.one, a.s.program.sticky.bits
 	one.clear(a.s.program)
 	a.s.memberships(rec, one.bits, one.since)
-	if sticky != nil && !a.losing(a.was[i]) {
+	if sticky != nil && !a.losing(a.marks.was[i]) {
 		for w := range sticky {
 			one.bits[w] &^= sticky[w]
 		}

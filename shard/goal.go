@@ -102,7 +102,7 @@ func (a *applier) divideExposures(own *activation.Schedule, n int, have []byte) 
 	remembered := func(ours bool, fn func(o *activation.Schedule)) {
 		for i := range c.idents {
 			d := &c.idents[i]
-			if was := a.was[i]; !d.state || (d.profile == n) != ours || !a.oldMarked[was] || c.idents[was].profile != n {
+			if was := a.marks.was[i]; !d.state || (d.profile == n) != ours || !a.marks.old[was] || c.idents[was].profile != n {
 				continue
 			}
 			if ref, found := s.fragments.Find(d.hash, d.ns, d.value); found {

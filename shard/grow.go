@@ -18,7 +18,7 @@ import (
 // gainer is the profile that takes in all the others that refold concerns, -1 when it is not as simple as that.
 func (a *applier) gainer() int {
 	n := -1
-	for i, is := range a.newMarked {
+	for i, is := range a.marks.new {
 		if is && n >= 0 {
 			return -1
 		}
@@ -27,7 +27,7 @@ func (a *applier) gainer() int {
 		}
 	}
 	// The root's record holds the component: a profile that the root names is not dropped but blanked, which refold does.
-	if n < 0 || n == a.guest || !a.oldMarked[n] || n > 0 && a.oldMarked[0] || a.s.foldAnew {
+	if n < 0 || n == a.moving.guest || !a.marks.old[n] || n > 0 && a.marks.old[0] || a.s.foldAnew {
 		return -1
 	}
 	return n
@@ -36,32 +36,32 @@ func (a *applier) gainer() int {
 // grow makes profile n take in all others that are marked, without folding anew.
 func (a *applier) grow(n int, at int64) {
 	s, p, c := a.s, a.s.program, &a.comp
-	for o, is := range a.oldMarked {
+	for o, is := range a.marks.old {
 		switch {
-		case is && o == a.guest:
-			part := a.take(&a.arrivals[0], true)
+		case is && o == a.moving.guest:
+			part := a.take(&a.moving.arrivals[0], true)
 			p.setUntil(s.fragments.Edit(part).Fixed(), a.clockAt(at))
 			a.former(o, s.fragments.Record(part))
 		case is:
 			a.remember(o, a.clockAt(at))
 		}
 	}
-	was := &a.inherited
+	was := &a.earlier.inherited
 	took := a.inherit(n, nil, was)
 	name := &c.idents[n]
 	ref, _ := s.table.Find(name.hash, name.ns, name.value)
 	a.profile, a.fragment, a.ref, a.rec = n, 0, ref, s.table.Edit(ref)
 	a.see(a.rec)
 	a.draft.begin()
-	for o, is := range a.oldMarked {
+	for o, is := range a.marks.old {
 		if !is || o == n {
 			continue
 		}
 		d := &c.idents[o]
-		if o == a.guest { // its fragment is all that there is of it
+		if o == a.moving.guest { // its fragment is all that there is of it
 			fragment, _ := s.fragments.Find(d.hash, d.ns, d.value)
 			a.mergeInto(s.fragments.Record(fragment))
-			a.guest = -1
+			a.moving.guest = -1
 			continue
 		}
 		other, _ := s.table.Find(d.hash, d.ns, d.value)
@@ -79,8 +79,8 @@ func (a *applier) grow(n int, at int64) {
 		p.index.Timed(a.dirty)
 	}
 	// Whoever was in stays in for as long as the condition holds, and an audience with a condition of its own for leaving asks whether they were in.
-	mine := append(a.bits[:0], a.env.Audiences...)
-	a.bits = mine
+	mine := append(a.scratch.bits[:0], a.env.Audiences...)
+	a.scratch.bits = mine
 	for w := range p.words {
 		if was.bits[w]&^mine[w] != 0 {
 			p.index.All(a.dirty) // those that read an audience, too
@@ -112,7 +112,7 @@ func (a *applier) grow(n int, at int64) {
 		}
 	}
 	a.enterTimes(is, was, nil, at)
-	a.draft.set(&a.env.State, p.since, a.since)
+	a.draft.set(&a.env.State, p.since, a.scratch.since)
 	for w := range p.words {
 		binary.LittleEndian.PutUint64(a.rec.Fixed()[p.membersAt+8*w:], is[w])
 	}
@@ -128,7 +128,7 @@ func (a *applier) grow(n int, at int64) {
 	a.contribute(at)
 	if n == 0 { // the record is the root's: with all that has changed it moves once at most
 		a.pack()
-		a.draft.set(&a.env.State, p.links, a.blob)
+		a.draft.set(&a.env.State, p.links, a.scratch.blob)
 		a.packed = true
 	}
 	a.keep()
@@ -181,9 +181,9 @@ func (a *applier) mergeInto(from profile.Record) {
 			}
 		case flipText:
 			before, had := f.kind.Str(fixed, segment, now)
-			a.text = append(a.text[:0], before...)
+			a.scratch.text = append(a.scratch.text[:0], before...)
 			segment = a.mergeFold(f, fixed, segment, theirs, more)
-			if after, has := f.kind.Str(fixed, segment, now); has != had || !bytes.Equal(after, a.text) {
+			if after, has := f.kind.Str(fixed, segment, now); has != had || !bytes.Equal(after, a.scratch.text) {
 				p.index.Touched(i, a.dirty)
 			}
 		default:
@@ -204,17 +204,17 @@ const MaxProfile = 64 << 20
 func (a *applier) mergeBounded(k attribute.Kind, fixed, segment, theirs, more []byte, have int) (merged []byte, ok bool) {
 	near := have+len(more) > MaxProfile
 	if near {
-		a.near = append(a.near[:0], fixed[:k.FixedSize()]...)
+		a.scratch.near = append(a.scratch.near[:0], fixed[:k.FixedSize()]...)
 	}
-	merged = k.Merge(fixed, segment, theirs, more, a.segment[:0])
+	merged = k.Merge(fixed, segment, theirs, more, a.scratch.segment[:0])
 	if same(merged, segment) {
 		return merged, true
 	}
-	if cap(merged) > cap(a.segment) {
-		a.segment = merged[:0]
+	if cap(merged) > cap(a.scratch.segment) {
+		a.scratch.segment = merged[:0]
 	}
 	if near && len(merged) > len(segment) && have+len(merged)-len(segment) > MaxProfile {
-		copy(fixed, a.near)
+		copy(fixed, a.scratch.near)
 		a.s.counters.TooLarge++
 		return segment, false
 	}

@@ -92,9 +92,9 @@ func (a *applier) relink(k, root key, since int64) {
 	if _, before := s.buried(k, since); before {
 		return
 	}
-	if have, found := s.pointers.find(k, &a.place); found && s.compare(root, have) < 0 {
+	if have, found := s.pointers.find(k, &a.scratch.place); found && s.compare(root, have) < 0 {
 		s.pointers.set(k, root)
-		a.moved = a.moved || len(s.parked) > 0 // what is parked may have waited for this
+		a.mail.moved = a.mail.moved || len(s.parked) > 0 // what is parked may have waited for this
 	}
 }
 
@@ -107,7 +107,7 @@ func (a *applier) connect(kind byte, to, other key, f *fact) {
 		s.counters.Buried++
 		return
 	}
-	root, ref, where := s.place(to, &a.place)
+	root, ref, where := s.place(to, &a.scratch.place)
 	if where == elsewhere {
 		if ever && !to.is(end) {
 			a.sendOn(kind, end, other, f)
@@ -117,7 +117,7 @@ func (a *applier) connect(kind byte, to, other key, f *fact) {
 		return
 	}
 	if where == between {
-		a.park(s.appendJoin(a.out[:0], kind, to, other, f))
+		a.park(s.appendJoin(a.mail.out[:0], kind, to, other, f))
 		return
 	}
 	if where == unknown {
@@ -148,7 +148,7 @@ func (a *applier) connect(kind byte, to, other key, f *fact) {
 			return
 		}
 		to, waits := a.way(end, ever)
-		a.sendOrPark(s.appendJoin(a.out[:0], kind, to, other, f), to, waits)
+		a.sendOrPark(s.appendJoin(a.mail.out[:0], kind, to, other, f), to, waits)
 		return
 	}
 	if w := c.index(f.weak); w >= 0 && !f.cut && !a.erasedSince(w, f.last) {
@@ -190,8 +190,8 @@ func (a *applier) connect(kind byte, to, other key, f *fact) {
 
 // sendOn sends a Link, Merge or Unlink to the home of to.
 func (a *applier) sendOn(kind byte, to, other key, f *fact) {
-	a.out = a.s.appendJoin(a.out[:0], kind, to, other, f)
-	a.send(a.s.home(to), a.out)
+	a.mail.out = a.s.appendJoin(a.mail.out[:0], kind, to, other, f)
+	a.send(a.s.home(to), a.mail.out)
 }
 
 // newcomer makes a.comp a component of one identifier, which has no event of its own.
@@ -232,7 +232,7 @@ func (a *applier) learn(f *fact) bool {
 		if !to.is(missing) { // it is for the one that is here, until something moves
 			back, other.strongs = missing, !other.strongs
 		}
-		a.sendOrPark(a.s.appendJoin(a.out[:0], kind, to, back, &other), to, waits)
+		a.sendOrPark(a.s.appendJoin(a.mail.out[:0], kind, to, back, &other), to, waits)
 		return false
 	}
 	if a.erasedSince(w, f.last) || a.erasedSince(t, f.last) {

@@ -14,10 +14,10 @@ import (
 // are gone from here at once; whoever asks meanwhile finds a pointer to where they will be.
 func (a *applier) depart(to key, f *fact) {
 	s, c := a.s, &a.comp
-	a.moved = true
-	a.out = append(s.appendKey(append(a.out[:0], messageAbsorb), to), 0)
-	a.out = c.append(a.out, s.appendNamespace)
-	a.out = s.appendFact(a.out, f)
+	a.mail.moved = true
+	a.mail.out = append(s.appendKey(append(a.mail.out[:0], messageAbsorb), to), 0)
+	a.mail.out = c.append(a.mail.out, s.appendNamespace)
+	a.mail.out = s.appendFact(a.mail.out, f)
 	for i := range c.idents {
 		d := &c.idents[i]
 		if i > 0 || !c.hashed {
@@ -26,7 +26,7 @@ func (a *applier) depart(to key, f *fact) {
 		if ref, found := s.table.Find(d.hash, d.ns, d.value); found {
 			rec := s.table.Record(ref)
 			if rec.Version() > 0 {
-				a.out = a.appendRecord(append(a.out, 0), i, rec, s.timers.Due(rec.Ordinal()))
+				a.mail.out = a.appendRecord(append(a.mail.out, 0), i, rec, s.timers.Due(rec.Ordinal()))
 				if p := s.program; p.told >= 0 {
 					a.tellAll(tellMoves, d.key, rec.Segment(p.told), f.first)
 				}
@@ -37,7 +37,7 @@ func (a *applier) depart(to key, f *fact) {
 			s.drop(ref)
 		}
 		if ref, found := s.fragments.Find(d.hash, d.ns, d.value); found {
-			a.out = a.appendRecord(append(a.out, 1), i, s.fragments.Record(ref), expr.Never)
+			a.mail.out = a.appendRecord(append(a.mail.out, 1), i, s.fragments.Record(ref), expr.Never)
 			s.fragments.Delete(ref)
 		}
 		if s.home(d.key) == s.settings.Self {
@@ -45,24 +45,24 @@ func (a *applier) depart(to key, f *fact) {
 		}
 	}
 	if target := s.home(to); target != s.settings.Self {
-		a.send(target, a.out)
-		if cap(a.out) > maxMessage {
-			a.out = nil
+		a.send(target, a.mail.out)
+		if cap(a.mail.out) > maxMessage {
+			a.mail.out = nil
 		}
 		return
 	}
 	// At once: a pointer here must lead to where the identifier is.
-	a.message(slices.Clone(a.out), s.settings.Self)
+	a.message(slices.Clone(a.mail.out), s.settings.Self)
 }
 
 // bits are the audiences that a profile is in. They are overwritten by the next call.
 func (s *Shard) bits(rec profile.Record) audience.Bits {
 	p, a := s.program, &s.apply
-	a.bits = slices.Grow(a.bits[:0], p.words)[:p.words]
+	a.scratch.bits = slices.Grow(a.scratch.bits[:0], p.words)[:p.words]
 	for w := range p.words {
-		a.bits[w] = le64(rec.Fixed()[p.membersAt+8*w:])
+		a.scratch.bits[w] = le64(rec.Fixed()[p.membersAt+8*w:])
 	}
-	return a.bits
+	return a.scratch.bits
 }
 
 func (s *Shard) inAudience(rec profile.Record, i int) bool {
@@ -105,15 +105,15 @@ type came struct {
 	states           int // fragments of its profile
 }
 
-// readArrivals reads the records that come with a.incoming into a.arrivals. It is an error if they are not what the identifiers call for: a record
+// readArrivals reads the records that come with a.moving.comp into a.moving.arrivals. It is an error if they are not what the identifiers call for: a record
 // for each profile with an event, and a fragment for each identifier with an event that shares its profile with another such. Whatever is read
 // later without a look at its length is checked here: nothing else stands between a damaged message and a panic.
 func (a *applier) readArrivals(src []byte) error {
-	p, o := a.s.program, &a.incoming
-	a.arrivals = a.arrivals[:0]
+	p, o := a.s.program, &a.moving.comp
+	a.moving.arrivals = a.moving.arrivals[:0]
 	n := len(o.idents)
-	a.came = slices.Grow(a.came[:0], n)[:n]
-	clear(a.came)
+	a.moving.came = slices.Grow(a.moving.came[:0], n)[:n]
+	clear(a.moving.came)
 	for len(src) > 0 {
 		kind := src[0]
 		i, rest, err := uvarint(src[1:])
@@ -142,19 +142,19 @@ func (a *applier) readArrivals(src []byte) error {
 				return errMessage
 			}
 		}
-		have := &a.came[ar.ident].record
+		have := &a.moving.came[ar.ident].record
 		if ar.fragment {
-			have = &a.came[ar.ident].fragment
+			have = &a.moving.came[ar.ident].fragment
 		}
 		if *have {
 			return errMessage
 		}
 		*have = true
-		a.arrivals = append(a.arrivals, ar)
+		a.moving.arrivals = append(a.moving.arrivals, ar)
 	}
 	for i := range o.idents {
 		if d := &o.idents[i]; d.state {
-			a.came[d.profile].states++
+			a.moving.came[d.profile].states++
 		}
 		if i > 0 && a.s.compare(o.idents[i-1].key, o.idents[i].key) >= 0 || o.idents[o.idents[i].profile].profile != o.idents[i].profile {
 			return errMessage
@@ -162,7 +162,7 @@ func (a *applier) readArrivals(src []byte) error {
 	}
 	for i := range o.idents {
 		d := &o.idents[i]
-		if c := &a.came[i]; c.record != (c.states > 0) || c.fragment != (d.state && a.came[d.profile].states > 1) {
+		if c := &a.moving.came[i]; c.record != (c.states > 0) || c.fragment != (d.state && a.moving.came[d.profile].states > 1) {
 			return errMessage
 		}
 	}
@@ -185,7 +185,7 @@ func countBits(b []byte) int {
 
 // take inserts an arrival as the record of a fragment or of a profile, which it returns.
 func (a *applier) take(ar *arrival, fragment bool) profile.Ref {
-	s, d := a.s, &a.incoming.idents[ar.ident]
+	s, d := a.s, &a.moving.comp.idents[ar.ident]
 	t := s.table
 	if fragment {
 		t = s.fragments
@@ -197,31 +197,31 @@ func (a *applier) take(ar *arrival, fragment bool) profile.Ref {
 	rec.SetVersion(le64(ar.head[16:]))
 	rec.SetSequence(binary.LittleEndian.Uint32(ar.head[24:]))
 	copy(rec.Fixed(), ar.head[arrivalHead:])
-	a.dir, a.data = a.dir[:0], a.data[:0]
+	a.moving.dir, a.moving.data = a.moving.dir[:0], a.moving.data[:0]
 	src := ar.segments
 	for range s.program.links {
 		var b []byte
 		b, src, _ = readBytes(src)
-		a.data = append(a.data, b...)
-		a.dir = binary.LittleEndian.AppendUint32(a.dir, uint32(len(a.data)))
+		a.moving.data = append(a.moving.data, b...)
+		a.moving.dir = binary.LittleEndian.AppendUint32(a.moving.dir, uint32(len(a.moving.data)))
 	}
 	if fragment {
-		return t.SetSegments(ref, a.dir, a.data)
+		return t.SetSegments(ref, a.moving.dir, a.moving.data)
 	}
-	a.data = a.appendPart(a.data)
-	a.dir = binary.LittleEndian.AppendUint32(a.dir, uint32(len(a.data)))
-	ref = t.SetSegments(ref, a.dir, a.data)
+	a.moving.data = a.appendPart(a.moving.data)
+	a.moving.dir = binary.LittleEndian.AppendUint32(a.moving.dir, uint32(len(a.moving.data)))
+	ref = t.SetSegments(ref, a.moving.dir, a.moving.data)
 	rec = t.Edit(ref)
 	s.everyone.Add(rec.Ordinal())
 	s.bits(rec).Each(func(i int) { s.members[i].Add(rec.Ordinal()) })
 	return ref
 }
 
-// strange says whether an identifier of a.incoming lies here already: only a damaged message says so.
+// strange says whether an identifier of a.moving.comp lies here already: only a damaged message says so.
 func (a *applier) strange() bool {
 	s := a.s
-	for i := range a.incoming.idents {
-		k := a.incoming.idents[i].key
+	for i := range a.moving.comp.idents {
+		k := a.moving.comp.idents[i].key
 		_, found := s.table.Find(k.hash, k.ns, k.value)
 		_, fragment := s.fragments.Find(k.hash, k.ns, k.value)
 		if found || fragment || a.comp.index(k) >= 0 {
@@ -237,19 +237,19 @@ func (a *applier) absorb(to key, body []byte, from int) error {
 	if len(body) == 0 {
 		return errShort
 	}
-	root, ref, where := s.place(to, &a.place)
+	root, ref, where := s.place(to, &a.scratch.place)
 	if where == elsewhere {
-		a.out = append(s.appendKey(append(a.out[:0], messageAbsorb), root), 1)
-		a.out = append(a.out, body[1:]...)
-		a.send(s.home(root), a.out)
+		a.mail.out = append(s.appendKey(append(a.mail.out[:0], messageAbsorb), root), 1)
+		a.mail.out = append(a.mail.out, body[1:]...)
+		a.send(s.home(root), a.mail.out)
 		return nil
 	}
 	if where == between {
-		a.park(append(s.appendKey(append(a.out[:0], messageAbsorb), to), body...))
+		a.park(append(s.appendKey(append(a.mail.out[:0], messageAbsorb), to), body...))
 		return nil
 	}
 	passed := body[0] != 0
-	c, o := &a.comp, &a.incoming
+	c, o := &a.comp, &a.moving.comp
 	rest, err := o.read(body[1:], s.readNamespace, key{})
 	if err != nil || len(o.idents) == 0 {
 		return errMessage
@@ -276,21 +276,21 @@ func (a *applier) absorb(to key, body []byte, from int) error {
 	if s.compare(c.idents[0].key, o.idents[0].key) >= 0 || a.strange() {
 		return errMessage
 	}
-	a.moved = true
+	a.mail.moved = true
 	if s.byEvents { // a shard that reads no event itself has come to what it is told of
 		s.latest = max(s.latest, f.last)
 	}
 	if a.isGuest(f.first) {
 		c.unite(o, s.compare)
-		a.guest = c.theirs[0]
+		a.moving.guest = c.theirs[0]
 	} else {
-		for i := range a.arrivals {
-			a.take(&a.arrivals[i], a.arrivals[i].fragment)
+		for i := range a.moving.arrivals {
+			a.take(&a.moving.arrivals[i], a.moving.arrivals[i].fragment)
 		}
 		a.tellTakeOver(f.first)
 		c.unite(o, s.compare)
-		for i := range a.arrivals {
-			a.welcome(o.idents[a.arrivals[i].ident].key, a.arrivals[i].due)
+		for i := range a.moving.arrivals {
+			a.welcome(o.idents[a.moving.arrivals[i].ident].key, a.moving.arrivals[i].due)
 		}
 	}
 	if a.learn(&f) {
@@ -307,26 +307,26 @@ func (a *applier) absorb(to key, body []byte, from int) error {
 // in at once: to make a record of it first, with its timer and its place in the bitmaps of its audiences, would be most of what a merge costs.
 func (a *applier) isGuest(at int64) bool {
 	s := a.s
-	if len(a.incoming.idents) != 1 || len(a.arrivals) != 1 || a.arrivals[0].fragment || s.program.told >= 0 || s.foldAnew {
+	if len(a.moving.comp.idents) != 1 || len(a.moving.arrivals) != 1 || a.moving.arrivals[0].fragment || s.program.told >= 0 || s.foldAnew {
 		return false
 	}
-	return a.arrivals[0].due > a.clockAt(at)
+	return a.moving.arrivals[0].due > a.clockAt(at)
 }
 
 // seat makes the record of the guest, if there still is one: no other profile has taken it in.
 func (a *applier) seat() {
-	if a.guest < 0 {
+	if a.moving.guest < 0 {
 		return
 	}
-	a.guest = -1
-	a.take(&a.arrivals[0], false)
-	a.welcome(a.incoming.idents[0].key, a.arrivals[0].due)
+	a.moving.guest = -1
+	a.take(&a.moving.arrivals[0], false)
+	a.welcome(a.moving.comp.idents[0].key, a.moving.arrivals[0].due)
 }
 
 // makePart makes the profile at ref a part of a.comp: it notes the root in its record.
 func (a *applier) makePart(ref profile.Ref) {
-	a.blob = a.appendPart(a.blob[:0])
-	a.s.table.SetSegment(ref, a.s.program.links, a.blob)
+	a.scratch.blob = a.appendPart(a.scratch.blob[:0])
+	a.s.table.SetSegment(ref, a.s.program.links, a.scratch.blob)
 }
 
 func (a *applier) appendPart(dst []byte) []byte {
@@ -346,8 +346,8 @@ func (a *applier) pointHomesHere(o *component, from int, passed bool, to key) {
 			s.pointers.set(k, root)
 		case direct && home == from: // whose pointer says so already
 		default:
-			a.out = s.appendRelink(a.out[:0], k, root, o.since(i))
-			a.send(home, a.out)
+			a.mail.out = s.appendRelink(a.mail.out[:0], k, root, o.since(i))
+			a.send(home, a.mail.out)
 		}
 	}
 }

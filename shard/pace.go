@@ -34,7 +34,7 @@ func (a *applier) trigger(j int, kind []byte, at int64) {
 	p := a.s.program
 	act := &p.Activations[j]
 	if act.Pace == nil {
-		a.act = activation.Activation{Subject: p.subjects[j], Type: kind}
+		a.emission.act = activation.Activation{Subject: p.subjects[j], Type: kind}
 		if a.emit(act.Requires, act.Include, at) {
 			a.s.activationLeft(j, a.env.Now)
 		}
@@ -210,7 +210,7 @@ func (a *applier) release(x activation.Pending) {
 		s.counters.suppress(activation.Control)
 		return
 	}
-	a.act = activation.Activation{Subject: p.subjects[j], Type: x.Type}
+	a.emission.act = activation.Activation{Subject: p.subjects[j], Type: x.Type}
 	if a.emit(act.Requires, act.Include, x.At) {
 		s.activationLeft(j, a.env.Now)
 	}
@@ -310,8 +310,8 @@ func (a *applier) inheritSchedule(n, took int, have []byte) []byte {
 		own.Read(have)
 		own.Pending = own.Pending[:0]
 	}
-	for k := range a.formers {
-		if f := &a.formers[k]; a.comp.idents[f.id].profile == n {
+	for k := range a.earlier.formers {
+		if f := &a.earlier.formers[k]; a.comp.idents[f.id].profile == n {
 			a.pace.other.Read(f.schedule)
 			own.Merge(&a.pace.other)
 		}

@@ -37,10 +37,10 @@ const MaxShards = 1 << 14
 func (a *applier) send(to int, message []byte) {
 	if to == a.s.settings.Self {
 		var b []byte
-		if n := len(a.spare); n > 0 {
-			b, a.spare = a.spare[n-1][:0], a.spare[:n-1]
+		if n := len(a.mail.spare); n > 0 {
+			b, a.mail.spare = a.mail.spare[n-1][:0], a.mail.spare[:n-1]
 		}
-		a.local = append(a.local, append(b, message...))
+		a.mail.local = append(a.mail.local, append(b, message...))
 		return
 	}
 	if len(message) <= maxMessage {
@@ -63,7 +63,7 @@ func (a *applier) post(to int, head, body []byte) {
 	was := out.bytes
 	out.close(append(append(out.open(nil), head...), body...))
 	a.s.peerBytes += out.bytes - was
-	a.sent++
+	a.mail.sent++
 }
 
 // whole takes a message, or the next part of one. It returns the whole message if that was its last part, else nil.
@@ -82,26 +82,26 @@ func (p *peer) whole(message []byte) []byte {
 
 // drain handles the messages that this shard has for itself, those that these make, and, when a component has moved, those that were parked.
 func (a *applier) drain() {
-	for len(a.local) > 0 || a.moved || len(a.accounts.pending) > 0 {
+	for len(a.mail.local) > 0 || a.mail.moved || len(a.accounts.pending) > 0 {
 		a.tellAccounts()
-		if len(a.local) == 0 && !a.moved {
+		if len(a.mail.local) == 0 && !a.mail.moved {
 			return
 		}
-		if a.moved {
-			a.moved = false
+		if a.mail.moved {
+			a.mail.moved = false
 			for _, m := range a.s.parked {
-				a.local = append(a.local, slices.Clone(m)) // drain reuses buffers, and a snapshot may hold this one
+				a.mail.local = append(a.mail.local, slices.Clone(m)) // drain reuses buffers, and a snapshot may hold this one
 			}
 			a.s.parked = nil
 			continue
 		}
-		m := a.local[a.next]
-		if a.next++; a.next == len(a.local) {
-			a.local, a.next = a.local[:0], 0
+		m := a.mail.local[a.mail.next]
+		if a.mail.next++; a.mail.next == len(a.mail.local) {
+			a.mail.local, a.mail.next = a.mail.local[:0], 0
 		}
 		a.message(m, a.s.settings.Self)
-		if len(a.spare) < spareMessages && cap(m) <= peerChunkBytes {
-			a.spare = append(a.spare, m)
+		if len(a.mail.spare) < spareMessages && cap(m) <= peerChunkBytes {
+			a.mail.spare = append(a.mail.spare, m)
 		}
 	}
 }
@@ -228,10 +228,10 @@ func (a *applier) touchMessages(body []byte) {
 		if err != nil {
 			continue
 		}
-		a.hashes[n] = identity.Hash(s.namespaces[s.program.namespace[m[1]]], value)
+		a.ahead.hashes[n] = identity.Hash(s.namespaces[s.program.namespace[m[1]]], value)
 		n++
 	}
-	a.touch(a.hashes[:n])
+	a.touch(a.ahead.hashes[:n])
 }
 
 func (s *Shard) applyPeerAcks(body []byte, r *Result) {

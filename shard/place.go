@@ -108,8 +108,10 @@ func (a *applier) store() {
 		panic("BUG: a component without the record of its root")
 	}
 	a.pack()
-	s.table.SetSegmentTight(ref, s.program.links, a.blob)
+	s.table.SetSegmentTight(ref, s.program.links, a.scratch.blob)
 }
 
-// pack writes a.comp to a.blob, as the last segment of the record of its root.
-func (a *applier) pack() { a.blob = a.comp.append(append(a.blob[:0], segmentComponent), nil) }
+// pack writes a.comp to a.scratch.blob, as the last segment of the record of its root.
+func (a *applier) pack() {
+	a.scratch.blob = a.comp.append(append(a.scratch.blob[:0], segmentComponent), nil)
+}

@@ -15,12 +15,12 @@ func (a *applier) partition(at int64) {
 	c := &a.comp
 	a.resolve()
 	changed := false
-	a.was = a.was[:0]
+	a.marks.was = a.marks.was[:0]
 	for i := range c.idents {
 		d := &c.idents[i]
-		a.was = append(a.was, d.profile)
+		a.marks.was = append(a.marks.was, d.profile)
 		d.profile = c.facts.Members[i].Profile
-		changed = changed || d.state && d.profile != a.was[i]
+		changed = changed || d.state && d.profile != a.marks.was[i]
 	}
 	if changed {
 		a.fillHashes(c)
@@ -50,33 +50,33 @@ func (a *applier) resolve() {
 // refold takes apart the profiles that lose or gain a fragment, which mark has marked, and folds those that come of them.
 func (a *applier) refold(at int64) {
 	s, c := a.s, &a.comp
-	a.formers = a.formers[:0]
+	a.earlier.formers = a.earlier.formers[:0]
 	if n := a.gainer(); n >= 0 {
 		a.grow(n, at)
 		return
 	}
 	a.seat()
 	for o := range c.idents {
-		if a.oldMarked[o] {
+		if a.marks.old[o] {
 			a.dismantle(o, at)
 		}
 	}
 	for n := range c.idents {
-		if a.newMarked[n] {
+		if a.marks.new[n] {
 			a.assemble(n, at)
 		}
 	}
 	a.tellGone(at)
 	for o := range c.idents { // names of profiles that are no more
 		d := &c.idents[o]
-		if a.oldMarked[o] && !a.newMarked[o] && o > 0 {
+		if a.marks.old[o] && !a.marks.new[o] && o > 0 {
 			if ref, found := s.table.Find(d.hash, d.ns, d.value); found {
 				s.drop(ref)
 				s.holders--
 			}
 		}
 	}
-	if a.oldMarked[0] && !a.newMarked[0] {
+	if a.marks.old[0] && !a.marks.new[0] {
 		a.blank(c.idents[0].key)
 	}
 }
@@ -102,22 +102,22 @@ func (a *applier) blank(root key) {
 	}
 }
 
-// mark sets a.oldMarked and a.newMarked for the old and new profiles that refold concerns, by the index of the identifier that names them: those
+// mark sets a.marks.old and a.marks.new for the old and new profiles that refold concerns, by the index of the identifier that names them: those
 // that differ, and whatever shares a fragment with one of these.
 func (a *applier) mark() {
 	c := &a.comp
 	n := len(c.idents)
-	a.oldMarked, a.newMarked = append(a.oldMarked[:0], make([]bool, n)...), append(a.newMarked[:0], make([]bool, n)...)
+	a.marks.old, a.marks.new = append(a.marks.old[:0], make([]bool, n)...), append(a.marks.new[:0], make([]bool, n)...)
 	for more := true; more; {
 		more = false
 		for i := range c.idents {
 			d := &c.idents[i]
-			was, is := a.was[i], d.profile
-			if !d.state || a.oldMarked[was] && a.newMarked[is] {
+			was, is := a.marks.was[i], d.profile
+			if !d.state || a.marks.old[was] && a.marks.new[is] {
 				continue
 			}
-			if was != is || a.oldMarked[was] || a.newMarked[is] {
-				a.oldMarked[was], a.newMarked[is], more = true, true, true
+			if was != is || a.marks.old[was] || a.marks.new[is] {
+				a.marks.old[was], a.marks.new[is], more = true, true, true
 			}
 		}
 	}
@@ -154,7 +154,7 @@ func (a *applier) assemble(n int, at int64) {
 	} else {
 		s.holders--
 	}
-	frozen, was := &a.frozen, &a.inherited
+	frozen, was := &a.earlier.frozen, &a.earlier.inherited
 	frozen.clear(p)
 	ref = a.foldProfile(n, ref, frozen)
 	took := a.inherit(n, frozen, was)
@@ -195,7 +195,7 @@ func (a *applier) assemble(n int, at int64) {
 	for w := range p.words {
 		binary.LittleEndian.PutUint64(a.rec.Fixed()[p.membersAt+8*w:], is[w])
 	}
-	a.ref = s.table.SetSegment(a.ref, p.since, a.since)
+	a.ref = s.table.SetSegment(a.ref, p.since, a.scratch.since)
 	a.rec = s.table.Edit(a.ref)
 	p.env(&a.env, a.rec)
 	a.announce(n, took, at)

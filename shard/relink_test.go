@@ -117,7 +117,7 @@ func TestRelinkFromBeforeErasure(t *testing.T) {
 	}
 	h.event("21 look p 0 anonymous_id:device")
 	q.settle()
-	root, _, _ := h.s.place(h.key("anonymous_id", "device"), &h.s.apply.place)
+	root, _, _ := h.s.place(h.key("anonymous_id", "device"), &h.s.apply.scratch.place)
 	if string(root.value) != b {
 		t.Errorf("the device is with %s, want %s", root.value, b)
 	}

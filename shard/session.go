@@ -48,20 +48,20 @@ func (a *applier) inSession(i int) bool {
 
 // noteSessions remembers the latest sessions before an event.
 func (a *applier) noteSessions() {
-	a.visits = a.visits[:0]
+	a.watch.visits = a.watch.visits[:0]
 	for _, w := range a.s.program.sessions {
 		s, ok := a.session(w.attribute)
 		if !ok {
 			s = attribute.Session{Begin: math.MinInt64, Last: math.MinInt64, End: math.MinInt64}
 		}
-		a.visits = append(a.visits, s)
+		a.watch.visits = append(a.watch.visits, s)
 	}
 }
 
 // beginSessions triggers what waits for sessions that an event at an instant has begun.
 func (a *applier) beginSessions(at int64) {
 	for k, w := range a.s.program.sessions {
-		was := a.visits[k]
+		was := a.watch.visits[k]
 		is, ok := a.session(w.attribute)
 		if !ok || is.Begin <= was.Begin {
 			continue

@@ -236,9 +236,9 @@ func (s *Shard) Close() {
 // Apply applies one entry. It never fails: the result says what is wrong with an entry. The entry is not kept.
 func (s *Shard) Apply(entry []byte) *Result {
 	r, before := &Result{}, s.counters.Activations
-	s.apply.sent = 0
+	s.apply.mail.sent = 0
 	s.applyEntry(entry, r)
-	r.Activations, r.Messages = int(s.counters.Activations-before), s.apply.sent
+	r.Activations, r.Messages = int(s.counters.Activations-before), s.apply.mail.sent
 	return r
 }
 

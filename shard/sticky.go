@@ -284,7 +284,7 @@ func (a *applier) stickToOld(f *former) {
 	if p.sticky.bits == nil {
 		return
 	}
-	of := func(i int) bool { return a.was[i] == f.id }
+	of := func(i int) bool { return a.marks.was[i] == f.id }
 	a.gather(of)
 	if len(x.parts) > 1 && (f.loses || intersect(f.bits, p.sticky.bits)) {
 		a.catchUpParts(of)
@@ -299,7 +299,7 @@ func (a *applier) stickToGrown(ref profile.Ref) {
 	if p.sticky.bits == nil {
 		return
 	}
-	f := &a.one
+	f := &a.earlier.one
 	f.clear(p)
 	s.memberships(s.table.Record(ref), f.bits, f.since)
 	a.gather(func(i int) bool { return a.comp.idents[i].profile == a.profile })
@@ -424,13 +424,13 @@ func (a *applier) breakUp(m int) {
 // takes in whole, and what those of its fragments remember that come out of other profiles.
 func (a *applier) beginSticky(n int, frozen *former, bits audience.Bits) {
 	sticky := a.s.program.sticky.bits
-	if sticky == nil || !slices.ContainsFunc(a.formers, func(f former) bool { return f.loses }) {
+	if sticky == nil || !slices.ContainsFunc(a.earlier.formers, func(f former) bool { return f.loses }) {
 		return
 	}
 	for w := range sticky {
 		whole := uint64(0)
-		for k := range a.formers {
-			if f := &a.formers[k]; !f.loses && a.comp.idents[f.id].profile == n {
+		for k := range a.earlier.formers {
+			if f := &a.earlier.formers[k]; !f.loses && a.comp.idents[f.id].profile == n {
 				whole |= f.bits[w]
 			}
 		}

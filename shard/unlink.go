@@ -21,8 +21,8 @@ func (s *Shard) applyUnlink(body []byte, r *Result) {
 		a, b = b, a
 	}
 	f := fact{weak: b, strong: a, cut: true, first: now, last: now}
-	s.apply.out = s.appendJoin(s.apply.out[:0], messageUnlink, b, a, &f)
-	s.apply.send(s.home(b), s.apply.out)
+	s.apply.mail.out = s.appendJoin(s.apply.mail.out[:0], messageUnlink, b, a, &f)
+	s.apply.send(s.home(b), s.apply.mail.out)
 	s.apply.drain()
 }
 

@@ -62,7 +62,7 @@ func (s *Shard) wakeFor(steps int, full bool) {
 			break
 		}
 		if fired%lookAhead == 0 {
-			s.apply.sum += s.table.TouchOrdinals(next[:s.timers.Ahead(next[:])])
+			s.apply.ahead.sum += s.table.TouchOrdinals(next[:s.timers.Ahead(next[:])])
 		}
 		ref, ok := s.table.ByOrdinal(ordinal)
 		if !ok {
@@ -110,7 +110,7 @@ func (a *applier) catchUpMarked(at int64) {
 	a.turn() // an activation names the identifiers of before
 	for i := range c.idents {
 		d := &c.idents[i]
-		if !a.oldMarked[i] {
+		if !a.marks.old[i] {
 			continue
 		}
 		if ref, found := s.table.Find(d.hash, d.ns, d.value); found && s.timers.Due(s.table.Record(ref).Ordinal()) <= now {
@@ -129,11 +129,11 @@ func (a *applier) clockAt(at int64) int64 {
 	return a.s.now
 }
 
-// turn exchanges the new partition of a.comp and the old one, in a.was.
+// turn exchanges the new partition of a.comp and the old one, in a.marks.was.
 func (a *applier) turn() {
-	for i := range a.was {
+	for i := range a.marks.was {
 		d := &a.comp.idents[i]
-		d.profile, a.was[i] = a.was[i], d.profile
+		d.profile, a.marks.was[i] = a.marks.was[i], d.profile
 	}
 }
 
@@ -188,10 +188,10 @@ func (a *applier) changedByTime(at int64) {
 	for _, i := range p.byTime {
 		act := &p.Activations[i]
 		a.env.Now = at - 1
-		a.before = p.Attributes[act.Attribute].AppendJSON(a.before[:0], &a.env)
+		a.watch.before = p.Attributes[act.Attribute].AppendJSON(a.watch.before[:0], &a.env)
 		a.env.Now = at
-		a.after = p.Attributes[act.Attribute].AppendJSON(a.after[:0], &a.env)
-		if !bytes.Equal(a.before, a.after) && (act.Where == nil || act.Where(&a.env) == expr.True) {
+		a.watch.after = p.Attributes[act.Attribute].AppendJSON(a.watch.after[:0], &a.env)
+		if !bytes.Equal(a.watch.before, a.watch.after) && (act.Where == nil || act.Where(&a.env) == expr.True) {
 			a.trigger(i, nil, at)
 		}
 	}
