@@ -93,7 +93,7 @@ func (n *Node) nobody(namespace, value []byte, junk bool) error {
 	return nil
 }
 
-// lookupNow looks a profile up on this node, without waiting. m is the shard that was looked at last; nil if nobody can have such an identifier. at and bare
+// lookupNow looks a profile up on this node, without waiting. h is the shard that was looked at last; nil if nobody can have such an identifier. at and bare
 // are View.At and View.Bare.
 func (n *Node) lookupNow(namespace, value []byte, at int64, bare bool, fn func(*shard.View)) (h *shardHost, where whereabouts) {
 	l := looks.Get().(*look)

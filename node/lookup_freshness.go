@@ -61,7 +61,7 @@ func (r *reading) note(member string, behind uint64) {
 	r.by, r.behind = nodeOf(member), max(r.behind, behind)
 }
 
-// noteHere notes that the replica of m here answered; m is nil when no shard had to be asked.
+// noteHere notes that the replica of h here answered; h is nil when no shard had to be asked.
 func (n *Node) noteHere(r *reading, h *shardHost) {
 	behind := uint64(0)
 	if h != nil && n.gossip != nil {
