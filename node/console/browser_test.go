@@ -128,6 +128,8 @@ func TestPage(t *testing.T) {
 	until("the plot has points", `document.querySelector("#rate-plot .line")?.getAttribute("d").split("L").length > 200`)
 	until("the plot moves", `(window.first ??= document.getElementById("rate-readout").textContent) !== document.getElementById("rate-readout").textContent`)
 	until("the audiences are there, by size", `[...document.querySelectorAll("#audiences tbody .open")].map(e => e.textContent).join().startsWith("active_today,cart_abandoners,big_spenders")`)
+	until("shares follow how many profiles there are", `(import("/console/audiences.js").then(m => { m.setProfiles(0); window.share = document.querySelector("#audiences .share .number").textContent; }), window.share === "")`)
+	until("and come back", `document.querySelector("#audiences .share .number").textContent.endsWith(" %")`)
 	until("sizes move", `Boolean(document.querySelector("#audiences .up")?.textContent.startsWith("+"))`)
 	until("an activation arrives", `document.querySelectorAll("#tail tbody tr").length > 3`)
 	until("an example is offered", `document.querySelector("#example a")?.href.includes("#user_id%3Au")`)

@@ -9,7 +9,19 @@ const past = [];         // sizes of the last minute: {t, sizes}
 let sort = { by: 'size', down: true };
 let profiles = 0;
 
-export const setProfiles = n => { profiles = n; };
+export function setProfiles(n) {
+  if (n === profiles) return;
+  profiles = n;
+  for (const r of known.values()) drawShare(r);
+}
+
+// drawShare says how many of all profiles are in it: nothing while there are none, nor of accounts, whose number is another.
+function drawShare(r) {
+  const part = profiles && !r.of ? r.size / profiles : null;
+  r.bar.style.visibility = part === null ? 'hidden' : '';
+  r.bar.firstChild.style.width = `${100 * Math.min(1, part || 0)}%`;
+  say(r.percent, part === null ? '' : part > 0 && part < 0.001 ? '< 0.1 %' : `${(100 * part).toFixed(1)} %`);
+}
 
 function row(name) {
   const r = { name, more: null };
@@ -74,13 +86,12 @@ async function refresh() {
       known.set(a.name, r = row(a.name));
       fresh = true;
     }
-    const share = profiles && !a.of ? a.size / profiles : 0; // of accounts no share is known
     r.size = a.size;
+    r.of = a.of;
     r.change = a.size - (past[0].sizes.get(a.name) ?? a.size);
     say(r.text, a.of ? `of ${a.of}${a.description ? ': ' + a.description : ''}` : a.description);
     say(r.sizeCell, count(a.size));
-    say(r.percent, a.of ? '' : share > 0 && share < 0.001 ? '< 0.1 %' : `${(100 * share).toFixed(1)} %`);
-    r.bar.firstChild.style.width = `${100 * Math.min(1, share)}%`;
+    drawShare(r);
     say(r.changeCell, signed(r.change));
     r.changeCell.className = 'number ' + (r.change > 0 ? 'up' : r.change < 0 ? 'down' : 'note');
   }
