@@ -174,6 +174,7 @@ func TestPage(t *testing.T) {
 	do(chromedp.MouseEvent(input.DispatchMouseEventTypeMouseMoved, box[0], box[1]))
 	until("the plots share a cursor", `document.querySelectorAll(".plot .cursor").length === 2`)
 
+	until("no table pushes away what is below it, however long it is", `[...document.querySelectorAll(".panel table")].every(t => t.closest(".tall"))`)
 	for _, v := range []view{
 		{"desktop-light", 1280, 800, false, "light"}, {"desktop-dark", 1280, 800, false, "dark"},
 		{"phone-light", 390, 844, true, "light"}, {"phone-dark", 390, 844, true, "dark"},
