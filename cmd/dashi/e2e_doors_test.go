@@ -127,7 +127,7 @@ func testErrors(t *testing.T, n *node) {
 	f("is one running?", "status", "--addr", "http://"+nobody)
 	f("is one running?", "tail", "--addr", nobody)
 	f("is one running?", "replay", "x.csv", "--map", "online_retail", "--addr", nobody)
-	f(`no mapping "nope" in the cookbook; there are: [`, "replay", "x.csv", "--map", "nope")
+	f(`no mapping "nope" in the cookbook; there are: `, "replay", "x.csv", "--map", "nope")
 	f("no such file", "replay", "x.csv", "--map", "online_retail")
 	f("unknown command", "frobnicate")
 	f("cannot open settings", "serve", "--config", filepath.Join(t.TempDir(), "dashi.yml"))
