@@ -273,8 +273,8 @@ func (t *trial) greet() {
 	fmt.Fprintf(t.out, "\n  %s, kafka %s, %.0f events a second. In another terminal:\n", say.Count(t.nodes, "node"), t.brokers[0], t.demo)
 	fmt.Fprint(t.out, `
     dashi status                                          who leads what, how far the replicas are
-    dashi get user_id:u7 --addr 127.0.0.1:7170            any node answers
-    curl -i '127.0.0.1:7270/v1/profiles/user_id:u7?read=linearizable'
+    dashi get user_id:u0 --addr 127.0.0.1:7170            any node answers
+    curl -i '127.0.0.1:7270/v1/profiles/user_id:u0?read=linearizable'
     kill -9 PID                                           the pid of one of the nodes: the others go on, it comes back
 
   Ctrl-C stops all of them.

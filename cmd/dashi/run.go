@@ -244,10 +244,10 @@ func greet(out io.Writer, n *node.Node, demo float64) {
 	http := n.HTTPAddr()
 	fmt.Fprintf(out, `
   console   http://%s
-  look-ups  http://%s/v1/profiles/user_id:u7
+  look-ups  http://%s/v1/profiles/user_id:u0
 `, http, http)
 	if resp := n.RESPAddr(); resp != "" {
-		fmt.Fprintf(out, "            redis://%s  (HGETALL user_id:u7)\n", resp)
+		fmt.Fprintf(out, "            redis://%s  (HGETALL user_id:u0)\n", resp)
 	}
 	fmt.Fprintf(out, "  kafka     %s\n\n", n.KafkaSettings().Brokers[0])
 	if demo > 0 {
@@ -263,7 +263,7 @@ func greet(out io.Writer, n *node.Node, demo float64) {
 		fmt.Fprint(out, "    dashi replay FILE --map MAPPING      the rows of a file\n")
 	}
 	fmt.Fprint(out, `    dashi audiences          who is in what (make run builds bin/dashi)
-    dashi get user_id:u7     one person
+    dashi get user_id:u0     one person
     dashi tail               activations as they leave
     dashi status             how the node is
     dashi top                what it is doing, live
