@@ -8,6 +8,8 @@ COMPILE := GOGC=off GOMEMLIMIT=1GiB $(GO)
 BUILD := $(COMPILE) build -ldflags "-s -w -X main.version=$(VERSION)"
 # Pinned tools, run through the module proxy: nothing is installed by hand.
 STATICCHECK := $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+# All that may be committed at the top, besides dot-files: no binary of go build ./cmd/dashi, say.
+TOP := cmd|node|shard|ring|pipeline|bench|deploy|go\.mod|go\.sum|Makefile|README\.md
 FUZZTIME ?= 5s
 DATA ?= data
 DEMO ?= 200
@@ -34,7 +36,8 @@ race: ## the same tests under the race detector
 	$(COMPILE) build -race ./...
 	$(GO) test -race -short -timeout 20m ./...
 
-lint: ## format, vet, staticcheck, go.mod
+lint: ## top level, format, vet, staticcheck, go.mod
+	@strange=$$(git ls-files | cut -d/ -f1 | sort -u | grep -vxE '\..*|$(TOP)'); if [ -n "$$strange" ]; then echo "does not belong at the top:"; echo "$$strange"; exit 1; fi
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$unformatted" ]; then echo "not formatted:"; echo "$$unformatted"; exit 1; fi
 	$(COMPILE) vet ./...
 	$(STATICCHECK) ./...
