@@ -86,9 +86,6 @@ func (w *town) size() (n int) {
 
 // A profile as large as may be takes no more in, by events or by a merge. That is counted, and is no panic.
 func TestTooLarge(t *testing.T) {
-	if testing.Short() {
-		t.Skip("-short: a minute in one goroutine, where the race detector has nothing to find; make test runs it")
-	}
 	w := newTown(t, largeRecipe())
 	w.event("0 buy a 0 user_id:u")
 	w.event("1 buy b 0 user_id:v")

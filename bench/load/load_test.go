@@ -76,13 +76,24 @@ func TestSend(t *testing.T) {
 	}
 }
 
+// reach waits until so many messages have been sent, or the test is over.
+func reach(t *testing.T, s *Sender, n int64) {
+	tick := time.NewTicker(boundPoll)
+	defer tick.Stop()
+	for s.Sent() < n {
+		select {
+		case <-tick.C:
+		case <-t.Context().Done():
+			return
+		}
+	}
+}
+
 func TestPaceKeepsItsRate(t *testing.T) {
 	s := sender(t, broker(t))
 	stop := make(chan struct{})
 	go func() {
-		for s.Sent() < 500 {
-			time.Sleep(boundPoll)
-		}
+		reach(t, s, 500)
 		close(stop)
 	}()
 	start := time.Now()
@@ -101,14 +112,9 @@ func TestFloodKeepsItsBound(t *testing.T) {
 	stop := make(chan struct{})
 	ended := make(chan error)
 	go func() { ended <- s.Flood(t.Context(), stop) }()
-	reach := func(n int64) {
-		for s.Sent() < n {
-			time.Sleep(boundPoll)
-		}
-	}
-	reach(1000)
+	reach(t, s, 1000)
 	s.Bound(3000)
-	reach(3000)
+	reach(t, s, 3000)
 	close(stop)
 	if err := <-ended; err != nil || s.Sent() != 3000 {
 		t.Errorf("%v, %d messages", err, s.Sent())

@@ -167,9 +167,6 @@ func FuzzRestore(f *testing.F) {
 
 // 5,000,000 timers in at most 16 bytes each, and a Freeze that nobody notices.
 func TestMemory(t *testing.T) {
-	if testing.Short() {
-		t.Skip("-short: the race detector has nothing to find in one goroutine, and counts memory of its own; make test runs it")
-	}
 	const n = 5_000_000
 	heap := func() uint64 {
 		runtime.GC()
