@@ -3,6 +3,7 @@ package event
 import (
 	"fmt"
 	"math"
+	"math/bits"
 )
 
 // Decoder turns messages into Events. It belongs to one goroutine. It keeps the last
@@ -19,6 +20,7 @@ type Decoder struct {
 	// Of the message being read.
 	seen   []uint8 // by node: 1 when its key has stood already
 	slots  []token
+	named  uint64  // the namespaces of which a slot was written: most messages have one or two
 	faults []fault // what is not as it should be, in the order of the message
 	tok    token
 
@@ -57,8 +59,13 @@ func (d *Decoder) begin(src []byte, e *Event) *Rejected {
 	}
 	e.Reset(d.schema)
 	clear(d.seen)
-	for i := range d.slots {
+	for i := range fixedSlots {
 		d.slots[i].kind = tokNull
+	}
+	for ; d.named != 0; d.named &= d.named - 1 {
+		for _, slot := range d.identifier[bits.TrailingZeros64(d.named)] {
+			d.slots[slot].kind = tokNull
+		}
 	}
 	d.faults = d.faults[:0]
 	if d.missed > maxMissed {
@@ -156,6 +163,7 @@ func (d *Decoder) plain(pl *place, text []byte, e *Event) bool {
 	case usualSlot:
 		t := &d.slots[pl.index]
 		t.kind, t.flags, t.text = tokString, 0, text
+		d.named |= d.namespace[pl.index]
 	default:
 		return false
 	}

@@ -3,6 +3,7 @@ package event
 import (
 	"fmt"
 	"math"
+	"math/bits"
 
 	"dashi/pipeline/identity"
 )
@@ -125,7 +126,8 @@ func (d *Decoder) eventTime(fallbackMillis int64, e *Event) *Rejected {
 }
 
 func (d *Decoder) identifiers(e *Event) *Rejected {
-	for ns := range d.identifier {
+	for left := d.named; left != 0; left &= left - 1 {
+		ns := bits.TrailingZeros64(left)
 		for _, slot := range d.identifier[ns] {
 			if d.slots[slot].kind == tokNull {
 				continue

@@ -14,6 +14,7 @@ type trie struct {
 	arrayNodes []int32   // by array: its element's node
 	slotPaths  []string  // by slot: for messages
 	identifier [][]int32 // by namespace: slots to try in order
+	namespace  []uint64  // by slot: the bit of its namespace; of fixed ones none
 }
 
 type child struct {
@@ -88,12 +89,12 @@ func compile(s *Schema) *trie {
 	root := &branch{}
 	for i, path := range fixedPaths {
 		root.at([]string{path}).add(target{use: useSlot, index: int32(i)})
-		t.slotPaths = append(t.slotPaths, path)
+		t.slotPaths, t.namespace = append(t.slotPaths, path), append(t.namespace, 0)
 	}
 	if len(s.Namespaces) > 64 {
 		panic(fmt.Sprintf("BUG: schema has %d namespaces; 64 are allowed", len(s.Namespaces)))
 	}
-	for _, ns := range s.Namespaces {
+	for i, ns := range s.Namespaces {
 		var slots []int32
 		for _, path := range ns.Paths {
 			if len(path) == 0 || slices.Contains(path, "[]") {
@@ -101,7 +102,7 @@ func compile(s *Schema) *trie {
 			}
 			slots = append(slots, int32(len(t.slotPaths)))
 			root.at(path).add(target{use: useSlot, index: int32(len(t.slotPaths))})
-			t.slotPaths = append(t.slotPaths, strings.Join(path, "."))
+			t.slotPaths, t.namespace = append(t.slotPaths, strings.Join(path, ".")), append(t.namespace, 1<<i)
 		}
 		t.identifier = append(t.identifier, slots)
 	}

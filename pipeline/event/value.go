@@ -65,6 +65,7 @@ func (d *Decoder) scalarTargets(n int32, t *token, e *Event) {
 		switch to.use {
 		case useSlot:
 			d.slots[to.index] = *t
+			d.named |= d.namespace[to.index]
 			continue
 		case useField:
 			v = &e.Values[to.index]
@@ -94,6 +95,7 @@ func (d *Decoder) container(n int32, kind tokenKind) (inside bool) {
 	for _, to := range nd.targets {
 		if to.use == useSlot {
 			d.slots[to.index] = t
+			d.named |= d.namespace[to.index]
 			continue
 		}
 		d.blame(n, to.index, badType, wanted[to.kind], &t)
