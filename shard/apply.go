@@ -199,12 +199,11 @@ func (a *applier) touch(hashes []uint64) {
 func (a *applier) event(e *event.Event, r *Result) {
 	s := a.s
 	if e.ID != [2]uint64{} {
-		if s.recent.seen(e.ID) {
+		if s.recent.seen(e.ID, s.now) {
 			s.counters.Repeated++
 			r.Repeated++
 			return
 		}
-		s.recent.add(e.ID, s.now)
 	}
 	s.counters.Events++
 	r.Applied++

@@ -1,6 +1,9 @@
 package shard
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math/bits"
+)
 
 // recent remembers the message ids of the last hours, exactly, so that an event that a producer sends again, at another offset, is recognised.
 // It is bounded by time and by number; since says how far back it reaches.
@@ -56,22 +59,33 @@ func (r *recent) live(slot uint64) bool { return uint32(slot)-uint32(r.base) < u
 // touch loads the line of the table that id would be in.
 func (r *recent) touch(id [2]uint64) uint64 { return r.table[r.start(tagOf(id))] }
 
-// seen says whether id was added within what is held.
-func (r *recent) seen(id [2]uint64) bool {
-	mask := uint64(len(r.table) - 1)
-	tag := tagOf(id)
-	for i := r.start(tag); r.table[i] != 0; i = (i + 1) & mask {
-		if r.table[i]&^0xffffffff == tag && r.live(r.table[i]) && *r.at(r.position(r.table[i])) == id {
-			return true
-		}
+// seen says whether id was there already. If not, it is from now on, which is shard time now.
+func (r *recent) seen(id [2]uint64, now int64) bool {
+	i, found := r.find(id)
+	if !found {
+		r.add(id, now, i)
 	}
-	return false
+	return found
 }
 
-// add remembers id, which is not there, at shard time now.
-func (r *recent) add(id [2]uint64, now int64) {
+// find is the slot of an id within what is held, or the free one at which the search for it ends.
+func (r *recent) find(id [2]uint64) (i uint64, found bool) {
+	mask := uint64(len(r.table) - 1)
+	tag := tagOf(id)
+	for i = r.start(tag); r.table[i] != 0; i = (i + 1) & mask {
+		if r.table[i]&^0xffffffff == tag && r.live(r.table[i]) && *r.at(r.position(r.table[i])) == id {
+			return i, true
+		}
+	}
+	return i, false
+}
+
+// add remembers id, which is not there, at shard time now. Slot i is where find ended.
+func (r *recent) add(id [2]uint64, now int64, i uint64) {
+	tag := tagOf(id)
 	if 4*(r.filled+1) > 3*len(r.table) {
 		r.grow()
+		i = r.free(tag)
 	}
 	if (r.next-r.base)%recentChunkIDs == 0 {
 		r.chunks = append(r.chunks, new(recentChunk))
@@ -79,7 +93,8 @@ func (r *recent) add(id [2]uint64, now int64) {
 	c := r.chunks[len(r.chunks)-1]
 	c.ids[(r.next-r.base)%recentChunkIDs] = id
 	c.last = now
-	r.insert(id, r.next)
+	r.table[i] = tag | uint64(uint32(r.next))
+	r.filled++
 	r.next++
 	r.used++
 	if r.used > r.limit {
@@ -87,30 +102,23 @@ func (r *recent) add(id [2]uint64, now int64) {
 	}
 }
 
-func (r *recent) insert(id [2]uint64, position uint64) {
+// free is the slot at which the search for a tag ends that no slot has.
+func (r *recent) free(tag uint64) uint64 {
 	mask := uint64(len(r.table) - 1)
-	tag := tagOf(id)
 	i := r.start(tag)
 	for r.table[i] != 0 {
 		i = (i + 1) & mask
 	}
-	r.table[i] = tag | uint64(uint32(position))
-	r.filled++
+	return i
 }
 
 func (r *recent) grow() {
 	old := r.table
 	r.table, r.filled, r.swept = make([]uint64, 2*len(old)), r.used, 0
-	mask := uint64(len(r.table) - 1)
 	for _, slot := range old {
-		if slot == 0 || !r.live(slot) {
-			continue
+		if slot != 0 && r.live(slot) {
+			r.table[r.free(slot)] = slot
 		}
-		i := r.start(slot)
-		for r.table[i] != 0 {
-			i = (i + 1) & mask
-		}
-		r.table[i] = slot
 	}
 }
 
@@ -135,28 +143,37 @@ func (r *recent) drop() {
 // sweepSlots is how many slots are swept for each id that is forgotten: so at most an eighth of the slots is of forgotten ids.
 const sweepSlots = 8
 
-// sweep takes the slots of forgotten ids out of the next so many slots. To take each id out on its own, as it is forgotten, is a cache miss, and
-// was a twentieth of all that an event costs; to run through the table is none. In a run of slots in use each is taken out and put in again in
-// turn, between its start and where it was, so that no gap is left before any. Therefore sweep does not stop before the end of a run.
+// sweep takes the slots of forgotten ids out of the next so many slots, and what follows each in its run. To take each id out on its own, as it is
+// forgotten, is a cache miss, and was a twentieth of all that an event costs; to run through the table is none.
 func (r *recent) sweep(slots int) {
 	mask := uint64(len(r.table) - 1)
-	i := r.swept
-	for done := 0; done < slots || r.table[i] != 0; done++ {
-		if slot := r.table[i]; slot != 0 {
-			r.table[i] = 0
-			if r.live(slot) {
-				j := r.start(slot)
-				for r.table[j] != 0 {
-					j = (j + 1) & mask
-				}
-				r.table[j] = slot
-			} else {
-				r.filled--
-			}
+	base, held := uint32(r.base), uint32(r.next-r.base)
+	i, end := r.swept, r.swept+uint64(slots)
+	for ; i < end; i++ {
+		// Few slots are of forgotten ids, and half are free, which no branch can foretell: all is computed. Bit 32 of a slot in use is set.
+		slot := r.table[i&mask]
+		_, live := bits.Sub32(uint32(slot)-base, held, 0)
+		if uint32(slot>>32)&^live&1 != 0 {
+			i = r.vacate(i)
 		}
-		i = (i + 1) & mask
 	}
-	r.swept = i
+	r.swept = i & mask
+}
+
+// vacate takes slot i out, of a forgotten id, and all such in the rest of the run of slots in use. What lies between is taken out and put in again in
+// turn, between its start and where it was, so that no gap is left before any. It returns the end of the run.
+func (r *recent) vacate(i uint64) uint64 {
+	mask := uint64(len(r.table) - 1)
+	for ; r.table[i&mask] != 0; i++ {
+		slot := r.table[i&mask]
+		r.table[i&mask] = 0
+		if r.live(slot) {
+			r.table[r.free(slot)] = slot
+		} else {
+			r.filled--
+		}
+	}
+	return i
 }
 
 // held is the number of ids and the bytes they take.
@@ -223,7 +240,8 @@ func (r *recent) restore(src []byte) (rest []byte, err error) {
 		last := int64(binary.LittleEndian.Uint64(src))
 		src = src[8:]
 		for range n {
-			r.add([2]uint64{binary.LittleEndian.Uint64(src), binary.LittleEndian.Uint64(src[8:])}, last)
+			id := [2]uint64{binary.LittleEndian.Uint64(src), binary.LittleEndian.Uint64(src[8:])}
+			r.add(id, last, r.free(tagOf(id)))
 			src = src[16:]
 		}
 		count -= n

@@ -372,9 +372,8 @@ func (s *Shard) Program() *recipe.Program {
 
 // env prepares e for the expressions of the program on one record.
 func (p *program) env(e *expr.Env, rec profile.Record) {
-	fixed := rec.Fixed()
-	e.State.Fixed = fixed[:p.FixedSize:p.FixedSize]
-	e.State.Dir, e.State.Data = rec.Dir(), rec.Data()
+	fixed, dir, data := rec.Parts()
+	e.State.Fixed, e.State.Dir, e.State.Data = fixed[:p.FixedSize:p.FixedSize], dir, data
 	e.Consent = fixed[p.consentAt:p.membersAt:p.membersAt]
 	e.Hash, e.Levels = rec.Hash(), p.levels
 	for i := range p.words {

@@ -102,6 +102,19 @@ func (r Record) Data() []byte {
 	return r.b[at:end:end]
 }
 
+// Parts is Fixed, Dir and Data at once.
+func (r Record) Parts() (fixed, dir, data []byte) {
+	at := headSize + r.keyLen()
+	dirAt := at + r.fixed
+	dataAt := dirAt + 4*r.segments
+	fixed, dir = r.b[at:dirAt:dirAt], r.b[dirAt:dataAt:dataAt]
+	if r.segments > 0 {
+		end := dataAt + int(binary.LittleEndian.Uint32(r.b[dataAt-4:]))
+		data = r.b[dataAt:end:end]
+	}
+	return fixed, dir, data
+}
+
 // Segment is segment i, which may be edited in place at the same length in a record from Edit.
 func (r Record) Segment(i int) []byte {
 	start, end := r.bounds(i)
