@@ -14,7 +14,7 @@ FUZZTIME ?= 5s
 DATA ?= data
 DEMO ?= 200
 
-.PHONY: help run cluster build test race lint check bench fuzz real-kafka ci tools clean
+.PHONY: help run cluster build test race lint check bench fuzz real-kafka profile ci tools clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,13 +33,13 @@ test: ## all tests but the long ones; end-to-end with the real binary among them
 	$(GO) test -timeout 20m ./...
 
 race: ## the same tests under the race detector
-	$(COMPILE) build -race ./...
-	$(GO) test -race -short -timeout 20m ./...
+	$(COMPILE) build -race -pgo=off ./...
+	$(GO) test -race -pgo=off -short -timeout 20m ./...
 
 lint: ## top level, format, vet, staticcheck, go.mod
 	@strange=$$(git ls-files | cut -d/ -f1 | sort -u | grep -vxE '\..*|$(TOP)'); if [ -n "$$strange" ]; then echo "does not belong at the top:"; echo "$$strange"; exit 1; fi
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$unformatted" ]; then echo "not formatted:"; echo "$$unformatted"; exit 1; fi
-	$(COMPILE) vet ./...
+	$(COMPILE) vet -pgo=off ./...
 	$(STATICCHECK) ./...
 	$(GO) mod tidy -diff
 
@@ -55,6 +55,9 @@ fuzz: ## every fuzz target for FUZZTIME
 
 bench: build ## the benchmarks against their targets, results to bench/results
 	$(GO) run ./bench/cmd/measure
+
+profile: build ## cmd/dashi/default.pgo, by which the compiler knows what dashi does most: now and then, twelve minutes
+	$(GO) run ./bench/cmd/measure -profile cmd/dashi/default.pgo -run '^(path|drain|recipes|load|identity|resp|http|cluster|backlog)$$'
 
 tools: ## what tests need beyond Go, from the system's packages, where they can be had
 	@.ci/tools

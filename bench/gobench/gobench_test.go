@@ -63,6 +63,11 @@ func TestArgs(t *testing.T) {
 	if got := strings.Join(r.Args(), " "); got != want {
 		t.Errorf("%s", got)
 	}
+	r.Short, r.PGO, r.Profile = false, "default.pgo", "/tmp/a.pprof"
+	want = "test -run ^$ -bench ^BenchmarkApply$ -benchmem -benchtime 1s -count 3 -timeout 1m0s -pgo default.pgo -cpuprofile /tmp/a.pprof -o /tmp/a.pprof.test ./shard"
+	if got := strings.Join(r.Args(), " "); got != want {
+		t.Errorf("%s", got)
+	}
 }
 
 func TestTail(t *testing.T) {

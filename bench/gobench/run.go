@@ -19,6 +19,8 @@ type Request struct {
 	Time    string // of go test -benchtime
 	Count   int
 	Short   bool
+	PGO     string // a profile for the compiler, of go test -pgo; empty: none
+	Profile string        // a file for the processor profile; empty: none is taken
 	Limit   time.Duration // go test -timeout; past it, it prints where it hung
 }
 
@@ -28,6 +30,12 @@ func (r *Request) Args() []string {
 		"-count", strconv.Itoa(r.Count), "-timeout", r.Limit.String()}
 	if r.Short {
 		args = append(args, "-short")
+	}
+	if r.PGO != "" {
+		args = append(args, "-pgo", r.PGO)
+	}
+	if r.Profile != "" {
+		args = append(args, "-cpuprofile", r.Profile, "-o", r.Profile+".test")
 	}
 	return append(args, r.Package)
 }

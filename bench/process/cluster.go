@@ -19,7 +19,7 @@ import (
 
 // ClusterSettings are those of a Cluster.
 type ClusterSettings struct {
-	Binary  string
+	Program Program
 	Dir     string   // what the nodes keep goes below it
 	Brokers []string // of the Kafka that they have in common
 	Recipes string
@@ -74,7 +74,7 @@ func (c *Cluster) add(ctx context.Context, gossip string) error {
 	if err != nil {
 		return err
 	}
-	d := &Dashi{ID: fmt.Sprintf("n%d", len(c.Nodes)+1), HTTP: addrs[0], RESP: addrs[1], Kafka: c.settings.Brokers[0], client: &http.Client{}}
+	d := &Dashi{ID: fmt.Sprintf("n%d", len(c.Nodes)+1), HTTP: addrs[0], RESP: addrs[1], Kafka: c.settings.Brokers[0], client: &http.Client{}, profiles: c.settings.Program.Profiles}
 	settings, err := json.Marshal(map[string]any{ // JSON is YAML
 		"data": c.dir(d), "recipes": []string{c.settings.Recipes}, "shards": c.settings.Shards,
 		"http": map[string]any{"listen": d.HTTP, "debug": true}, "resp": map[string]any{"listen": d.RESP},
@@ -102,7 +102,7 @@ func (c *Cluster) dir(d *Dashi) string    { return filepath.Join(c.settings.Dir,
 func (c *Cluster) config(d *Dashi) string { return filepath.Join(c.dir(d), "dashi.yml") }
 
 func (c *Cluster) launch(ctx context.Context, d *Dashi) (err error) {
-	d.Child, err = Start(ctx, c.settings.Binary, "serve", "--config", c.config(d), "--log", "warn")
+	d.Child, err = Start(ctx, c.settings.Program.Path, "serve", "--config", c.config(d), "--log", "warn")
 	return err
 }
 
@@ -116,7 +116,7 @@ func (c *Cluster) Restart(ctx context.Context, d *Dashi) error {
 
 // Drain empties a node and returns when its process has ended.
 func (c *Cluster) Drain(ctx context.Context, by, d *Dashi) error {
-	drain, err := Start(ctx, c.settings.Binary, "drain", d.ID, "--addr", "http://"+by.HTTP)
+	drain, err := Start(ctx, c.settings.Program.Path, "drain", d.ID, "--addr", "http://"+by.HTTP)
 	if err != nil {
 		return err
 	}

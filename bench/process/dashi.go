@@ -19,20 +19,31 @@ type Dashi struct {
 	RESP   string
 	Kafka  string
 	client *http.Client
+
+	profiles string // as of Program
 }
 
 // startLimit is how long dashi may take until it is ready: it opens a broker with gigabytes in it.
 const startLimit = time.Minute
 
-// StartDashi starts the binary on a data directory, with the recipes and without demo traffic, and returns when it is ready.
-func StartDashi(ctx context.Context, binary, data, recipes string) (*Dashi, error) {
+// Program is the dashi that is measured.
+type Program struct {
+	Path     string
+	Profiles string // a directory for processor profiles of its nodes; empty: none are taken
+}
+
+// StartDashi starts it on a data directory, with the recipes and without demo traffic, and returns when it is ready.
+func StartDashi(ctx context.Context, p Program, data, recipes string) (*Dashi, error) {
 	addrs, err := freeAddrs(3)
 	if err != nil {
 		return nil, err
 	}
-	d := &Dashi{HTTP: addrs[0], RESP: addrs[1], Kafka: addrs[2], client: &http.Client{}}
-	d.Child, err = Start(ctx, binary, "dev", "--demo", "0", "--data", data, "--recipes", recipes,
-		"--http", d.HTTP, "--resp", d.RESP, "--kafka", d.Kafka)
+	d := &Dashi{HTTP: addrs[0], RESP: addrs[1], Kafka: addrs[2], client: &http.Client{}, profiles: p.Profiles}
+	args := []string{"dev", "--demo", "0", "--data", data, "--recipes", recipes, "--http", d.HTTP, "--resp", d.RESP, "--kafka", d.Kafka}
+	if p.Profiles != "" {
+		args = append(args, "--debug")
+	}
+	d.Child, err = Start(ctx, p.Path, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -43,10 +54,11 @@ func StartDashi(ctx context.Context, binary, data, recipes string) (*Dashi, erro
 	return d, nil
 }
 
+// awaitReady returns when the node is ready. From then on its profiles are taken, if they are.
 func (d *Dashi) awaitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
-	return d.until(ctx, "not ready", func() bool {
+	err := d.until(ctx, "not ready", func() bool {
 		r, err := d.client.Get("http://" + d.HTTP + "/readyz")
 		if err != nil {
 			return false
@@ -54,6 +66,10 @@ func (d *Dashi) awaitReady(ctx context.Context) error {
 		r.Body.Close()
 		return r.StatusCode == http.StatusOK
 	})
+	if err == nil && d.profiles != "" {
+		go d.profile(d.profiles)
+	}
+	return err
 }
 
 // KafkaDir is where a data directory keeps the embedded broker's topics.

@@ -25,7 +25,7 @@ const (
 func (e *Env) onCluster(ctx context.Context, c cookbook, sent *int64, fn func(*process.Cluster, []string) error) error {
 	return withBroker(e.dir("broker"), func(b *kafka.Broker) (err error) {
 		brokers := b.Settings().Brokers
-		nodes, err := process.StartCluster(ctx, process.ClusterSettings{Binary: e.Binary, Dir: e.dir("nodes"), Brokers: brokers, Recipes: c.path, Nodes: clusterNodes, Shards: clusterShards})
+		nodes, err := process.StartCluster(ctx, process.ClusterSettings{Program: e.program(), Dir: e.dir("nodes"), Brokers: brokers, Recipes: c.path, Nodes: clusterNodes, Shards: clusterShards})
 		if err != nil {
 			return err
 		}

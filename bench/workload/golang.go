@@ -3,6 +3,7 @@ package workload
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -12,9 +13,13 @@ import (
 
 // benchmark runs Go benchmarks. times is -benchtime and count how often, full and quick.
 func (e *Env) benchmark(ctx context.Context, pkg, pattern string, times [2]string, counts [2]int) ([]gobench.Result, error) {
-	r := gobench.Request{Root: e.Root, Package: pkg, Pattern: pattern, Time: times[0], Count: counts[0], Short: e.Quick, Limit: 15 * time.Minute}
+	r := gobench.Request{Root: e.Root, Package: pkg, Pattern: pattern, Time: times[0], Count: counts[0], Short: e.Quick, Limit: 15 * time.Minute,
+		PGO: filepath.Join(e.Root, "cmd", "dashi", "default.pgo")} // as dashi is built
 	if e.Quick {
 		r.Time, r.Count = times[1], counts[1]
+	}
+	if e.Profiles != "" {
+		r.Profile = filepath.Join(e.Profiles, filepath.Base(e.Temp)+".pprof")
 	}
 	e.Say("go %s", strings.Join(r.Args(), " "))
 	return gobench.Run(ctx, r)

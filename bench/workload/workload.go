@@ -22,13 +22,14 @@ type Workload struct {
 
 // Env is what a workload is given.
 type Env struct {
-	Root   string // of the module
-	Binary string // dashi
-	Temp   string // an empty directory
-	Quick  bool   // smaller sizes
-	Kills  int    // of failover; 0: its default
-	Say    func(format string, args ...any)
-	Report func(result.Figure) error
+	Root     string // of the module
+	Binary   string // dashi
+	Profiles string // a directory for processor profiles of what is measured; empty: none are taken
+	Temp     string // an empty directory
+	Quick    bool   // smaller sizes
+	Kills    int    // of failover; 0: its default
+	Say      func(format string, args ...any)
+	Report   func(result.Figure) error
 }
 
 // Run runs the workload within its limit. An error that wraps process.ErrMissing means that it cannot be run here.
@@ -83,8 +84,10 @@ func (e *Env) twelve() cookbook {
 
 // start starts dashi with a cookbook on a data directory.
 func (e *Env) start(ctx context.Context, c cookbook, data string) (*process.Dashi, error) {
-	return process.StartDashi(ctx, e.Binary, data, c.path)
+	return process.StartDashi(ctx, e.program(), data, c.path)
 }
+
+func (e *Env) program() process.Program { return process.Program{Path: e.Binary, Profiles: e.Profiles} }
 
 // dir is a directory below Temp.
 func (e *Env) dir(name string) string { return filepath.Join(e.Temp, name) }

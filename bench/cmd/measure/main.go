@@ -37,6 +37,7 @@ type options struct {
 	kills                 int
 	pattern               string
 	binary, results, temp string
+	profile               string
 }
 
 const help = `Measure runs the benchmarks of dashi, prints what was measured against its targets, and appends a line a figure to
@@ -48,6 +49,7 @@ little. A target that is missed is printed as such; the exit code is 0 when ever
   go run ./bench/cmd/measure -list                  what there is
   go run ./bench/cmd/measure -run 'drain|load'      some of it
   go run ./bench/cmd/measure -run failover -kills 100
+  go run ./bench/cmd/measure -profile FILE          what the compiler is told of dashi's work: see make profile
   go run ./bench/cmd/measure -quick -run resp       does it work? (smaller sizes, not comparable, marked as such)
 
 Flags:
@@ -66,6 +68,7 @@ func readOptions(args []string, errs io.Writer) (o options, err error) {
 	f.IntVar(&o.kills, "kills", 0, "how often failover kills a node; 100 take ten minutes (default 10, 2 if -quick)")
 	f.StringVar(&o.binary, "bin", "bin/dashi", "the binary to measure, from the top of the repository")
 	f.StringVar(&o.results, "results", "bench/results", "`directory` of the results, from the top of the repository")
+	f.StringVar(&o.profile, "profile", "", "write a processor profile of dashi in all of the workloads to this `file`, and keep no figures")
 	f.StringVar(&o.temp, "temp", "", "`directory` for temporary files (default: the system's)")
 	if err := f.Parse(args); err != nil {
 		return o, err
@@ -101,6 +104,9 @@ func run(ctx context.Context, args []string, out, errs io.Writer) error {
 	env := workload.Env{Root: root, Binary: from(o.binary), Quick: o.quick, Kills: o.kills}
 	if err := checkBinary(env.Binary, chosen); err != nil {
 		return err
+	}
+	if o.profile != "" {
+		return profile(ctx, chosen, env, o.temp, from(o.profile), errs)
 	}
 	log := result.NewLog(from(o.results), result.Commit(ctx, root), result.ThisMachine(), o.quick, time.Now)
 	env.Report = log.Add
