@@ -138,6 +138,14 @@ func (s *ShardStatus) Holds(node string) bool {
 	return false
 }
 
+// Entries is how many log entries the shards have applied.
+func (s *Status) Entries() (n uint64) {
+	for i := range s.Shards {
+		n += s.Shards[i].Index
+	}
+	return n
+}
+
 // Lost says how many events did not count, and why; empty when all did.
 func (s *Status) Lost() string {
 	var lost []string

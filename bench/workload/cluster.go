@@ -261,6 +261,7 @@ func (e *Env) reportLatency(name string, from, to instant, p50, p99 *result.Targ
 		{Metric: "from fetched to applied on a majority, p50", Value: h.Quantile(0.5) * 1000, Unit: "ms", Target: p50},
 		{Metric: "from fetched to applied on a majority, p99", Value: h.Quantile(0.99) * 1000, Unit: "ms", Target: p99},
 		{Metric: "processor time of the nodes", Value: cpuPerEvent(from.usage, to.usage, applied), Unit: "us CPU an event"},
+		{Metric: "events an entry of the log", Value: applied / float64(to.status.Entries()-from.status.Entries())},
 	} {
 		f.Metric, f.Settings = name+f.Metric, settings
 		if err := e.Report(f); err != nil {
@@ -310,6 +311,7 @@ func backlog(ctx context.Context, e *Env) error {
 		for _, f := range []result.Figure{
 			{Metric: "applied", Value: rest / took, Unit: "events/s", Target: result.AtLeast(120_000)},
 			{Metric: "processor time of the nodes", Value: cpuPerEvent(before, after, rest), Unit: "us CPU an event"},
+			{Metric: "events an entry of the log", Value: float64(sent) / float64(st.Entries())},
 			{Metric: "most memory of the nodes together", Value: float64(after.Peak >> 20), Unit: "MiB"},
 		} {
 			f.Settings = settings
