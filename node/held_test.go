@@ -14,7 +14,7 @@ import (
 func TestHeldBackIsSteady(t *testing.T) {
 	n := &Node{log: slog.New(slog.DiscardHandler), directory: newDirectory(), metrics: new(metrics.Measures), shards: []*shardHost{{id: 0}, {id: 1}}}
 	n.intake = newIntake(n)
-	in := &input{progress: make([]progress, 2)}
+	in := &input{progress: make([]progress, 2), failed: make([]bool, 2)}
 	batch := func(shard int, result any, err error) {
 		p := n.intake.pool.Get().(*proposal)
 		p.in, p.host = in, n.shards[shard]

@@ -37,6 +37,7 @@ type intake struct {
 	n      *Node
 	log    *slog.Logger
 	batch  []*proposal // by shard: the batch being filled; nil for none
+	sent   []int64     // by shard: of the stream that Records is at
 	event  event.Event
 	calls  sync.Mutex // held while Records runs, and by whoever rewinds instead of it
 	mu     sync.Mutex // guards inputs, the map
@@ -95,8 +96,9 @@ type input struct {
 	sent     []int64     // by shard: last offset of the newest batch proposed
 	told     []time.Time // by shard: when that batch was proposed
 	progress []progress
-	resend   bool  // a batch was not accepted: start again from the marks
-	limit    int64 // the last offset that the shards take, when that was last looked at: see steer
+	resend   bool   // start again from the marks of the shards in failed
+	failed   []bool // by shard: a batch was not accepted, so those that follow it are not either
+	limit    int64  // the last offset that the shards take, when that was last looked at: see steer
 }
 
 // progress is how far one shard is with one stream.
@@ -124,7 +126,7 @@ type proposal struct {
 }
 
 func newIntake(n *Node) *intake {
-	k := &intake{n: n, log: n.log, batch: make([]*proposal, len(n.shards)), inputs: map[kafka.Stream]*input{}}
+	k := &intake{n: n, log: n.log, batch: make([]*proposal, len(n.shards)), sent: make([]int64, len(n.shards)), inputs: map[kafka.Stream]*input{}}
 	k.pool.New = func() any {
 		p := &proposal{intake: k}
 		p.done = p.applied
@@ -145,6 +147,7 @@ func (k *intake) Assigned(streams []kafka.Stream, next []int64) {
 			format:   k.n.kafka.formats[s.Name],
 			sent:     make([]int64, len(k.n.shards)),
 			told:     make([]time.Time, len(k.n.shards)),
+			failed:   make([]bool, len(k.n.shards)),
 			progress: make([]progress, len(k.n.shards)),
 		}
 		from := next[i]
@@ -158,8 +161,10 @@ func (k *intake) Assigned(streams []kafka.Stream, next []int64) {
 				in.progress[j].pending = append(in.progress[j].pending, applied{l.applied, mark})
 			}
 		}
-		in.startAt(from)
-		in.seen = in.read
+		in.read, in.seen = from-1, from-1
+		for j := range in.sent {
+			in.sent[j] = from - 1
+		}
 		in.limit = k.limit(in)
 		if from < next[i] {
 			k.n.kafka.source.Seek(s, from)
@@ -170,15 +175,23 @@ func (k *intake) Assigned(streams []kafka.Stream, next []int64) {
 		k.mu.Lock()
 		k.inputs[s] = in
 		k.mu.Unlock()
+		in.mu.Lock()
+		if limit := k.limit(in); limit != in.limit { // since it was looked at, and steer did not know of this stream
+			in.limit = limit
+			in.failAll()
+		}
+		in.mu.Unlock()
 		k.log.Info("consuming", "stream", s.String(), "from", from, "committed", next[i])
 	}
 }
 
-// startAt makes offset the next one to read, for every shard. in.mu is held, or in is new.
-func (in *input) startAt(offset int64) {
-	in.read = offset - 1
-	for j := range in.sent {
-		in.sent[j] = offset - 1
+// fail notes that a batch for shard j was not accepted. in.mu is held.
+func (in *input) fail(j uint32) { in.failed[j], in.resend = true, true }
+
+// failAll has every shard sent to again from its mark. in.mu is held.
+func (in *input) failAll() {
+	for j := range in.failed {
+		in.fail(uint32(j))
 	}
 }
 
@@ -216,6 +229,7 @@ func (k *intake) Records(ctx context.Context, s kafka.Stream, prev, last int64, 
 	defer k.calls.Unlock()
 	in.mu.Lock()
 	read, seen, resend, limit := in.read, in.seen, in.resend, in.limit
+	copy(k.sent, in.sent)
 	in.mu.Unlock()
 	switch {
 	case resend:
@@ -252,6 +266,9 @@ func (k *intake) Records(ctx context.Context, s kafka.Stream, prev, last int64, 
 			continue
 		}
 		j := ring.Shard(k.event.Hash, len(k.batch))
+		if r.Offset <= k.sent[j] { // read again for another shard's sake
+			continue
+		}
 		p := k.batch[j]
 		if p == nil {
 			p = k.begin(in, j, program.Hash, fetched)
@@ -294,7 +311,9 @@ func (k *intake) steer() {
 		in.mu.Lock()
 		changed := limit != in.limit
 		in.limit = limit
-		in.resend = in.resend || changed
+		if changed {
+			in.failAll()
+		}
 		in.mu.Unlock()
 		if changed {
 			k.rewind(k.n.running, in)
@@ -344,7 +363,7 @@ func (p *proposal) applied(index uint64, result any, err error) {
 	r, _ := result.(*shard.Result)
 	switch {
 	case err != nil:
-		in.resend = true
+		in.fail(p.host.id)
 		k.free.Store(0)
 		switch {
 		case errors.Is(err, group.ErrNotLeader), errors.Is(err, group.ErrUnknown): // another replica takes over: the marks tell what it has
@@ -362,9 +381,9 @@ func (p *proposal) applied(index uint64, result any, err error) {
 		k.n.metrics.Applied(time.Since(p.fetched), p.events)
 	case r.Outcome == shard.Refused:
 		k.log.Error("shard refused a batch", "shard", p.host.id, "stream", in.stream.String(), "detail", r.Detail)
-		in.resend = true
+		in.fail(p.host.id)
 	default:
-		in.resend = true
+		in.fail(p.host.id)
 		k.free.Store(0)
 		if r.Outcome == shard.Held || r.Outcome == shard.Stale { // wait a little: this node is about to hear of another cookbook
 			p.host.stalled.Store(time.Now().UnixNano())
@@ -374,24 +393,28 @@ func (p *proposal) applied(index uint64, result any, err error) {
 	k.pool.Put(p)
 }
 
-// rewind starts a stream again from the lowest mark of all shards, because a batch was not accepted or the limit has changed. If a shard cannot be asked,
-// that is left for later. calls is held.
+// rewind starts a stream again from the lowest mark of the shards that failed. What the others were sent is on its way to them, and they are not sent it
+// again: a leader that changes costs the log of one shard. If a shard that failed cannot be asked, that is left for later. calls is held.
 func (k *intake) rewind(ctx context.Context, in *input) {
 	marks := k.n.marks(ctx, in.id)
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	from := in.read + 1
-	for _, mark := range marks {
+	for j, mark := range marks {
+		if !in.failed[j] {
+			continue
+		}
 		if mark == markUnknown {
 			return
 		}
 		from = min(from, mark+1)
 	}
 	for j, mark := range marks {
-		in.progress[j].mark = mark
+		if in.failed[j] {
+			in.progress[j].mark, in.sent[j], in.failed[j] = mark, mark, false
+		}
 	}
-	in.startAt(from)
-	in.resend = false
+	in.read, in.resend = from-1, false
 	k.counts.resent.Add(1)
 	if in.read < in.limit {
 		k.n.kafka.source.Resume(in.stream, from)

@@ -300,7 +300,7 @@ func TestGarbageIsCountedOnce(t *testing.T) {
 	waitIdle(t, n)
 	for _, in := range n.intake.all() { // as after a gap
 		in.mu.Lock()
-		in.resend = true
+		in.failAll()
 		in.mu.Unlock()
 	}
 	until(t, "a rewind", func() bool { return n.intake.counts.resent.Load() >= 2 })
