@@ -33,6 +33,8 @@ const (
 var (
 	errMuted   = errors.New("node is mute: its disk does not answer")
 	errRefused = errors.New("peer refused the connection")
+	// errUngreeted: the peer took the connection, and said nothing in time.
+	errUngreeted = errors.New("no greeting came in time")
 )
 
 // conn is one connection after the greeting.
@@ -130,6 +132,9 @@ func (t *Transport) dial(ctx context.Context, id string, cl class) (*conn, error
 	}
 	if err != nil {
 		c.close(err)
+		if ctx.Err() != nil {
+			err = errors.Join(errUngreeted, err)
+		}
 		return nil, fmt.Errorf("cannot greet %s at %s: %w", id, addr, err)
 	}
 	c.peer, c.instance, c.greeted = id, welcome.instance, began

@@ -16,10 +16,13 @@ import (
 //   - A connection that ends is no proof: only a dial that is refused right afterwards is, or one that leads to another process. One that is cut off is tried again.
 //   - Silence is no proof: a dial and greeting within confirmTimeout must fail as well, and no other peer may have heard of the silent one. A dial that fails
 //     otherwise than refused proves nothing without silence.
+//   - Who takes the dial and does not greet is there: its machine lives and it has not been ended. It may have come to a stop, but more often all processors are
+//     busy, and it may be silent for as long as standstill.
 //   - A node that was not scheduled itself for some time does not blame others for it.
 const (
 	pingEvery      = 100 * time.Millisecond
 	silence        = 500 * time.Millisecond
+	standstill     = 1500 * time.Millisecond
 	confirmTimeout = 250 * time.Millisecond
 
 	// dyingFirst is how soon a peer that has cut off a dial is dialled again, within confirmTimeout; dyingMost how long the pauses become.
@@ -58,6 +61,9 @@ func (s *Settings) detectDefaults() {
 	}
 	if s.silence == 0 {
 		s.silence = silence
+	}
+	if s.standstill == 0 {
+		s.standstill = standstill
 	}
 	if s.confirmTimeout == 0 {
 		s.confirmTimeout = confirmTimeout
@@ -265,7 +271,11 @@ func (t *Transport) confirm(p *peer, why string) {
 		return
 	}
 	refused := errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, errRefused)
-	if !refused && t.since()-p.lastSeen.Load() < int64(t.s.silence) {
+	patience := int64(t.s.silence)
+	if errors.Is(err, errUngreeted) {
+		patience = int64(t.s.standstill)
+	}
+	if !refused && t.since()-p.lastSeen.Load() < patience {
 		return // look suspects it again if it stays silent
 	}
 	if !refused && (p.lastSeen.Load() > began || t.othersHear(p)) {

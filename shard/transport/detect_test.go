@@ -228,6 +228,42 @@ func TestSilence(t *testing.T) {
 	})
 }
 
+// TestStandstill: who takes connections and does not greet is let be for a while.
+func TestStandstill(t *testing.T) {
+	deaf, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer deaf.Close()
+	var still atomic.Bool
+	c := newCluster(t, 2, func(i int, s *Settings) {
+		s.silence, s.confirmTimeout = 100*time.Millisecond, 50*time.Millisecond
+		if s.standstill = time.Hour; i == 1 {
+			s.standstill = 300 * time.Millisecond
+		}
+		usual := s.Dial
+		s.Dial = func(ctx context.Context, addr string) (net.Conn, error) {
+			if still.Load() {
+				var d net.Dialer
+				return d.DialContext(ctx, "tcp", deaf.Addr().String())
+			}
+			return usual(ctx, addr)
+		}
+	})
+	c.nodes[0].Watch([]string{id(1)})
+	c.nodes[1].Watch([]string{id(0)})
+	eventually(t, "they have met", func() bool { return c.nodes[0].Stats().Up == 1 && c.nodes[1].Stats().Up == 1 })
+	still.Store(true)
+	c.net.Cut(id(0), id(1), true)
+	eventually(t, "the impatient one knows", func() bool { return c.nodes[1].Down(id(0)) })
+	before := c.nodes[0].Stats().Suspected
+	eventually(t, "the patient one goes on asking", func() bool { return c.nodes[0].Stats().Suspected > before+2 })
+	if c.nodes[0].Down(id(1)) {
+		t.Error("the patient one has given up")
+	}
+	still.Store(false)
+	c.net.Cut(id(0), id(1), false)
+	eventually(t, "all is well", func() bool { return c.nodes[0].Healthy(id(1)) && c.nodes[1].Healthy(id(0)) })
+}
+
 // TestStartedAnew: a process that is back before anybody looked has forgotten what it led.
 func TestStartedAnew(t *testing.T) {
 	c := watched(t, 2, 300*time.Millisecond)

@@ -48,7 +48,7 @@ type Settings struct {
 	Log          *slog.Logger // default: discards
 
 	// For tests; the defaults are the constants in detect.go.
-	pingEvery, silence, confirmTimeout time.Duration
+	pingEvery, silence, standstill, confirmTimeout time.Duration
 }
 
 // Transport is one node's end of all connections to its peers.
