@@ -89,6 +89,7 @@ func TestMovingProfile(t *testing.T) {
 		{"SMEMBERS|audiences:user_id:moving", "*1\r\n" + bulk("lapsed"), "*0\r\n"},
 		{"SCARD|audiences:user_id:moving", ":1\r\n", ":0\r\n"},
 		{"TYPE|user_id:moving", "+hash\r\n", "+none\r\n"},
+		{"TTL|user_id:moving", ":-1\r\n", ":-2\r\n"},
 	} {
 		for _, times := range []int64{0, 1, 5, math.MaxInt64} {
 			b := shop()

@@ -25,6 +25,8 @@ func commandList() []command {
 		{name: "hlen", arity: 2, run: (*Session).hlen, keys: one, single: 1},
 		{name: "exists", arity: -2, run: (*Session).exists, keys: [3]int{1, -1, 1}},
 		{name: "type", arity: 2, run: (*Session).typeCommand, keys: one, single: 1},
+		{name: "ttl", arity: 2, run: (*Session).ttl, keys: one, single: 1},
+		{name: "pttl", arity: 2, run: (*Session).ttl, keys: one, single: 1},
 		{name: "smembers", arity: 2, run: (*Session).smembers, keys: one, single: 1},
 		{name: "sismember", arity: 3, run: (*Session).sismember, keys: one, single: 2},
 		{name: "smismember", arity: -3, run: (*Session).smismember, keys: one},

@@ -9,6 +9,8 @@
 //	activations[.NAME]  a channel: the activations that leave, as JSON, or those
 //	                    of the audience or activation NAME                       SUBSCRIBE UNSUBSCRIBE
 //
+// EXISTS and TYPE know all keys; TTL and PTTL say -1 of every key that there is, and -2 of others.
+//
 // When a cookbook comes into force under which nothing leaves as NAME, a subscriber to it is sent an error and cut off within two seconds.
 //
 // What another node has is fetched from there while others are served (fetch.go), so any node answers for all. DASHI READ LOCAL, the default, is content with any

@@ -17,7 +17,7 @@ func TestFetchedIsTheSame(t *testing.T) {
 		"HLEN|user_id:bob", "TYPE|user_id:bob", "SMEMBERS|audiences:email:ada@example.com", "HGETALL|what", "HGETALL|email:ada@example.com",
 		"EXISTS|user_id:bob|user_id:nobody|user_id:bob|audience:vip|audience:x|audiences:user_id:bob|audiences:user_id:x", "PING", "TYPE|audience:vip", "TYPE|audiences:user_id:bob",
 		"SISMEMBER|audience:vip|email:ada@example.com", "SMISMEMBER|audience:vip|email:ada@example.com|user_id:bob|user_id:x", "SMISMEMBER|audiences:user_id:bob|vip|lapsed",
-		"SCARD|audience:vip", "SCARD|audience:x", "SCARD|audiences:email:ada@example.com", "HGETALL|audience:vip",
+		"SCARD|audience:vip", "SCARD|audience:x", "SCARD|audiences:email:ada@example.com", "HGETALL|audience:vip", "TTL|user_id:bob", "PTTL|audience:vip", "TTL|user_id:x",
 	} {
 		pipeline.WriteString(wire(strings.Split(c, "|")...))
 	}

@@ -261,6 +261,16 @@ func (s *Session) typeCommand() {
 	}
 }
 
+// ttl answers TTL and PTTL as Redis does for a key without a time to live, -1, and for one that there is not, -2. A profile that goes after a silence
+// has no such time: whatever is heard of it puts its end off.
+func (s *Session) ttl() {
+	if kind, ok := s.typeOf(s.args[1]); ok && kind == "none" {
+		s.out = appendInt(s.out, -2)
+	} else if ok {
+		s.out = appendInt(s.out, -1)
+	}
+}
+
 // typeOf says what a key holds. An empty set does not exist, as in Redis.
 func (s *Session) typeOf(key []byte) (kind string, ok bool) {
 	found, ok := s.lookup(key, nothing)

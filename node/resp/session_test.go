@@ -79,6 +79,14 @@ func TestAnswers(t *testing.T) {
 	f(two, "TYPE|audience:vip", "+set\r\n")
 	f(two, "TYPE|audiences:user_id:bob", "+set\r\n")
 	f(two, "TYPE|user_id:nobody", "+none\r\n")
+	for _, ttl := range []string{"TTL", "pttl"} {
+		f(two, ttl+"|user_id:bob", ":-1\r\n")
+		f(two, ttl+"|audience:vip", ":-1\r\n")
+		f(two, ttl+"|audiences:user_id:bob", ":-1\r\n")
+		f(two, ttl+"|user_id:nobody", ":-2\r\n")
+		f(two, ttl+"|audience:unknown", ":-2\r\n")
+		f(two, ttl+"|audiences:user_id:nobody", ":-2\r\n")
+	}
 
 	f(two, "SMEMBERS|audiences:email:ada@example.com", "*2\r\n"+bulk("vip")+bulk("new:comers"))
 	f(three, "SMEMBERS|audiences:email:ada@example.com", "~2\r\n"+bulk("vip")+bulk("new:comers"))
@@ -143,6 +151,8 @@ func TestErrors(t *testing.T) {
 	f("HGETALL|"+strings.Repeat("x", 200), "ERR the key '"+strings.Repeat("x", 64)+"...' is not")
 	f("HGETALL|audience:vip", "WRONGTYPE ")
 	f("EXISTS|user_id:bob|bob", "ERR the key 'bob'")
+	f("TTL|bob", "ERR the key 'bob'")
+	f("PTTL", "ERR wrong number of arguments for 'pttl' command")
 	f("SMEMBERS|user_id:bob", "ERR the key 'user_id:bob' is no set")
 	f("SMEMBERS|audience:vip", "ERR the members of the audience 'vip' are not listed")
 	f("SMEMBERS|audiences:bob", "ERR the key 'bob' is not namespace:value")
