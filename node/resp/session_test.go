@@ -123,6 +123,7 @@ func TestAnswers(t *testing.T) {
 	f(two, "CLIENT|NO-TOUCH|off", "+OK\r\n")
 	f(two, "COMMAND|COUNT", fmt.Sprintf(":%d\r\n", len(commandList())))
 	f(three, "COMMAND|DOCS|get", "%0\r\n")
+	f(two, "COMMAND|DOCS", "*0\r\n")
 	f(two, "COMMAND|INFO|hgetall|nope", "*2\r\n*6\r\n"+bulk("hgetall")+":2\r\n*2\r\n+readonly\r\n+fast\r\n:1\r\n:1\r\n:1\r\n*-1\r\n")
 	f(two, "CONFIG|GET|save", "*2\r\n"+bulk("save")+bulk(""))
 	f(three, "CONFIG|GET|nope", "%0\r\n")
@@ -130,9 +131,27 @@ func TestAnswers(t *testing.T) {
 	f(two, "CLIENT|GETNAME", "$-1\r\n")
 	f(three, "HELLO", "%7\r\n"+bulk("server")+bulk("redis")+bulk("version")+bulk(speaks)+bulk("proto")+":3\r\n"+
 		bulk("id")+":7\r\n"+bulk("mode")+bulk("standalone")+bulk("role")+bulk("master")+bulk("modules")+"*0\r\n")
+	f(three, "HELLO|2", "*14\r\n"+bulk("server")+bulk("redis")+bulk("version")+bulk(speaks)+bulk("proto")+":2\r\n"+
+		bulk("id")+":7\r\n"+bulk("mode")+bulk("standalone")+bulk("role")+bulk("master")+bulk("modules")+"*0\r\n")
 	f(two, "HELLO|3|AUTH|default|whatever|SETNAME|joe", "%7\r\n"+bulk("server")+bulk("redis")+bulk("version")+bulk(speaks)+bulk("proto")+":3\r\n"+
 		bulk("id")+":7\r\n"+bulk("mode")+bulk("standalone")+bulk("role")+bulk("master")+bulk("modules")+"*0\r\n")
 	f(two, "CLIENT|GETNAME", bulk("joe"))
+}
+
+// Drivers read from COMMAND where the keys of a command are, before they send it.
+func TestCommand(t *testing.T) {
+	all := say(t, newTestSession(shop(), ""), "COMMAND")
+	head := fmt.Sprintf("*%d\r\n*6\r\n", len(commandList())) + bulk("hgetall") + ":2\r\n*2\r\n+readonly\r\n+fast\r\n:1\r\n:1\r\n:1\r\n"
+	if !strings.HasPrefix(all, head) {
+		t.Errorf("COMMAND: %.200q, want %q...", all, head)
+	}
+	for _, c := range commandList() {
+		keys := fmt.Sprintf(":%d\r\n:%d\r\n:%d\r\n", c.keys[0], c.keys[1], c.keys[2])
+		_, rest, named := strings.Cut(all, "*6\r\n"+bulk(c.name)+fmt.Sprintf(":%d\r\n", c.arity))
+		if rest, _, _ = strings.Cut(rest, "*6\r\n"); !named || !strings.HasSuffix(rest, "+fast\r\n"+keys) {
+			t.Errorf("COMMAND of %s: %q, want the keys %q", c.name, rest, keys)
+		}
+	}
 }
 
 func TestErrors(t *testing.T) {
