@@ -75,6 +75,14 @@ type fetched struct {
 // Show calls fn with the profile, and says whether there is one.
 func (f fetched) Show(fn func(*shard.View)) (bool, error) { return f.n.show(f.w, fn) }
 
+// Webhooks are the names of the endpoints.
+func (b httpBackend) Webhooks() (names []string) {
+	for i := range b.settings.Webhooks {
+		names = append(names, b.settings.Webhooks[i].Name)
+	}
+	return names
+}
+
 // Subscribe passes activations on.
 func (b respBackend) Subscribe(after string, deliver func(id, activation, audience string, payload []byte)) (stop func()) {
 	return b.hub.Subscribe(after, deliver)

@@ -65,6 +65,11 @@ func TestDeadLetters(t *testing.T) {
 	if text := n.must("dead", "--webhook", "dev-1"); !strings.Contains(text, "webhook_refused by dev-1") || !strings.Contains(text, "404 Not Found") || strings.Contains(text, "wrong_type") {
 		t.Error(text)
 	}
+	for _, args := range [][]string{{"dead", "--webhook", "dev1"}, {"dead", "resend", "--webhook", "dev1"}, {"dead", "resend", "--webhook", "dev1", "--yes"}} {
+		if r := n.cli(args...); r.code == 0 || !strings.Contains(r.stderr, `there is no webhook "dev1" on this node`) || !strings.Contains(r.stderr, "is it dev-1? Those here: dev-1") {
+			t.Errorf("%v: %+v", args, r)
+		}
+	}
 	if text := n.must("dead", "--reason", "wrong_type", "--limit", "2"); !strings.Contains(text, `"total":"much"`) || !strings.Contains(text, "shown: 2;") {
 		t.Error(text)
 	}

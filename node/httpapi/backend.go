@@ -42,6 +42,8 @@ type Backend interface {
 	// Resend sends events to their topic again, and activations to their webhook: the oldest q.Limit that match and were not sent again before; or, in a dry
 	// run, only says how many those are. The error is ErrResending when that is under way, and wraps ErrUnavailable when Kafka does not answer.
 	Resend(ctx context.Context, q DeadQuery, dry bool) (*Resent, error)
+	// Webhooks are the names of this node's webhooks, as in its settings.
+	Webhooks() []string
 	// Moved is how many came into each of Audiences, and left it.
 	Moved(ctx context.Context) ([]Moved, error)
 	// AudienceStats is what is known of an audience over time.

@@ -6,9 +6,12 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"dashi/pipeline/say"
+	"dashi/pipeline/spell"
 )
 
 // DeadQuery chooses dead letters.
@@ -84,7 +87,7 @@ func (a *API) dead(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), eventsTime)
 	defer cancel()
 	found, err := a.backend.DeadLetters(ctx, q)
-	if a.scanFailed(w, err) {
+	if a.scanFailed(w, err) || len(found.Reasons) == 0 && a.failWebhook(w, q.Webhook) { // letters of one that has been taken out of the settings are shown
 		return
 	}
 	answer(w, r, found)
@@ -102,7 +105,7 @@ func (a *API) resend(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusBadRequest, "bad_dry_run", "dry_run is "+say.Quote(dry), "true or false")
 		return
 	}
-	if !a.scan(w) {
+	if a.failWebhook(w, q.Webhook) || !a.scan(w) {
 		return
 	}
 	defer a.scanned()
@@ -117,6 +120,23 @@ func (a *API) resend(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer(w, r, sent)
+}
+
+// failWebhook says whether this node has no webhook of a name that was asked for, and then answers which it has.
+func (a *API) failWebhook(w http.ResponseWriter, name string) bool {
+	names := a.backend.Webhooks()
+	if name == "" || slices.Contains(names, name) {
+		return false
+	}
+	hint := "this node has no webhooks"
+	if len(names) > 0 {
+		hint = "those here: " + strings.Join(names, ", ")
+	}
+	if near := spell.Closest(name, names); near != "" {
+		hint = "is it " + near + "? Those here: " + strings.Join(names, ", ")
+	}
+	fail(w, http.StatusNotFound, "unknown_webhook", "there is no webhook "+say.Quote(name)+" on this node", hint)
+	return true
 }
 
 func (a *API) deadQuery(w http.ResponseWriter, p url.Values, limit, most int) (q DeadQuery, ok bool) {

@@ -10,6 +10,7 @@ import (
 
 func TestDeadLetters(t *testing.T) {
 	f := readsFake()
+	f.webhooks = []string{"ads", "crm"}
 	api := newTestAPI(f, nil)
 	call := func(method, path string, want int) string {
 		t.Helper()
@@ -21,9 +22,10 @@ func TestDeadLetters(t *testing.T) {
 	}
 	var asked DeadQuery
 	dry, failure := false, error(nil)
+	reasons := map[string]int{}
 	f.dead = func(q DeadQuery) (*DeadLetters, error) {
 		asked = q
-		return &DeadLetters{Topic: "dashi.dead"}, failure
+		return &DeadLetters{Topic: "dashi.dead", Reasons: reasons}, failure
 	}
 	f.resent = func(q DeadQuery, d bool) (*Resent, error) {
 		asked, dry = q, d
@@ -42,6 +44,26 @@ func TestDeadLetters(t *testing.T) {
 	if call("POST", "/v1/dead:resend?webhook=crm", http.StatusOK); dry || asked.Webhook != "crm" {
 		t.Errorf("%+v", asked)
 	}
+	// Who mistypes the name of a webhook is not told that there is nothing. Letters of one that has been taken out of the settings are shown.
+	unknown := func(method, path, hint string) {
+		t.Helper()
+		asked = DeadQuery{}
+		if text := call(method, path, http.StatusNotFound); !strings.Contains(text, `"code":"unknown_webhook","message":"there is no webhook \"cmr\" on this node`) || !strings.Contains(text, `"hint":"`+hint+`"`) {
+			t.Errorf("%s %s: %s", method, path, text)
+		}
+	}
+	unknown("POST", "/v1/dead:resend?webhook=cmr", "is it crm? Those here: ads, crm")
+	if asked != (DeadQuery{}) {
+		t.Errorf("letters of an unknown webhook were sent again: %+v", asked)
+	}
+	unknown("GET", "/v1/dead?webhook=cmr", "is it crm? Those here: ads, crm")
+	reasons["webhook_refused"] = 2
+	call("GET", "/v1/dead?webhook=cmr", http.StatusOK)
+	clear(reasons)
+	f.webhooks = []string{"ads"}
+	unknown("POST", "/v1/dead:resend?webhook=cmr", "those here: ads")
+	f.webhooks = nil
+	unknown("GET", "/v1/dead?webhook=cmr", "this node has no webhooks")
 	for _, bad := range []string{"limit=0", "limit=10001", "scan=x", "since=then", "since=-1w"} {
 		call("GET", "/v1/dead?"+bad, http.StatusBadRequest)
 		call("POST", "/v1/dead:resend?"+bad, http.StatusBadRequest)

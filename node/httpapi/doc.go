@@ -54,7 +54,8 @@
 //	                                          "reason","detail","webhook","from":{"topic","partition","offset"},"key","value","size","sent_again"}],"reasons","again","complete",
 //	                                          "since","scanned"}; ?reason= ?webhook= ?since= ?limit= ?scan= as with events of a person. A value is cut at 4 KiB
 //	POST /v1/dead:resend                      sends those again, events to their topic and activations to their webhook, the oldest first, each at most once: {"matched","before",
-//	                                          "cannot","sent","refused","left","error"}; the same parameters, and ?dry_run=true
+//	                                          "cannot","sent","refused","left","error"}; the same parameters, and ?dry_run=true; 404 with the names of those that there are when this node
+//	                                          has no such webhook
 //	POST /v1/identity:unlink {"a","b"}        two identifiers are never one person, from now on and in hindsight: {"unlinked":true}
 //	PUT  /v1/clock {"follows","to"}           "event": time is that of events, and moves to an instant if one is given; "wall": the time of day: {"follows","now"}; 409 when
 //	                                          there are profiles already: the clock never goes back

@@ -37,6 +37,7 @@ type fake struct {
 	events   func(EventsQuery) (*Events, error) // nil: there is nobody
 	dead     func(DeadQuery) (*DeadLetters, error)
 	resent   func(q DeadQuery, dry bool) (*Resent, error)
+	webhooks []string
 	unlinked []string
 	erased   []string
 	down     atomic.Bool // a part of the profiles cannot be reached
@@ -158,6 +159,8 @@ func (f *fake) DeadLetters(_ context.Context, q DeadQuery) (*DeadLetters, error)
 func (f *fake) Resend(_ context.Context, q DeadQuery, dry bool) (*Resent, error) {
 	return f.resent(q, dry)
 }
+
+func (f *fake) Webhooks() []string { return f.webhooks }
 
 func (f *fake) Moved(context.Context) ([]Moved, error) { return []Moved{{5, 2}}, nil }
 
