@@ -190,7 +190,7 @@ func (n *Node) respSettings() resp.Settings {
 
 func (n *Node) httpSettings() httpapi.Settings {
 	k := &keyer{n: n}
-	return httpapi.Settings{WriteKeys: n.settings.WriteKeys(), Key: k.key, Count: n.metrics.HTTP.Add}
+	return httpapi.Settings{WriteKeys: n.settings.WriteKeys(), Keys: n.doors.keyring, Key: k.key, Count: n.metrics.HTTP.Add}
 }
 
 // debug puts the profiles of the Go runtime in front of h, if the settings say so.

@@ -1,6 +1,8 @@
 package main_test
 
 import (
+	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -82,6 +84,23 @@ func TestKeysChange(t *testing.T) {
 	if _, err := io.ReadFull(listener, answer); err != nil || string(answer) != "+OK\r\n*3\r\n" {
 		t.Fatalf("%q %v", answer, err)
 	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*wait)
+	defer cancel()
+	tail := func(key string) *bufio.Scanner {
+		t.Helper()
+		req, err := http.NewRequestWithContext(ctx, "GET", "http://"+n.http+"/v1/activations/stream", nil)
+		check(t, err)
+		req.Header.Set("Authorization", "Bearer "+key)
+		resp, err := http.DefaultClient.Do(req)
+		check(t, err)
+		t.Cleanup(func() { resp.Body.Close() })
+		lines := bufio.NewScanner(resp.Body)
+		if !lines.Scan() || lines.Text() != "retry: 1000" {
+			t.Fatalf("%s %q %v", resp.Status, lines.Text(), lines.Err())
+		}
+		return lines
+	}
+	ends, goesOn := tail("reader one 0123456"), tail("reader two 0123456")
 	f("GET", "/v1/status", "reader one 0123456", 200)
 	f("POST", "/v1/track", "web one", 200)
 
@@ -102,6 +121,22 @@ func TestKeysChange(t *testing.T) {
 	check(t, listener.SetReadDeadline(time.Now().Add(wait)))
 	if _, err := io.Copy(io.Discard, listener); os.IsTimeout(err) {
 		t.Error("a listener whose password is gone hears on")
+	}
+	last := ""
+	for ends.Scan() {
+		last += ends.Text() + "\n"
+	}
+	if !strings.Contains(last, `event: gone`) || !strings.Contains(last, `"unauthorized"`) || ends.Err() != nil {
+		t.Errorf("a stream whose key is gone goes on: %s %v", last, ends.Err())
+	}
+	f("POST", "/v1/track", "web two", 200)
+	for activations := 0; activations < 3; { // with the key that stays, all of them
+		if !goesOn.Scan() {
+			t.Fatalf("a stream whose key is there ended after %d: %v", activations, goesOn.Err())
+		}
+		if strings.HasPrefix(goesOn.Text(), "data: ") {
+			activations++
+		}
 	}
 
 	// No file that is empty, broken or forgets a list opens a door.

@@ -18,6 +18,7 @@ type API struct {
 	mux       *http.ServeMux
 	limits    Limits
 	writeKeys atomic.Pointer[keySet]
+	keys      *Keyring
 	key       func(dst, message []byte) []byte
 	now       func() time.Time
 	newID     func() string
@@ -36,6 +37,7 @@ func New(settings Settings, backend Backend, metrics, console http.Handler) *API
 		backend: backend,
 		mux:     http.NewServeMux(),
 		limits:  settings.Limits.withDefaults(),
+		keys:    settings.Keys,
 		key:     settings.Key,
 		now:     settings.Now,
 		newID:   settings.NewID,

@@ -46,7 +46,8 @@
 //	                                          14 days; goal, if it has one, is {"on","within","hold_back","treated":{"exposed","converted","rate":{"value",
 //	                                          "low","high"}},"control":{..},"difference":{"value","low","high"},"confidence"}: since the goal is in force
 //	GET  /v1/activations/{name}/stats         the same of one, with "hours":[{"at","sent","entered","left"}]
-//	GET  /v1/activations/stream               server-sent events; ?audience=NAME of an audience or an activation; Last-Event-ID goes on after that one, if remembered; ends with event: gone when a cookbook drops NAME
+//	GET  /v1/activations/stream               server-sent events; ?audience=NAME of an audience or an activation; Last-Event-ID goes on after that one, if remembered; ends with event: gone when a
+//	                                          cookbook drops NAME, or the key that let it in is taken away
 //	GET  /v1/cookbook                         {"version","at","hash","switching","refused","sources":[{"name","text"}]}
 //	PUT  /v1/cookbook {"sources":[..]}        commits another: {"version","same","changes","losses"}; ?dry_run=true only tells; ?forget=true when
 //	                                          attributes, accounts or purposes lose what they know; 422 with what check says
@@ -84,7 +85,8 @@
 //	    Nor can it read by having its own name mean this machine: a node that listens on the loopback is asked as localhost, by an address, or by a name that
 //	    it was given, and 421 otherwise.
 //	I8  With Keys, nobody without one is let in to anything but the routes for events, which have write keys, /healthz and /readyz; and nobody without
-//	    an admin key changes anything. One handler in front of all others sees to it, so a new route is closed until it is named open.
+//	    an admin key changes anything. One handler in front of all others sees to it, so a new route is closed until it is named open. When the key is
+//	    taken away, a stream or a list of members that it let in ends.
 //
 // An API serves any number of requests at once. The caller makes it with New, serves it with NewServer, and ends streams
 // with API.Close before or while the server shuts down.

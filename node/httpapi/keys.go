@@ -18,7 +18,10 @@ type Keys struct {
 // Keyring has the keys in force: others may take their place while requests come in.
 type Keyring struct{ now atomic.Pointer[keySets] }
 
-type keySets struct{ read, admin keySet }
+type keySets struct {
+	read, admin keySet
+	replaced    chan struct{} // closed when others are in force
+}
 
 // NewKeyring puts k in force.
 func NewKeyring(k Keys) *Keyring {
@@ -27,8 +30,12 @@ func NewKeyring(k Keys) *Keyring {
 	return r
 }
 
-// Set puts k in force for the requests that begin from now on.
-func (r *Keyring) Set(k Keys) { r.now.Store(&keySets{newKeySet(k.Read), newKeySet(k.Admin)}) }
+// Set puts k in force for the requests that begin from now on, and for streams under way.
+func (r *Keyring) Set(k Keys) {
+	if before := r.now.Swap(&keySets{newKeySet(k.Read), newKeySet(k.Admin), make(chan struct{})}); before != nil {
+		close(before.replaced)
+	}
+}
 
 // keySet has the hashes of keys, so that the time it takes to find one says nothing about them.
 type keySet map[[sha256.Size]byte]struct{}
@@ -58,28 +65,69 @@ func keysOf(r *http.Request) (keys []string) {
 	return nil
 }
 
+// verdict is what keys say of a request.
+type verdict uint8
+
+const (
+	noKey   verdict = iota // it has none, or none that is known
+	mayRead                // it has one for reading, and would change something
+	letIn
+)
+
+func (k *keySets) verdict(r *http.Request) verdict {
+	if len(k.read)+len(k.admin) == 0 || openToAll(r) {
+		return letIn
+	}
+	v := noKey
+	for _, key := range keysOf(r) {
+		switch {
+		case k.admin.has(key) || k.read.has(key) && onlyReads(r):
+			return letIn
+		case k.read.has(key):
+			v = mayRead
+		}
+	}
+	return v
+}
+
+// stay is a request whose answer goes on for long: it is over when the key that let it in is taken away, as a RESP connection is.
+type stay struct {
+	ring    *Keyring // nil: everybody may stay
+	request *http.Request
+	keys    *keySets // that let it in when over was last asked
+}
+
+func (s *stay) over() bool {
+	if s.ring == nil {
+		return false
+	}
+	now := s.ring.now.Load()
+	if now != s.keys && now.verdict(s.request) != letIn {
+		return true
+	}
+	s.keys = now
+	return false
+}
+
+// rekeyed is closed when other keys come into force after over was asked.
+func (s *stay) rekeyed() <-chan struct{} {
+	if s.ring == nil {
+		return nil
+	}
+	return s.keys.replaced
+}
+
+// goneKey is said where an answer ends because the stay is over.
+const goneKey = "the key that this was asked with is not known any more"
+
 // keyed lets those with a key through to h. It stands in front of every route there is, so that none can be forgotten: what is open is named.
 func keyed(h http.Handler, ring *Keyring) http.Handler {
 	if ring == nil {
 		return h
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		keys := ring.now.Load()
-		read, admin := keys.read, keys.admin
-		if len(read)+len(admin) == 0 || openToAll(r) {
-			h.ServeHTTP(w, r)
-			return
-		}
-		mayRead := false
-		for _, key := range keysOf(r) {
-			if admin.has(key) {
-				h.ServeHTTP(w, r)
-				return
-			}
-			mayRead = mayRead || read.has(key)
-		}
-		switch {
-		case mayRead && onlyReads(r):
+		switch ring.now.Load().verdict(r) {
+		case letIn:
 			h.ServeHTTP(w, r)
 		case mayRead:
 			fail(w, http.StatusForbidden, "forbidden", "this key is for reading, and "+say.Short(r.Method)+" "+say.Short(r.URL.Path)+" needs one of http.admin_keys", keyHint)

@@ -82,17 +82,18 @@ func (a *API) streamMembers(w http.ResponseWriter, r *http.Request, m *memberPag
 	c.SetReadDeadline(time.Time{})
 	write, finish := w.Write, func() {}
 	defer func() { finish() }()
-	begun := false
+	begun, stay := false, &stay{ring: a.keys, request: r}
 	for more := true; more; {
 		m.buf = m.buf[:0]
 		var err error
-		if at, more, err = a.backend.Members(r.Context(), m.index, at, m.add); err != nil {
+		if begun && stay.over() {
+			m.buf, more = appendCut(m.buf, at, "unauthorized", goneKey), false
+		} else if at, more, err = a.backend.Members(r.Context(), m.index, at, m.add); err != nil {
 			if !begun {
 				failRead(w, err)
 				return
 			}
-			m.buf = appendCut(m.buf, at, err)
-			more = false
+			m.buf, more = appendCut(m.buf, at, "unavailable", err.Error()), false
 		}
 		if more && m.left <= 0 {
 			m.buf = append(m.buf, `{"cursor":"`+at.String()+"\"}\n"...)
@@ -127,8 +128,8 @@ func beginLines(w http.ResponseWriter, r *http.Request) (write func([]byte) (int
 }
 
 // appendCut appends the last line of a list that could not be read to its end: why, and the cursor to go on with.
-func appendCut(dst []byte, at Cursor, err error) []byte {
-	dst = append(dst, `{"error":{"code":"unavailable","message":`...)
-	dst = attribute.AppendQuoted(dst, []byte(err.Error()))
+func appendCut(dst []byte, at Cursor, code, message string) []byte {
+	dst = append(dst, `{"error":{"code":"`+code+`","message":`...)
+	dst = attribute.AppendQuoted(dst, []byte(message))
 	return append(dst, `},"cursor":"`+at.String()+"\"}\n"...)
 }

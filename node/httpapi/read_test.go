@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -305,11 +306,16 @@ func TestStatusAndHealth(t *testing.T) {
 // listen serves an API as a node does.
 func listen(t *testing.T, a *API) (*http.Server, string) {
 	t.Helper()
+	return listenAt(t, a, anywhere)
+}
+
+func listenAt(t *testing.T, a *API, door Door) (*http.Server, string) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := NewServer(a, anywhere)
+	s := NewServer(a, door)
 	s.RegisterOnShutdown(a.Close)
 	go s.Serve(l)
 	t.Cleanup(func() { s.Close() })
@@ -336,6 +342,74 @@ func openStream(t *testing.T, url string, headers ...string) *bufio.Reader {
 		t.Fatalf("%s %v", resp.Status, resp.Header)
 	}
 	return bufio.NewReader(resp.Body)
+}
+
+// A stream went on for whoever had opened it with a key that was taken away since. One whose key is there goes on.
+func TestStreamOfGoneKey(t *testing.T) {
+	ring := NewKeyring(Keys{})
+	b := newFake()
+	a := newTestAPI(b, func(s *Settings) { s.Keys = ring })
+	_, url := listenAt(t, a, Door{Listen: anywhere.Listen, Keys: ring})
+	keyless := openStream(t, url)
+	wantText(t, keyless, "retry: 1000\n\n")
+	ends := func(r io.Reader) {
+		t.Helper()
+		rest, err := io.ReadAll(r)
+		if want := "event: gone\ndata: {\"error\":{\"code\":\"unauthorized\",\"message\":\"the key that this was asked with is not known any more\"}}\n\n"; err != nil || string(rest) != want {
+			t.Errorf("%q %v", rest, err)
+		}
+	}
+	ring.Set(Keys{Read: []string{"r1", "r2"}, Admin: []string{"a1"}})
+	ends(keyless) // as with a connection over RESP that came in when there was no password
+	first, second, admin := openStream(t, url, "Authorization: Bearer r1"), openStream(t, url, "Authorization: Bearer r2"), openStream(t, url, "Authorization: Bearer a1")
+	for _, r := range []io.Reader{first, second, admin} {
+		wantText(t, r, "retry: 1000\n\n")
+	}
+	ring.Set(Keys{Read: []string{"r2", "r3"}, Admin: []string{"a2"}})
+	ends(first)
+	ends(admin)
+	until(t, "one subscriber", func() bool { return b.subscribers() == 1 })
+	b.publish("42", "vip", `{"n":1}`)
+	wantText(t, second, "id: 42\ndata: {\"n\":1}\n\n")
+	ring.Set(Keys{})
+	b.publish("43", "vip", `{"n":2}`)
+	wantText(t, second, "id: 43\ndata: {\"n\":2}\n\n")
+}
+
+// rekeyed puts other keys in force when the first part of an answer is written.
+type rekeyed struct {
+	*httptest.ResponseRecorder
+	ring *Keyring
+	once sync.Once
+	keys Keys
+}
+
+func (w *rekeyed) Write(b []byte) (int, error) {
+	w.once.Do(func() { w.ring.Set(w.keys) })
+	return w.ResponseRecorder.Write(b)
+}
+
+// A long list of members ends too, and says that it is no whole.
+func TestMembersOfGoneKey(t *testing.T) {
+	b := newFake()
+	for i := range 5000 {
+		b.put(fmt.Sprintf("user_id:%d", i), 1, 0)
+	}
+	f := func(after Keys, lines int, last string) {
+		t.Helper()
+		ring := NewKeyring(Keys{Read: []string{"r1"}})
+		h := NewServer(newTestAPI(b, func(s *Settings) { s.Keys = ring }), Door{Listen: anywhere.Listen, Keys: ring}).Handler
+		r := httptest.NewRequest("GET", "/v1/audiences/vip/members", nil)
+		r.Header.Set("Authorization", "Bearer r1")
+		w := &rekeyed{ResponseRecorder: httptest.NewRecorder(), ring: ring, keys: after}
+		h.ServeHTTP(w, r)
+		got := strings.Split(strings.TrimSpace(w.Body.String()), "\n")
+		if w.Code != 200 || len(got) > lines || !strings.HasPrefix(got[len(got)-1], last) {
+			t.Errorf("%d, %d lines, the last %s", w.Code, len(got), got[len(got)-1])
+		}
+	}
+	f(Keys{Read: []string{"r2", "r1"}}, 5000, `{"id":"user_id:4999"`)
+	f(Keys{Read: []string{"r2"}}, 2000, `{"error":{"code":"unauthorized","message":"the key that this was asked with is not known any more"},"cursor":"`)
 }
 
 func wantText(t *testing.T, r io.Reader, want string) {

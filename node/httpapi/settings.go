@@ -10,6 +10,7 @@ type Settings struct {
 	WriteKeys []string // those that may send events; none: everyone may
 	// Key returns the partition key of a message, appended to dst, or nothing. nil: userId, else anonymousId.
 	Key    func(dst, message []byte) []byte
+	Keys   *Keyring         // as in Door: an answer that goes on for long ends when the key that let it in is taken away; nil: none does
 	Now    func() time.Time // nil: time.Now
 	NewID  func() string    // for events without a messageId; nil: 128 random bits
 	Limits Limits

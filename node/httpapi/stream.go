@@ -61,9 +61,14 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request) {
 
 	heartbeat := time.NewTicker(a.limits.Heartbeat)
 	defer heartbeat.Stop()
+	stay := &stay{ring: a.keys, request: r}
 	buf := append([]byte(nil), "retry: 1000\n\n"...)
 	for {
 		c.SetWriteDeadline(time.Now().Add(a.limits.Write))
+		if stay.over() {
+			_, _ = w.Write(appendGone(buf[:0], "unauthorized", goneKey)) // the last word
+			return
+		}
 		if _, err := w.Write(buf); err != nil || c.Flush() != nil {
 			return
 		}
@@ -73,12 +78,14 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request) {
 			return
 		case <-a.closing:
 			return
+		case <-stay.rekeyed():
 		case <-slow:
 			a.count(SlowStreams, 1)
 			return
 		case <-heartbeat.C:
 			if wanted != "" && !a.backend.Sends(wanted) {
-				_, _ = w.Write(appendGone(buf, wanted)) // the last word
+				// Silence would look like a quiet day. Who comes back is told that there is no such name.
+				_, _ = w.Write(appendGone(buf, "unknown_audience", "nothing leaves under the name "+say.Quote(wanted)+" any more, since another cookbook is in force"))
 				return
 			}
 			buf = append(buf, ":\n\n"...)
@@ -90,11 +97,10 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// appendGone writes the event that a stream ends with when another cookbook has dropped what it is of: silence would look like a quiet day. Who comes
-// back is told that there is no such name.
-func appendGone(buf []byte, name string) []byte {
+// appendGone writes the event that a stream ends with when it has nothing more to say to its client, and why.
+func appendGone(buf []byte, code, message string) []byte {
 	e := failure{}
-	e.Error.Code, e.Error.Message = "unknown_audience", "nothing leaves under the name "+say.Quote(name)+" any more, since another cookbook is in force"
+	e.Error.Code, e.Error.Message = code, message
 	b, _ := say.JSON(e)
 	buf = append(append(buf, "event: gone\ndata: "...), b...)
 	return append(buf, "\n\n"...)
