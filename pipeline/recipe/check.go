@@ -148,7 +148,7 @@ var otherWords = map[string][]string{
 	"purpose": {"requires"}, "purposes": {"requires"}, "consent": {"requires", "purposes"}, "payload": {"include"}, "wait": {"delay"}, "after": {"delay"},
 	"traits": {"attributes"}, "destinations": {"activations"}, "campaigns": {"activations"},
 	"favourite": {"tally"}, "favorite": {"tally"}, "top": {"tally"}, "unique": {"distinct"}, "average": {"avg"}, "mean": {"avg"}, "latest": {"last"}, "total": {"sum"},
-	"funnel": {"sequence"}, "boolean": {"flag"}, "formula": {"derived"}, "computed": {"derived"}, "expression": {"derived"}, "random": {"bucket"}, "ab_test": {"bucket"},
+	"funnel": {"sequence"}, "boolean": {"flag"}, "formula": {"derived"}, "computed": {"derived"}, "expression": {"derived"}, "random": {"bucket"}, "ab_test": {"bucket"}, "ab": {"bucket"},
 }
 
 // otherWord is the hint for such a word where one of the names is what it stands for; "" otherwise.
@@ -349,7 +349,7 @@ func (c *checker) checkScalar(n *yaml.Node, s *shape, what string) bool {
 	case integer, number:
 		v, err := strconv.ParseFloat(n.Value, 64)
 		if err != nil || n.Tag != "!!int" && n.Tag != "!!float" || math.IsNaN(v) || math.IsInf(v, 0) || s.is == integer && v != math.Trunc(v) {
-			c.at(n, what+" is "+quote(n.Value)+"; wanted: "+s.describe(), "")
+			c.at(n, what+" is "+quote(n.Value)+"; wanted: "+s.describe(), numberHint(n, s))
 			return false
 		}
 		if (s.min != 0 || s.max != 0) && (v < s.min || v > s.max) {
@@ -363,6 +363,25 @@ func (c *checker) checkScalar(n *yaml.Node, s *shape, what string) bool {
 		}
 	}
 	return true
+}
+
+// numberHint says what to write in place of a text that is no number.
+func numberHint(n *yaml.Node, s *shape) string {
+	isNumber := func(text string) bool {
+		v, err := strconv.ParseFloat(text, 64)
+		return err == nil && !math.IsNaN(v) && !math.IsInf(v, 0)
+	}
+	percentage, isPercentage := strings.CutSuffix(n.Value, "%")
+	percentage = strings.TrimSpace(percentage)
+	switch {
+	case n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0 && isNumber(n.Value):
+		return "without the quotes"
+	case s.parts && isPercentage && isNumber(percentage):
+		return "write " + percentage + ": each gets its part of the sum, so 50 and 50 are halves, as 1 and 1 are"
+	case s.parts:
+		return "each gets its part of the sum: 1 and 2 are a third and two thirds"
+	}
+	return ""
 }
 
 func plain(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }

@@ -163,7 +163,7 @@ var attributeShape = &shape{
 		{"bucket", "One of several variants, chosen for good by a hash of the profile's identifier: an A/B test.", []key{
 			{name: "salt", doc: "Another salt makes another choice. Without it, the attribute's name.", shape: textShape("Any text.")},
 			{name: "weights", doc: "How many parts each variant gets.", required: true, shape: &shape{is: mapOf, names: plainName,
-				of: &shape{is: number, min: 0, max: 1e6}}},
+				of: &shape{is: number, min: 0, max: 1e6, parts: true}}},
 		}},
 		{"score", "What a model says of the profile: a likelihood, an amount. It is not stored.", []key{
 			{name: "model", doc: "The model's file, relative to the recipe: LightGBM's text or JSON, XGBoost's JSON, or what dashi train wrote.", required: true, shape: textShape("A path such as purchase.json.")},

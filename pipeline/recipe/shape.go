@@ -37,6 +37,7 @@ type shape struct {
 
 	words    []string // text: the only ones that are good
 	min, max float64  // number, integer: bounds; both zero: none
+	parts    bool     // number: of a sum, whatever that is
 
 	// or are other forms that may stand here; the forms of one place differ, so the YAML node decides.
 	or []*shape
