@@ -99,6 +99,18 @@ func (n *Node) lookupNow(namespace, value []byte, at int64, bare bool, fn func(*
 	l := looks.Get().(*look)
 	defer looks.Put(l)
 	l.last = nil
+	value, hash, ok := n.normalise(&l.value, namespace, value)
+	if !ok {
+		return nil, missing
+	}
+	l.view.At, l.view.Bare = at, bare
+	where = n.follow(l, namespace, value, hash, fn)
+	return l.last, where
+}
+
+// normalise is the value of an identifier as it is kept, and the hash of the identifier. The value is the client's own bytes, or scratch, which is written anew.
+// ok is false when the cookbook has no such namespace, or a rule says that nobody can have such an identifier: the method nobody says which.
+func (n *Node) normalise(scratch *[]byte, namespace, value []byte) (kept []byte, hash uint64, ok bool) {
 	namespaces := n.cookbook.Load().LookUp
 	for i := range namespaces {
 		ns := &namespaces[i]
@@ -106,17 +118,14 @@ func (n *Node) lookupNow(namespace, value []byte, at int64, bare bool, fn func(*
 			continue
 		}
 		if ns.Normalise != nil {
-			var ok bool
-			if l.value, ok = ns.Normalise(l.value[:0], value); !ok {
-				return nil, missing
+			if *scratch, ok = ns.Normalise((*scratch)[:0], value); !ok {
+				return nil, 0, false
 			}
-			value = l.value
+			value = *scratch
 		}
-		l.view.At, l.view.Bare = at, bare
-		where = n.follow(l, namespace, value, identity.Hash(ns.Name, value), fn)
-		return l.last, where
+		return value, identity.Hash(ns.Name, value), true
 	}
-	return nil, missing
+	return nil, 0, false
 }
 
 // Limits of waiting for an identifier that is on its way between two shards, which takes about a millisecond. After followTries on this node all nodes are

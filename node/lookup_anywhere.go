@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -9,7 +10,6 @@ import (
 
 	"dashi/node/cookbook"
 	"dashi/node/httpapi"
-	"dashi/pipeline/identity"
 	"dashi/pipeline/recipe"
 	"dashi/ring"
 	"dashi/shard"
@@ -39,23 +39,13 @@ func (w *want) shard(shards int) int {
 
 // wanted is the look-up of namespace:value as a client wrote it; false when nobody can have such an identifier.
 func (n *Node) wanted(namespace, value []byte) (*want, bool) {
-	namespaces := n.cookbook.Load().LookUp
-	for i := range namespaces {
-		ns := &namespaces[i]
-		if string(namespace) != ns.Name {
-			continue
-		}
-		w := &want{namespace: ns.Name, value: append([]byte(nil), value...)}
-		if ns.Normalise != nil {
-			var ok bool
-			if w.value, ok = ns.Normalise(nil, value); !ok {
-				return nil, false
-			}
-		}
-		w.hash = identity.Hash(ns.Name, w.value)
-		return w, true
+	w := &want{}
+	kept, hash, ok := n.normalise(&w.value, namespace, value)
+	if !ok {
+		return nil, false
 	}
-	return nil, false
+	w.namespace, w.value, w.hash = string(namespace), bytes.Clone(kept), hash
+	return w, true
 }
 
 // fetch looks profiles up wherever they are. It returns when each want has a view, is known to have none, or has an error. An identifier that is on its

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"sync"
 
-	"dashi/pipeline/identity"
 	"dashi/ring"
 )
 
@@ -42,7 +41,11 @@ func (n *Node) touch(a *ahead, keys [][]byte) {
 	clear(a.ends)
 	count := 0
 	for _, key := range keys {
-		if hash, ok := n.hashOf(a, key); ok {
+		colon := bytes.IndexByte(key, ':')
+		if colon < 0 {
+			continue
+		}
+		if _, hash, ok := n.normalise(&a.value, key[:colon], key[colon+1:]); ok {
 			shard := ring.Shard(hash, len(n.shards))
 			a.hashes[count], a.shards[count] = hash, uint32(shard)
 			a.ends[shard]++
@@ -68,28 +71,4 @@ func (n *Node) touch(a *ahead, keys [][]byte) {
 		}
 		from = end
 	}
-}
-
-// hashOf is the hash of the identifier that a key names.
-func (n *Node) hashOf(a *ahead, key []byte) (hash uint64, ok bool) {
-	colon := bytes.IndexByte(key, ':')
-	if colon < 0 {
-		return 0, false
-	}
-	namespace, value := key[:colon], key[colon+1:]
-	namespaces := n.cookbook.Load().LookUp
-	for i := range namespaces {
-		ns := &namespaces[i]
-		if string(namespace) != ns.Name {
-			continue
-		}
-		if ns.Normalise != nil {
-			if a.value, ok = ns.Normalise(a.value[:0], value); !ok {
-				return 0, false
-			}
-			value = a.value
-		}
-		return identity.Hash(ns.Name, value), true
-	}
-	return 0, false
 }
