@@ -47,7 +47,7 @@ func getCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "get NS:VALUE",
 		Short:   "Show a profile by any of its identifiers, or an account with its people",
-		Example: "  dashi get user_id:u7\n  dashi get email:ada@example.com -o json\n  dashi get user_id:u7 --why\n  dashi get account:acme",
+		Example: "  dashi get user_id:u0\n  dashi get email:ada@example.com -o json\n  dashi get user_id:u0 --why\n  dashi get account:acme",
 		Args:    arguments,
 	}
 	c.Flags().BoolVar(&why, "why", false, "show what each input adds to the scores, in place of the profile")
@@ -252,8 +252,10 @@ func printMembers(cl *client, more io.Writer, name string, stream io.Reader) err
 func queryCommand() *cobra.Command {
 	var limit int
 	c := &cobra.Command{
-		Use:     "query EXPR",
-		Short:   "Count the profiles for which an expression is true, and show some",
+		Use:   "query EXPR",
+		Short: "Count the profiles for which an expression is true, and show some",
+		Long: `Count the profiles for which an expression is true, and show some. The expression is CEL over attributes and audiences, as the condition of an
+audience is; Expressions in deploy/recipes/README.md says what can stand in one.`,
 		Example: "  dashi query 'vip && !inactive_customers'\n  dashi query 'lifetime_value > 500 && \"P1\" in viewed' --limit 5",
 		Args:    arguments,
 	}

@@ -14,6 +14,8 @@ import (
 
 	"dashi/pipeline/audience"
 	"dashi/pipeline/recipe"
+
+	"github.com/spf13/cobra"
 )
 
 // Whoever copies an example from --help into a terminal while the demo runs gets an answer.
@@ -32,12 +34,24 @@ func TestExamplesAreOfTheDemo(t *testing.T) {
 			t.Errorf("%s: %v", q[1], err)
 		}
 	}
-	audiences := regexp.MustCompile(`(?m)dashi (?:explain user_id:u7|members) (\w+)`).FindAllStringSubmatch(explainCommand().Example+"\n"+membersCommand().Example, -1)
+	audiences := regexp.MustCompile(`(?m)dashi (?:explain user_id:u0|members) (\w+)`).FindAllStringSubmatch(explainCommand().Example+"\n"+membersCommand().Example, -1)
 	for _, a := range audiences {
 		if !slices.ContainsFunc(program.Audiences, func(d audience.Definition) bool { return d.Name == a[1] }) {
 			t.Errorf("%s: there is no such audience", strings.TrimSpace(a[0]))
 		}
 	}
+	var known func(c *cobra.Command)
+	known = func(c *cobra.Command) {
+		for _, who := range regexp.MustCompile(`user_id:u\d+`).FindAllString(c.Long+c.Example, -1) {
+			if who != "user_id:u0" {
+				t.Errorf("%s --help names %s, who may not have come yet: u0 comes at once", c.CommandPath(), who)
+			}
+		}
+		for _, sub := range c.Commands() {
+			known(sub)
+		}
+	}
+	known(root())
 	tails := regexp.MustCompile(`(?m)dashi tail --audience (\w+)`).FindAllStringSubmatch(tailCommand().Example, -1)
 	for _, a := range tails {
 		if !slices.ContainsFunc(program.Audiences, func(d audience.Definition) bool { return d.Name == a[1] }) &&

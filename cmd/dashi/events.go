@@ -25,7 +25,7 @@ func eventsCommand() *cobra.Command {
 		Long: `Show the last events of a person, as they were received: of all identifiers that are one profile now. Profiles keep what events say, not
 the events, so the newest records of the input topics are read in Kafka: what is older than --since, beyond --scan records, or than Kafka's retention is not
 found, and the last line says how far back it was looked.`,
-		Example: "  dashi events user_id:u7\n  dashi events email:ada@example.com --since 7d --scan 1000000\n  dashi events user_id:u7 --follow\n  dashi events user_id:u7 -o json | jq '.events[].event'",
+		Example: "  dashi events user_id:u0\n  dashi events email:ada@example.com --since 7d --scan 1000000\n  dashi events user_id:u0 --follow\n  dashi events user_id:u0 -o json | jq '.events[].event'",
 		Args:    arguments,
 	}
 	c.Flags().IntVar(&limit, "limit", 20, "how many events, the newest")

@@ -46,7 +46,7 @@ Of an account, say who belongs to it and what each contributes to what it asks a
 
 With one, say why somebody is in it or not: the condition with the value of each of its parts, since when, and the instant at
 which it can next change although nothing happens. A part whose value is null reads something that is not there.`,
-		Example: "  dashi explain user_id:u7\n  dashi explain user_id:u7 vip\n  dashi explain account:acme",
+		Example: "  dashi explain user_id:u0\n  dashi explain user_id:u0 vip\n  dashi explain account:acme",
 		Args:    arguments,
 	}
 	cl := addClientFlags(c)

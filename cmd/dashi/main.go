@@ -64,7 +64,7 @@ back to Kafka, and answers look-ups by key over HTTP and the Redis protocol.
 Start here:
 
   dashi dev                          a node, an embedded Kafka and demo traffic; console at http://127.0.0.1:7070
-  dashi get user_id:u7               who is this, and which audiences are they in?
+  dashi get user_id:u0               who is this, and which audiences are they in?
   dashi audiences                    the audiences and their sizes
   dashi check deploy/recipes         what is wrong with my recipes?
   dashi test deploy/recipes          do they do what their tests say?`,

@@ -53,7 +53,7 @@ deploy/recipes/README.md is the guide. The exit code is 0 when all tests passed.
 
 With --record a running node's live traffic becomes a test: the events of one profile that its topics still hold, and
 what the profile is now. It is printed; put it into a file NAME.test.yml.`,
-		Example: "  dashi test deploy/recipes\n  dashi test shop.yml --run 'refund|lapse'\n  dashi test deploy/recipes --cover\n  dashi test shop.yml -o json\n  dashi test --record user_id:u7 > u7.test.yml",
+		Example: "  dashi test deploy/recipes\n  dashi test shop.yml --run 'refund|lapse'\n  dashi test deploy/recipes --cover\n  dashi test shop.yml -o json\n  dashi test --record user_id:u0 > u0.test.yml",
 	}
 	cl := addClientFlags(c)
 	c.GroupID = "recipes"
