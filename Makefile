@@ -29,7 +29,7 @@ build: ## bin/dashi
 	@[ -x bin/dashi ] || echo "the first build compiles all that dashi needs, some 400 packages: about a minute with two cores"
 	$(BUILD) -o bin/dashi ./cmd/dashi
 
-test: ## all tests but the long ones; end-to-end with the real binary among them
+test: ## all tests but those against a real Kafka; end-to-end with the real binary among them
 	$(GO) test -timeout 20m ./...
 
 race: ## the same tests under the race detector

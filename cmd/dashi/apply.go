@@ -33,7 +33,7 @@ condition is left and entered at the switch, with activations; a new one is fill
 		Args:    arguments,
 	}
 	c.Flags().BoolVar(&dry, "dry-run", false, "only show what would change")
-	c.Flags().BoolVar(&forget, "forget", false, "although attributes, accounts or purposes of consent lose what they know")
+	c.Flags().BoolVar(&forget, "forget", false, "put them in force although attributes, accounts or purposes of consent lose what they know")
 	c.Flags().DurationVar(&timeout, "timeout", 5*time.Minute, "how long to wait until all shards have it")
 	cl := addClientFlags(c)
 	c.GroupID = "recipes"

@@ -70,7 +70,7 @@ Ports: node 1 has those of dashi dev (HTTP 7070, RESP 6380, nodes 7071, gossip 7
 	f.IntVar(&t.replicas, "replicas", 3, "copies of each shard, 1 to 5, fixed when the data directory is made")
 	f.StringVar(&t.data, "data", filepath.Join("data", "cluster"), "directory for everything that is kept")
 	f.StringVar(&t.listen, "kafka", "127.0.0.1:19092", "address of the embedded Kafka")
-	f.StringSliceVar(&t.brokers, "brokers", nil, "a real Kafka in its place")
+	f.StringSliceVar(&t.brokers, "brokers", nil, "brokers of a real Kafka, host:port, in place of the embedded one")
 	f.StringSliceVar(&t.recipes, "recipes", nil, "recipe files or directories (default: the recipes in this binary)")
 	f.Float64Var(&t.demo, "demo", 200, "events a second of demo traffic; 0 for silence")
 	f.IntVar(&t.people, "people", 20_000, "people in the demo")

@@ -31,7 +31,7 @@ func serveCommand() *cobra.Command {
 		Long: `Run a node against a Kafka cluster. deploy/dashi.yml is a settings file with every setting, its default and what it is for.
 While Kafka is away, a topic is missing or the Kafka user lacks a right, the node answers look-ups, waits, and says so (dashi status, the log); partitions that are
 added to an input topic are read within seconds.
-A node by itself takes recipes that are others than at its last start; it does not start if something would be forgotten by that, but with --forget.
+A node by itself takes recipes that are others than at its last start; if something would be forgotten by that it does not start, unless with --forget.
 The nodes of a cluster take others from dashi apply only.`,
 		Example: "  dashi serve --config /etc/dashi/dashi.yml\n  dashi serve --config /etc/dashi/dashi.yml --check",
 		GroupID: "run",
@@ -94,7 +94,7 @@ func devCommand() *cobra.Command {
 		Short: "Run one node with an embedded Kafka and demo traffic",
 		Long: `Run one node with an embedded Kafka and demo traffic: everything that dashi is, in one process. The data directory
 keeps the profiles, the log and the broker's topics: stop it, start it again, and it goes on. With other recipes than at the
-last start it switches to them; if something would be forgotten by that it does not start, but with --forget.`,
+last start it switches to them; if something would be forgotten by that it does not start, unless with --forget.`,
 		Example: "  dashi dev\n  dashi dev --demo 0 --recipes my-recipes/\n  dashi dev --data /tmp/try --demo 5000",
 		GroupID: "run",
 		Args:    arguments,

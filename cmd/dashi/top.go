@@ -32,7 +32,7 @@ Where the output is no terminal, one look follows another as plain text; with -o
 		Example: "  dashi top\n  dashi top --once\n  dashi top -o json --every 10s | jq .events_per_second",
 		Args:    arguments,
 	}
-	c.Flags().BoolVar(&once, "once", false, "look once: twice, with --every in between, for the rates")
+	c.Flags().BoolVar(&once, "once", false, "print one look and end, after --every: the rates are of that time")
 	c.Flags().DurationVar(&every, "every", 2*time.Second, "time between looks")
 	cl := addClientFlags(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
