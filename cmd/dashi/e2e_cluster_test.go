@@ -21,6 +21,7 @@ import (
 type fleet struct {
 	t     *testing.T
 	nodes []*node
+	shown bool
 }
 
 // newFleet starts nodes that hold all shards each.
@@ -58,23 +59,24 @@ func newFleetIn(t *testing.T, net *network, prepare func(*node), size int, recip
 		}
 		prepare(n)
 		n.kafka, n.config = broker.Addr(), filepath.Join(n.data, "dashi.yml")
-		text, err := json.Marshal(map[string]any{ // JSON is YAML
+		settings := map[string]any{ // JSON is YAML
 			"data": n.data, "recipes": recipes, "webhooks": n.webhooks,
 			"http": map[string]any{"listen": n.http}, "resp": map[string]any{"listen": n.resp}, "kafka": map[string]any{"brokers": []string{n.kafka}},
 			"node":   map[string]any{"id": fmt.Sprint("n", i+1), "listen": peers},
 			"gossip": map[string]any{"listen": join[i], "join": join, "expect": size},
-		})
+		}
+		if n.shards > 0 {
+			settings["shards"] = n.shards
+		}
+		text, err := json.Marshal(settings)
 		check(t, err)
 		check(t, os.WriteFile(n.config, text, 0o600))
 		f.nodes = append(f.nodes, n)
 		n.launch()
 	}
 	t.Cleanup(func() {
-		for i, n := range f.nodes {
-			if t.Failed() {
-				_, text, err := n.try("GET", "/v1/status", "")
-				t.Logf("node %d: %s %v", i+1, text, err)
-			}
+		f.show()
+		for _, n := range f.nodes {
 			n.kill()
 		}
 		check(t, broker.Close())
@@ -83,6 +85,19 @@ func newFleetIn(t *testing.T, net *network, prepare func(*node), size int, recip
 		n.ready()
 	}
 	return f
+}
+
+// show logs once how the nodes are, if the test has failed. It is deferred where that may be: when the test is cleaned up, nodes that were started again are
+// gone already.
+func (f *fleet) show() {
+	if !f.t.Failed() || f.shown {
+		return
+	}
+	f.shown = true
+	for i, n := range f.nodes {
+		_, text, err := n.try("GET", "/v1/status", "")
+		f.t.Logf("node %d: %s %v", i+1, text, err)
+	}
 }
 
 // alike waits until all nodes are idle, and checks that their replicas are equal.

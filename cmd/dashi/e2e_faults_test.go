@@ -100,6 +100,7 @@ func applied(nodes []*node) (most int64) {
 // recovered waits until every node that runs has applied what had been sent at the call, and something of everybody.
 func (tr *trial) recovered(what string) {
 	tr.t.Helper()
+	defer tr.show()
 	sent := uint64(max(tr.sent.Load(), int64(tr.people)))
 	start := time.Now()
 	eventually(tr.t, 2*wait, what+": events are applied everywhere", func() error {
@@ -209,6 +210,7 @@ func (tr *trial) applyAndKill(times int, victims func() []*node) {
 
 // settled waits until no cookbook is on its way.
 func (tr *trial) settled() {
+	defer tr.show()
 	eventually(tr.t, wait, "the cookbook is in force", func() error {
 		for _, n := range tr.nodes {
 			status, text, err := n.try("GET", "/v1/cookbook", "")
@@ -354,11 +356,12 @@ func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
 // acknowledged write can be read, what is read as linearizable is, and the replicas are equal. DASHI_FAULTS=30m goes on for so long, with more events and longer faults;
 // DASHI_FAULT=text has only those faults whose name has it.
 func TestClusterFaults(t *testing.T) {
-	if testing.Short() {
-		t.Skip("-short: three processes under the race detector take minutes for it; make test runs it")
-	}
 	until, fault := time.Time{}, 1500*time.Millisecond
 	tr := &trial{net: newNetwork(t, 3), people: 50, pause: 50 * time.Millisecond}
+	shards, readers := 16, 6
+	if testing.Short() { // the same faults, shorter, in three processes under the race detector that have less to do
+		fault, shards, readers, tr.people = 500*time.Millisecond, 4, 3, 15
+	}
 	if text := os.Getenv("DASHI_FAULTS"); text != "" {
 		d, err := time.ParseDuration(text)
 		check(t, err)
@@ -373,6 +376,7 @@ func TestClusterFaults(t *testing.T) {
 	recipe := filepath.Join(t.TempDir(), "cluster.yml")
 	check(t, os.WriteFile(recipe, []byte(clusterRecipe), 0o600))
 	tr.fleet = newFleetIn(t, tr.net, func(n *node) {
+		n.shards = shards
 		if tr.small == nil && smallDisk(t, n.data) {
 			tr.small = n
 		}
@@ -386,7 +390,7 @@ func TestClusterFaults(t *testing.T) {
 	for _, who := range watched {
 		clients.Go(func() { h.write(running, tr.nodes[0].producer(), who) })
 	}
-	h.readers(running, &clients, 6, watched)
+	h.readers(running, &clients, readers, watched)
 
 	faults := tr.faults(fault)
 	for first := true; first || time.Now().Before(until); first = false {

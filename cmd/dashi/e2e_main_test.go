@@ -210,6 +210,7 @@ type node struct {
 	config                  string           // of a node of a cluster: it runs dashi serve
 	space                   string           // network namespace; empty: that of the test
 	webhooks                []map[string]any // of a node of a cluster
+	shards                  int              // of a node of a cluster; 0: as many as without the setting
 }
 
 func newNode(t testing.TB, flags ...string) *node {
