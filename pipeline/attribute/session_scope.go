@@ -16,6 +16,7 @@ import (
 type scoped struct {
 	inner Kind
 	*sessions
+	size int // of a fixed part
 }
 
 const scopedRow = 16
@@ -40,19 +41,19 @@ type room struct {
 	heapAt int
 }
 
-func (k *scoped) open(seg []byte) room {
-	r := room{size: k.inner.FixedSize()}
+// open reads the header of seg into r, which is a fresh one: a result would be copied, and the copy waits for what was written just before.
+func (k *scoped) open(r *room, seg []byte) {
+	r.size = k.size
 	if len(seg) < header {
-		return r
+		return
 	}
 	n := int(binary.LittleEndian.Uint16(seg))
 	all := n + int(binary.LittleEndian.Uint16(seg[2:])&1)
 	at := header + all*(scopedRow+r.size)
 	if n == 0 || at > len(seg) {
-		return r
+		return
 	}
 	r.seg, r.n, r.all, r.heapAt = seg, n, all, at
-	return r
 }
 
 func (r *room) row(i int) []byte { return r.seg[header+i*scopedRow : header+(i+1)*scopedRow] }
@@ -76,7 +77,8 @@ func (r *room) part(i int) (fixed, seg []byte) {
 
 // latest is the state that is read; ok is false when there is none.
 func (k *scoped) latest(seg []byte) (fixed, inner []byte, ok bool) {
-	r := k.open(seg)
+	var r room
+	k.open(&r, seg)
 	if r.n == 0 {
 		return nil, nil, false
 	}
@@ -103,7 +105,9 @@ func (k *scoped) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 	if !k.accepts(in) {
 		return seg
 	}
-	r, ms := k.open(seg), in.Time
+	var r room
+	k.open(&r, seg)
+	ms := in.Time
 	h := k.horizon(max(ms, r.newest()))
 	if ms < h {
 		return seg
@@ -190,7 +194,9 @@ func identical(a, b []byte) bool {
 }
 
 func (k *scoped) Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byte {
-	x, y := k.open(seg), k.open(otherSeg)
+	var x, y room
+	k.open(&x, seg)
+	k.open(&y, otherSeg)
 	if y.n == 0 {
 		return seg
 	}

@@ -111,7 +111,8 @@ func (s *Spec) buildSession() (Kind, error) {
 	case slices.Contains(ofSessions, s.Kind):
 		return &visit{sessions: p, what: s.Kind}, nil
 	}
-	return &scoped{s.buildLifetime(), p}, nil
+	inner := s.buildLifetime()
+	return &scoped{inner, p, inner.FixedSize()}, nil
 }
 
 func (s *Spec) build() (Kind, error) {
