@@ -10,6 +10,7 @@ import (
 	"io"
 	"slices"
 
+	"dashi/pipeline/attribute"
 	"dashi/pipeline/audience"
 	"dashi/pipeline/expr"
 	"dashi/shard/profile"
@@ -20,9 +21,9 @@ import (
 )
 
 // The versions of a snapshot: the one that is written, and the oldest that is still read (instead of older ones the events are read again, from
-// Kafka). The counter TooLarge came with 17, parts of messages and the instants of fragments with 18.
+// Kafka). The counter TooLarge came with 17, parts of messages and the instants of fragments with 18, today's tallies in a window and sequences with 19.
 const (
-	snapshotVersion = 18
+	snapshotVersion = 19
 	oldestSnapshot  = 16
 )
 
@@ -198,6 +199,10 @@ func Restore(r io.Reader, settings Settings) (*Shard, error) {
 		s.Close()
 		return nil, errors.New("cannot restore shard: its records do not have the shape of its cookbook; was the snapshot written by another version?")
 	}
+	if version < 19 {
+		s.renewStates(s.table)
+		s.renewStates(s.fragments)
+	}
 	s.fillMembers()
 	if err := s.restoreAccounts(in); err != nil {
 		s.Close()
@@ -224,6 +229,24 @@ func (a *applier) giveInstants() {
 		return true
 	})
 	old.Close()
+}
+
+// renewStates gives the states of a snapshot from before version 19 today's form.
+func (s *Shard) renewStates(t *profile.Table) {
+	var scratch []byte
+	for i := range s.program.Attributes {
+		k, slot := s.program.Attributes[i].Kind, s.program.Attributes[i].Slot
+		if k == nil || !attribute.Renewed(k) {
+			continue
+		}
+		for o := range t.Ordinals() {
+			if ref, found := t.ByOrdinal(o); found {
+				rec := t.Edit(ref)
+				scratch = attribute.Renew(k, rec.Fixed()[slot.Offset:], rec.Segment(slot.Segment), scratch[:0])
+				t.SetSegment(ref, slot.Segment, scratch)
+			}
+		}
+	}
 }
 
 // restoreTimers reads both queues of timers, and what is kept of accounts besides their table. The tables must have been restored before.

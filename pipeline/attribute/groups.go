@@ -10,27 +10,31 @@ import (
 //
 //	table   of the keys, sorted; a row is uint16, where the cells of the key end, and uint32, where the key ends; aux is the number of
 //	        cells, bit 15 is 0
+//	spare   zeros: of a tally as many as spareSize says, of a sequence none
 //	cells   of one width, at least 8 bytes: uint48, a bucket or an instant, and what the kind keeps of it; by key, then by that
 //
 // A key is there once, however many cells it has, and it has one. So most inputs find their key by its tag, and write in place or move
-// cells, which is one copy. What does not fit reads as empty, as of a table.
+// what lies between two places: see groups_splice.go. What does not fit reads as empty, as of a table.
 type groups struct {
 	seg   []byte
 	keys  table // in front of the cells
 	cells []byte
-	n     int // cells
-	width int // of one
+	n     int  // cells
+	width int  // of one
+	spare bool // it has some
 }
 
 const groupRow = 6
 
-// openGroups reads the header of seg; limit is the greatest number of cells there can rightly be.
-func openGroups(seg []byte, width, limit int) (g groups) {
-	g.open(seg, width, limit)
-	return g
+// size is how long a segment is of which so many bytes are taken.
+func (g *groups) size(taken int) int {
+	if g.spare {
+		return spareSize(taken)
+	}
+	return taken
 }
 
-// open is openGroups, of which the result would be copied; g is a fresh one, or seg is not empty.
+// open reads the header of seg; limit is the greatest number of cells there can rightly be. g is a fresh one, or seg is not empty: as a result it would be copied.
 func (g *groups) open(seg []byte, width, limit int) {
 	g.width, g.keys.width = width, groupRow
 	if len(seg) <= header {
@@ -99,21 +103,29 @@ func (g *groups) locate(row int, known bool, b int64) place {
 // oldest is the first of the cells of the least instant, and the row of its key. It runs for nearly every input of a full state and cannot guess which is
 // less: so an instant and its row are one number, and no branch hangs on it.
 func (g *groups) oldest() (b int64, row, cell int) {
-	least, w, cells := int64(never), g.width, g.cells
-	from, rows := 0, g.keys.seg[min(header, g.keys.heap):g.keys.heap]
-	for i, at := int64(0), 0; at+groupRow <= len(rows); i, at = i+1, at+groupRow {
-		if c := from * w; uint(c)+8 <= uint(len(cells)) {
-			less := int64(get(cells[c:c+8])<<16>>1) | i
-			less -= least
-			least += less & (less >> 63)
+	if least := leastFirst(g.keys.rows(), g.cells, uint(g.width)); least != none {
+		row = int(least & maxRows)
+		return int64(least >> 16), row, g.end(row - 1)
+	}
+	return never, 0, 0
+}
+
+const none = 1<<64 - 1
+
+// leastFirst is the least of the first cells of all keys, its instant << 16 | the row. It is apart so that what it works with stays in registers.
+func leastFirst(rows, cells []byte, w uint) uint64 {
+	least, from := uint64(none), uint(0)
+	for at, i := 0, uint64(0); at+groupRow <= len(rows); at, i = at+groupRow, i+1 {
+		if from+8 > uint(len(cells)) {
+			break
 		}
-		from = int(binary.LittleEndian.Uint16(rows[at : at+groupRow]))
+		first := get(cells[from:from+8:from+8])<<16 | i
+		if first < least {
+			least = first
+		}
+		from = uint(binary.LittleEndian.Uint16(rows[at:at+2:at+2])) * w
 	}
-	if least == never {
-		return never, 0, 0
-	}
-	row = int(least & maxRows)
-	return least >> 15, row, g.end(row - 1)
+	return least
 }
 
 // newest is the greatest instant of a cell, or -1.
@@ -127,168 +139,79 @@ func (g *groups) newest() (b int64) {
 	return b
 }
 
-// splice makes room for a cell at p, which is not there, and takes the cell drop out, the first of the key in row last; drop -1: none. It returns the segment, edited in place when its length is the same, and the new cell: bytes of no meaning.
-func (g *groups) splice(scratch []byte, p place, key []byte, drop, last int) (out, cell []byte) {
-	gone := false // and with it the key
-	if drop >= 0 && !(p.known && last == p.row) {
-		from, to := g.of(last)
-		gone = to-from <= 1
-	}
-	switch {
-	case drop >= 0 && p.known && !gone:
-		return g.seg, g.shift(p, drop, last)
-	case gone && !p.known && g.keys.swaps(last, p.row, key):
-		return g.seg, g.swap(p, key, drop, last)
-	}
-	w, row, t := g.width, p.row, &g.keys
-	switch {
-	case !p.known && gone:
-		out, row = t.splice(scratch, last, p.row, key)
-	case !p.known:
-		out, row = t.splice(scratch, -1, p.row, key)
-	case gone:
-		out = t.cut(scratch, last)
-		if last < row {
-			row--
-		}
-	default:
-		out = append(slices.Grow(scratch[:0], len(g.seg)+w), t.seg...)
-	}
-	at, n := p.cell, g.n+1
-	switch {
-	case drop < 0:
-		out = append(out, g.cells[:at*w]...)
-		out = append(out, zeroRow[:w]...)
-		out = append(out, g.cells[at*w:]...)
-	case drop < at:
-		n--
-		out = append(out, g.cells[:drop*w]...)
-		out = append(out, g.cells[(drop+1)*w:at*w]...)
-		out = append(out, zeroRow[:w]...)
-		out = append(out, g.cells[at*w:]...)
-		at--
-	default:
-		n--
-		out = append(out, g.cells[:at*w]...)
-		out = append(out, zeroRow[:w]...)
-		out = append(out, g.cells[at*w:drop*w]...)
-		out = append(out, g.cells[(drop+1)*w:]...)
-	}
-	keys := int(binary.LittleEndian.Uint16(out))
-	putHeader(out, keys, false, uint16(n))
-	addToCells(out, row, keys, 1)
-	if drop >= 0 {
-		if !p.known && p.row <= last { // it has moved
-			last++
-		}
-		addToCells(out, last, keys, ^uint16(0))
-	}
-	if !p.known {
-		binary.LittleEndian.PutUint16(out[header+row*groupRow:], uint16(at+1))
-	}
-	if len(out) == len(g.seg) {
-		copy(g.seg, out)
-		out = g.seg
-	}
-	at = len(out) - (n-at)*w
-	return out, out[at : at+w]
-}
-
-// shift is splice where both keys stay: the cells in between move by one.
-func (g *groups) shift(p place, drop, last int) (cell []byte) {
-	if drop < p.cell {
-		addToCells(g.keys.seg, last, p.row, ^uint16(0))
-	} else {
-		addToCells(g.keys.seg, p.row, last, 1)
-	}
-	return exchange(g.cells, p.cell*g.width, drop*g.width, g.width)
-}
-
-// swap is splice where one key goes and another that is as long comes: what lies in between moves.
-func (g *groups) swap(p place, key []byte, drop, last int) (cell []byte) {
-	row, end := g.keys.swap(last, p.row, key), p.cell
-	if last < row {
-		addToCells(g.keys.seg, last, row, ^uint16(0))
-	} else {
-		addToCells(g.keys.seg, row+1, last+1, 1)
-	}
-	if drop >= p.cell {
-		end++
-	}
-	binary.LittleEndian.PutUint16(g.keys.row(row), uint16(end))
-	return exchange(g.cells, p.cell*g.width, drop*g.width, g.width)
-}
-
-// addToCells corrects where the cells of rows end.
-func addToCells(seg []byte, from, to int, d uint16) {
-	for at := header + from*groupRow; from < to; from++ {
-		b := seg[at : at+2]
-		binary.LittleEndian.PutUint16(b, binary.LittleEndian.Uint16(b)+d)
-		at += groupRow
-	}
-}
-
-// cut copies the table into scratch without a row. The header says the new number of rows, not truncated, aux 0.
-func (t *table) cut(scratch []byte, drop int) []byte {
-	w, heap := t.width, t.seg[t.heap:]
-	s, e := t.span(drop)
-	out := append(slices.Grow(scratch[:0], len(t.seg)+w), zeroRow[:header]...)
-	out = append(out, t.seg[header:header+drop*w]...)
-	out = append(out, t.seg[header+(drop+1)*w:t.heap]...)
-	out = append(out, heap[:s]...)
-	out = append(out, heap[e:]...)
-	putHeader(out, t.n-1, false, 0)
-	t.addToEnds(out, drop, t.n-1, uint32(s-e))
-	return out
-}
-
-// from writes the cells from an instant on, but for the first few of that very instant. It is a copy, in which what stays of the rows, the heap and the cells moves
-// up, and then what is left of the three.
+// from writes the cells from an instant on, but for the first few of that very instant. It is a copy, in which what stays of the rows, the heap and the cells
+// moves up, as much at once as lies together, and then what is left of the three.
 func (g *groups) from(scratch []byte, b int64, but int) []byte {
 	w, t := g.width, &g.keys
-	out := append(slices.Grow(scratch[:0], len(g.seg)), g.seg...)
-	keys, end, n := 0, 0, 0 // how much stays so far; end is of the heap
-	heap, cells := out[min(t.heap, len(out)):], out[len(t.seg):]
+	out := slices.Grow(scratch[:0], len(g.seg)+len(g.seg)/8)[:len(g.seg)]
+	copy(out, t.seg)
+	var heap, cells kept
+	heap.old = t.seg[min(t.heap, len(t.seg)):min(t.heap+t.heapSize(), len(t.seg))]
+	heap.all, cells.old, cells.all = out[t.heap:], g.cells, out[len(t.seg):]
+	keys, gone, from := 0, 0, 0
 	for row := range t.n {
-		first, to := g.of(row)
+		first, to := from, max(g.end(row), from)
 		for first < to && g.at(first) < b {
 			first++
 		}
-		if first < to && but > 0 && g.at(first) == b {
+		if but > 0 && first < to && g.at(first) == b {
 			but--
 			first++
 		}
+		if first > from {
+			gone += first - from
+			cells.without(from*w, first*w)
+		}
+		from = to
 		if first == to {
+			heap.without(t.span(row))
 			continue
 		}
-		at := out[header+keys*groupRow:]
-		if keys < row {
-			copy(at, t.row(row))
-			end += copy(heap[end:], t.str(row))
-			putEnd(at[:groupRow], end)
-		} else {
-			_, end = t.span(row)
-		}
-		if n < first {
-			copy(cells[n*w:], g.cells[first*w:to*w])
-		}
-		keys, n = keys+1, n+to-first
-		binary.LittleEndian.PutUint16(at, uint16(n))
+		at := out[header+keys*groupRow:][:groupRow]
+		binary.LittleEndian.PutUint16(at, uint16(to-gone))
+		binary.LittleEndian.PutUint32(at[2:], t.tail(row)-uint32(heap.gone))
+		keys++
 	}
+	n, front := cells.end()/w, header+keys*groupRow
 	if n == 0 {
 		return out[:0]
 	}
-	rest := out[:header+keys*groupRow]
-	rest = append(rest, heap[:end]...)
-	rest = append(rest, cells[:n*w]...)
-	putHeader(rest, keys, false, uint16(n))
-	return rest
+	front += copy(out[front:], heap.all[:heap.end()])
+	size := g.size(front + n*w)
+	out = out[:max(size, len(out))]
+	copy(out[size-n*w:size], cells.all)
+	clear(out[front : size-n*w])
+	putHeader(out, keys, false, uint16(n))
+	return out[:size]
+}
+
+// kept is what stays of some bytes.
+type kept struct {
+	old, all         []byte
+	done, from, gone int // what stays so far, where that begins of which it is not known, how much has been left out
+}
+
+// without leaves some out, behind those that were left out before.
+func (k *kept) without(from, to int) {
+	if from = max(from, k.from); from >= to {
+		return
+	}
+	k.done += copy(k.all[k.done:], k.old[k.from:from])
+	k.from = to
+	k.gone += to - from
+}
+
+// end keeps the rest, and says how much has stayed.
+func (k *kept) end() int {
+	k.done += copy(k.all[k.done:], k.old[k.from:])
+	k.from = len(k.old)
+	return k.done
 }
 
 // firstFrom is the least instant of a cell that is b or more; never when there is none.
 func (g *groups) firstFrom(b int64) int64 {
 	least := uint64(never)
-	w, from, rows := g.width, 0, g.keys.seg[min(header, g.keys.heap):g.keys.heap]
+	w, from, rows := g.width, 0, g.keys.rows()
 	for ; len(rows) >= groupRow && least > uint64(b); rows = rows[groupRow:] {
 		end := w * int(binary.LittleEndian.Uint16(rows))
 		for at := from; at < end && at+8 <= len(g.cells); at += w {
@@ -329,11 +252,12 @@ func joinGroups(x, y *groups, scratch []byte, b int64, limit int, combine func(c
 		}
 		out.join(mine, others, b, combine)
 	}
-	joined := out.finish()
+	joined := out.finish(x)
 	if out.n <= limit {
 		return joined
 	}
-	g := openGroups(joined, x.width, out.n)
+	g := groups{spare: x.spare}
+	g.open(joined, x.width, out.n)
 	ranks := joined[len(joined):]
 	for i := range g.n {
 		ranks = binary.LittleEndian.AppendUint64(ranks, uint64(g.at(i)))
@@ -413,14 +337,17 @@ func (b *groupBuilder) join(x, y []byte, from int64, combine func(cell, other []
 	}
 }
 
-func (b *groupBuilder) finish() []byte {
+func (b *groupBuilder) finish(like *groups) []byte {
 	if b.n == 0 {
 		return b.out[:0]
 	}
 	end := header + b.keys*groupRow
 	end += copy(b.out[end:], b.out[b.heap[0]:b.heap[1]])
-	end += copy(b.out[end:], b.out[b.heap[2]:])
-	b.out = b.out[:end]
-	putHeader(b.out, b.keys, false, uint16(b.n))
-	return b.out
+	cells := b.out[b.heap[2]:]
+	size := like.size(end + len(cells))
+	out := slices.Grow(b.out, max(0, size-len(b.out)))[:size]
+	copy(out[size-len(cells):], cells)
+	clear(out[end : size-len(cells)])
+	putHeader(out, b.keys, false, uint16(b.n))
+	return out
 }

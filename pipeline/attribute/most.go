@@ -21,7 +21,7 @@ func MaxBytes(k Kind) int {
 	case *several:
 		n += k.limit * severalRow
 	case *shelf:
-		n += header + k.limit*(groupRow+MaxElement+shelfCell)
+		n += spareSize(header + k.limit*(groupRow+MaxElement+shelfCell))
 	case *visit:
 		n += k.pieces() * pieceRow
 	case *visits:

@@ -52,6 +52,7 @@ type sequence struct {
 	keyed      bool
 	show       string
 	opens      int64 // 1: what is open is shown, which 0 is not
+	completes  int64 // all bits of run.complete: what is complete is shown, which 0 is not
 }
 
 // stage is a step that takes an occurrence; a step with times is several.
@@ -89,7 +90,7 @@ func (k *sequence) accepts(in *Input) bool {
 	return ok
 }
 
-func (k *sequence) open(seg []byte) groups { return openGroups(seg, occurrence, k.limit) }
+func (k *sequence) open(g *groups, seg []byte) { g.open(seg, occurrence, k.limit) }
 
 func (k *sequence) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 	key, ok := k.key(in)
@@ -97,7 +98,7 @@ func (k *sequence) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 		return seg
 	}
 	var g groups
-	g.open(seg, occurrence, k.limit)
+	k.open(&g, seg)
 	p := k.search(&g, key, in.Time)
 	bit, known := uint64(1)<<in.Step, uint64(0)
 	if p.found {
@@ -107,6 +108,9 @@ func (k *sequence) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 	}
 	var sum summary
 	newest := sum.load(fixed)
+	if k.completes == 0 {
+		sum.complete = 0 // an earlier version counted them
+	}
 	now := max(newest, in.Time)
 	oldest, drop, last := int64(never), -1, 0
 	if !p.found && (g.n >= k.limit || k.keep > 0) {
@@ -128,7 +132,8 @@ func (k *sequence) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 		var all [2 * MaxStages]reach
 		room = all[:]
 	}
-	w := matchers{{at: room[:n]}, {at: room[n : 2*n]}}
+	var w matchers
+	w[0].at, w[1].at = room[:n], room[n:2*n]
 	k.advance(&g, &sum, newest, now, &w[0])
 	cells, at := []byte(nil), 0 // of the key, and where the occurrence is or belongs
 	if p.known {
@@ -150,11 +155,11 @@ func (k *sequence) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 	}
 	put(cell, uint64(in.Time)|(known|bit)<<48)
 	if horizon := now - k.keep + 1; k.keep > 0 && oldest < horizon {
-		g.open(out, occurrence, k.limit)
+		k.open(&g, out)
 		out = k.without(&g, horizon, now, &sum, out[len(out):], &w)
 	}
 	if sum.lastLost || sum.nextLost {
-		g.open(out, occurrence, k.limit)
+		k.open(&g, out)
 		k.settle(&g, &sum, now, &w[0])
 	}
 	sum.store(fixed, now)
@@ -176,7 +181,9 @@ func (k *sequence) without(g *groups, horizon, now int64, sum *summary, scratch 
 }
 
 func (k *sequence) Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byte {
-	x, y := k.open(seg), k.open(otherSeg)
+	var x, y, g groups
+	k.open(&x, seg)
+	k.open(&y, otherSeg)
 	if y.n == 0 {
 		return seg
 	}
@@ -185,7 +192,7 @@ func (k *sequence) Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byt
 		horizon = max(x.newest(), y.newest()) - k.keep + 1
 	}
 	out := joinGroups(&x, &y, scratch, horizon, k.limit, func(cell, other []byte) { put(cell, get(cell)|get(other)) })
-	g := k.open(out)
+	k.open(&g, out)
 	now := g.newest()
 	var room [MaxStages]reach
 	m, sum := matcher{at: room[:len(k.stages)]}, summary{}

@@ -42,7 +42,9 @@ func (k *sequence) Elements(fixed, seg []byte, now int64) Elements {
 	if k.Type() != Set {
 		return Elements{}
 	}
-	return Elements{window: shown{g: k.open(seg)}, kind: Set, sequence: k, now: now}
+	e := Elements{kind: Set, sequence: k, now: now}
+	k.open(&e.window.g, seg)
+	return e
 }
 
 // nextKey goes to the next key that is complete, or open.
@@ -77,7 +79,8 @@ func (k *sequence) Len(fixed, seg []byte, now int64) int {
 }
 
 func (k *sequence) Find(fixed, seg, key []byte, now int64) (float64, bool) {
-	g := k.open(seg)
+	var g groups
+	k.open(&g, seg)
 	row, known := g.keys.search(key)
 	if !known {
 		return 0, false
@@ -107,7 +110,8 @@ func (k *sequence) AppendJSON(dst, fixed, seg []byte, now int64) []byte {
 		}
 		return appendBool(dst, v)
 	}
-	if g := k.open(seg); g.n == 0 {
+	var g groups
+	if k.open(&g, seg); g.n == 0 {
 		return appendNull(dst)
 	}
 	dst = append(dst, '[')
@@ -121,6 +125,7 @@ func (k *sequence) AppendJSON(dst, fixed, seg []byte, now int64) []byte {
 }
 
 func (k *sequence) truncated(fixed, seg []byte, now int64) bool {
-	g := k.open(seg)
+	var g groups
+	k.open(&g, seg)
 	return g.n >= k.limit
 }

@@ -7,8 +7,8 @@ const MaxStages = 24
 type run struct {
 	count    int64
 	lastAt   int64 // -1: never
-	complete int64 // 1 or 0
-	open     int64 // 1 or 0
+	complete int64 // 1, 0 or unknown; 0 where it is not shown
+	open     int64 // 1 or 0; 0 where it is not shown
 	next     int64
 }
 
@@ -98,22 +98,24 @@ func (m *matcher) finish(at int64) {
 }
 
 // sofar is what has been complete, and nothing of what may come of it.
-func (m *matcher) sofar(out *run) {
-	out.count, out.lastAt, out.complete = m.count, m.lastAt, m.complete
+func (k *sequence) sofar(m *matcher, out *run) {
+	out.count, out.lastAt, out.complete = m.count, m.lastAt, m.complete&k.completes
 	out.open, out.next = 0, never
 }
 
 // shown is how the key stands at an instant; more may be fed afterwards, of that instant or before.
 func (k *sequence) shown(m *matcher, now int64, out *run) {
-	m.sofar(out)
+	k.sofar(m, out)
 	switch {
 	case m.deadline <= now: // nothing that has begun is left
 		out.count++
-		out.lastAt, out.complete = m.deadline, 1
+		out.lastAt, out.complete = m.deadline, 1&k.completes
 	case m.deadline != never: // until then it stays so
 		out.open, out.next = k.opens, m.deadline
 	case k.opens != 0:
-		k.outlook(m.at, now, out)
+		if end := k.outlook(m.at); end > now {
+			out.open, out.next = 1, end
+		}
 	}
 }
 
@@ -145,8 +147,8 @@ func (k *sequence) part(w *matchers, cells []byte, now int64, one, other *run) {
 		k.feed(&w[0], timeOf(cells), maskOf(cells))
 		k.feed(&w[1], timeOf(cells), maskOf(cells))
 	}
-	w[0].sofar(one)
-	w[1].sofar(other)
+	k.sofar(&w[0], one)
+	k.sofar(&w[1], other)
 	if one.complete != other.complete && k.decided(&w[1], cells, now) {
 		other.complete = one.complete
 	}
@@ -250,9 +252,9 @@ func (k *sequence) step(m *matcher, s int, ms int64) bool {
 	return true
 }
 
-// outlook says whether something has begun that can still go on, and until when. Where that is not shown open stays 0: it may change before next.
-func (k *sequence) outlook(at []reach, now int64, out *run) {
-	end := int64(-1)
+// outlook is until when something that has begun can go on; -1 when nothing has.
+func (k *sequence) outlook(at []reach) (end int64) {
+	end = -1
 	for p := range at {
 		if at[p].time < 0 {
 			continue
@@ -271,7 +273,5 @@ func (k *sequence) outlook(at []reach, now int64, out *run) {
 			}
 		}
 	}
-	if end > now {
-		out.open, out.next = 1, end
-	}
+	return end
 }

@@ -54,8 +54,11 @@ func newSequence(s *SequenceSpec, limit int) (*sequence, error) {
 			return nil, fmt.Errorf("step %d %w", i+1, err)
 		}
 	}
-	if strings.HasPrefix(k.show, "open") {
+	switch {
+	case strings.HasPrefix(k.show, "open"):
 		k.opens = 1
+	case strings.HasPrefix(k.show, "complete"):
+		k.completes = 1 | unknown
 	}
 	k.bound()
 	switch n := len(k.stages); {

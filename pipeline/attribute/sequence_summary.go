@@ -15,7 +15,7 @@ type summary struct {
 // store writes the fixed part: 32 bytes, all zero when nothing was seen.
 //
 //	uint64 late(the newest occurrence), uint64 late(when what is shown then changes by itself) or all ones,
-//	uint64 completions<<32 | complete keys<<16 | open keys, uint64 late(the latest completion) or 0
+//	uint64 completions<<32 | complete keys<<16 | open keys, either only where it is shown, uint64 late(the latest completion) or 0
 func (s *summary) store(fixed []byte, newest int64) {
 	put(fixed, lateKey(newest))
 	put(fixed[8:], ^uint64(0))
@@ -56,21 +56,38 @@ func (k *sequence) advance(g *groups, s *summary, newest, now int64, m *matcher)
 	if k.wait == 0 {
 		return
 	}
-	var before, after run
-	from, all, rows := 0, g.cells, g.keys.seg[min(header, g.keys.heap):g.keys.heap]
+	from, all, rows := 0, g.cells, g.keys.rows()
 	for at := 0; at+groupRow <= len(rows); at += groupRow {
 		first := from
 		from = occurrence * int(binary.LittleEndian.Uint16(rows[at:at+groupRow]))
 		if last := from - occurrence; last < first || from > len(all) || timeOf(all[last:from])+k.wait <= newest {
 			continue
 		}
-		cells := all[first:from]
-		begin := k.begin(m, cells, newest)
-		k.shown(m, newest, &before)
-		k.shown(m, now, &after)
-		k.replace(s, &before, &after, cells[:begin], m)
+		k.elapse(s, newest, now, all[first:from], m)
 	}
-	s.nextLost = false
+}
+
+// elapse is advance for one key: what it waits for is over by now, or goes on.
+func (k *sequence) elapse(s *summary, newest, now int64, cells []byte, m *matcher) {
+	first := k.begin(m, cells, newest)
+	switch end := m.deadline; {
+	case end <= newest: // it was over before
+	case end <= now:
+		s.count++
+		s.lastAt = max(s.lastAt, end)
+		s.open -= k.opens
+		if k.completes != 0 && m.complete != 1 && (m.complete == 0 || k.completed(m, cells[:first]) == 0) {
+			s.complete++
+		}
+	case end != never:
+		s.next = min(s.next, end)
+	case k.opens != 0:
+		if end = k.outlook(m.at); end > now {
+			s.next = min(s.next, end)
+		} else if end > newest {
+			s.open--
+		}
+	}
 }
 
 // begin feeds a matcher what matters of the occurrences of a key at an instant behind them all. It returns where that begins; whether the key was complete
@@ -140,17 +157,31 @@ func (k *sequence) forget(cells []byte, n int, now int64, s *summary, w *matcher
 	if n == occurrence && maskOf(cells)&k.stages[0].bit == 0 {
 		return // a first one that begins nothing
 	}
-	w[0].begin()
-	w[1].begin()
-	k.feedAll(&w[0], cells[:n])
-	if n < len(cells) {
-		if next := timeOf(cells[n:]); next-timeOf(cells[n-occurrence:]) >= k.reach { // nothing goes on
-			w[0].pass(next)
-			reset(w[0].at)
+	gone, rest := cells[:n], cells[n:]
+	m := &w[0]
+	m.begin()
+	k.feedAll(m, gone)
+	if len(rest) > 0 {
+		if next := timeOf(rest); next-timeOf(gone[n-occurrence:]) >= k.reach { // nothing goes on
+			m.pass(next)
+			switch {
+			case m.count == 0:
+				return
+			case k.completes == 0:
+				s.count -= m.count
+				s.lastLost = s.lastLost || m.lastAt == s.lastAt
+				return
+			}
+			reset(m.at)
 		}
 	}
-	var before, after run
-	k.part(w, cells[n:], now, &before, &after)
+	before, after := run{}, run{lastAt: -1, next: never}
+	if len(rest) == 0 {
+		k.shown(m, now, &before)
+	} else {
+		w[1].begin()
+		k.part(w, rest, now, &before, &after)
+	}
 	s.replace(&before, &after)
 }
 
@@ -158,10 +189,11 @@ func (k *sequence) forget(cells []byte, n int, now int64, s *summary, w *matcher
 func (k *sequence) replace(s *summary, before, after *run, earlier []byte, m *matcher) {
 	if before.complete != after.complete && len(earlier) > 0 {
 		was := k.completed(m, earlier)
-		for _, r := range [...]*run{before, after} {
-			if r.complete == unknown {
-				r.complete = was
-			}
+		if before.complete == unknown {
+			before.complete = was
+		}
+		if after.complete == unknown {
+			after.complete = was
 		}
 	}
 	s.replace(before, after)
@@ -204,7 +236,8 @@ func (k *sequence) shownAt(fixed, seg []byte, now int64) (s summary, seen bool) 
 	case now >= newest && now < s.next:
 		return s, true
 	}
-	g := k.open(seg)
+	var g groups
+	k.open(&g, seg)
 	var room [MaxStages]reach
 	m := matcher{at: room[:len(k.stages)]}
 	if now < newest {

@@ -31,6 +31,8 @@ const (
 	// Up to so many rows a string is looked up by its tag, a byte a row that the processor can run through
 	// without a wrong guess; beyond, halving is faster.
 	tagRows = 64
+	// Up to so many rows it goes through all of them: to guess wrong when to stop takes longer.
+	fewRows = 24
 )
 
 func tagOf(str []byte) byte { return byte(xxhash.Sum64(str)) }
@@ -54,9 +56,13 @@ func (t *table) row(i int) []byte {
 	return t.seg[at : at+t.width]
 }
 
-func (t *table) end(i int) uint32 {
-	return binary.LittleEndian.Uint32(t.seg[header+(i+1)*t.width-4:]) & endMask
-}
+// tail is the end of row i, and the tag.
+func (t *table) tail(i int) uint32 { return binary.LittleEndian.Uint32(t.seg[header+(i+1)*t.width-4:]) }
+
+func (t *table) end(i int) uint32 { return t.tail(i) & endMask }
+
+// rows are all rows.
+func (t *table) rows() []byte { return t.seg[min(header, t.heap):t.heap] }
 
 // span is where string i lies in the heap.
 func (t *table) span(i int) (start, end int) {
@@ -70,6 +76,9 @@ func (t *table) span(i int) (start, end int) {
 	}
 	return int(s), int(e)
 }
+
+// heapSize is how long the strings are together.
+func (t *table) heapSize() int { return t.start(t.n) }
 
 // start is where a string in front of row i begins in the heap.
 func (t *table) start(i int) int {
@@ -86,10 +95,18 @@ func (t *table) str(i int) []byte {
 
 // search finds key in a table that is sorted by its strings: its row, or the row before which it belongs.
 func (t *table) search(key []byte) (row int, found bool) {
-	if t.n <= tagRows {
-		if i := t.find(key); i >= 0 {
-			return i, true
+	i := -1
+	switch {
+	case t.n == 0 || t.n > tagRows:
+	case t.n <= fewRows:
+		if i = tagged(t.seg[header+t.width-1:t.heap], t.width, tagOf(key)); i >= 0 && !bytes.Equal(t.str(i), key) {
+			i = -1
 		}
+	default:
+		i = t.find(key)
+	}
+	if i >= 0 {
+		return i, true
 	}
 	lo, hi := 0, t.n
 	for lo < hi {
@@ -119,6 +136,20 @@ func (t *table) find(key []byte) int {
 		}
 	}
 	return -1
+}
+
+// tagged is the last row with a tag, or -1, without a branch that hangs on it. It is apart, since the compiler sees to that only where nothing is loaded from
+// the row that is found.
+//
+//go:noinline
+func tagged(tags []byte, width int, tag byte) int {
+	found := -1
+	for i, at := 0, 0; at < len(tags); i, at = i+1, at+width {
+		if tags[at] == tag {
+			found = i
+		}
+	}
+	return found
 }
 
 func (t *table) aux() uint16 {
@@ -195,30 +226,6 @@ func (t *table) splice(scratch []byte, drop, at int, key []byte) (out []byte, ro
 	t.shiftEnds(out, n, drop, row, uint32(len(key)), uint32(de-ds))
 	binary.LittleEndian.PutUint32(out[header+(row+1)*w-4:], uint32(p+len(key))|uint32(tagOf(key))<<24)
 	return out, row
-}
-
-// swaps says whether swap can do what splice does.
-func (t *table) swaps(drop, at int, key []byte) bool {
-	ds, de := t.span(drop)
-	p := t.start(at)
-	return de-ds == len(key) && (drop < at && de <= p || drop >= at && p <= ds)
-}
-
-// swap is splice in place, for a key that is as long as the one that goes.
-func (t *table) swap(drop, at int, key []byte) (row int) {
-	ds, _ := t.span(drop)
-	p, w := t.start(at), t.width
-	copy(exchange(t.seg[t.heap:], p, ds, len(key)), key)
-	clear(exchange(t.seg[header:t.heap], at*w, drop*w, w))
-	if row = at; drop < at {
-		row--
-		p -= len(key)
-		t.addToEnds(t.seg, drop, row, uint32(-len(key)))
-	} else {
-		t.addToEnds(t.seg, row+1, drop+1, uint32(len(key)))
-	}
-	binary.LittleEndian.PutUint32(t.row(row)[w-4:], uint32(p+len(key))|uint32(tagOf(key))<<24)
-	return row
 }
 
 // exchange takes size bytes out of b and makes room for as many in front of at: what lies in between moves.

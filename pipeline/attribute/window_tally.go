@@ -4,7 +4,7 @@ package attribute
 // latest buckets, of the same bucket those of the greatest keys. That is exact, as in tally.go: cells only ever come, so
 // one that is kept was never dropped before. With fewer cells than the limit the tally is complete; see Truncated.
 //
-//	fixed    uint64 the newest bucket + 1, uint64 the oldest + 1; 0 when there is none
+//	fixed    uint64 the newest bucket + 1, 0 when there is none; uint48 the oldest + 1, uint16 how much later the next that is there is, 0 when none is
 //	segment  groups; a cell is the bucket (uint48) and the number in micro-units (int96)
 type shelf struct {
 	*span
@@ -23,7 +23,11 @@ func (k *shelf) accepts(in *Input) bool {
 	return ok && (*tally)(nil).accepts(in)
 }
 
-func (k *shelf) open(seg []byte) groups { return openGroups(seg, shelfCell, k.limit) }
+// open is groups.open. Cells come with most inputs, so there is room to spare for them.
+func (k *shelf) open(g *groups, seg []byte) {
+	g.spare = true
+	g.open(seg, shelfCell, k.limit)
+}
 
 func (k *shelf) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 	b, ok := k.bucket(in.Time)
@@ -32,23 +36,29 @@ func (k *shelf) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 	}
 	by := extend(toMicro(in.By))
 	var g groups
-	g.open(seg, shelfCell, k.limit)
+	k.open(&g, seg)
 	p := g.search(in.Value.Str, b)
 	if p.found {
 		cell := g.cell(p.cell)
 		put96(cell[6:], get96(cell[6:]).add(by))
 		return seg
 	}
-	newest, least, drop, last := int64(get(fixed))-1, int64(get(fixed[8:]))-1, -1, 0
-	if g.n > 0 && b < k.horizon(newest) {
+	newest, drop, last := int64(get(fixed))-1, -1, 0
+	least, second := oldestBuckets(fixed)
+	if b < newest && b < k.horizon(newest) {
 		return seg
 	}
-	left := g.n > 0 && b > newest && least < k.horizon(b)
+	left, horizon := false, int64(0)
+	if g.n > 0 && b > newest {
+		horizon = k.horizon(b)
+		left = least < horizon
+	}
 	switch {
 	case left: // what is left has room for one more: that is written behind it
-		kept := g.from(scratch, k.horizon(b), 0)
+		kept := g.from(scratch, horizon, 0)
 		scratch = kept[len(kept):]
-		g = k.open(kept)
+		g = groups{}
+		k.open(&g, kept)
 		p = g.search(in.Value.Str, b)
 	case g.n >= k.limit:
 		var first int
@@ -63,17 +73,46 @@ func (k *shelf) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 	put(fixed, uint64(max(newest, b)+1))
 	switch {
 	case left || drop >= 0:
-		g.open(out, shelfCell, k.limit)
-		least, _, _ = g.oldest()
-		put(fixed[8:], uint64(least+1))
-	case g.n == 0 || b < least:
-		put(fixed[8:], uint64(b+1))
+		k.open(&g, out)
+		g.putOldest(fixed)
+	case g.n == 0:
+		putOldest(fixed, b, never)
+	case b < least:
+		putOldest(fixed, b, least)
+	case b > least && b < second && (second < never || newest == least): // else an earlier version wrote it, which did not say the second
+		putOldest(fixed, least, b)
 	}
 	return out
 }
 
+// oldestBuckets are the oldest bucket and the next that is there, never when none is: of a state in use the first lies in front of the window, where it stays for
+// a day, and the second is the next to leave.
+func oldestBuckets(fixed []byte) (b, second int64) {
+	v := get(fixed[8:])
+	b, second = int64(v&mask48)-1, never
+	if v >>= 48; v > 0 {
+		second = b + int64(v)
+	}
+	return b, second
+}
+
+func putOldest(fixed []byte, b, second int64) {
+	v := uint64(b + 1)
+	if second != never {
+		v |= uint64(second-b) << 48 // fewer than MaxBuckets
+	}
+	put(fixed[8:], v)
+}
+
+func (g *groups) putOldest(fixed []byte) {
+	b, _, _ := g.oldest()
+	putOldest(fixed, b, g.firstFrom(b+1))
+}
+
 func (k *shelf) Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byte {
-	x, y := k.open(seg), k.open(otherSeg)
+	var x, y, g groups
+	k.open(&x, seg)
+	k.open(&y, otherSeg)
 	if y.n == 0 {
 		return seg
 	}
@@ -81,10 +120,9 @@ func (k *shelf) Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byte {
 	merged := joinGroups(&x, &y, scratch, horizon, k.limit, func(cell, other []byte) {
 		put96(cell[6:], get96(cell[6:]).add(get96(other[6:])))
 	})
-	g := k.open(merged)
-	least, _, _ := g.oldest()
+	k.open(&g, merged)
 	put(fixed, uint64(g.newest()+1))
-	put(fixed[8:], uint64(least+1))
+	g.putOldest(fixed)
 	return merged
 }
 
@@ -96,9 +134,11 @@ type shown struct {
 	number      int128
 }
 
-func (k *shelf) shown(seg []byte, now int64) shown {
-	first, last := k.bounds(now)
-	return shown{g: k.open(seg), first: first, last: last, row: -1}
+func (k *shelf) shown(seg []byte, now int64) (s shown) {
+	s.row = -1
+	s.first, s.last = k.bounds(now)
+	k.open(&s.g, seg)
+	return s
 }
 
 func (s *shown) next() bool {
@@ -161,7 +201,8 @@ func (k *shelf) Elements(fixed, seg []byte, now int64) Elements {
 }
 
 func (k *shelf) AppendJSON(dst, fixed, seg []byte, now int64) []byte {
-	if g := k.open(seg); g.n == 0 {
+	var g groups
+	if k.open(&g, seg); g.n == 0 {
 		return appendNull(dst)
 	}
 	dst = append(dst, '{')
@@ -188,7 +229,6 @@ func (k *shelf) AppendJSON(dst, fixed, seg []byte, now int64) []byte {
 			break
 		}
 		rank, row, number = rank+1, best, most
-		g := k.open(seg)
 		dst = appendEntry(dst, g.keys.str(best), most)
 	}
 	return append(dst, '}')
@@ -196,11 +236,13 @@ func (k *shelf) AppendJSON(dst, fixed, seg []byte, now int64) []byte {
 
 func (k *shelf) NextChange(fixed, seg []byte, now int64) int64 {
 	first, last := k.bounds(now)
-	if least := int64(get(fixed[8:])) - 1; least >= first { // nothing has left yet
-		return k.next(least, last)
+	for least, second := oldestBuckets(fixed); least < never; least, second = second, never {
+		if least >= first {
+			return k.next(least, last)
+		}
 	}
 	var g groups
-	g.open(seg, shelfCell, k.limit)
+	k.open(&g, seg)
 	if least := g.firstFrom(max(first, 0)); least != never {
 		return k.next(least, last)
 	}
@@ -208,7 +250,9 @@ func (k *shelf) NextChange(fixed, seg []byte, now int64) int64 {
 }
 
 func (k *shelf) truncated(fixed, seg []byte, now int64) bool {
-	g := k.open(seg)
+	var g groups
+	k.open(&g, seg)
 	first, _ := k.bounds(now)
-	return g.n >= k.limit && int64(get(fixed[8:]))-1 >= first
+	least, _ := oldestBuckets(fixed)
+	return g.n >= k.limit && least >= first
 }
