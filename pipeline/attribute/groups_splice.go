@@ -52,7 +52,8 @@ func (g *groups) lengthen(scratch []byte, p place) (out, cell []byte) {
 // exchange is splice where a key comes or goes, or both.
 func (g *groups) exchange(scratch []byte, p place, key []byte, drop, last int, goes bool) (out, cell []byte) {
 	t, w := &g.keys, g.width
-	c := change{comes: !p.known, goes: goes, row: p.row, last: last, key: key}
+	var c change // not as a literal, which would be copied
+	c.comes, c.goes, c.row, c.last, c.key = !p.known, goes, p.row, last, key
 	c.plan(t)
 	cells, keys, at := len(g.cells), t.n, p.cell
 	if drop < 0 {

@@ -34,7 +34,8 @@ func (k *list) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 	if !k.accepts(in) {
 		return seg
 	}
-	t := open(seg, listRow, k.limit)
+	var t table
+	t.open(seg, listRow, k.limit)
 	when, value := lateKey(in.Time), in.Value.Str
 	at := t.place(when, value)
 	drop := -1
@@ -69,7 +70,9 @@ func (t *table) place(when uint64, value []byte) int {
 }
 
 func (k *list) Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byte {
-	x, y := open(seg, listRow, k.limit), open(otherSeg, listRow, k.limit)
+	var x, y table
+	x.open(seg, listRow, k.limit)
+	y.open(otherSeg, listRow, k.limit)
 	if y.n == 0 {
 		return seg
 	}
@@ -104,24 +107,29 @@ func (*list) Truth(fixed, seg []byte, now int64) (v, ok bool)  { return false, f
 
 // Str is the newest element.
 func (k *list) Str(fixed, seg []byte, now int64) ([]byte, bool) {
-	t := open(seg, listRow, k.limit)
+	var t table
+	t.open(seg, listRow, k.limit)
 	if t.n == 0 {
 		return nil, false
 	}
 	return t.str(0), true
 }
 
-func (k *list) Elements(fixed, seg []byte, now int64) Elements {
-	return Elements{t: open(seg, listRow, k.limit), kind: List}
+func (k *list) Elements(fixed, seg []byte, now int64) (e Elements) {
+	e.kind = List
+	e.t.open(seg, listRow, k.limit)
+	return e
 }
 
 func (k *list) Len(fixed, seg []byte, now int64) int {
-	t := open(seg, listRow, k.limit)
+	var t table
+	t.open(seg, listRow, k.limit)
 	return t.n
 }
 
 func (k *list) Find(fixed, seg, key []byte, now int64) (float64, bool) {
-	t := open(seg, listRow, k.limit)
+	var t table
+	t.open(seg, listRow, k.limit)
 	if t.find(key) < 0 {
 		return 0, false
 	}
@@ -129,7 +137,8 @@ func (k *list) Find(fixed, seg, key []byte, now int64) (float64, bool) {
 }
 
 func (k *list) AppendJSON(dst, fixed, seg []byte, now int64) []byte {
-	t := open(seg, listRow, k.limit)
+	var t table
+	t.open(seg, listRow, k.limit)
 	if t.n == 0 {
 		return appendNull(dst)
 	}

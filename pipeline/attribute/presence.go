@@ -92,7 +92,9 @@ func (k *presence) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 	if !k.accepts(in) {
 		return seg
 	}
-	r, at := openRows(seg, reportRow), placeHash(in.Value.Str)
+	var r rows
+	r.open(seg, reportRow)
+	at := placeHash(in.Value.Str)
 	i := r.search(in.Time / k.cell * k.cell)
 	switch {
 	case i < r.n && r.bucket(i)/k.cell == in.Time/k.cell:
@@ -116,7 +118,9 @@ func later(ms int64, at uint64, row []byte) bool {
 }
 
 func (k *presence) Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byte {
-	x, y := openRows(seg, reportRow), openRows(otherSeg, reportRow)
+	var x, y rows
+	x.open(seg, reportRow)
+	y.open(otherSeg, reportRow)
 	if y.n == 0 {
 		return seg
 	}
@@ -165,13 +169,15 @@ func (k *presence) since(r *rows) int {
 }
 
 func (k *presence) Str(fixed, seg []byte, now int64) ([]byte, bool) {
-	r := openRows(seg, reportRow)
+	var r rows
+	r.open(seg, reportRow)
 	id, ok := k.latest(&r, now)
 	return id, ok && k.what == "place"
 }
 
 func (k *presence) Num(fixed, seg []byte, now int64) (float64, bool) {
-	r := openRows(seg, reportRow)
+	var r rows
+	r.open(seg, reportRow)
 	if _, ok := k.latest(&r, now); !ok || k.what == "place" {
 		return 0, false
 	}
@@ -180,7 +186,8 @@ func (k *presence) Num(fixed, seg []byte, now int64) (float64, bool) {
 
 // Since is when somebody was reported where they are, the latest time.
 func (k *presence) Since(fixed, seg []byte) (at int64, ok bool) {
-	r := openRows(seg, reportRow)
+	var r rows
+	r.open(seg, reportRow)
 	if r.n == 0 {
 		return 0, false
 	}
@@ -198,7 +205,8 @@ func (k *presence) AppendJSON(dst, fixed, seg []byte, now int64) []byte {
 }
 
 func (k *presence) NextChange(fixed, seg []byte, now int64) int64 {
-	r := openRows(seg, reportRow)
+	var r rows
+	r.open(seg, reportRow)
 	if _, ok := k.latest(&r, now); !ok {
 		return never
 	}
@@ -207,7 +215,8 @@ func (k *presence) NextChange(fixed, seg []byte, now int64) int64 {
 
 // truncated: the stay goes on where the state ends, and may have begun before.
 func (k *presence) truncated(fixed, seg []byte, now int64) bool {
-	r := openRows(seg, reportRow)
+	var r rows
+	r.open(seg, reportRow)
 	_, ok := k.latest(&r, now)
 	return ok && k.what == "place_start" && r.n >= k.most && k.since(&r) == 0
 }

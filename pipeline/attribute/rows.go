@@ -13,7 +13,8 @@ type rows struct {
 	width int
 }
 
-func openRows(seg []byte, width int) rows { return rows{seg, len(seg) / width, width} }
+// open is in place: as a result the rows would be copied, and that takes as long as to search them.
+func (r *rows) open(seg []byte, width int) { r.seg, r.n, r.width = seg, len(seg)/width, width }
 
 func (r *rows) row(i int) []byte { return r.seg[i*r.width : (i+1)*r.width] }
 

@@ -175,9 +175,10 @@ func (k *sequence) forget(cells []byte, n int, now int64, s *summary, w *matcher
 			reset(m.at)
 		}
 	}
-	before, after := run{}, run{lastAt: -1, next: never}
+	var before, after run
 	if len(rest) == 0 {
 		k.shown(m, now, &before)
+		after.lastAt, after.next = -1, never
 	} else {
 		w[1].begin()
 		k.part(w, rest, now, &before, &after)

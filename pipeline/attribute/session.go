@@ -94,7 +94,8 @@ func newestPiece(r *rows) (ms int64) {
 
 // touch is Update of those kinds.
 func (k *sessions) touch(seg []byte, ms int64, scratch []byte) []byte {
-	r := openRows(seg, pieceRow)
+	var r rows
+	r.open(seg, pieceRow)
 	h := k.horizon(max(ms, newestPiece(&r)))
 	if ms < h {
 		return seg
@@ -126,7 +127,9 @@ func (k *sessions) touch(seg []byte, ms int64, scratch []byte) []byte {
 }
 
 func (k *sessions) join(seg, otherSeg, scratch []byte) []byte {
-	x, y := openRows(seg, pieceRow), openRows(otherSeg, pieceRow)
+	var x, y rows
+	x.open(seg, pieceRow)
+	y.open(otherSeg, pieceRow)
 	if y.n == 0 {
 		return seg
 	}
@@ -212,7 +215,8 @@ func (k *visit) Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byte {
 
 // latest is the latest session.
 func (k *visit) latest(seg []byte) (begin, end int64, ok bool) {
-	r := openRows(seg, pieceRow)
+	var r rows
+	r.open(seg, pieceRow)
 	if r.n == 0 {
 		return 0, 0, false
 	}
@@ -300,7 +304,8 @@ func (k *visits) Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byte 
 // since counts the sessions that began after an instant: the pieces that begin there, less those that are the second of a
 // session of two.
 func (k *visits) since(seg []byte, after int64) int {
-	r := openRows(seg, pieceRow)
+	var r rows
+	r.open(seg, pieceRow)
 	from := r.search(after + 1)
 	n := r.n - from
 	if from == r.n {
@@ -340,7 +345,8 @@ func (k *visits) AppendJSON(dst, fixed, seg []byte, now int64) []byte {
 func (k *visits) NextChange(fixed, seg []byte, now int64) int64 {
 	now = min(max(now, minTime), maxTime)
 	// Of a session of two pieces the second begins later than the session; waking for it is early, and nothing changes then.
-	r := openRows(seg, pieceRow)
+	var r rows
+	r.open(seg, pieceRow)
 	if i := r.search(now - k.window + 1); i < r.n {
 		return r.bucket(i) + k.window
 	}

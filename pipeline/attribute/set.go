@@ -41,7 +41,8 @@ func (k *set) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 		return seg
 	}
 	s := stamp(in.Time, in.Op)
-	t := open(seg, setRow, k.limit)
+	var t table
+	t.open(seg, setRow, k.limit)
 	i, found := t.search(in.Value.Str)
 	if found {
 		row := t.row(i)
@@ -84,7 +85,9 @@ func leastRow(t *table) int {
 }
 
 func (k *set) Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byte {
-	x, y := open(seg, setRow, k.limit), open(otherSeg, setRow, k.limit)
+	var x, y table
+	x.open(seg, setRow, k.limit)
+	y.open(otherSeg, setRow, k.limit)
 	if y.n == 0 {
 		return seg
 	}
@@ -106,17 +109,21 @@ func (*set) Num(fixed, seg []byte, now int64) (float64, bool) { return 0, false 
 func (*set) Str(fixed, seg []byte, now int64) ([]byte, bool)  { return nil, false }
 func (*set) Truth(fixed, seg []byte, now int64) (v, ok bool)  { return false, false }
 
-func (k *set) Elements(fixed, seg []byte, now int64) Elements {
-	return Elements{t: open(seg, setRow, k.limit), kind: Set}
+func (k *set) Elements(fixed, seg []byte, now int64) (e Elements) {
+	e.kind = Set
+	e.t.open(seg, setRow, k.limit)
+	return e
 }
 
 func (k *set) Len(fixed, seg []byte, now int64) int {
-	t := open(seg, setRow, k.limit)
+	var t table
+	t.open(seg, setRow, k.limit)
 	return min(int(t.aux()), t.n)
 }
 
 func (k *set) Find(fixed, seg, key []byte, now int64) (float64, bool) {
-	t := open(seg, setRow, k.limit)
+	var t table
+	t.open(seg, setRow, k.limit)
 	i, found := t.search(key)
 	if !found || in1(get(t.row(i))) == 0 {
 		return 0, false
@@ -125,7 +132,8 @@ func (k *set) Find(fixed, seg, key []byte, now int64) (float64, bool) {
 }
 
 func (k *set) AppendJSON(dst, fixed, seg []byte, now int64) []byte {
-	t := open(seg, setRow, k.limit)
+	var t table
+	t.open(seg, setRow, k.limit)
 	if t.n == 0 {
 		return appendNull(dst)
 	}

@@ -39,16 +39,16 @@ func tagOf(str []byte) byte { return byte(xxhash.Sum64(str)) }
 
 var zeroRow [32]byte
 
-// open reads the header of seg; limit is the greatest number of rows there can rightly be.
-func open(seg []byte, width, limit int) table {
+// open reads the header of seg; limit is the greatest number of rows there can rightly be. t is a fresh one: as a result it would be copied.
+func (t *table) open(seg []byte, width, limit int) {
+	t.width = width
 	if len(seg) >= header {
 		n := int(binary.LittleEndian.Uint16(seg) &^ truncated)
 		heap := header + n*width
 		if n <= limit && heap <= len(seg) {
-			return table{seg, n, width, heap}
+			t.seg, t.n, t.heap = seg, n, heap
 		}
 	}
-	return table{width: width}
 }
 
 func (t *table) row(i int) []byte {

@@ -39,7 +39,8 @@ func (k *tally) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 		return seg
 	}
 	by := extend(toMicro(in.By))
-	t := open(seg, tallyRow, k.limit)
+	var t table
+	t.open(seg, tallyRow, k.limit)
 	i, found := t.search(in.Value.Str)
 	if found {
 		row := t.row(i)
@@ -92,7 +93,9 @@ func (k *tally) fence(t *table) uint16 {
 }
 
 func (k *tally) Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byte {
-	x, y := open(seg, tallyRow, k.limit), open(otherSeg, tallyRow, k.limit)
+	var x, y table
+	x.open(seg, tallyRow, k.limit)
+	y.open(otherSeg, tallyRow, k.limit)
 	if y.n == 0 {
 		return seg
 	}
@@ -111,24 +114,29 @@ func (*tally) Truth(fixed, seg []byte, now int64) (v, ok bool)  { return false, 
 
 // Str is the favourite: the key with the greatest number; of several the smallest key.
 func (k *tally) Str(fixed, seg []byte, now int64) ([]byte, bool) {
-	r := ranking{t: open(seg, tallyRow, k.limit)}
+	var r ranking
+	r.t.open(seg, tallyRow, k.limit)
 	if !r.next() {
 		return nil, false
 	}
 	return r.t.str(r.row), true
 }
 
-func (k *tally) Elements(fixed, seg []byte, now int64) Elements {
-	return Elements{t: open(seg, tallyRow, k.limit), kind: Tally}
+func (k *tally) Elements(fixed, seg []byte, now int64) (e Elements) {
+	e.kind = Tally
+	e.t.open(seg, tallyRow, k.limit)
+	return e
 }
 
 func (k *tally) Len(fixed, seg []byte, now int64) int {
-	t := open(seg, tallyRow, k.limit)
+	var t table
+	t.open(seg, tallyRow, k.limit)
 	return t.n
 }
 
 func (k *tally) Find(fixed, seg, key []byte, now int64) (float64, bool) {
-	t := open(seg, tallyRow, k.limit)
+	var t table
+	t.open(seg, tallyRow, k.limit)
 	i, found := t.search(key)
 	if !found {
 		return 0, false
@@ -137,7 +145,8 @@ func (k *tally) Find(fixed, seg, key []byte, now int64) (float64, bool) {
 }
 
 func (k *tally) AppendJSON(dst, fixed, seg []byte, now int64) []byte {
-	t := open(seg, tallyRow, k.limit)
+	var t table
+	t.open(seg, tallyRow, k.limit)
 	if t.n == 0 {
 		return appendNull(dst)
 	}

@@ -44,7 +44,8 @@ func (k *several) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 	if !ok || !good {
 		return seg
 	}
-	r := openRows(seg, severalRow)
+	var r rows
+	r.open(seg, severalRow)
 	at, found := k.place(&r, b, h)
 	if found {
 		return seg
@@ -97,7 +98,9 @@ func findHash(r *rows, h uint64) int {
 }
 
 func (k *several) Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byte {
-	x, y := openRows(seg, severalRow), openRows(otherSeg, severalRow)
+	var x, y, sofar rows
+	x.open(seg, severalRow)
+	y.open(otherSeg, severalRow)
 	if y.n == 0 {
 		return seg
 	}
@@ -133,7 +136,7 @@ func (k *several) Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byte
 		if get48(row) < horizon {
 			break
 		}
-		if sofar := openRows(out, severalRow); !k.calendar && findHash(&sofar, get(row[6:])) >= 0 {
+		if sofar.open(out, severalRow); !k.calendar && findHash(&sofar, get(row[6:])) >= 0 {
 			continue
 		}
 		out = append(out, row...)
@@ -143,7 +146,8 @@ func (k *several) Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byte
 }
 
 func (k *several) Num(fixed, seg []byte, now int64) (float64, bool) {
-	r := openRows(seg, severalRow)
+	var r rows
+	r.open(seg, severalRow)
 	from, to := r.within(k.bounds(now))
 	return float64(to - from), r.n > 0
 }
@@ -153,13 +157,15 @@ func (k *several) AppendJSON(dst, fixed, seg []byte, now int64) []byte {
 }
 
 func (k *several) NextChange(fixed, seg []byte, now int64) int64 {
-	r := openRows(seg, severalRow)
+	var r rows
+	r.open(seg, severalRow)
 	return r.next(k.span, now)
 }
 
 // truncated says whether there may be more in the window than the limit lets the state hold.
 func (k *several) truncated(fixed, seg []byte, now int64) bool {
-	r := openRows(seg, severalRow)
+	var r rows
+	r.open(seg, severalRow)
 	from, _ := r.within(k.bounds(now))
 	return r.n >= k.limit && from == 0
 }

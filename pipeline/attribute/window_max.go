@@ -33,7 +33,8 @@ func (k *peak) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 	if !ok {
 		return seg
 	}
-	r := openRows(seg, peakRow)
+	var r rows
+	r.open(seg, peakRow)
 	i := r.search(b)
 	same := i < r.n && r.bucket(i) == b
 	switch {
@@ -62,7 +63,9 @@ func (k *peak) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 }
 
 func (k *peak) Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byte {
-	x, y := openRows(seg, peakRow), openRows(otherSeg, peakRow)
+	var x, y rows
+	x.open(seg, peakRow)
+	y.open(otherSeg, peakRow)
 	if y.n == 0 {
 		return seg
 	}
@@ -117,7 +120,8 @@ func turnRows(b []byte, width int) {
 
 // answer is the key of the window.
 func (k *peak) answer(seg []byte, now int64) (key uint64, ok bool) {
-	r := openRows(seg, peakRow)
+	var r rows
+	r.open(seg, peakRow)
 	from, to := r.within(k.bounds(now))
 	if from >= to {
 		return 0, false
@@ -142,6 +146,7 @@ func (k *peak) AppendJSON(dst, fixed, seg []byte, now int64) []byte {
 }
 
 func (k *peak) NextChange(fixed, seg []byte, now int64) int64 {
-	r := openRows(seg, peakRow)
+	var r rows
+	r.open(seg, peakRow)
 	return r.next(k.span, now)
 }

@@ -105,7 +105,8 @@ func (k *meter) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 	if !ok {
 		return seg
 	}
-	r := openRows(seg, k.width())
+	var r rows
+	r.open(seg, k.width())
 	i := r.n // the row in front of which the bucket belongs, or that it is
 	if i > 0 && b < r.bucket(i-1) {
 		i = r.search(b)
@@ -155,7 +156,9 @@ func (k *meter) shift(rows []byte, by gain) {
 }
 
 func (k *meter) Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byte {
-	x, y := openRows(seg, k.width()), openRows(otherSeg, k.width())
+	var x, y rows
+	x.open(seg, k.width())
+	y.open(otherSeg, k.width())
 	if y.n == 0 {
 		return seg
 	}
@@ -194,7 +197,8 @@ func (k *meter) Merge(fixed, seg, otherFixed, otherSeg, scratch []byte) []byte {
 
 // total is what came in the window.
 func (k *meter) total(seg []byte, now int64) (g gain, ok bool) {
-	r := openRows(seg, k.width())
+	var r rows
+	r.open(seg, k.width())
 	from, to := r.within(k.bounds(now))
 	if !k.sums {
 		g.n = k.before(&r, to).n - k.before(&r, from).n
@@ -222,6 +226,7 @@ func (k *meter) AppendJSON(dst, fixed, seg []byte, now int64) []byte {
 }
 
 func (k *meter) NextChange(fixed, seg []byte, now int64) int64 {
-	r := openRows(seg, k.width())
+	var r rows
+	r.open(seg, k.width())
 	return r.next(k.span, now)
 }
