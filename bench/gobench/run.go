@@ -19,7 +19,7 @@ type Request struct {
 	Time    string // of go test -benchtime
 	Count   int
 	Short   bool
-	PGO     string // a profile for the compiler, of go test -pgo; empty: none
+	PGO     string        // a profile for the compiler, of go test -pgo; empty: none
 	Profile string        // a file for the processor profile; empty: none is taken
 	Limit   time.Duration // go test -timeout; past it, it prints where it hung
 }

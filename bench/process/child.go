@@ -29,9 +29,15 @@ type Child struct {
 
 // Start starts a program. It is stopped when ctx is done.
 func Start(ctx context.Context, path string, args ...string) (*Child, error) {
+	return StartWith(ctx, nil, path, args...)
+}
+
+// StartWith is Start with more in the environment: NAME=value.
+func StartWith(ctx context.Context, env []string, path string, args ...string) (*Child, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	c := &Child{name: path, cancel: cancel, output: &lastLines{}, done: make(chan struct{})}
 	c.cmd = exec.CommandContext(ctx, path, args...)
+	c.cmd.Env = append(os.Environ(), env...)
 	c.cmd.Stdout, c.cmd.Stderr = c.output, c.output
 	c.cmd.Cancel = func() error { return c.cmd.Process.Signal(syscall.SIGTERM) }
 	c.cmd.WaitDelay = StopLimit

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"sync"
@@ -102,8 +103,16 @@ func (c *Cluster) dir(d *Dashi) string    { return filepath.Join(c.settings.Dir,
 func (c *Cluster) config(d *Dashi) string { return filepath.Join(c.dir(d), "dashi.yml") }
 
 func (c *Cluster) launch(ctx context.Context, d *Dashi) (err error) {
-	d.Child, err = Start(ctx, c.settings.Program.Path, "serve", "--config", c.config(d), "--log", "warn")
+	d.Child, err = StartWith(ctx, c.share(), c.settings.Program.Path, "serve", "--config", c.config(d), "--log", "warn")
 	return err
+}
+
+// share is in the environment of each node: its part of the processors, as nodes on one machine should have it (deploy/README.md).
+func (c *Cluster) share() []string {
+	if os.Getenv("GOMAXPROCS") != "" {
+		return nil
+	}
+	return []string{fmt.Sprintf("GOMAXPROCS=%d", max(1, runtime.NumCPU()/c.settings.Nodes))}
 }
 
 // Restart starts a node again that was killed, on what it had, and returns when it is ready.

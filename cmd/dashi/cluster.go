@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"sync"
 	"syscall"
@@ -245,6 +246,7 @@ func (t *trial) keep(ctx context.Context, i int, s settings.Settings, path strin
 	for ctx.Err() == nil {
 		c := exec.CommandContext(ctx, binary, "serve", "--config", path, "--log", t.level)
 		c.Stdout, c.Stderr = log, log
+		c.Env = append(os.Environ(), shareOfProcessors(t.nodes)...)
 		c.Cancel = func() error { return c.Process.Signal(syscall.SIGTERM) }
 		c.WaitDelay = 20 * time.Second
 		c.SysProcAttr = endWithParent
@@ -267,6 +269,15 @@ func (t *trial) keep(ctx context.Context, i int, s settings.Settings, path strin
 		}
 	}
 	return nil
+}
+
+// shareOfProcessors is what the environment of one of so many nodes on this machine has more than ours. If each had as many threads as there are processors, they
+// would take them from each other: twice the processor time an event.
+func shareOfProcessors(nodes int) []string {
+	if os.Getenv("GOMAXPROCS") != "" {
+		return nil
+	}
+	return []string{fmt.Sprintf("GOMAXPROCS=%d", max(1, runtime.NumCPU()/nodes))}
 }
 
 func (t *trial) greet() {
