@@ -125,7 +125,7 @@ func waitIdle(t testing.TB, n *Node) {
 // until polls.
 func until(t testing.TB, what string, done func() bool) {
 	t.Helper()
-	for ctx := testContext(t); !done(); time.Sleep(2 * time.Millisecond) {
+	for ctx := testContext(t); !done(); <-time.After(2 * time.Millisecond) {
 		if ctx.Err() != nil {
 			t.Fatalf("timeout: %s", what)
 		}

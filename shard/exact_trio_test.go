@@ -176,7 +176,7 @@ func (c *trio) revive() {
 // eventually polls; nothing relies on how fast it is.
 func (c *trio) eventually(what string, f func() bool) {
 	c.t.Helper()
-	for end := time.Now().Add(time.Minute); !f(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !f(); <-time.After(time.Millisecond) {
 		if time.Now().After(end) {
 			c.t.Fatalf("not so after a minute: %s", what)
 		}

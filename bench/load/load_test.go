@@ -136,7 +136,7 @@ func TestOpenLoopCountsWaiting(t *testing.T) {
 	r := Requests{PerSecond: 1000, Total: 60, Workers: 1}
 	l := OpenLoop(t.Context(), r, func(_, i int) error {
 		if i == 0 {
-			time.Sleep(stall)
+			<-time.After(stall)
 		}
 		return nil
 	})

@@ -181,7 +181,7 @@ func TestClusterIdentity(t *testing.T) {
 					}
 					mu.Unlock()
 				}
-				time.Sleep(time.Millisecond) // steady readers, not a load
+				<-time.After(time.Millisecond) // steady readers, not a load
 			}
 		})
 	}

@@ -230,7 +230,7 @@ func TestKill(t *testing.T) {
 				published = number
 				if n++; n >= 5+round && !killed {
 					killed = true
-					time.Sleep(time.Duration(round*137) * time.Microsecond) // not to wait for something: to hit another instruction
+					<-time.After(time.Duration(round*137) * time.Microsecond) // not to wait for something: to hit another instruction
 					cmd.Process.Kill()
 				}
 			}

@@ -195,7 +195,7 @@ func TestOutletRace(t *testing.T) {
 				// Whatever else a rival does to a transaction: opening again settles it. Leadership does not move
 				// every millisecond, so give the rival some.
 				wait = min(2*wait, time.Second)
-				time.Sleep(time.Duration(random.Int64N(int64(wait))))
+				<-time.After(time.Duration(random.Int64N(int64(wait))))
 			}
 		})
 	}

@@ -77,7 +77,7 @@ func TestProducerBackpressure(t *testing.T) {
 		})
 	}
 	for p.Waiting() < 9000 {
-		time.Sleep(time.Millisecond)
+		<-time.After(time.Millisecond)
 	}
 	start := time.Now()
 	if err := p.Produce(testContext(t), "", []Message{{Value: make([]byte, 3000)}}); !errors.Is(err, ErrBackpressure) || time.Since(start) > DefaultProduceTimeout/2 {

@@ -36,7 +36,7 @@ func open(t *testing.T, id string, change func(*Settings)) *Gossip {
 // until polls: gossip has its own pace.
 func until(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !done(); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); !done(); <-time.After(2 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("waited in vain: %s", what)
 		}

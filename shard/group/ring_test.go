@@ -308,7 +308,7 @@ func eventually(t testing.TB, what string, f func() bool) {
 		if time.Now().After(end) {
 			t.Fatalf("not so after 15 s: %s", what)
 		}
-		time.Sleep(time.Millisecond)
+		<-time.After(time.Millisecond)
 	}
 }
 

@@ -30,7 +30,7 @@ func eventually(t testing.TB, what string, f func() bool) {
 		if f() {
 			return
 		}
-		time.Sleep(time.Millisecond)
+		<-time.After(time.Millisecond)
 	}
 	t.Fatalf("not so after 10 s: %s", what)
 }
