@@ -99,6 +99,7 @@ func benchPath(b *testing.B, people, before int, decode bool) {
 	sources := readRecipe(b, benchRecipe)
 	s := newShard(b, settings, sources)
 	n := max(200_000, people)
+	passes := max(1, before*people/n)
 	if testing.Short() {
 		n = 50_000
 	}
@@ -109,7 +110,6 @@ func benchPath(b *testing.B, people, before int, decode bool) {
 	for mark := int64(-1); mark < int64(n-1); mark += size {
 		batches = append(batches, f.batch(mark, min(mark+size, int64(n-1)), 1))
 	}
-	passes := max(1, before*people/n)
 	f.noIDs = !decode
 	for pass := range passes { // so the people are known; the last pass fills the window of message ids
 		for i, batch := range batches {
