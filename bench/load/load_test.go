@@ -23,9 +23,11 @@ func broker(t *testing.T) *kafka.Broker {
 	return b
 }
 
-func sender(t *testing.T, b *kafka.Broker) *Sender {
+func sender(t *testing.T, b *kafka.Broker) *Sender { return senderBy(t, b, NewSender) }
+
+func senderBy(t *testing.T, b *kafka.Broker, connect func([]string, order.Settings) (*Sender, error)) *Sender {
 	t.Helper()
-	s, err := NewSender([]string{b.Addr()}, order.Settings{Prefix: "t", People: 100, Shapes: 4})
+	s, err := connect([]string{b.Addr()}, order.Settings{Prefix: "t", People: 100, Shapes: 4})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,19 +92,23 @@ func reach(t *testing.T, s *Sender, n int64) {
 }
 
 func TestPaceKeepsItsRate(t *testing.T) {
-	s := sender(t, broker(t))
-	stop := make(chan struct{})
-	go func() {
-		reach(t, s, 500)
-		close(stop)
-	}()
-	start := time.Now()
-	if err := s.Pace(t.Context(), 5000, stop); err != nil {
-		t.Fatal(err)
-	}
-	took := time.Since(start) // a tenth of a second, on a machine that does nothing else
-	if most := int64(took.Seconds()*5000) + 1; s.Sent() > most || took > 20*time.Second {
-		t.Errorf("%d messages in %v, want at most %d", s.Sent(), took, most)
+	for name, connect := range map[string]func([]string, order.Settings) (*Sender, error){"one producer": NewSender, "many": NewSteady} {
+		t.Run(name, func(t *testing.T) {
+			s := senderBy(t, broker(t), connect)
+			stop := make(chan struct{})
+			go func() {
+				reach(t, s, 500)
+				close(stop)
+			}()
+			start := time.Now()
+			if err := s.Pace(t.Context(), 5000, stop); err != nil {
+				t.Fatal(err)
+			}
+			took := time.Since(start) // a tenth of a second, on a machine that does nothing else
+			if most := int64(took.Seconds()*5000) + 1; s.Sent() > most || took > 20*time.Second {
+				t.Errorf("%d messages in %v, want at most %d", s.Sent(), took, most)
+			}
+		})
 	}
 }
 

@@ -34,11 +34,15 @@ func (o orders) Append(dst []byte) (out []byte, keyAt int, more bool) {
 type Sender struct {
 	producer *kafka.Producer
 	messages Messages
+	pace     time.Duration // how often Pace sends what is due
 	chunk    []byte
 	sent     atomic.Int64
 	bound    atomic.Int64 // Flood waits when this many have been sent; 0: never
 	failed   atomic.Pointer[error]
 }
+
+// gather is how long a message waits for company, and how often Pace sends what is due: so a producer sends that is to send much.
+const gather = 5 * time.Millisecond
 
 // NewSender connects to the brokers, for order messages.
 func NewSender(brokers []string, settings order.Settings) (*Sender, error) {
@@ -47,19 +51,32 @@ func NewSender(brokers []string, settings order.Settings) (*Sender, error) {
 
 // NewSenderOf connects to the brokers.
 func NewSenderOf(brokers []string, messages Messages) (*Sender, error) {
+	return connect(brokers, messages, gather, gather)
+}
+
+// NewSteady is NewSender for messages that do not wait for company and are due every millisecond, as those of many producers who know nothing of each other.
+// Bursts would wait for themselves.
+func NewSteady(brokers []string, settings order.Settings) (*Sender, error) {
+	return connect(brokers, orders{order.New(settings)}, 0, time.Millisecond)
+}
+
+func connect(brokers []string, messages Messages, linger, pace time.Duration) (*Sender, error) {
 	producer, err := kafka.NewProducer(kafka.ProducerSettings{
 		Settings: kafka.Settings{Brokers: brokers, ClientID: "dashi-bench", Compression: Compression},
 		Topic:    Topic,
-		Linger:   5 * time.Millisecond,
+		Linger:   linger,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &Sender{producer: producer, messages: messages}, nil
+	return &Sender{producer: producer, messages: messages, pace: pace}, nil
 }
 
 // Close disconnects.
 func (s *Sender) Close() { s.producer.Close() }
+
+// Inherit counts what another sender has sent as its own.
+func (s *Sender) Inherit(from *Sender) { s.sent.Add(from.Sent()) }
 
 // Sent is how many messages were handed to the client. It is safe to call from anywhere.
 func (s *Sender) Sent() int64 { return s.sent.Load() }
@@ -156,12 +173,9 @@ func (s *Sender) Flood(ctx context.Context, stop <-chan struct{}) error {
 	}
 }
 
-// pace is how often Pace sends what is due.
-const pace = 5 * time.Millisecond
-
 // Pace sends so many messages a second until stop is closed. What a slow broker holds up is sent later, none is left out.
 func (s *Sender) Pace(ctx context.Context, perSecond int, stop <-chan struct{}) error {
-	tick := time.NewTicker(pace)
+	tick := time.NewTicker(s.pace)
 	defer tick.Stop()
 	start, before := time.Now(), s.Sent()
 	for {

@@ -106,12 +106,11 @@ func cluster(ctx context.Context, e *Env) error {
 			return err
 		}
 		people := e.size(1_000_000, 100_000)
-		s, err := benchload.NewSender(brokers, order.Settings{Seed: 6, Prefix: "cluster", People: people, Shapes: order.MaxShapes})
+		steady, err := benchload.NewSteady(brokers, order.Settings{Seed: 6, Prefix: "steady", People: people, Shapes: order.MaxShapes})
 		if err != nil {
 			return err
 		}
-		defer s.Close()
-		defer func() { sent = s.Sent() }()
+		defer steady.Close()
 		settings := result.Settings{"nodes": clusterNodes, "replicas": clusterNodes, "shards": clusterShards, "durability": "replicated", "people": people,
 			"shapes": order.MaxShapes, "partitions": partitions, "compression": benchload.Compression, "cookbook": usual.name}
 		for _, p := range []struct {
@@ -121,10 +120,17 @@ func cluster(ctx context.Context, e *Env) error {
 			{2_000, result.AtMost(0.5), result.AtMost(1)},
 			{20_000, nil, result.AtMost(2)},
 		} {
-			if err := e.paced(ctx, c, s, p.rate, p.p50, p.p99, settings); err != nil {
+			if err := e.paced(ctx, c, steady, p.rate, p.p50, p.p99, settings); err != nil {
 				return err
 			}
 		}
+		s, err := benchload.NewSender(brokers, order.Settings{Seed: 7, Prefix: "cluster", People: people, Shapes: order.MaxShapes})
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		s.Inherit(steady)
+		defer func() { sent = s.Sent() }()
 		return e.clusterFlood(ctx, c, s, settings)
 	})
 }
