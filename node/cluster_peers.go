@@ -48,11 +48,12 @@ func (n *Node) openPeers() (err error) {
 		return err
 	}
 	n.onClose(func() error {
+		err := n.transport.Close() // whoever waits for an answer has it, or an error
 		n.calling.Wait()
-		return n.transport.Close()
+		return err
 	})
 	open := &n.open
-	n.transport.Handle(callPropose, calls{open, func(_ context.Context, c *transport.Call) ([]byte, error) { return n.answerPropose(c.Body) }})
+	n.transport.Take(callPropose, n.takeProposals)
 	n.transport.Handle(callReach, calls{open, func(_ context.Context, c *transport.Call) ([]byte, error) {
 		answer := appendReaches([]byte{bit(n.hub.Listening()) | bit(n.host.Stalled() > 0)<<1}, n.reaches())
 		if len(c.Body) > 0 { // the other node is of a version that knows what to do with it
@@ -96,6 +97,8 @@ const (
 	codeTooShort  = 18 // callWithin: errTooShort
 )
 
+var errStarting = errors.New("the node is starting")
+
 // calls answers one type of call, once what it needs is there.
 type calls struct {
 	there *atomic.Bool // nil: from the start
@@ -104,7 +107,7 @@ type calls struct {
 
 func (c calls) Serve(ctx context.Context, call *transport.Call) ([]byte, error) {
 	if c.there != nil && !c.there.Load() {
-		return nil, errors.New("the node is starting")
+		return nil, errStarting
 	}
 	return c.serve(ctx, call)
 }

@@ -1,11 +1,11 @@
 package node
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"dashi/shard"
@@ -61,43 +61,17 @@ func (h *shardHost) submit(entry []byte, done func(index uint64, result any, err
 // add queues an entry. It blocks while too much waits.
 func (l *lane) add(w waiting) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	for len(l.queue) > 0 && l.bytes+len(w.entry) > laneWaiting {
 		l.room.Wait()
 	}
 	l.queue = append(l.queue, w)
 	l.bytes += len(w.entry)
-	if !l.running {
-		l.running = true
-		l.n.calling.Go(l.run)
-	}
-}
-
-// run sends until nothing waits.
-func (l *lane) run() {
-	var body []byte
-	for {
-		batch := l.take()
-		if len(batch) == 0 {
-			return
-		}
-		body = binary.LittleEndian.AppendUint32(body[:0], l.h.id)
-		for _, w := range batch {
-			body = binary.LittleEndian.AppendUint32(body, uint32(len(w.entry)))
-			body = append(body, w.entry...)
-		}
-		answer, err := l.send(body)
-		for i := range batch {
-			var o outcome
-			if err == nil {
-				if o, answer, err = readOutcome(answer); err == nil {
-					l.n.learn(l.h, o.err)
-					batch[i].done(o.index, &o.result, o.err)
-					continue
-				}
-			}
-			batch[i].done(0, nil, err)
-		}
+	began := !l.running
+	l.running = true
+	l.mu.Unlock()
+	if began {
+		l.n.calling.Add(1)
+		l.send()
 	}
 }
 
@@ -118,24 +92,57 @@ func (l *lane) take() []waiting {
 	return batch
 }
 
-// send calls the node that leads the shard.
-func (l *lane) send(body []byte) ([]byte, error) {
+// send calls the node that leads the shard with what waits, and goes on when that has answered, until nothing waits.
+func (l *lane) send() {
+	batch := l.take()
+	if len(batch) == 0 {
+		l.n.calling.Done()
+		return
+	}
 	leader := l.n.leaderOf(l.h)
 	if leader == "" || leader == l.n.identity.member() {
-		l.n.astray(l.h, leader)
-		return nil, &group.NotLeaderError{Group: l.h.id, Leader: leader}
+		go func() { // who has added an entry does not expect to be told within that
+			l.n.astray(l.h, leader)
+			l.tell(batch, nil, &group.NotLeaderError{Group: l.h.id, Leader: leader})
+			l.send()
+		}()
+		return
 	}
-	ctx, cancel := context.WithTimeout(l.n.running, laneTimeout)
-	defer cancel()
-	answer, err := l.n.transport.Call(ctx, leader, callPropose, body)
-	if errors.Is(err, transport.ErrTooLarge) { // it would be too large the next time as well
-		return nil, fmt.Errorf("cannot send to the leader of shard %d: %w", l.h.id, err)
+	size := 4
+	for _, w := range batch {
+		size += 4 + len(w.entry)
 	}
-	if err != nil {
-		l.n.astray(l.h, leader)
-		return nil, fmt.Errorf("cannot reach the leader of shard %d: %w", l.h.id, errors.Join(group.ErrUnknown, err))
+	body := binary.LittleEndian.AppendUint32(make([]byte, 0, size), l.h.id)
+	for _, w := range batch {
+		body = binary.LittleEndian.AppendUint32(body, uint32(len(w.entry)))
+		body = append(body, w.entry...)
 	}
-	return answer, nil
+	l.n.transport.Ask(leader, callPropose, laneTimeout, body, func(answer []byte, err error) {
+		switch {
+		case errors.Is(err, transport.ErrTooLarge): // it would be too large the next time as well
+			err = fmt.Errorf("cannot send to the leader of shard %d: %w", l.h.id, err)
+		case err != nil:
+			l.n.astray(l.h, leader)
+			err = fmt.Errorf("cannot reach the leader of shard %d: %w", l.h.id, errors.Join(group.ErrUnknown, err))
+		}
+		l.tell(batch, answer, err)
+		l.send()
+	})
+}
+
+// tell tells what became of a batch.
+func (l *lane) tell(batch []waiting, answer []byte, err error) {
+	for i := range batch {
+		var o outcome
+		if err == nil {
+			if o, answer, err = readOutcome(answer); err == nil {
+				l.n.learn(l.h, o.err)
+				batch[i].done(o.index, &o.result, o.err)
+				continue
+			}
+		}
+		batch[i].done(0, nil, err)
+	}
 }
 
 // outcome is what became of an entry on another node.
@@ -207,48 +214,94 @@ func readOutcome(src []byte) (o outcome, rest []byte, err error) {
 	return o, src[4+n:], err
 }
 
-// answerPropose carries out callPropose: it proposes the entries in order and answers when the outcome of all is known.
-func (n *Node) answerPropose(body []byte) ([]byte, error) {
+// takeProposals carries out callPropose: it proposes the entries in order, and the last of which the outcome is known has it answered.
+func (n *Node) takeProposals(call *transport.Call) {
+	if !n.open.Load() {
+		call.Answer(nil, errStarting)
+		return
+	}
+	body := call.Body
 	if len(body) < 4 {
-		return nil, errAnswer
+		call.Answer(nil, errAnswer)
+		return
 	}
 	id := binary.LittleEndian.Uint32(body)
 	if int(id) >= len(n.shards) {
-		return nil, fmt.Errorf("there is no shard %d here", id)
+		call.Answer(nil, fmt.Errorf("there is no shard %d here", id))
+		return
 	}
 	h := n.shards[id]
 	g := h.group.Load()
 	if g == nil {
-		return nil, n.elsewhere(h)
+		call.Answer(nil, n.elsewhere(h))
+		return
 	}
-	var outcomes []*outcome
-	var wait sync.WaitGroup
-	for body = body[4:]; len(body) > 0; {
-		if len(body) < 4 || uint32(len(body)-4) < binary.LittleEndian.Uint32(body) {
+	p := &proposals{call: call}
+	for body = body[4:]; len(body) >= 4; {
+		size := binary.LittleEndian.Uint32(body)
+		if uint32(len(body)-4) < size {
 			break // an entry that is cut off gets no outcome, which the other node notices
 		}
-		size := 4 + int(binary.LittleEndian.Uint32(body))
-		entry := body[4:size:size]
-		body = body[size:]
-		o := &outcome{}
-		outcomes = append(outcomes, o)
-		wait.Add(1)
-		err := g.Propose(entry, func(index uint64, result any, err error) {
-			o.index, o.err = index, err
-			if r, ok := result.(*shard.Result); ok {
-				o.result = *r
-			}
-			wait.Done()
-		})
+		p.entries = append(p.entries, body[4:4+size:4+size])
+		body = body[4+size:]
+	}
+	p.outcomes = make([]outcome, len(p.entries))
+	p.open.Store(int32(len(p.entries)) + 1)
+	for i, entry := range p.entries {
+		err := g.Offer(entry, p.done(i))
+		if errors.Is(err, group.ErrFull) {
+			n.calling.Go(func() { p.wait(g, i) })
+			return
+		}
 		if err != nil {
-			o.err = err
-			wait.Done()
+			p.settle(i, err)
 		}
 	}
-	wait.Wait()
-	var answer []byte
-	for _, o := range outcomes {
-		answer = appendOutcome(answer, o)
+	p.settled()
+}
+
+// proposals are entries that another node has sent for a shard.
+type proposals struct {
+	call     *transport.Call
+	entries  [][]byte
+	outcomes []outcome
+	open     atomic.Int32 // outcomes that are not known, and one more until all are proposed
+}
+
+// wait proposes the entries from one on, where a group must be waited for.
+func (p *proposals) wait(g *group.Group, from int) {
+	for i := from; i < len(p.entries); i++ {
+		if err := g.Propose(p.entries[i], p.done(i)); err != nil {
+			p.settle(i, err)
+		}
 	}
-	return answer, nil
+	p.settled()
+}
+
+func (p *proposals) done(i int) func(index uint64, result any, err error) {
+	return func(index uint64, result any, err error) {
+		o := &p.outcomes[i]
+		o.index = index
+		if r, ok := result.(*shard.Result); ok {
+			o.result = *r
+		}
+		p.settle(i, err)
+	}
+}
+
+// settle notes that an outcome is known.
+func (p *proposals) settle(i int, err error) {
+	p.outcomes[i].err = err
+	p.settled()
+}
+
+func (p *proposals) settled() {
+	if p.open.Add(-1) > 0 {
+		return
+	}
+	var answer []byte
+	for i := range p.outcomes {
+		answer = appendOutcome(answer, &p.outcomes[i])
+	}
+	p.call.Answer(answer, nil)
 }

@@ -9,6 +9,8 @@ import (
 var (
 	ErrClosed   = errors.New("group is closed")
 	ErrTooLarge = errors.New("entry is too large for the log")
+	// ErrFull says that as much is under way as may be, and that nothing was logged.
+	ErrFull = errors.New("group takes no more for the moment")
 	// ErrNotLeader says that another replica must be asked, and that nothing was logged here. The error is a *NotLeaderError.
 	ErrNotLeader = errors.New("this replica does not lead")
 	// ErrUnknown says that an entry may have been applied or not, or may yet be: leadership was lost in between, or the log failed.

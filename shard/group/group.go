@@ -114,6 +114,15 @@ func (g *Group) Durable() uint64 {
 // done must not wait for anything, so it must not call Propose either: a full group would wait for itself. It may start a
 // goroutine that does.
 func (g *Group) Propose(entry []byte, done func(index uint64, result any, err error)) error {
+	return g.propose(entry, done, true)
+}
+
+// Offer is Propose for who cannot wait: where that would block it fails with ErrFull.
+func (g *Group) Offer(entry []byte, done func(index uint64, result any, err error)) error {
+	return g.propose(entry, done, false)
+}
+
+func (g *Group) propose(entry []byte, done func(index uint64, result any, err error), wait bool) error {
 	if most := g.host.log.MaxData(); len(entry) > most {
 		return fmt.Errorf("cannot propose %d bytes to group %d, at most %d: %w", len(entry), g.id, most, ErrTooLarge)
 	}
@@ -122,6 +131,9 @@ func (g *Group) Propose(entry []byte, done func(index uint64, result any, err er
 	for g.full(len(entry)) && !g.closed {
 		if g.host.mute.Load() && !g.alone.Load() { // others lead, and nobody knows when the disk makes room
 			return g.notLeader()
+		}
+		if !wait {
+			return ErrFull
 		}
 		g.room.Wait()
 	}

@@ -53,6 +53,9 @@ func TestProposeBlocks(t *testing.T) {
 		if held < 5 || held > 5+5 { // those that wait, and those that are in hand
 			t.Fatalf("%d were taken", held)
 		}
+		if err := g.Offer(entry(1, 8), nil); !errors.Is(err, ErrFull) {
+			t.Fatal(err)
+		}
 		gate <- struct{}{}
 		synctest.Wait()
 		wg.Go(func() {

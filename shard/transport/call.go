@@ -51,6 +51,14 @@ func (t *Transport) Handle(typ uint16, h Handler) {
 	t.handlers[typ] = h
 }
 
+// Take has calls of a type given to f, on the goroutine that reads the connection: f must not wait for anything, and sees to it that Call.Answer is called, once.
+// Such a call sends no parts, and does not hear that its caller has given up.
+func (t *Transport) Take(typ uint16, f func(*Call)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.takers[typ] = f
+}
+
 // Codes of a RemoteError. Those from 16 on are the handlers'.
 const (
 	codeError    = 0
@@ -265,8 +273,12 @@ func (s *serving) find(id uint64) *Call {
 
 func (t *Transport) startCall(ctx context.Context, s *serving, call *Call, patience time.Duration) {
 	t.mu.Lock()
-	handler := t.handlers[call.Type]
+	handler, take := t.handlers[call.Type], t.takers[call.Type]
 	t.mu.Unlock()
+	if take != nil {
+		take(call)
+		return
+	}
 	if handler == nil {
 		call.fail(&RemoteError{codeUnknown, fmt.Sprintf("calls of type %d: %v", call.Type, ErrNoHandler)})
 		return
@@ -319,6 +331,18 @@ func (k *Call) answer(last []byte, err error) {
 	_ = k.c.w.send(header{kind: kindAnswer, typ: k.Type, id: k.id}, patient, func(dst []byte) []byte { return append(dst, last...) })
 }
 
+// Answer answers a call that was taken (Transport.Take). It does not wait. The error reaches the caller as one of Handler.Serve does.
+func (k *Call) Answer(last []byte, err error) {
+	if err == nil && len(last) > maxBody {
+		err = fmt.Errorf("answer has %d bytes, at most %d: %w", len(last), maxBody, ErrTooLarge)
+	}
+	if err != nil {
+		k.fail(err)
+		return
+	}
+	_ = k.c.w.send(header{kind: kindAnswer, typ: k.Type, id: k.id}, handed, func(dst []byte) []byte { return append(dst, last...) })
+}
+
 func (k *Call) fail(err error) {
 	var e *RemoteError
 	if !errors.As(err, &e) {
@@ -327,7 +351,7 @@ func (k *Call) fail(err error) {
 			e.Code = codeDeadline
 		}
 	}
-	_ = k.c.w.send(header{kind: kindAnswer, flags: flagError, typ: k.Type, id: k.id}, urgent, func(dst []byte) []byte {
+	_ = k.c.w.send(header{kind: kindAnswer, flags: flagError, typ: k.Type, id: k.id}, handed, func(dst []byte) []byte {
 		return append(binary.LittleEndian.AppendUint16(dst, e.Code), e.Text[:min(len(e.Text), maxHello)]...)
 	})
 }

@@ -67,6 +67,7 @@ type Transport struct {
 	peers    map[string]*peer
 	accepted map[*conn]struct{}
 	handlers map[uint16]Handler
+	takers   map[uint16]func(*Call)
 	onDown   []func(id, why string)
 	onUp     []func(id string)
 	closed   bool
@@ -100,7 +101,7 @@ func Open(s Settings) (*Transport, error) {
 	}
 	s.detectDefaults()
 	t := &Transport{s: s, opened: time.Now(), instance: rand.Uint64(), groups: map[uint32]*Group{}, links: map[linkKey]*link{}, peers: map[string]*peer{},
-		accepted: map[*conn]struct{}{}, handlers: map[uint16]Handler{}, spooling: make(chan struct{}, maxSpooling), sending: bucket{rate: s.SnapshotRate}}
+		accepted: map[*conn]struct{}{}, handlers: map[uint16]Handler{}, takers: map[uint16]func(*Call){}, spooling: make(chan struct{}, maxSpooling), sending: bucket{rate: s.SnapshotRate}}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	t.handlers[typeHeard] = heardHandler{t}
 	if s.Listener == nil {

@@ -49,6 +49,7 @@ const (
 	lazy            // may wait for lazyAfter
 	idle            // may wait for idleAfter
 	patient         // at once, when there is room in the buffer
+	handed          // soon, by another goroutine: the caller waits neither for room nor for the connection, and what comes until then goes along
 )
 
 // send adds a frame; body appends what is in it. An error says that the connection is dead, none that the frame is on its way.
@@ -78,6 +79,8 @@ func (w *writer) send(h header, u urgency, body func(dst []byte) []byte) error {
 		w.flushIn(lazyAfter)
 	case u == idle:
 		w.flushIn(idleAfter)
+	case u == handed:
+		w.handOver()
 	default:
 		w.write(turns)
 	}
@@ -112,13 +115,7 @@ func (w *writer) write(rounds int) {
 	}
 	for len(w.buf) > 0 && w.err == nil {
 		if rounds == 0 { // the caller has work of its own
-			w.writing = true
-			go func() {
-				w.mu.Lock()
-				w.writing = false
-				w.write(1 << 30)
-				w.mu.Unlock()
-			}()
+			w.handOver()
 			return
 		}
 		rounds--
@@ -139,6 +136,17 @@ func (w *writer) write(rounds int) {
 		}
 		w.room.Broadcast()
 	}
+}
+
+// handOver has another goroutine write. mu is held, and nobody is writing.
+func (w *writer) handOver() {
+	w.writing = true
+	go func() {
+		w.mu.Lock()
+		w.writing = false
+		w.write(1 << 30)
+		w.mu.Unlock()
+	}()
 }
 
 // fail makes err the fate of all that comes. mu is held.
