@@ -107,6 +107,7 @@ func (a *asking) complete(h header, body []byte, err error) bool {
 
 func (a *asking) expire() {
 	a.l.forget(a.id)
+	_ = a.c.w.send(header{kind: kindCancel, id: a.id}, handed, nil)
 	a.end(fmt.Errorf("%s does not answer: %w", a.l.key.peer, context.DeadlineExceeded))
 }
 

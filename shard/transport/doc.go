@@ -15,6 +15,9 @@
 //	answer, err := t.Call(ctx, "n2/1", 16, body)           // at the other; ctx bounds it at both
 //	s, err := t.Stream(ctx, "n2/1", 16, body)              // parts: s.Recv until io.EOF, s.Close
 //
+// For small calls, of which there are thousands a second, nobody has to wait: Ask calls back, and Take hands a call to a function, which has it answered when
+// it likes. The kinds may be mixed.
+//
 // Handlers run on goroutines of their own, 256 of one peer at a time; more are answered ErrBusy at once. A part is sent when less than 1 MiB is on its way to
 // a caller who has not taken it. Codes of RemoteError from 16 on are the handlers'.
 //
