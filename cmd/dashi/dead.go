@@ -23,7 +23,7 @@ type deadFlags struct {
 
 func (f *deadFlags) add(c *cobra.Command) {
 	c.Flags().StringVar(&f.since, "since", "24h", "how long ago they may have been written (90m, 36h, 30d, 2w), or an instant")
-	c.Flags().StringVar(&f.reason, "reason", "", "only those with this reason")
+	c.Flags().StringVar(&f.reason, "reason", "", "only those with this reason, one of those that dashi dead --help lists")
 	c.Flags().StringVar(&f.webhook, "webhook", "", "only what this webhook did not take")
 	c.Flags().IntVar(&f.scan, "scan", 100_000, "how many letters to look at, the newest of all")
 }
@@ -39,7 +39,9 @@ func deadCommand() *cobra.Command {
 		Use:   "dead",
 		Short: "Show what could not be understood, or was not taken by a webhook",
 		Long: `Show the dead letters: events that could not be understood, and activations that a webhook did not take, with the reason of each. They lie in the
-dead topic (dashi.dead, unless the settings name another) for as long as its retention says.`,
+dead topic (dashi.dead, unless the settings name another) for as long as its retention says.
+
+Reasons: ` + strings.Join(httpapi.DeadReasons(), ", ") + `.`,
 		Example: "  dashi dead\n  dashi dead --reason malformed --since 1h\n  dashi dead --webhook crm\n  dashi dead -o json | jq '.letters[].value'\n  dashi dead resend --webhook crm",
 		Args:    cobra.NoArgs,
 	}

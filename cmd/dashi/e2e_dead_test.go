@@ -70,6 +70,11 @@ func TestDeadLetters(t *testing.T) {
 			t.Errorf("%v: %+v", args, r)
 		}
 	}
+	for _, args := range [][]string{{"dead", "--reason", "wrong_typ"}, {"dead", "resend", "--reason", "wrong_typ"}} {
+		if r := n.cli(args...); r.code == 0 || !strings.Contains(r.stderr, `no letter has the reason "wrong_typ" (is it wrong_type? There are: malformed,`) {
+			t.Errorf("%v: %+v", args, r)
+		}
+	}
 	if text := n.must("dead", "--reason", "wrong_type", "--limit", "2"); !strings.Contains(text, `"total":"much"`) || !strings.Contains(text, "shown: 2;") {
 		t.Error(text)
 	}

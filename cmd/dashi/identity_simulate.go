@@ -149,7 +149,7 @@ func (f *eventFile) next(e *event.Event) (line int64, reason string, err error) 
 	row, line, err := f.rows.Next()
 	var bad *badRow
 	if errors.As(err, &bad) {
-		return line, "bad_row", nil
+		return line, string(event.BadRow), nil
 	}
 	if err != nil {
 		return line, "", err
@@ -159,7 +159,7 @@ func (f *eventFile) next(e *event.Event) (line int64, reason string, err error) 
 	case errors.Is(err, recipe.ErrAnonymous):
 		return line, string(event.NoIdentifier), nil
 	case err != nil:
-		return line, "bad_row", nil
+		return line, string(event.BadRow), nil
 	}
 	return line, rejection(f.decoder.Decode(f.buf, f.now, e)), nil
 }
@@ -171,7 +171,7 @@ func rejection(err error) string {
 	if r, ok := errors.AsType[*event.Rejected](err); ok {
 		return string(r.Reason)
 	}
-	return "bad_row"
+	return string(event.BadRow)
 }
 
 // simulation is one run of identity simulate.

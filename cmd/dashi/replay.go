@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"dashi/node/status"
+	"dashi/pipeline/event"
 	"dashi/pipeline/kafka"
 	"dashi/pipeline/recipe"
 	"dashi/pipeline/say"
@@ -340,7 +341,7 @@ func (r *replayer) bury(ctx context.Context, n, line int64, text []byte, why err
 	if r.told++; r.told <= tellBad {
 		fmt.Fprintf(r.out, "line %d: %v\n", line, why)
 	}
-	letter := kafka.DeadLetter{Reason: "bad_row", Detail: fmt.Sprintf("%s line %d: %v", filepath.Base(r.in.file.Name()), line, why), Value: text}
+	letter := kafka.DeadLetter{Reason: string(event.BadRow), Detail: fmt.Sprintf("%s line %d: %v", filepath.Base(r.in.file.Name()), line, why), Value: text}
 	if err := r.dead.Put(ctx, letter); err != nil {
 		return err
 	}

@@ -10,8 +10,10 @@ import (
 	"strings"
 	"time"
 
+	"dashi/pipeline/event"
 	"dashi/pipeline/say"
 	"dashi/pipeline/spell"
+	"dashi/pipeline/webhook"
 )
 
 // DeadQuery chooses dead letters.
@@ -87,7 +89,10 @@ func (a *API) dead(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), eventsTime)
 	defer cancel()
 	found, err := a.backend.DeadLetters(ctx, q)
-	if a.scanFailed(w, err) || len(found.Reasons) == 0 && a.failWebhook(w, q.Webhook) { // letters of one that has been taken out of the settings are shown
+	if a.scanFailed(w, err) {
+		return
+	}
+	if len(found.Reasons) == 0 && (a.failWebhook(w, q.Webhook) || failReason(w, q.Reason)) { // letters of a webhook that has been taken out of the settings are shown
 		return
 	}
 	answer(w, r, found)
@@ -116,10 +121,33 @@ func (a *API) resend(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusConflict, "resending", err.Error(), "wait until that has ended")
 		return
 	}
-	if a.scanFailed(w, err) {
+	if a.scanFailed(w, err) || sent.Matched == 0 && failReason(w, q.Reason) {
 		return
 	}
 	answer(w, r, sent)
+}
+
+// DeadReasons is every reason that this version gives a letter.
+func DeadReasons() []string {
+	var all []string
+	for _, reason := range event.Reasons() {
+		all = append(all, string(reason))
+	}
+	return append(all, webhook.ReasonRefused, webhook.ReasonGaveUp)
+}
+
+// failReason says whether no letter can have a reason that was asked for, and then answers which there are. Ask it where none was found: another version may know more.
+func failReason(w http.ResponseWriter, reason string) bool {
+	all := DeadReasons()
+	if reason == "" || slices.Contains(all, reason) {
+		return false
+	}
+	hint := "there are: " + strings.Join(all, ", ")
+	if near := spell.Closest(reason, all); near != "" {
+		hint = "is it " + near + "? There are: " + strings.Join(all, ", ")
+	}
+	fail(w, http.StatusNotFound, "unknown_reason", "no letter has the reason "+say.Quote(reason), hint)
+	return true
 }
 
 // failWebhook says whether this node has no webhook of a name that was asked for, and then answers which it has.

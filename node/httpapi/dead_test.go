@@ -64,6 +64,24 @@ func TestDeadLetters(t *testing.T) {
 	unknown("POST", "/v1/dead:resend?webhook=cmr", "those here: ads")
 	f.webhooks = nil
 	unknown("GET", "/v1/dead?webhook=cmr", "this node has no webhooks")
+	// Nor is who mistypes a reason. Letters with one that only another version gives are shown, and sent again.
+	matched := 0
+	f.resent = func(DeadQuery, bool) (*Resent, error) { return &Resent{Matched: matched}, failure }
+	for _, door := range [][2]string{{"GET", "/v1/dead"}, {"POST", "/v1/dead:resend"}} {
+		text := call(door[0], door[1]+"?reason=malfromed", http.StatusNotFound)
+		if !strings.Contains(text, `"code":"unknown_reason","message":"no letter has the reason \"malfromed\""`) || !strings.Contains(text, `"hint":"is it malformed? There are: malformed, too_large,`) {
+			t.Errorf("%s %s: %s", door[0], door[1], text)
+		}
+		if text := call(door[0], door[1]+"?reason=zzz", http.StatusNotFound); !strings.Contains(text, `"hint":"there are: malformed, `) || !strings.Contains(text, `bad_row, webhook_refused, webhook_gave_up"`) {
+			t.Errorf("%s %s: %s", door[0], door[1], text)
+		}
+		for _, reason := range DeadReasons() {
+			call(door[0], door[1]+"?reason="+reason, http.StatusOK)
+		}
+	}
+	reasons["of_tomorrow"], matched = 1, 1
+	call("GET", "/v1/dead?reason=of_tomorrow", http.StatusOK)
+	call("POST", "/v1/dead:resend?reason=of_tomorrow", http.StatusOK)
 	for _, bad := range []string{"limit=0", "limit=10001", "scan=x", "since=then", "since=-1w"} {
 		call("GET", "/v1/dead?"+bad, http.StatusBadRequest)
 		call("POST", "/v1/dead:resend?"+bad, http.StatusBadRequest)

@@ -142,7 +142,13 @@ const (
 	NoIdentifier Reason = "no_identifier" // nobody to attribute it to
 	NoType       Reason = "no_type"       // neither a known call type nor an event name
 	BadTime      Reason = "bad_time"      // unreadable, before 1970 or too far in the future
+	BadRow       Reason = "bad_row"       // a row of a file, of which its mapping could make no event
 )
+
+// Reasons is all of them.
+func Reasons() []Reason {
+	return []Reason{Malformed, TooLarge, TooDeep, TooMany, WrongType, DuplicateKey, NoIdentifier, NoType, BadTime, BadRow}
+}
 
 // Rejected is the error of everything that makes an event out of bytes.
 type Rejected struct {

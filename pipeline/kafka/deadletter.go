@@ -12,7 +12,7 @@ import (
 
 // DeadLetter is an input that could not be understood, or an activation that a webhook did not take.
 type DeadLetter struct {
-	Reason string // short, of a fixed set: event.Reason
+	Reason string // short, of a fixed set: event.Reason, or those of a webhook
 	Detail string // for a person; cut at 1 KiB
 	Stream Stream // where it came from; zero for what came in another way
 	Offset int64
