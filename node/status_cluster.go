@@ -97,24 +97,26 @@ func replicaStatus(st *status.Status, s *meta.State, heard map[string]*peerReach
 	}
 	for i := range st.Shards {
 		sh := &st.Shards[i]
-		most := uint64(0)
-		for _, r := range s.Shards[i].Replicas {
+		leads, said, ahead := -1, time.Time{}, uint64(0)
+		for k, r := range s.Shards[i].Replicas {
 			rs := status.Replica{Node: r.Member, Silent: true}
 			if p := heard[groupMember(r.Member, r.Incarnation)]; p != nil {
-				l := p.shards[i]
-				rs.Silent = time.Since(p.at) > peerSilence
-				rs.Leads, rs.Applied = l.leads && !rs.Silent, l.applied
+				rs.Silent, rs.Applied = time.Since(p.at) > peerSilence, p.shards[i].applied
+				if p.shards[i].leads && !rs.Silent && p.at.After(said) { // two say so while one has just ended: who said it last does
+					leads, said = k, p.at
+				}
 			}
-			most = max(most, rs.Applied)
+			ahead = max(ahead, rs.Applied)
 			st.Nodes[index[r.Member]].Replicas++
-			if rs.Leads {
-				sh.Leader = r.Member
-				st.Nodes[index[r.Member]].Leads++
-			}
 			sh.Replicas = append(sh.Replicas, rs)
 		}
+		if leads >= 0 { // a node that is asked knows itself newer than its leader: that one is not behind for it
+			sh.Replicas[leads].Leads, sh.Leader = true, sh.Replicas[leads].Node
+			st.Nodes[index[sh.Leader]].Leads++
+			ahead = sh.Replicas[leads].Applied
+		}
 		for k := range sh.Replicas {
-			sh.Replicas[k].Lag = most - sh.Replicas[k].Applied
+			sh.Replicas[k].Lag = ahead - min(ahead, sh.Replicas[k].Applied)
 		}
 	}
 }

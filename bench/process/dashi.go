@@ -124,7 +124,7 @@ type ShardStatus struct {
 // ReplicaStatus is one replica of a shard.
 type ReplicaStatus struct {
 	Node   string `json:"node"`
-	Lag    uint64 `json:"lag"`    // entries that it is behind the one that has most
+	Lag    uint64 `json:"lag"`    // entries that it is behind the leader
 	Silent bool   `json:"silent"` // its node does not answer
 }
 

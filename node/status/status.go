@@ -165,7 +165,7 @@ type Node struct {
 	Draining bool   `json:"draining,omitempty"` // it is being emptied, or is empty
 	Stalled  bool   `json:"stalled,omitempty"`  // its disk does not answer, or is full: others lead its shards
 	Replicas int    `json:"replicas"`           // that the directory has placed there
-	Leads    int    `json:"leads"`              // shards, by its own last word
+	Leads    int    `json:"leads"`              // shards, by the last word of their replicas
 	// Heard is when the node last told how far it is; the zero time: never.
 	Heard time.Time `json:"heard,omitzero"`
 }
@@ -175,7 +175,7 @@ type Replica struct {
 	Node    string `json:"node"`
 	Leads   bool   `json:"leads,omitempty"`
 	Applied uint64 `json:"applied"`
-	Lag     uint64 `json:"lag"`              // entries behind the one that has most
+	Lag     uint64 `json:"lag"`              // entries behind the leader; where there is none, behind the one that has most. Of other nodes it is half a second old
 	Silent  bool   `json:"silent,omitempty"` // the figures are old: the node does not answer
 }
 
