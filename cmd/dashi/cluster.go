@@ -281,14 +281,15 @@ func shareOfProcessors(nodes int) []string {
 }
 
 func (t *trial) greet() {
+	last := 7070 + 100*(t.nodes-1)
 	fmt.Fprintf(t.out, "\n  %s, kafka %s, %.0f events a second. In another terminal:\n", say.Count(t.nodes, "node"), t.brokers[0], t.demo)
-	fmt.Fprint(t.out, `
+	fmt.Fprintf(t.out, `
     dashi status                                          who leads what, how far the replicas are
-    dashi get user_id:u0 --addr 127.0.0.1:7170            any node answers
-    curl -i '127.0.0.1:7270/v1/profiles/user_id:u0?read=linearizable'
+    dashi get user_id:u0 --addr 127.0.0.1:%d            any node answers
+    curl -i '127.0.0.1:%d/v1/profiles/user_id:u0?read=linearizable'
     kill -9 PID                                           the pid of one of the nodes: the others go on, it comes back
 
   Ctrl-C stops all of them.
 
-`)
+`, min(7170, last), last)
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"sync"
 	"syscall"
@@ -145,7 +146,7 @@ last start it switches to them; if something would be forgotten by that it does 
 			for i, url := range webhooks {
 				fmt.Fprintf(out, "\n  webhook   dev-%d to %s", i+1, url)
 			}
-			greet(out, n, demo)
+			greet(out, n.HTTPAddr(), n.RESPAddr(), n.KafkaSettings().Brokers[0], demo)
 		}, func(ctx context.Context, n *node.Node) error {
 			return playDemo(ctx, n.KafkaSettings(), demo, people)
 		})
@@ -240,16 +241,21 @@ func builtInRecipes() ([]recipe.Source, error) {
 	return sources, nil
 }
 
-func greet(out io.Writer, n *node.Node, demo float64) {
-	http := n.HTTPAddr()
+// greet says what can be done with a node that listens at these addresses. RESP may be empty: it is off.
+func greet(out io.Writer, http, resp, kafka string, demo float64) {
+	http, resp = reached(http), reached(resp)
+	who := "user_id:u0"
+	if demo == 0 {
+		who = "user_id:u7" // whom the line with curl makes
+	}
 	fmt.Fprintf(out, `
   console   http://%s
-  look-ups  http://%s/v1/profiles/user_id:u0
-`, http, http)
-	if resp := n.RESPAddr(); resp != "" {
-		fmt.Fprintf(out, "            redis://%s  (HGETALL user_id:u0)\n", resp)
+  look-ups  http://%s/v1/profiles/%s
+`, http, http, who)
+	if resp != "" {
+		fmt.Fprintf(out, "            redis://%s  (HGETALL %s)\n", resp, who)
 	}
-	fmt.Fprintf(out, "  kafka     %s\n\n", n.KafkaSettings().Brokers[0])
+	fmt.Fprintf(out, "  kafka     %s\n\n", kafka)
 	if demo > 0 {
 		fmt.Fprintf(out, "  demo traffic at %.0f events a second. In another terminal:\n\n", demo)
 	} else {
@@ -262,14 +268,24 @@ func greet(out io.Writer, n *node.Node, demo float64) {
 		fmt.Fprintf(out, "    curl -u any: -d '{\"userId\":\"u7\",\"event\":\"Order Completed\",\"properties\":{\"total\":99}}' http://%s/v1/track\n", http)
 		fmt.Fprint(out, "    dashi replay FILE --map MAPPING      the rows of a file\n")
 	}
-	fmt.Fprint(out, `    dashi audiences          who is in what (make run builds bin/dashi)
-    dashi get user_id:u0     one person
+	fmt.Fprintf(out, `    dashi audiences          who is in what (make run builds bin/dashi)
+    dashi get %s     one person
     dashi tail               activations as they leave
     dashi status             how the node is
     dashi top                what it is doing, live
 
   Ctrl-C stops it.
-`)
+`, who)
+}
+
+// reached is an address at which this machine reaches what listens at addr, which may stand for all addresses of the machine: [::] is none to go to.
+func reached(addr string) string {
+	if host, port, err := net.SplitHostPort(addr); err == nil {
+		if ip := net.ParseIP(host); host == "" || ip.IsUnspecified() {
+			return net.JoinHostPort("127.0.0.1", port)
+		}
+	}
+	return addr
 }
 
 // demoPatience is how long the end of the demo waits for Kafka.
