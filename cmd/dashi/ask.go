@@ -279,6 +279,9 @@ audience is; Expressions in deploy/recipes/README.md says what can stand in one.
 		for _, p := range answer.Sample {
 			fmt.Fprintln(cl.out, " ", plain(p.ID))
 		}
+		if shown := len(answer.Sample); answer.Count > int64(shown) {
+			fmt.Fprintf(cl.out, "shown: %d; --limit shows more\n", shown)
+		}
 		return nil
 	}
 	return c

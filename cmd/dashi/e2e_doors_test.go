@@ -83,6 +83,7 @@ func testCommands(t *testing.T, n *node) {
 		t.Errorf("members -o json: %+v", *m)
 	}
 	has(t, "query", n.must("query", "purchases >= 1 && !vip"), "1 profile\n", "user_id:bob")
+	has(t, "query", n.must("query", "purchases >= 1", "--limit", "1"), "2 profiles\n", "shown: 1; --limit shows more")
 	q := decode[struct {
 		Count  int
 		Sample []struct{ ID string }
