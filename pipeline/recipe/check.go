@@ -193,7 +193,8 @@ func (c *checker) checkObject(n *yaml.Node, s *shape, what string) bool {
 			return false
 		}
 		if v = s.variant(t.Value); v == nil {
-			c.at(t, "unknown "+s.tag+" "+quote(t.Value), cmp.Or(otherWord(t.Value, variantNames(s)), didYouMean(t.Value, variantNames(s))))
+			names := variantNames(s)
+			c.at(t, "unknown "+s.tag+" "+quote(t.Value), cmp.Or(otherWord(t.Value, names), didYouMean(t.Value, names), "it is one of "+strings.Join(names, ", ")))
 			return false
 		}
 		what += " (" + v.name + ")"
