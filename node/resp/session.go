@@ -253,6 +253,10 @@ func (s *Session) unknown(name []byte) {
 		s.failShown("ERR ", name, ": dashi has no transactions and no scripts over RESP")
 	case slices.Contains(otherReads, string(word)):
 		s.failShown("WRONGTYPE ", name, " reads a type that dashi does not have: a profile is a hash (HGETALL namespace:value), its audiences are a set (SMEMBERS audiences:namespace:value)")
+	case slices.Contains(ofHashes, string(word)):
+		s.failShown("ERR ", name, ": HGETALL reads all of a profile, HGET and HMGET some of it, HEXISTS and HLEN say what there is")
+	case slices.Contains(ofSets, string(word)):
+		s.failShown("ERR ", name, ": SMEMBERS audiences:namespace:value lists the audiences of a profile; who is in an audience GET /v1/audiences/NAME/members streams over HTTP")
 	case slices.Contains(listings, string(word)):
 		s.failShown("ERR ", name, ": dashi lists no keys over RESP; over HTTP GET /v1/audiences/NAME/members streams who is in an audience, POST /v1/query finds people")
 	default:
@@ -268,7 +272,9 @@ var (
 		"LPUSH", "RPUSH", "LPUSHX", "RPUSHX", "LPOP", "RPOP", "LSET", "LREM", "LTRIM", "LINSERT", "ZADD", "ZREM", "ZINCRBY", "XADD", "XDEL",
 		"XTRIM", "PFADD", "PFMERGE", "GEOADD", "PUBLISH", "SPUBLISH", "FLUSHALL", "FLUSHDB", "RESTORE", "MIGRATE"}
 	transactions = []string{"MULTI", "EXEC", "DISCARD", "WATCH", "UNWATCH", "EVAL", "EVALSHA", "EVAL_RO", "EVALSHA_RO", "SCRIPT", "FCALL", "FCALL_RO", "FUNCTION"}
-	listings     = []string{"SCAN", "KEYS", "RANDOMKEY", "HSCAN", "SSCAN", "ZSCAN"}
+	listings     = []string{"SCAN", "KEYS", "RANDOMKEY", "ZSCAN"}
+	ofHashes     = []string{"HKEYS", "HVALS", "HSCAN", "HSTRLEN", "HRANDFIELD"}
+	ofSets       = []string{"SSCAN", "SRANDMEMBER", "SINTER", "SINTERCARD", "SUNION", "SDIFF"}
 	otherReads   = []string{"GET", "MGET", "STRLEN", "GETRANGE", "LRANGE", "LLEN", "LINDEX", "ZRANGE", "ZSCORE", "ZCARD", "XRANGE", "XLEN", "GETBIT", "PFCOUNT"}
 )
 
