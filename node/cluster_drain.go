@@ -28,7 +28,7 @@ func (n *Node) drain(ctx context.Context, id string, on bool) error {
 			return nil, errNoCommand
 		}
 		if left := staying(s); on && ok && len(left) == 1 && left[0].ID == id {
-			return nil, &meta.Rejection{Reason: meta.Invalid, Detail: fmt.Sprintf("node %s is the last one that is not drained", id)}
+			return nil, &meta.Rejection{Reason: meta.Invalid, Detail: fmt.Sprintf("node %s is the last one that is not drained: there is none to take what it holds; to stop it, end its process (SIGTERM)", id)}
 		}
 		return &meta.Drain{Member: id, Draining: on}, nil
 	})

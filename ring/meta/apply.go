@@ -51,10 +51,10 @@ func (c *Join) apply(s *State, _ int64) *Rejection {
 
 func (c *Forget) apply(s *State, _ int64) *Rejection {
 	if _, ok := s.Member(c.Member); !ok {
-		return reject(Unknown, "there is no member %q", c.Member)
+		return reject(Unknown, "there is no node %q", c.Member)
 	}
 	if s.Holding(c.Member) {
-		return reject(Busy, "member %q holds replicas: drain it first", c.Member)
+		return reject(Busy, "node %q holds replicas: drain it first", c.Member)
 	}
 	s.Members = slices.DeleteFunc(slices.Clone(s.Members), func(m Member) bool { return m.ID == c.Member })
 	return nil
@@ -62,7 +62,7 @@ func (c *Forget) apply(s *State, _ int64) *Rejection {
 
 func (c *Drain) apply(s *State, _ int64) *Rejection {
 	if _, ok := s.Member(c.Member); !ok {
-		return reject(Unknown, "there is no member %q", c.Member)
+		return reject(Unknown, "there is no node %q", c.Member)
 	}
 	s.Members = slices.Clone(s.Members)
 	m, _ := s.Member(c.Member)
