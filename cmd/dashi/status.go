@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -170,9 +171,16 @@ func printTables(w io.Writer, st *status.Status) {
 	for _, m := range st.Directory.Moves {
 		fmt.Fprintf(w, "moving\tshard %d: %s for %s, %s since %s\n", m.Shard, cmp.Or(m.Add, "nobody"), cmp.Or(m.Remove, "nobody"), m.Step, m.Since.Format(time.TimeOnly))
 	}
-	fmt.Fprintln(w, "\nSHARD\tPROFILES\tEVENTS\tKIB\tOUTBOX\tLEADER\tREPLICAS (ENTRIES BEHIND)\tHASH")
+	hashed := slices.ContainsFunc(st.Shards, func(s status.Shard) bool { return s.Hash != "" })
+	row := func(hash, format string, a ...any) {
+		if hashed {
+			format += "\t" + hash
+		}
+		fmt.Fprintf(w, format+"\n", a...)
+	}
+	row("HASH", "\nSHARD\tPROFILES\tEVENTS\tKIB\tOUTBOX\tLEADER\tREPLICAS (ENTRIES BEHIND)")
 	for _, s := range st.Shards {
-		fmt.Fprintf(w, "%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\n", s.ID, s.Profiles, s.Events, s.Bytes>>10, s.OutboxEntries, s.Leader, replicaText(s.Replicas), s.Hash)
+		row(s.Hash, "%d\t%d\t%d\t%d\t%d\t%s\t%s", s.ID, s.Profiles, s.Events, s.Bytes>>10, s.OutboxEntries, s.Leader, replicaText(s.Replicas))
 	}
 }
 
