@@ -43,6 +43,10 @@ goes from below 0 to above, the two may be the same. (dashi tail shows activatio
 		if cl.json() {
 			return say.WriteJSON(cl.out, map[string]any{"activations": all})
 		}
+		if len(all) == 0 {
+			fmt.Fprintln(cl.out, "no recipe names an activation; that somebody enters or leaves an audience leaves by itself: dashi audiences --stats, dashi tail")
+			return nil
+		}
 		if stats {
 			printActivationStats(cl.out, all)
 		} else {

@@ -147,6 +147,8 @@ func local(t time.Time) string { return t.Format("2006-01-02 15:04:05Z07:00") }
 func audiencesCommand() *cobra.Command {
 	var stats bool
 	c := &cobra.Command{Use: "audiences", Short: "List the audiences and their sizes", Args: arguments,
+		Long: `List the audiences and their sizes. With --stats also how their sizes went, how many entered and left in a day and in two weeks, and how often the
+activations that recipes name for them have left in two weeks (SENT: dashi activations says which); that somebody entered or left leaves by itself besides.`,
 		Example: "  dashi audiences\n  dashi audiences --stats"}
 	c.Flags().BoolVar(&stats, "stats", false, "show how they have changed: a day and two weeks, and with whom they share most people")
 	cl := addClientFlags(c)

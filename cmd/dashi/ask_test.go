@@ -183,3 +183,17 @@ func TestMembersInParts(t *testing.T) {
 		t.Errorf("printed %q and %q", out.String(), more.String())
 	}
 }
+
+// A cookbook whose recipes name no activation is not answered with a table of nothing.
+func TestNoActivations(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"activations":[]}`) }))
+	defer s.Close()
+	for _, args := range [][]string{{"activations"}, {"activations", "--stats"}} {
+		if out, _ := mustDashi(t, append(args, "--addr", s.URL)...); !strings.HasPrefix(out, "no recipe names an activation;") || strings.Contains(out, "SENT") {
+			t.Errorf("%v: %s", args, out)
+		}
+	}
+	if out, _ := mustDashi(t, "activations", "--addr", s.URL, "-o", "json"); strings.TrimSpace(out) != `{"activations":[]}` {
+		t.Error(out)
+	}
+}

@@ -130,7 +130,10 @@ func testErrors(t *testing.T, n *node) {
 	f("is one running?", "replay", "x.csv", "--map", "online_retail", "--addr", nobody)
 	f(`no mapping "nope" in the cookbook; there are: `, "replay", "x.csv", "--map", "nope")
 	f("no such file", "replay", "x.csv", "--map", "online_retail")
-	f("unknown command", "frobnicate")
+	f(`unknown command "frobnicate" for "dashi" (dashi --help lists them;`, "frobnicate")
+	f("audiences", "audience") // is near one that there is
+	f(`there is no node "n9": dashi status lists the nodes`, "drain", "n9")
+	f(`there is no node "n9": dashi status lists the nodes`, "forget", "n9")
 	f("cannot open settings", "serve", "--config", filepath.Join(t.TempDir(), "dashi.yml"))
 }
 

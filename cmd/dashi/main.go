@@ -34,6 +34,9 @@ func main() {
 		if strings.HasPrefix(err.Error(), "required flag(s)") { // cobra has no type for it
 			err = misused(at, err)
 		}
+		if text := err.Error(); strings.HasPrefix(text, "unknown command") && !strings.Contains(text, "Did you mean") {
+			err = fmt.Errorf("%w (%s --help lists them; dashi --version is its version)", err, at.CommandPath())
+		}
 		var shown *shownError
 		if !errors.As(err, &shown) {
 			fmt.Fprintln(os.Stderr, "dashi:", err)

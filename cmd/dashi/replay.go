@@ -45,6 +45,7 @@ func replayCommand() *cobra.Command {
 default of the cookbook of the running node, otherwise of the files that --recipes names.
 
 A replay that was interrupted goes on after the last row that Kafka has acknowledged when the same command is given again.
+One that has ended begins anew, and its rows count once more, unless the mapping has a message_id and the shards still remember it.
 Rows that cannot be mapped go to the dead topic; rows without an identifier are counted, if the mapping says so.
 
 With --clock event the node lives through the history: each profile's clock follows its events, so that who entered or left
