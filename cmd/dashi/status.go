@@ -106,11 +106,15 @@ func printStatus(out io.Writer, st *status.Status) {
 	for _, t := range st.Trouble {
 		fmt.Fprintf(w, "trouble\t%s\n", t)
 	}
-	if st.Recovery != "" {
+	if st.Recovery != "" && !slices.Contains(st.Trouble, st.Recovery) { // what a node waits for while it starts is both
 		fmt.Fprintf(w, "recovery\t%s\n", st.Recovery)
 	}
-	fmt.Fprintf(w, "cookbook\tversion %d, %s: %s, %s\n", st.Cookbook.Version, st.Cookbook.Hash,
-		say.Count(st.Cookbook.Attributes, "attribute"), say.Count(st.Cookbook.Audiences, "audience"))
+	if st.Cookbook.Version == 0 {
+		fmt.Fprintln(w, "cookbook\tnone yet")
+	} else {
+		fmt.Fprintf(w, "cookbook\tversion %d, %s: %s, %s\n", st.Cookbook.Version, st.Cookbook.Hash,
+			say.Count(st.Cookbook.Attributes, "attribute"), say.Count(st.Cookbook.Audiences, "audience"))
+	}
 	if s := st.Cookbook.Switching; s != nil {
 		fmt.Fprintf(w, "switching\tto version %d: %d of %d shards hold events back, %d have it\n", s.Version, s.Held, s.Shards, s.Switched)
 	}
@@ -118,7 +122,9 @@ func printStatus(out io.Writer, st *status.Status) {
 	if !st.Clock.Now.IsZero() {
 		now = st.Clock.Now.Format(time.RFC3339)
 	}
-	fmt.Fprintf(w, "clock\t%s, %s\n", now, map[string]string{"wall": "the time of day", "event": "the times of events"}[st.Clock.Follows])
+	if follows := map[string]string{"wall": ", the time of day", "event": ", the times of events"}[st.Clock.Follows]; follows != "" { // empty while the node starts
+		fmt.Fprintf(w, "clock\t%s%s\n", now, follows)
+	}
 	fmt.Fprintf(w, "timers\t%d pending in %d MiB, %d fired, %.1f s late\n", st.Clock.Timers, st.Clock.TimerBytes>>20, st.Clock.Woken, st.Clock.Late)
 	fmt.Fprintf(w, "profiles\t%d in %d MiB of %d MiB, %d expired, %d erased\n", st.Profiles, st.Memory.Profiles>>20, st.Memory.Limit>>20, st.Expired, st.Erased)
 	if st.Accounts > 0 {
