@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"time"
 
 	"dashi/pipeline/identity"
+	"dashi/pipeline/say"
 )
 
 // finish makes the head of the event from the slots.
@@ -120,7 +122,8 @@ func (d *Decoder) eventTime(fallbackMillis int64, e *Event) *Rejected {
 		return &Rejected{BadTime, path + ": before 1970"}
 	}
 	if e.Time-d.limits.FutureMillis > fallbackMillis {
-		return &Rejected{BadTime, fmt.Sprintf("%s: %d s ahead of the record that brought it", path, (e.Time-fallbackMillis)/1000)}
+		ahead := time.Duration(min((e.Time-fallbackMillis)/1000, math.MaxInt64/int64(time.Second))) * time.Second
+		return &Rejected{BadTime, fmt.Sprintf("%s: %s ahead of the record that brought it, which may be %s", path, say.Span(ahead), say.Span(time.Duration(d.limits.FutureMillis)*time.Millisecond))}
 	}
 	return nil
 }
