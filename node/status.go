@@ -77,7 +77,7 @@ func (n *Node) Status(hashes bool) *status.Status {
 func (n *Node) flowTrouble(st *status.Status) {
 	if why := n.heldBack(time.Now()); why != "" {
 		st.Events.HeldBack = why
-		st.Trouble = append(st.Trouble, "no events are consumed: "+why)
+		st.Trouble = append(st.Trouble, "events are held back: "+why)
 	}
 	if why := n.inputTrouble(); why != "" {
 		st.Trouble = append(st.Trouble, "input: "+why)

@@ -89,7 +89,7 @@ func (c *client) ready(ctx context.Context) error {
 		return err
 	}
 	if answer.HeldBack != "" {
-		fmt.Fprintf(c.out, "ready; no events come in: %s\n", plain(answer.HeldBack))
+		fmt.Fprintf(c.out, "ready; events are held back: %s\n", plain(answer.HeldBack))
 		return nil
 	}
 	fmt.Fprintln(c.out, "ready")

@@ -66,7 +66,7 @@ type Events struct {
 	Consumed  uint64            `json:"consumed"` // records read since the start of the process
 	Rejected  map[string]uint64 `json:"rejected"` // sent to the dead topic, by reason, since the start of the process
 	PerSecond float64           `json:"per_second"`
-	HeldBack  string            `json:"held_back,omitempty"` // why no events are consumed at the moment
+	HeldBack  string            `json:"held_back,omitempty"` // why events wait at the moment: all of them, or those of a shard without a leader
 }
 
 // Memory is in bytes.
