@@ -223,7 +223,8 @@ func (n *Node) giveBack(ctx context.Context) {
 		if prefers == n.identity.member() || !h.leads() || !known || to.Draining {
 			continue
 		}
-		if !heard[prefers].fit(i, h.reach().applied, time.Now()) {
+		// What it said last is believed for a second, and outlives it: who has just ended is not handed back the shards that were taken over from it.
+		if !n.transport.Healthy(prefers) || !heard[prefers].fit(i, h.reach().applied, time.Now()) {
 			continue
 		}
 		g := h.group.Load()
