@@ -28,7 +28,7 @@ type listOffsets func(admin *kadm.Client, ctx context.Context, topics ...string)
 func readHistory(ctx context.Context, settings Settings, topic string, from TailFrom, ends listOffsets, fn func(partition int32, r *Record) error) error {
 	start := kgo.NewOffset().AtStart()
 	if !from.Start {
-		start = kgo.NewOffset().AfterMilli(from.After.UnixMilli())
+		start = kgo.NewOffset().AfterMilli(firstMilli(from.After))
 	}
 	client, err := settings.client(
 		kgo.ConsumeTopics(topic),
@@ -81,7 +81,7 @@ func (s *Settings) unread(ctx context.Context, client *kgo.Client, topic string,
 	admin := kadm.NewClient(client)
 	starts, err := admin.ListStartOffsets(ctx, topic)
 	if !from.Start {
-		starts, err = admin.ListOffsetsAfterMilli(ctx, from.After.UnixMilli(), topic)
+		starts, err = admin.ListOffsetsAfterMilli(ctx, firstMilli(from.After), topic)
 	}
 	if err == nil {
 		err = starts.Error()

@@ -89,7 +89,7 @@ func (s *Settings) recent(ctx context.Context, client *kgo.Client, topics []stri
 	if err != nil {
 		return nil, s.wrap(err, "list start offsets")
 	}
-	after, err := admin.ListOffsetsAfterMilli(ctx, since.UnixMilli(), topics...)
+	after, err := admin.ListOffsetsAfterMilli(ctx, firstMilli(since), topics...)
 	if err == nil {
 		err = after.Error()
 	}

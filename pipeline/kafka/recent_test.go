@@ -43,6 +43,11 @@ func TestRecent(t *testing.T) {
 	if from, values := f(1060, 1e6); from != 1060 || !slices.Equal(values, numbered(60, 41)) {
 		t.Errorf("since: %d, %q", from, values)
 	}
+	for _, before1970 := range []int64{-1, -62_135_596_800_000} { // Kafka takes -1 for the end, and knows no year 1
+		if from, values := f(before1970, 1e6); from != before1970 || !slices.Equal(values, numbered(0, 101)) {
+			t.Errorf("since %d: %d, %q", before1970, from, values)
+		}
+	}
 	from, values := f(1000, 50) // 10 a partition
 	if len(values) < 28 || len(values) > 30 || from <= 1000 {
 		t.Errorf("most: %d, %q", from, values)

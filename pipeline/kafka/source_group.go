@@ -45,7 +45,7 @@ func (s *Source) assigned(ctx context.Context, fetched map[string]map[int32]kgo.
 	}
 	first := starts
 	if !s.settings.Since.IsZero() {
-		if first, err = admin.ListOffsetsAfterMilli(ctx, s.settings.Since.UnixMilli(), topics...); err != nil {
+		if first, err = admin.ListOffsetsAfterMilli(ctx, firstMilli(s.settings.Since), topics...); err != nil {
 			return nil, err
 		}
 	}

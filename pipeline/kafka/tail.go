@@ -15,6 +15,10 @@ type TailFrom struct {
 	After time.Time // with the first record of this time or later; zero, without Start: what is written from now on
 }
 
+// firstMilli is t as Kafka is asked for the first record of that time or later. There is none before 1970, and the numbers below zero ask for something else:
+// -1 for the end of a partition.
+func firstMilli(t time.Time) int64 { return max(t.UnixMilli(), 0) }
+
 // Tail calls fn for each record of the topic, in order within each partition, until ctx is done (it then returns
 // nil) or fn returns an error (it returns that). It commits nothing, and reads only what was committed by its writer.
 // A topic that does not exist yet is waited for. The record aliases the fetch like those of a Source.
@@ -24,7 +28,7 @@ func Tail(ctx context.Context, settings Settings, topic string, from TailFrom, f
 	case from.Start:
 		start = kgo.NewOffset().AtStart()
 	case !from.After.IsZero():
-		start = kgo.NewOffset().AfterMilli(from.After.UnixMilli())
+		start = kgo.NewOffset().AfterMilli(firstMilli(from.After))
 	}
 	for {
 		err := tail(ctx, &settings, topic, start, fn)
