@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"time"
 
 	"dashi/node/httpapi"
 	"dashi/pipeline/audience"
@@ -13,10 +14,13 @@ import (
 	"dashi/shard"
 )
 
-// pageProfiles is how many members of an audience are handed over under one hold of a shard's lock, scanPage how many profiles are asked a condition.
+// pageProfiles is how many members of an audience are handed over under one hold of a shard's lock, scanPage how many profiles are asked a condition at most.
+// One that loops over lists takes ten milliseconds for a profile (pipeline/expr, maxCost), and what is to be applied waits meanwhile: after scanHold the page ends.
 const (
 	pageProfiles = 256
 	scanPage     = 2048
+	scanHold     = time.Millisecond
+	scanStep     = 32 // profiles between two looks at the clock, at most: a look costs less than one of them
 )
 
 // pageBytes is how much another node sends of a page: a third of askBytes.
@@ -50,11 +54,16 @@ func (p *selection) page(ctx context.Context, s *shard.Shard, from uint32, v *sh
 	if p.accounts {
 		s = s.Accounts()
 	}
-	next, more = s.Scan(p.is, from, scanPage, v, func(v *shard.View) bool {
-		stopped = !fn(v)
-		return !stopped
-	})
-	return next, more, stopped || ctx.Err() != nil, nil
+	begun := time.Now()
+	for left, step := uint32(scanPage), uint32(1); ; from, step = next, min(2*step, scanStep, left) {
+		next, more = s.Scan(p.is, from, step, v, func(v *shard.View) bool {
+			stopped = !fn(v)
+			return !stopped
+		})
+		if left -= step; !more || stopped || left == 0 || time.Since(begun) >= scanHold {
+			return next, more, stopped || ctx.Err() != nil, nil
+		}
+	}
 }
 
 // has says whether a shard has this program in force: a condition of another program cannot be asked.

@@ -3,6 +3,7 @@ package expr
 import (
 	"time"
 
+	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/operators"
 
@@ -35,7 +36,7 @@ func Explain(src string, scope *Scope) ([]Part, *Error) {
 	if stop == nil {
 		return c.parts(nil, root, n, 0), nil
 	}
-	if n, err = c.interpret(); err != nil {
+	if n, err = c.interpret(cel.CostLimit(maxCost)); err != nil {
 		return nil, err
 	}
 	n.timing = c.interpretedTiming(stop.why)

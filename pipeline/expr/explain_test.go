@@ -53,6 +53,25 @@ func TestExplain(t *testing.T) {
 	}
 }
 
+// What costs too much is absent for whoever asks why, as it is for the audience: an explanation that went on would keep a shard's lock.
+func TestExplainHasTheLimitOfCost(t *testing.T) {
+	w := timely()
+	ten := "[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]"
+	src := ten + strings.Repeat(".all(a, "+ten, 5) + ".all(a, a > 0)" + strings.Repeat(")", 5) // a million times
+	env := w.env(ada())
+	x, err := Compile(src, w.scope, BoolType)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts, err := Explain(src, w.scope)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, b := x.Bool(env), parts[0].Holds(env); a != Absent || b != Absent {
+		t.Errorf("the condition is %v, explained %v; want both absent", a, b)
+	}
+}
+
 // The first part is the condition itself.
 func TestExplainAgrees(t *testing.T) {
 	w := timely()
