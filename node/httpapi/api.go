@@ -3,6 +3,7 @@ package httpapi
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"net"
 	"net/http"
 	"net/url"
 	"path"
@@ -123,5 +124,37 @@ func NewServer(h http.Handler, door Door) *http.Server {
 		IdleTimeout:       5 * time.Minute,  // longer than the keep-alive of common proxies
 		MaxHeaderBytes:    32 << 10,
 	}
+	u := &unasked{conns: map[net.Conn]struct{}{}}
+	s.ConnState = u.note
+	s.RegisterOnShutdown(u.close)
 	return s
+}
+
+// unasked has the connections on which nothing was asked yet, as browsers open them in advance. Shutdown would wait five seconds for each to ask something.
+type unasked struct {
+	mu     sync.Mutex
+	conns  map[net.Conn]struct{}
+	closed bool
+}
+
+func (u *unasked) note(c net.Conn, state http.ConnState) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	switch {
+	case state != http.StateNew:
+		delete(u.conns, c)
+	case u.closed:
+		_ = c.Close()
+	default:
+		u.conns[c] = struct{}{}
+	}
+}
+
+func (u *unasked) close() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.closed = true
+	for c := range u.conns {
+		_ = c.Close() // nobody is told anything
+	}
 }
