@@ -224,12 +224,15 @@ func normalIn(namespaces []event.Namespace, id string) (namespace string, value 
 		if ns.Name != namespace {
 			continue
 		}
-		if ns.Normalise == nil {
-			return namespace, []byte(text), nil
+		value, ok := []byte(text), true
+		if ns.Normalise != nil {
+			value, ok = ns.Normalise(nil, value)
 		}
-		value, ok := ns.Normalise(nil, []byte(text))
 		if !ok {
 			return "", nil, fmt.Errorf("%w: %s: %s", httpapi.ErrIdentifier, say.Quote(text), ns.Refusal([]byte(text)))
+		}
+		if most := event.DefaultLimits.IdentifierBytes; len(value) > most && namespace != recipe.AccountNamespace { // the shards would keep what no event can have
+			return "", nil, fmt.Errorf("%w: %s has %d bytes; an identifier has at most %d", httpapi.ErrIdentifier, say.Quote(text), len(value), most)
 		}
 		return namespace, value, nil
 	}
