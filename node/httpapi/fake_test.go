@@ -239,6 +239,10 @@ func (f *fake) Query(ctx context.Context, q Query, fn func(*shard.View)) (Found,
 	if f.down.Load() {
 		return Found{}, ErrUnavailable
 	}
+	if q.Where == "slow" {
+		<-ctx.Done()
+		return Found{}, ctx.Err()
+	}
 	if q.Where != "vip" {
 		return Found{}, &BadQuery{"unknown name \"" + q.Where + "\"", "did you mean vip?"}
 	}

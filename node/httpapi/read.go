@@ -270,7 +270,9 @@ func (a *API) query(w http.ResponseWriter, r *http.Request) {
 	p := newPage()
 	defer p.free()
 	p.buf = append(p.buf, `"sample":[`...)
-	found, err := a.backend.Query(r.Context(), Query{Where: q.Where, Accounts: q.Of == "accounts", Limit: limit, From: from}, p.more)
+	ctx, cancel := context.WithTimeout(r.Context(), a.limits.QueryTime)
+	defer cancel()
+	found, err := a.backend.Query(ctx, Query{Where: q.Where, Accounts: q.Of == "accounts", Limit: limit, From: from}, p.more)
 	if err != nil {
 		a.failQuery(w, err)
 		return
@@ -297,7 +299,7 @@ func (a *API) failQuery(w http.ResponseWriter, err error) {
 		w.Header().Set("Retry-After", "1")
 		fail(w, http.StatusServiceUnavailable, "switching", err.Error(), "ask again in a second")
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		fail(w, http.StatusServiceUnavailable, "timeout", "the query did not finish: "+err.Error(), "")
+		fail(w, http.StatusGatewayTimeout, "timeout", "the query did not end within "+say.Span(a.limits.QueryTime), "make an audience of it: who is in it is known at all times; loops within loops take the longest")
 	default:
 		failRead(w, err)
 	}

@@ -33,6 +33,7 @@ type Limits struct {
 	QueryBytes    int           // of a body that asks
 	BatchGet      int           // ids of one batchGet
 	QueryLimit    int           // profiles in one sample
+	QueryTime     time.Duration // of one query: after it nobody would be told the answer
 	Queue         int           // activations that wait for one stream; one more and it ends
 	Streams       int64         // at once
 	Heartbeat     time.Duration // of a stream
@@ -50,6 +51,7 @@ var DefaultLimits = Limits{
 	QueryBytes:    1 << 20,
 	BatchGet:      1000,
 	QueryLimit:    1000,
+	QueryTime:     time.Minute, // the server's own limit of writing is not much more
 	Queue:         1024,
 	Streams:       1000,
 	Heartbeat:     15 * time.Second, // proxies close what is silent for 30 to 60 s
@@ -82,6 +84,7 @@ func (l Limits) withDefaults() Limits {
 	fill(&l.QueryBytes, d.QueryBytes)
 	fill(&l.BatchGet, d.BatchGet)
 	fill(&l.QueryLimit, d.QueryLimit)
+	fill(&l.QueryTime, d.QueryTime)
 	fill(&l.Queue, d.Queue)
 	fill(&l.Streams, d.Streams)
 	fill(&l.Heartbeat, d.Heartbeat)

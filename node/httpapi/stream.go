@@ -42,6 +42,9 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no") // nginx
 
+	if r.Method == http.MethodHead {
+		return // the header is all there is, and whoever asked for it waits for the end
+	}
 	queue := make(chan activation, a.limits.Queue)
 	slow := make(chan struct{})
 	var full atomic.Bool
