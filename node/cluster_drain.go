@@ -91,6 +91,11 @@ func (n *Node) admin(h http.Handler) http.Handler {
 		case !draining && r.Method == http.MethodDelete:
 			err = n.change(ctx, func(*meta.State) (meta.Command, error) { return &meta.Forget{Member: id}, nil })
 		default:
+			allow := http.MethodDelete
+			if draining {
+				allow = "POST, DELETE"
+			}
+			w.Header().Set("Allow", allow)
 			refuse(w, http.StatusMethodNotAllowed, "bad_request", "POST or DELETE /v1/nodes/{id}/drain, DELETE /v1/nodes/{id}")
 			return
 		}
