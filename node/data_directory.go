@@ -46,6 +46,9 @@ func (n *Node) claim() error {
 	n.onClose(lock.Close)
 	text, err := os.ReadFile(n.identityPath())
 	if errors.Is(err, os.ErrNotExist) {
+		if logs, _ := filepath.Glob(filepath.Join(n.settings.Data, "shards", "log", "*.log")); len(logs) > 0 { // another node would not be let in to its groups
+			return fmt.Errorf("data directory %q has a log, but no dashi.json, which says whose it is: %s", n.settings.Data, lostIdentity)
+		}
 		n.identity = want
 		return n.saveIdentity()
 	}
@@ -54,7 +57,7 @@ func (n *Node) claim() error {
 	}
 	var got dataIdentity
 	if err := json.Unmarshal(text, &got); err != nil {
-		return fmt.Errorf("cannot read %q: %w", n.identityPath(), err)
+		return fmt.Errorf("cannot read %q: %w: %s", n.identityPath(), err, lostIdentity)
 	}
 	if got.Cluster != want.Cluster || got.Shards != want.Shards {
 		return fmt.Errorf("data directory %q belongs to cluster %q with %s, the settings say %q with %d: name another directory, or change the settings back",
@@ -69,6 +72,9 @@ func (n *Node) claim() error {
 	}
 	return nil
 }
+
+// lostIdentity is what to do about it.
+const lostIdentity = "put the file back as it was, or empty the directory: the node then begins anew, from Kafka or from the other nodes"
 
 func (n *Node) identityPath() string { return filepath.Join(n.settings.Data, "dashi.json") }
 
