@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -193,7 +194,8 @@ func Read(path string) (Settings, error) {
 		return s, fmt.Errorf("cannot open settings: %w", err)
 	}
 	defer f.Close()
-	d := yaml.NewDecoder(f)
+	var text bytes.Buffer
+	d := yaml.NewDecoder(io.TeeReader(f, &text))
 	d.KnownFields(true)
 	if err := d.Decode(&s); err != nil && err != io.EOF { // EOF: nothing is set
 		return s, fmt.Errorf("cannot read settings %q: %w", path, settingsWords(err))
@@ -203,6 +205,9 @@ func Read(path string) (Settings, error) {
 	case err == nil:
 		return s, fmt.Errorf("cannot read settings %q: line %d: a second document begins here, and settings are one: remove the line ---", path, second.Line)
 	case err != io.EOF:
+		return s, fmt.Errorf("cannot read settings %q: %w", path, err)
+	}
+	if err := wholeNumbers(text.Bytes(), reflect.TypeFor[Settings]()); err != nil {
 		return s, fmt.Errorf("cannot read settings %q: %w", path, err)
 	}
 	if err := resolve(reflect.ValueOf(&s).Elem(), ""); err != nil {
@@ -241,6 +246,7 @@ func (s *Settings) Check() error {
 	errs = append(errs, s.checkCluster()...)
 	errs = append(errs, s.checkTLS()...)
 	errs = append(errs, s.checkKeys()...)
+	errs = append(errs, s.checkSpelled()...)
 	errs = append(errs, s.checkWebhooks()...)
 	if s.Kafka.Embedded.Listen == "" && len(s.Kafka.Brokers) == 0 {
 		bad("kafka.brokers: name at least one broker, or set kafka.embedded.listen")
