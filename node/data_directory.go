@@ -41,7 +41,7 @@ func (n *Node) claim() error {
 	}
 	lock, err := vfs.OS{}.Lock(filepath.Join(n.settings.Data, "lock"))
 	if err != nil {
-		return n.inUse(err)
+		return n.inUse(fmt.Errorf("cannot lock data directory: %w", err))
 	}
 	n.onClose(lock.Close)
 	text, err := os.ReadFile(n.identityPath())
