@@ -41,7 +41,7 @@
 //	                                          more, the last line is {"cursor":".."}
 //	GET  /v1/audiences/{name}/stats           {"audience","size","hours":[{"at","entered","left","size"}],"overlap":[{"audience","size","both"}],
 //	                                          "activations":[..]}: 14 days, by hour; activations as below
-//	POST /v1/query {"where","limit","cursor"} {"count","sample":[profiles],"cursor"}; with "of":"accounts" of accounts
+//	POST /v1/query {"where","limit","cursor"} {"count","sample":[profiles],"cursor"}; with "of":"accounts" of accounts; 504 after a minute
 //	GET  /v1/activations                      {"activations":[{"activation","description","on","about","sent","sent_24h","entered","left","goal"}]}: of
 //	                                          14 days; goal, if it has one, is {"on","within","hold_back","treated":{"exposed","converted","rate":{"value",
 //	                                          "low","high"}},"control":{..},"difference":{"value","low","high"},"confidence"}: since the goal is in force
