@@ -3,8 +3,8 @@
 // It is pure: no goroutine, clock, randomness or I/O. It knows neither what the state is (shard) nor what an event means
 // (pipeline), and it decides nothing: package ring/meta commits what Place proposes, ring/gossip tells who is alive.
 //
-// The caller asks Shard for the owner of a hash; Place for the table that should be, given the one that is and the members there are;
-// and Diff for the moves from one to the other, to be made one at a time a shard.
+// The caller asks Shard for the owner of a hash, and Place for the table that should be, given the one that is and the members there are. How to get
+// from one to the other is for the node to plan: it knows which replicas are there.
 //
 // Invariants:
 //

@@ -18,14 +18,5 @@ const MaxWeight = 100
 // follow in the order in which they should try to lead when it fails.
 type Table [][]string
 
-// Clone is a deep copy.
-func (t Table) Clone() Table {
-	c := make(Table, len(t))
-	for i, ids := range t {
-		c[i] = append([]string(nil), ids...)
-	}
-	return c
-}
-
 // byID orders members, so that the order of the arguments does not matter.
 func byID(a, b Member) int { return cmp.Compare(a.ID, b.ID) }

@@ -213,6 +213,18 @@ func mostKept(old Table, members []Member, z zones, r, shards, s int, quota []in
 	return best
 }
 
+// moves counts the replicas of a table that the one before does not have.
+func moves(from, to Table) (count int) {
+	for s := range to {
+		for _, id := range to[s] {
+			if !slices.Contains(from[s], id) {
+				count++
+			}
+		}
+	}
+	return count
+}
+
 // One more node among equals takes its share and nothing else moves; one less gives its share away and nothing else moves.
 func TestJoinAndLeaveMoveOneShare(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -222,7 +234,7 @@ func TestJoinAndLeaveMoveOneShare(t *testing.T) {
 		few, more := Place(nil, shards, replicas, named(n)), Table(nil)
 		more = Place(few, shards, replicas, named(n+1))
 		share := shards * replicas / (n + 1)
-		if moved := len(Diff(few, more)); moved < share || moved > share+1 {
+		if moved := moves(few, more); moved < share || moved > share+1 {
 			t.Fatalf("%d replicas move to a new node, its share is %d of %d", moved, share, shards*replicas)
 		}
 		held := 0
@@ -231,7 +243,7 @@ func TestJoinAndLeaveMoveOneShare(t *testing.T) {
 				held++
 			}
 		}
-		if moved := len(Diff(more, Place(more, shards, replicas, named(n)))); moved != held {
+		if moved := moves(more, Place(more, shards, replicas, named(n))); moved != held {
 			t.Fatalf("%d replicas move when a node leaves that held %d", moved, held)
 		}
 	})
@@ -254,35 +266,6 @@ func TestFreshTableFollowsTheHashes(t *testing.T) {
 	if hit < shards*replicas*9/10 {
 		t.Errorf("%d of %d replicas are where the hashes say", hit, shards*replicas)
 	}
-}
-
-// Following the changes one by one leads from one table to the other, never below the smaller number of replicas.
-func TestDiffLeadsThere(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		shards, replicas, old, members := cluster(t, 20)
-		if old == nil {
-			old = make(Table, shards)
-		}
-		to := Place(old, shards, replicas, members)
-		at := old.Clone()
-		for _, c := range Diff(old, to) {
-			if c.Add != "" {
-				at[c.Shard] = append(at[c.Shard], c.Add)
-			}
-			if i := slices.Index(at[c.Shard], c.Remove); i >= 0 {
-				at[c.Shard] = slices.Delete(at[c.Shard], i, i+1)
-			}
-			if n := len(at[c.Shard]); n < min(len(old[c.Shard]), len(to[c.Shard])) {
-				t.Fatalf("shard %d is down to %d replicas", c.Shard, n)
-			}
-		}
-		for s := range to {
-			a, b := slices.Sorted(slices.Values(at[s])), slices.Sorted(slices.Values(to[s]))
-			if !slices.Equal(a, b) {
-				t.Fatalf("shard %d: %v, want %v", s, a, b)
-			}
-		}
-	})
 }
 
 func TestPlaceOfNobody(t *testing.T) {
