@@ -29,8 +29,8 @@
 //     and why the merge stays exact.
 //
 // An input that does not fit (another kind of value, a number out of range, a time outside the years 0 to
-// 9999, a string that is too long, an operation that the kind does not have) changes nothing; Accepts says
-// so beforehand, for whoever counts. Truncated says that a limit has dropped something.
+// 9999, a string that is too long, an operation that the kind does not have) changes nothing. Truncated says
+// that a limit has dropped something.
 //
 // The formats are in FORMAT.md, byte by byte. Kinds are immutable and may be shared between goroutines; a state has one
 // writer at a time, and no reader while it is written.

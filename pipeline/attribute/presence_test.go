@@ -16,7 +16,7 @@ var somePlaces = &PlaceSpec{IDs: []string{"a", "b", "soup"}, Timeout: 2 * hour}
 func placeOracle(spec Spec, ins []Input, now int64, most int) any {
 	kept := map[int64]Input{}
 	for _, in := range ins {
-		if !Accepts(mustNew(nil, spec), in) {
+		if !accepts(mustNew(nil, spec), in) {
 			continue
 		}
 		cell := in.Time / (spec.Places.Timeout / 16)

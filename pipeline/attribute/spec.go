@@ -308,13 +308,6 @@ func (t Type) String() string {
 	return fmt.Sprintf("type(%d)", uint8(t))
 }
 
-// Accepts says whether Update of k would take in. Update ignores what it does not accept; this is for the
-// caller that counts, off the hot path. k must come from New.
-func Accepts(k Kind, in Input) bool {
-	a, ok := k.(interface{ accepts(in *Input) bool })
-	return ok && a.accepts(&in)
-}
-
 // Truncated says whether a limit has dropped elements of what is read at an instant; what is left is exact (see set.go and
 // tally.go), but not all. In a window it says that it may have. A list is the last n by definition and is never truncated.
 func Truncated(k Kind, fixed, seg []byte, now int64) bool {
