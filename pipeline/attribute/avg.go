@@ -8,11 +8,6 @@ func (avg) Name() string   { return "avg" }
 func (avg) Type() Type     { return Number }
 func (avg) FixedSize() int { return 24 }
 
-func (avg) accepts(in *Input) bool {
-	_, ok := summable(in)
-	return ok
-}
-
 func (avg) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 	v, ok := summable(in)
 	if !ok {

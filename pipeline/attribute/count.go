@@ -9,8 +9,6 @@ func (count) Name() string   { return "count" }
 func (count) Type() Type     { return Number }
 func (count) FixedSize() int { return 8 }
 
-func (count) accepts(in *Input) bool { return in.Op == Add }
-
 func (count) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 	if in.Op == Add {
 		put(fixed, get(fixed)+1)

@@ -35,11 +35,6 @@ const tallies = 2 * 64
 // dense says whether seg is registers. Hashes are always fewer bytes.
 func (k *distinct) dense(seg []byte) bool { return len(seg) == k.registers()+tallies }
 
-func (k *distinct) accepts(in *Input) bool {
-	_, ok := k.hash(in)
-	return ok
-}
-
 func (k *distinct) hash(in *Input) (h uint64, ok bool) {
 	v := &in.Value
 	if in.Op != Add || k.of != 0 && v.Kind != eventKind(k.of) {

@@ -9,8 +9,6 @@ func (flag) Name() string   { return "flag" }
 func (flag) Type() Type     { return Bool }
 func (flag) FixedSize() int { return 8 }
 
-func (flag) accepts(in *Input) bool { return in.Op <= Remove && timeInRange(in.Time) }
-
 func (flag) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 	if in.Op <= Remove && timeInRange(in.Time) {
 		putMax(fixed, stamp(in.Time, in.Op))

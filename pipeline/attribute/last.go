@@ -30,11 +30,6 @@ func edgeName(first bool) string {
 	return "last"
 }
 
-func (k *edge) accepts(in *Input) bool {
-	_, ok := valueKey(&in.Value, k.of)
-	return ok && in.Op == Add && timeInRange(in.Time)
-}
-
 func (k *edge) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 	v, ok := valueKey(&in.Value, k.of)
 	if ok && in.Op == Add && timeInRange(in.Time) {

@@ -18,11 +18,6 @@ func (k *extreme) Name() string {
 func (k *extreme) Type() Type   { return k.of }
 func (*extreme) FixedSize() int { return 8 }
 
-func (k *extreme) accepts(in *Input) bool {
-	_, ok := valueKey(&in.Value, k.of)
-	return ok && in.Op == Add
-}
-
 func (k *extreme) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 	if v, ok := valueKey(&in.Value, k.of); ok && in.Op == Add {
 		putMax(fixed, v^k.flip)

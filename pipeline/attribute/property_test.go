@@ -288,12 +288,6 @@ func TestMergeIsCommutativeAndAssociative(t *testing.T) {
 	}
 }
 
-// accepts says whether Update of k takes in.
-func accepts(k Kind, in Input) bool {
-	a, ok := k.(interface{ accepts(in *Input) bool })
-	return ok && a.accepts(&in)
-}
-
 // What a kind says it accepts is exactly what changes the zero state, and what it does not accept never changes anything.
 func TestAccepts(t *testing.T) {
 	for name, v := range variants() {

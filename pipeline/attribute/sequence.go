@@ -85,11 +85,6 @@ func (k *sequence) Type() Type {
 	return Set
 }
 
-func (k *sequence) accepts(in *Input) bool {
-	_, ok := k.key(in)
-	return ok
-}
-
 func (k *sequence) open(g *groups, seg []byte) { g.open(seg, occurrence, k.limit) }
 
 func (k *sequence) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {

@@ -14,11 +14,6 @@ func (sum) Name() string   { return "sum" }
 func (sum) Type() Type     { return Number }
 func (sum) FixedSize() int { return 16 }
 
-func (sum) accepts(in *Input) bool {
-	_, ok := summable(in)
-	return ok
-}
-
 func (sum) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 	if v, ok := summable(in); ok {
 		plus(load128(fixed), v).store(fixed)

@@ -18,12 +18,6 @@ const severalRow = 14
 
 func (*several) FixedSize() int { return 0 }
 
-func (k *several) accepts(in *Input) bool {
-	_, ok := k.hash(in)
-	_, good := k.bucket(in.Time)
-	return ok && good
-}
-
 // place is the row of a bucket and hash, or that before which they belong.
 func (k *several) place(r *rows, b int64, h uint64) (i int, found bool) {
 	lo, hi := 0, r.n

@@ -23,11 +23,6 @@ func (k *peak) input(in *Input) (key uint64, bucket int64, ok bool) {
 	return v ^ k.flip, bucket, ok && good && in.Op == Add
 }
 
-func (k *peak) accepts(in *Input) bool {
-	_, _, ok := k.input(in)
-	return ok
-}
-
 func (k *peak) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 	key, b, ok := k.input(in)
 	if !ok {

@@ -95,11 +95,6 @@ func (k *meter) input(in *Input) (g gain, bucket int64, ok bool) {
 	return g, bucket, ok && in.Op == Add
 }
 
-func (k *meter) accepts(in *Input) bool {
-	_, _, ok := k.input(in)
-	return ok
-}
-
 func (k *meter) Update(fixed, seg []byte, in *Input, scratch []byte) []byte {
 	g, b, ok := k.input(in)
 	if !ok {

@@ -18,11 +18,6 @@ func (*shelf) Type() Type       { return Tally }
 func (*shelf) FixedSize() int   { return 16 }
 func (*shelf) HasSegment() bool { return true }
 
-func (k *shelf) accepts(in *Input) bool {
-	_, ok := k.bucket(in.Time)
-	return ok && (*tally)(nil).accepts(in)
-}
-
 // open is groups.open. Cells come with most inputs, so there is room to spare for them.
 func (k *shelf) open(g *groups, seg []byte) {
 	g.spare = true
