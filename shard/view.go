@@ -5,6 +5,7 @@ import (
 
 	"dashi/pipeline/attribute"
 	"dashi/pipeline/audience"
+	"dashi/pipeline/consent"
 	"dashi/pipeline/expr"
 	"dashi/pipeline/identity"
 	"dashi/pipeline/recipe"
@@ -220,7 +221,7 @@ func (v *View) appendConsent(dst []byte) []byte {
 	first := true
 	for i, name := range v.Program.Purposes {
 		w := le64(v.Env.Consent[8*i:])
-		if w == 0 {
+		if !consent.Known(w) {
 			continue
 		}
 		if !first {
@@ -229,9 +230,9 @@ func (v *View) appendConsent(dst []byte) []byte {
 		first = false
 		dst = attribute.AppendQuoted(dst, []byte(name))
 		dst = append(dst, `:{"granted":`...)
-		dst = strconv.AppendBool(dst, w&1 == 1)
+		dst = strconv.AppendBool(dst, consent.Granted(w))
 		dst = append(dst, `,"since":"`...)
-		dst = attribute.AppendTime(dst, int64(w>>1))
+		dst = attribute.AppendTime(dst, consent.Time(w))
 		dst = append(dst, `"}`...)
 	}
 	return dst
