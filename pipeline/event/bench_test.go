@@ -124,8 +124,6 @@ func BenchmarkUnpack(b *testing.B) {
 			b.Fatal(err)
 		}
 	})
-	var sum uint64
-	runPacked("hash", func(p []byte) { sum += PackedHash(p) })
 	buf := make([]byte, 0, 1024)
 	runPacked("append", func(p []byte) { buf = AppendPacked(buf[:0], &e) })
 }

@@ -148,7 +148,3 @@ func PackedLen(src []byte) int {
 	}
 	return n
 }
-
-// PackedHash is Event.Hash of the packed event at the beginning of src, which PackedLen has accepted. It reads one word, so
-// a batch of events can be routed, and the lines of their profiles be touched, before any is unpacked.
-func PackedHash(src []byte) uint64 { return le64(src[4:12]) }
