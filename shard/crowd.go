@@ -238,9 +238,3 @@ func (c *gathering) each(fn func(i int)) {
 		lo = hi
 	}
 }
-
-// size is the number of people who count.
-func (c *gathering) size() (n int) {
-	c.each(func(int) { n++ })
-	return n
-}

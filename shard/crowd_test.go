@@ -32,6 +32,12 @@ var crowdProgram = sync.OnceValue(func() *recipe.Program {
 	return p
 })
 
+// size is the number of people who count.
+func (c *gathering) size() (n int) {
+	c.each(func(int) { n++ })
+	return n
+}
+
 // crowded is a shard with accounts, and a way to tell them something of a person.
 func crowded(t testing.TB) (s *Shard, hear func(from int, kind byte, orders uint64, who string)) {
 	settings := testSettings()

@@ -71,14 +71,6 @@ func seal(frame []byte, h header) {
 	binary.LittleEndian.PutUint32(frame[4:], crc32.Checksum(frame[8:], castagnoli))
 }
 
-func appendFrame(dst []byte, h header, body []byte) []byte {
-	n := len(dst)
-	dst = append(dst, make([]byte, headerSize)...)
-	dst = append(dst, body...)
-	seal(dst[n:], h)
-	return dst
-}
-
 // readFrame reads a frame with a body of most bytes at most. The body is the caller's.
 func readFrame(r *bufio.Reader, most uint32) (header, []byte, error) {
 	head, err := r.Peek(headerSize)

@@ -311,6 +311,14 @@ type broken struct{}
 
 func (broken) Read([]byte) (int, error) { return 0, errors.New("cannot read") }
 
+func appendFrame(dst []byte, h header, body []byte) []byte {
+	n := len(dst)
+	dst = append(dst, make([]byte, headerSize)...)
+	dst = append(dst, body...)
+	seal(dst[n:], h)
+	return dst
+}
+
 // FuzzFrames: whatever comes over the wire is a message or an error.
 func FuzzFrames(f *testing.F) {
 	f.Add(byte(0), uint16(typeAppend), appendRequest(nil, appendRequests(3, 5, 20)))
