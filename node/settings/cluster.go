@@ -21,9 +21,9 @@ const maxReplicas = 5
 // checkCluster says what is wrong with the settings of the cluster.
 func (s *Settings) checkCluster() (errs []error) {
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	for name, addr := range map[string]string{"node.listen": s.Node.Listen, "node.advertise": s.Node.Advertise, "gossip.listen": s.Gossip.Listen, "gossip.advertise": s.Gossip.Advertise} {
-		if _, _, err := net.SplitHostPort(addr); addr != "" && err != nil {
-			bad("%s: %q is not host:port", name, addr)
+	for _, at := range []entry[string]{{"node.listen", s.Node.Listen}, {"node.advertise", s.Node.Advertise}, {"gossip.listen", s.Gossip.Listen}, {"gossip.advertise", s.Gossip.Advertise}} {
+		if _, _, err := net.SplitHostPort(at.value); at.value != "" && err != nil {
+			bad("%s: %q is not host:port", at.name, at.value)
 		}
 	}
 	for i, addr := range s.Gossip.Join {

@@ -39,17 +39,17 @@ const minKey = 16
 
 // checkKeys says which keys of the doors would let in whom they should not.
 func (s *Settings) checkKeys() (errs []error) {
-	for name, keys := range map[string][]string{"http.read_keys": s.HTTP.ReadKeys, "http.admin_keys": s.HTTP.AdminKeys} {
-		for i, k := range keys {
+	for _, keys := range []entry[[]string]{{"http.read_keys", s.HTTP.ReadKeys}, {"http.admin_keys", s.HTTP.AdminKeys}} {
+		for i, k := range keys.value {
 			if len(k) < minKey {
-				errs = append(errs, fmt.Errorf("%s[%d]: shorter than %d bytes: make one with: openssl rand -hex 32", name, i, minKey))
+				errs = append(errs, fmt.Errorf("%s[%d]: shorter than %d bytes: make one with: openssl rand -hex 32", keys.name, i, minKey))
 			}
 		}
 	}
-	for name, keys := range map[string][]string{"http.write_keys": s.HTTP.WriteKeys, "resp.passwords": s.RESP.Passwords} {
-		for i, k := range keys {
+	for _, keys := range []entry[[]string]{{"http.write_keys", s.HTTP.WriteKeys}, {"resp.passwords", s.RESP.Passwords}} {
+		for i, k := range keys.value {
 			if k == "" {
-				errs = append(errs, fmt.Errorf("%s[%d]: it is empty, and would let everybody in", name, i))
+				errs = append(errs, fmt.Errorf("%s[%d]: it is empty, and would let everybody in", keys.name, i))
 			}
 		}
 	}

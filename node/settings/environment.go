@@ -1,11 +1,13 @@
 package settings
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
 	"reflect"
 	"regexp"
+	"slices"
 )
 
 // named is a value that stands in the environment: a text that is ${NAME} and nothing else. Secrets need not be in the file then.
@@ -28,7 +30,7 @@ func resolve(v reflect.Value, path string) error {
 		return errors.Join(errs...)
 	case reflect.Map:
 		var errs []error
-		for _, key := range v.MapKeys() {
+		for _, key := range slices.SortedFunc(slices.Values(v.MapKeys()), func(a, b reflect.Value) int { return cmp.Compare(a.String(), b.String()) }) {
 			at := reflect.New(v.Type().Elem()).Elem()
 			at.Set(v.MapIndex(key))
 			errs = append(errs, resolve(at, join(path, fmt.Sprint(key))))

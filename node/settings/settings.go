@@ -216,6 +216,12 @@ func Read(path string) (Settings, error) {
 	return s, s.Check()
 }
 
+// entry is a value and the name of its setting. Those that are looked at alike stand in a list, so that what is wrong comes in the same order every time.
+type entry[V any] struct {
+	name  string
+	value V
+}
+
 // Check says what is wrong with the settings, all of it.
 func (s *Settings) Check() error {
 	var errs []error
@@ -232,12 +238,12 @@ func (s *Settings) Check() error {
 	if s.Clock != "wall" && s.Clock != "event" {
 		bad("clock: %q is neither wall nor event", s.Clock)
 	}
-	for name, addr := range map[string]string{"http.listen": s.HTTP.Listen, "resp.listen": s.RESP.Listen, "kafka.embedded.listen": s.Kafka.Embedded.Listen} {
-		if addr == "" && name != "http.listen" {
+	for _, at := range []entry[string]{{"http.listen", s.HTTP.Listen}, {"resp.listen", s.RESP.Listen}, {"kafka.embedded.listen", s.Kafka.Embedded.Listen}} {
+		if at.value == "" && at.name != "http.listen" {
 			continue
 		}
-		if _, _, err := net.SplitHostPort(addr); err != nil {
-			bad("%s: %q is not host:port", name, addr)
+		if _, _, err := net.SplitHostPort(at.value); err != nil {
+			bad("%s: %q is not host:port", at.name, at.value)
 		}
 	}
 	if a := s.HTTP.Listen; a == s.RESP.Listen && !strings.HasSuffix(a, ":0") {
@@ -280,9 +286,11 @@ func (s *Settings) Check() error {
 	if d := s.Log.Durability; d != "replicated" && d != "fsync" {
 		bad("log.durability: %q is neither replicated nor fsync", d)
 	}
-	for name, v := range map[string]int64{"memory_bytes": s.Limits.MemoryBytes, "outbox_bytes": s.Limits.OutboxBytes, "recent_time": int64(s.Limits.RecentTime), "recent_ids": int64(s.Limits.RecentIDs)} {
-		if v <= 0 {
-			bad("limits.%s: must be positive", name)
+	limits := []entry[int64]{{"memory_bytes", s.Limits.MemoryBytes}, {"outbox_bytes", s.Limits.OutboxBytes},
+		{"recent_time", int64(s.Limits.RecentTime)}, {"recent_ids", int64(s.Limits.RecentIDs)}}
+	for _, limit := range limits {
+		if limit.value <= 0 {
+			bad("limits.%s: must be positive", limit.name)
 		}
 	}
 	return errors.Join(errs...)

@@ -146,6 +146,37 @@ func TestSettingsErrors(t *testing.T) {
 	f("http: {admin_keys: ['${DASHI_NO_SUCH_SECRET}']}\n", "http.admin_keys[0]: the environment has no DASHI_NO_SUCH_SECRET")
 }
 
+// What is wrong is told in the same order every time, so that who mends one thing finds the others where they were.
+func TestSettingsErrorsKeepTheirOrder(t *testing.T) {
+	f := func(lines ...string) {
+		t.Helper()
+		path := filepath.Join(t.TempDir(), "dashi.yml")
+		if err := os.WriteFile(path, []byte(strings.Join(lines, "\n")), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		first := ""
+		for range 20 {
+			_, err := Read(path)
+			if err == nil {
+				t.Fatalf("%q is accepted", lines)
+			}
+			if first == "" {
+				first = err.Error()
+			}
+			if err.Error() != first {
+				t.Fatalf("once it is\n%s\nand then\n%s", first, err)
+			}
+		}
+	}
+	f("http: {listen: a}", "resp: {listen: b}", "kafka: {embedded: {listen: c}}")
+	f("node: {listen: a, advertise: b}", "gossip: {listen: c, advertise: d}")
+	f("limits: {memory_bytes: 0, outbox_bytes: 0, recent_time: 0s, recent_ids: 0}")
+	f("http: {read_keys: [a], admin_keys: [b]}")
+	f("http: {write_keys: ['']}", "resp: {passwords: ['']}")
+	f("webhooks: [{name: crm, url: 'http://crm', secret_env: X, header: {webhook-id: x, webhook-signature: x, content-type: x}}]")
+	f("webhooks: [{name: crm, url: 'http://crm', secret_env: X, header: {A: '${DASHI_NO_SUCH_A}', B: '${DASHI_NO_SUCH_B}', C: '${DASHI_NO_SUCH_C}'}}]")
+}
+
 func TestSettingsOfTheEnvironment(t *testing.T) {
 	t.Setenv("DASHI_TEST_SECRET", "of the environment, 12: [}")
 	path := filepath.Join(t.TempDir(), "dashi.yml")

@@ -4,9 +4,11 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -85,7 +87,7 @@ func (s *Settings) Check() []error {
 	if s.Timeout < 0 || s.RetryFirst < 0 || s.RetryMost < 0 || s.GiveUp < 0 {
 		bad("timeout, retry_first, retry_most, give_up: none may be negative")
 	}
-	for name := range s.Header {
+	for _, name := range slices.Sorted(maps.Keys(s.Header)) {
 		if strings.HasPrefix(strings.ToLower(name), "webhook-") || http.CanonicalHeaderKey(name) == "Content-Type" {
 			bad("header: %s is set by dashi", name)
 		}
