@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -152,8 +154,8 @@ func (s *Status) Lost() string {
 	if s.Events.Repeated > 0 {
 		lost = append(lost, fmt.Sprintf("%d repeated", s.Events.Repeated))
 	}
-	for reason, n := range s.Events.Rejected {
-		if n > 0 {
+	for _, reason := range slices.Sorted(maps.Keys(s.Events.Rejected)) {
+		if n := s.Events.Rejected[reason]; n > 0 {
 			lost = append(lost, fmt.Sprintf("%d rejected: %s", n, reason))
 		}
 	}

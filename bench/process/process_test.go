@@ -52,6 +52,10 @@ func TestStatus(t *testing.T) {
 	if lost := new(Status).Lost(); lost != "" {
 		t.Errorf("%q", lost)
 	}
+	s.Events.Rejected = map[string]uint64{"a": 1, "b": 1, "c": 1, "d": 1, "e": 1}
+	if lost := s.Lost(); lost != "2 repeated, 1 rejected: a, 1 rejected: b, 1 rejected: c, 1 rejected: d, 1 rejected: e" {
+		t.Errorf("in another order: %q", lost)
+	}
 }
 
 // A shell stands for the programs that are measured.
