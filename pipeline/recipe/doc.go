@@ -16,17 +16,22 @@
 // guide with an example is deploy/recipes/README.md. In short:
 //
 //	recipe: NAME
-//	identity: {max_identifiers, namespaces:                              # strongest first
-//	           [{name, from, normalise, region, hash, blocked, unique, limit: {count, period, excess}, shared}]}
-//	fields: {PATH: string|number|bool|time}                              # beyond the Segment spec
 //	zone: NAME                                                           # of days, weeks and months in windows
+//	identity: {max_identifiers, namespaces:                              # strongest first
+//	           [{name, from, normalise, region, hash, blocked, unique, expire, limit: {count, period, excess}, shared}]}
+//	fields: {PATH: string|number|bool|time}                              # beyond the Segment spec
 //	purposes: {NAME: PATH | {from, on, granted, withdrawn}}
 //	sessions: {NAME: {on, where, gap, longest}}
 //	places: {NAME: {on, latitude, longitude, timeout, consent, file, table}}
-//	attributes: {NAME: {kind, description, ...}}                         # on, where, each, value, by; or rules; window, bucket; session; steps; model, inputs
-//	audiences: {NAME: CONDITION | {when, description, emit, requires}}
-//	activations: {NAME: {on: {enter|exit|change|event}, where, requires, include, delay, hold, key, once, cap, cooldown, quiet}}
-//	mappings: {NAME: {format, event, time, identifiers, anonymous, message_id, properties, traits, context}}
+//	attributes: {NAME: {kind, ...}}                                      # on, where, each, value, by; or rules; window, bucket; session; steps; model, inputs
+//	audiences: {NAME: CONDITION | {when (or enter and leave), emit, requires}}
+//	activations: {NAME: {on: {enter|exit|change|event|session_start|session_end}, where, requires, include,
+//	              delay, hold, key, once, cap, cooldown, quiet, goal}}
+//	accounts: {member_of, id, people, attributes, audiences, activations}
+//	mappings: {NAME: {format, delimiter, event, time, identifiers, anonymous, message_id, properties, traits, context}}
+//	tests: [...]                                                         # grammar_tests.go
+//
+// The recipe, and whatever has a NAME but the fields, may have a description as well.
 //
 // Names are shared by all files. Equal fields, purposes and identities in two files are one; everything
 // else may be declared once. Attributes and audiences share one space of names, because expressions read both by
