@@ -179,55 +179,16 @@ func (n *Node) reform(ctx context.Context, s *meta.State) error {
 			term = max(term, x.Term, x.LastTerm)
 		}
 	}
-	sources := make([]meta.Replica, len(s.Shards))
-	choose := func(i int) bool {
-		var best *replicaSurvey
-		for k := range surveys[i] {
-			if x := &surveys[i][k]; best == nil || x.Longer(best.Survey) {
-				best = x
-			}
-		}
-		if best != nil {
-			sources[i] = best.by
-		}
-		return best != nil
-	}
-	for i := range s.Shards {
-		choose(i)
-	}
-	var cut []shard.Standing
-	for {
-		short := -1
-		cut, err = shard.Cut(len(s.Shards), func(i int, b *shard.Bounds) (at shard.Standing, err error) {
-			at, err = n.askWithin(ctx, s, sources[i], i, b)
-			if errors.Is(err, errTooShort) {
-				short = i
-			}
-			return at, err
-		})
-		if err == nil {
-			break
-		}
-		if short < 0 {
-			return err
-		}
-		// The log of this source does not begin early enough: another replica's may.
-		surveys[short] = slices.DeleteFunc(surveys[short], func(x replicaSurvey) bool { return x.by == sources[short] })
-		if !choose(short) {
-			return fmt.Errorf("no replica of shard %d can go back to a state that the other shards agree with: see shard/DESIGN.md, power loss", short)
-		}
+	sources, cut, err := n.findCut(ctx, s, surveys)
+	if err != nil {
+		return err
 	}
 	c := &meta.Reform{Switched: ^uint64(0)}
 	for i := range cut {
-		at := &cut[i]
+		at, source := &cut[i], &sources[i]
 		c.Switched = min(c.Switched, at.Version)
-		gone := uint64(0)
-		for _, x := range surveys[i] {
-			if x.by == sources[i] {
-				gone = x.LastIndex - min(at.Index, x.LastIndex)
-			}
-		}
-		c.Cuts = append(c.Cuts, meta.Cut{Source: sources[i], Term: term + 1, Index: at.Index, Gone: gone, Made: at.Made, Now: at.Now})
+		gone := source.LastIndex - min(at.Index, source.LastIndex)
+		c.Cuts = append(c.Cuts, meta.Cut{Source: source.by, Term: term + 1, Index: at.Index, Gone: gone, Made: at.Made, Now: at.Now})
 	}
 	return n.change(ctx, func(now *meta.State) (meta.Command, error) {
 		if !now.Recovering() || len(now.Recovery.Cuts) > 0 {
@@ -235,6 +196,46 @@ func (n *Node) reform(ctx context.Context, s *meta.State) error {
 		}
 		return c, nil
 	})
+}
+
+// findCut finds the cut in the longest log of each shard, or in the next longest of one whose longest does not begin early enough. sources says by shard
+// whose log that is. surveys has at least one of each shard.
+func (n *Node) findCut(ctx context.Context, s *meta.State, surveys [][]replicaSurvey) (sources []replicaSurvey, cut []shard.Standing, err error) {
+	left := make([][]replicaSurvey, len(surveys))
+	sources = make([]replicaSurvey, len(surveys))
+	for i := range surveys {
+		left[i] = slices.Clone(surveys[i])
+		sources[i] = longest(left[i])
+	}
+	for {
+		short := -1
+		cut, err = shard.Cut(len(sources), func(i int, b *shard.Bounds) (at shard.Standing, err error) {
+			at, err = n.askWithin(ctx, s, sources[i].by, i, b)
+			if errors.Is(err, errTooShort) {
+				short = i
+			}
+			return at, err
+		})
+		if err == nil || short < 0 {
+			return sources, cut, err
+		}
+		left[short] = slices.DeleteFunc(left[short], func(x replicaSurvey) bool { return x.by == sources[short].by })
+		if len(left[short]) == 0 {
+			return nil, nil, fmt.Errorf("no replica of shard %d can go back to a state that the other shards agree with: see shard/DESIGN.md, power loss", short)
+		}
+		sources[short] = longest(left[short])
+	}
+}
+
+// longest is the replica with the longest log, the first of several.
+func longest(of []replicaSurvey) replicaSurvey {
+	best := of[0]
+	for _, x := range of[1:] {
+		if x.Longer(best.Survey) {
+			best = x
+		}
+	}
+	return best
 }
 
 // seed begins the groups of the new generation whose source this node is, and commits that they are formed.
