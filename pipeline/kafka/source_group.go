@@ -49,6 +49,7 @@ func (s *Source) assigned(ctx context.Context, fetched map[string]map[int32]kgo.
 			return nil, err
 		}
 	}
+	begin := beginning{commits, starts, first}
 	var streams []Stream
 	next := make(map[Stream]int64)
 	for topic, partitions := range fetched {
@@ -56,34 +57,40 @@ func (s *Source) assigned(ctx context.Context, fetched map[string]map[int32]kgo.
 		if !ok || d.Err != nil { // without its id it would look like another topic, and be read from its beginning
 			return nil, errors.Join(kerr.UnknownTopicOrPartition, d.Err)
 		}
-		id := d.ID
 		for partition := range partitions {
-			stream := Stream{Topic: id, Name: topic, Partition: partition}
-			at, ok := int64(0), false
-			commit, has := commits.Lookup(topic, partition)
-			has = has && commit.Err == nil && commit.At >= 0
-			if has && ours(commit.Metadata, id) {
-				at, ok = commit.At, true
-			}
-			if !ok {
-				from := first
-				if has { // the offset is of another incarnation: everything in this one is new
-					from = starts
-				}
-				start, has := from.Lookup(topic, partition)
-				if !has || start.Err != nil {
-					return nil, errors.Join(kerr.UnknownTopicOrPartition, start.Err) // the group tries again
-				}
-				at = start.Offset
+			stream := Stream{Topic: d.ID, Name: topic, Partition: partition}
+			if next[stream], err = begin.of(stream); err != nil {
+				return nil, err
 			}
 			streams = append(streams, stream)
-			next[stream] = at
 		}
 	}
 	for stream, at := range s.claim(streams, next) {
 		fetched[stream.Name][stream.Partition] = kgo.NewOffset().At(at)
 	}
 	return fetched, nil
+}
+
+// beginning is what the brokers say of where streams begin.
+type beginning struct {
+	commits       kadm.OffsetResponses
+	starts, first kadm.ListedOffsets // the oldest records, and those from which a stream is read that has no commit
+}
+
+// of is the offset of the first record to read of a stream. An error makes the group try again.
+func (b beginning) of(stream Stream) (int64, error) {
+	from := b.first
+	if commit, ok := b.commits.Lookup(stream.Name, stream.Partition); ok && commit.Err == nil && commit.At >= 0 {
+		if ours(commit.Metadata, stream.Topic) {
+			return commit.At, nil
+		}
+		from = b.starts // the offset is of another incarnation: everything in this one is new
+	}
+	start, ok := from.Lookup(stream.Name, stream.Partition)
+	if !ok || start.Err != nil {
+		return 0, errors.Join(kerr.UnknownTopicOrPartition, start.Err)
+	}
+	return start.Offset, nil
 }
 
 // ours says whether a commit with this metadata counts for the topic with this id. Metadata of another form is another program's, with which someone
