@@ -145,16 +145,23 @@ func noMapping(p *recipe.Program, name string) error {
 	return fmt.Errorf("no mapping %s in the cookbook; there are: %s", say.Quote(name), strings.Join(names, ", "))
 }
 
+// check says which flag cannot be meant.
+func (o *replayOptions) check() error {
+	switch {
+	case o.limit < 0:
+		return fmt.Errorf("--limit %d: how many rows, 0 for all", o.limit)
+	case o.rate < 0:
+		return fmt.Errorf("--rate %v: events a second, 0 for as fast as it goes", o.rate)
+	case o.clock != "wall" && o.clock != "event":
+		return fmt.Errorf("unknown clock %q: wall or event", o.clock)
+	}
+	return nil
+}
+
 func replay(c *cobra.Command, cl *client, path string, o replayOptions) error {
 	ctx := c.Context()
-	if o.limit < 0 {
-		return fmt.Errorf("--limit %d: how many rows, 0 for all", o.limit)
-	}
-	if o.rate < 0 {
-		return fmt.Errorf("--rate %v: events a second, 0 for as fast as it goes", o.rate)
-	}
-	if o.clock != "wall" && o.clock != "event" {
-		return fmt.Errorf("unknown clock %q: wall or event", o.clock)
+	if err := o.check(); err != nil {
+		return err
 	}
 	if o.clock == "event" {
 		if err := cl.followEvents(ctx); err != nil {
@@ -180,23 +187,11 @@ func replay(c *cobra.Command, cl *client, path string, o replayOptions) error {
 	if err != nil {
 		return fmt.Errorf("mapping %q does not fit %q: %w", o.mapping, path, err)
 	}
-	settings := kafka.Settings{Brokers: o.brokers, ClientID: "dashi-replay"}
-	producer, err := kafka.NewProducer(kafka.ProducerSettings{Settings: settings, Topic: o.topic, Linger: 5 * time.Millisecond, Timeout: time.Minute})
-	if err != nil {
+	r := &replayer{o: o, in: in, binding: binding, out: c.ErrOrStderr(), mark: mark}
+	if err := r.open(ctx); err != nil {
 		return err
 	}
-	defer producer.Close()
-	dead, err := kafka.NewDeadLetters(settings, o.dead)
-	if err != nil {
-		return err
-	}
-	defer dead.Close()
-	pingCtx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	if err := kafka.Ping(pingCtx, settings); err != nil {
-		return err
-	}
-	r := &replayer{o: o, in: in, binding: binding, producer: producer, dead: dead, out: c.ErrOrStderr(), mark: mark}
+	defer r.close()
 	err = r.run(ctx)
 	r.bar(true)
 	if saveErr := r.save(err == nil); err == nil {
@@ -262,6 +257,30 @@ type replayer struct {
 	sent   int64
 	drawn  time.Time
 	saved  time.Time
+}
+
+// open opens what the rows go to. After an error nothing is open.
+func (r *replayer) open(ctx context.Context) (err error) {
+	settings := kafka.Settings{Brokers: r.o.brokers, ClientID: "dashi-replay"}
+	if r.producer, err = kafka.NewProducer(kafka.ProducerSettings{Settings: settings, Topic: r.o.topic, Linger: 5 * time.Millisecond, Timeout: time.Minute}); err != nil {
+		return err
+	}
+	if r.dead, err = kafka.NewDeadLetters(settings, r.o.dead); err != nil {
+		r.producer.Close()
+		return err
+	}
+	limited, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if err := kafka.Ping(limited, settings); err != nil {
+		r.close()
+		return err
+	}
+	return nil
+}
+
+func (r *replayer) close() {
+	r.dead.Close()
+	r.producer.Close()
 }
 
 // run sends row after row. It returns when everything that was sent has been acknowledged.
