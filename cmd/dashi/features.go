@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -292,28 +290,6 @@ func (o *featuresOptions) write(c *cobra.Command, r *features.Replay, columns []
 		return summary, fmt.Errorf("cannot write features: %w", err)
 	}
 	return summary, nil
-}
-
-// createWhole opens a file that gets its name only when done is called without an error: what was there before stays until then. What is no regular file,
-// such as a terminal, is written directly.
-func createWhole(path string) (file *os.File, done func(error) error, err error) {
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		file, err = os.OpenFile(path, os.O_WRONLY, 0)
-		return file, func(failed error) error { return errors.Join(failed, file.Close()) }, err
-	}
-	if file, err = os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*"); err != nil {
-		return nil, nil, err
-	}
-	return file, func(failed error) error {
-		failed = errors.Join(failed, file.Chmod(0o644), file.Close())
-		if failed == nil {
-			failed = os.Rename(file.Name(), path)
-		}
-		if failed != nil {
-			os.Remove(file.Name())
-		}
-		return failed
-	}, nil
 }
 
 func (o *featuresOptions) print(out io.Writer, s features.Summary, rejected map[string]int, columns []features.Column) {

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -315,23 +314,13 @@ func put(object map[string]any, path []string, value any) {
 }
 
 func writeLinks(path string, events []json.RawMessage) error {
-	f, err := os.Create(path)
-	if err != nil {
-		return fmt.Errorf("cannot write links: %w", err)
-	}
-	w := bufio.NewWriter(f)
-	for _, e := range events {
-		w.Write(e)
-		w.WriteByte('\n')
-	}
-	err = w.Flush() // it keeps the first error
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
-		return fmt.Errorf("cannot write links: %w", err)
-	}
-	return nil
+	return writeOut("links", path, func(w *bufio.Writer) error {
+		for _, e := range events {
+			w.Write(e)
+			w.WriteByte('\n')
+		}
+		return nil
+	})
 }
 
 // batchEvents keeps a batch far below what a node takes.

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -196,27 +195,15 @@ func (r *records) pairReports(pairs []match.Pair) []pairReport {
 
 // writePeople writes which records are one person. A person's name is the key of its first record.
 func writePeople(path string, r *records) error {
-	f, err := os.Create(path)
-	if err != nil {
-		return fmt.Errorf("cannot write people: %w", err)
-	}
-	buffered := bufio.NewWriter(f)
-	w := csv.NewWriter(buffered)
-	_ = w.Write([]string{"record", "person"})
-	for i, key := range r.keys {
-		_ = w.Write([]string{key, r.keys[r.result.Groups[i]]})
-	}
-	w.Flush()
-	if err = w.Error(); err == nil {
-		err = buffered.Flush()
-	}
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
-		return fmt.Errorf("cannot write people: %w", err)
-	}
-	return nil
+	return writeOut("people", path, func(out *bufio.Writer) error {
+		w := csv.NewWriter(out)
+		_ = w.Write([]string{"record", "person"}) // Flush keeps the error
+		for i, key := range r.keys {
+			_ = w.Write([]string{key, r.keys[r.result.Groups[i]]})
+		}
+		w.Flush()
+		return w.Error()
+	})
 }
 
 // jsonColumns are the keys at the top of the first objects of a JSONL file, which messages call path.

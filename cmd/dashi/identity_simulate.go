@@ -1,12 +1,12 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -221,24 +221,15 @@ func (s *simulation) eventless(mapping string) bool {
 }
 
 func (s *simulation) writePeople(path string) error {
-	f, err := os.Create(path)
-	if err != nil {
-		return fmt.Errorf("cannot write people: %w", err)
-	}
-	w := csv.NewWriter(f)
-	_ = w.Write([]string{"line", "profile"}) // Flush keeps the error
-	for i, who := range s.who {
-		_ = w.Write([]string{strconv.FormatInt(s.lines[i], 10), s.Profile(who)})
-	}
-	w.Flush()
-	err = w.Error()
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
-		return fmt.Errorf("cannot write people: %w", err)
-	}
-	return nil
+	return writeOut("people", path, func(out *bufio.Writer) error {
+		w := csv.NewWriter(out)
+		_ = w.Write([]string{"line", "profile"}) // Flush keeps the error
+		for i, who := range s.who {
+			_ = w.Write([]string{strconv.FormatInt(s.lines[i], 10), s.Profile(who)})
+		}
+		w.Flush()
+		return w.Error()
+	})
 }
 
 func printSimulation(out io.Writer, r *simulate.Report, rejected map[string]int, p *recipe.Program) {
