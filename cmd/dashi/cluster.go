@@ -96,7 +96,7 @@ Ports: node 1 has those of dashi dev (HTTP 7070, RESP 6380, nodes 7071, gossip 7
 // run starts everything and waits until ctx is done.
 func (t *trial) run(ctx context.Context) (err error) {
 	if err := os.MkdirAll(t.data, 0o755); err != nil {
-		return err
+		return fmt.Errorf("cannot make data directory: %w", err)
 	}
 	if t.recipes, err = t.recipeFiles(); err != nil {
 		return err
@@ -186,12 +186,12 @@ func (t *trial) recipeFiles() ([]string, error) {
 	}
 	dir := filepath.Join(t.data, "recipes")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("cannot write recipes: %w", err)
 	}
 	for _, s := range sources {
 		path := filepath.Join(dir, filepath.Base(s.Name))
 		if err := os.WriteFile(path, s.Text, 0o644); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("cannot write recipes: %w", err)
 		}
 		files = append(files, path)
 	}
@@ -221,15 +221,18 @@ func writeSettings(s settings.Settings) (path string, err error) {
 	if err := s.Check(); err != nil {
 		return "", err
 	}
-	text, err := yaml.Marshal(s)
-	if err != nil {
-		return "", err
-	}
-	if err := os.MkdirAll(s.Data, 0o755); err != nil {
-		return "", err
-	}
 	path = filepath.Join(s.Data, "dashi.yml")
-	return path, os.WriteFile(path, text, 0o644)
+	text, err := yaml.Marshal(s)
+	if err == nil {
+		err = os.MkdirAll(s.Data, 0o755)
+	}
+	if err == nil {
+		err = os.WriteFile(path, text, 0o644)
+	}
+	if err != nil {
+		return "", fmt.Errorf("cannot write settings of node %s: %w", s.Node.ID, err)
+	}
+	return path, nil
 }
 
 // keep runs node i until ctx is done, and starts it again when it died.

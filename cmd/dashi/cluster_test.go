@@ -2,7 +2,9 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -30,4 +32,28 @@ func TestTrialSettings(t *testing.T) {
 			t.Error(fmt.Sprint(used))
 		}
 	}
+}
+
+// What a trial cannot write is told with what it was for: the error of a system call alone names a path that nobody has chosen.
+func TestTrialThatCannotWrite(t *testing.T) {
+	data := t.TempDir()
+	tr := trial{nodes: 1, replicas: 1, shards: 1, data: data, brokers: []string{"127.0.0.1:9092"}}
+	f := func(inTheWay, want string, err error) {
+		t.Helper()
+		if err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("with a file %s: %v, want %q", inTheWay, err, want)
+		}
+	}
+	for _, name := range []string{"recipes", "n1"} {
+		if err := os.WriteFile(filepath.Join(data, name), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := tr.recipeFiles()
+	f("recipes", "cannot write recipes: ", err)
+	tr.recipes = []string{"r.yml"}
+	_, err = writeSettings(tr.settings(0))
+	f("n1", "cannot write settings of node n1: ", err)
+	tr.data = filepath.Join(data, "n1")
+	f("for data", "cannot make data directory: ", tr.run(t.Context()))
 }
