@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -314,7 +315,7 @@ func TestAtoms(t *testing.T) {
 			}
 		}
 		for _, a := range x.Atoms {
-			if a.Attribute == index && compareFloats(previous, a.Constant) != compareFloats(now, a.Constant) {
+			if a.Attribute == index && cmp.Compare(previous, a.Constant) != cmp.Compare(now, a.Constant) {
 				return
 			}
 		}

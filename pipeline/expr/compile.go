@@ -269,22 +269,9 @@ func (x *Expr) dependencies(c *compiler, all bool) {
 	})
 	x.Keys = slices.Compact(x.Keys)
 	slices.SortFunc(x.Atoms, func(a, b Atom) int {
-		if a.Attribute != b.Attribute {
-			return a.Attribute - b.Attribute
-		}
-		return compareFloats(a.Constant, b.Constant)
+		return cmp.Or(a.Attribute-b.Attribute, cmp.Compare(a.Constant, b.Constant))
 	})
 	x.Atoms = slices.Compact(x.Atoms)
-}
-
-func compareFloats(a, b float64) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }
 
 // set sorts, and drops what stands twice.

@@ -2,6 +2,7 @@ package meta
 
 import (
 	"slices"
+	"strings"
 
 	"dashi/ring"
 )
@@ -34,7 +35,7 @@ func (c *Join) apply(s *State, _ int64) *Rejection {
 	case m.Weight < 1 || m.Weight > ring.MaxWeight:
 		return reject(Invalid, "weight %d of member %q is not between 1 and %d", m.Weight, m.ID, ring.MaxWeight)
 	}
-	i, known := slices.BinarySearchFunc(s.Members, m.ID, func(m Member, id string) int { return compare(m.ID, id) })
+	i, known := slices.BinarySearchFunc(s.Members, m.ID, func(m Member, id string) int { return strings.Compare(m.ID, id) })
 	if known {
 		m.Draining = s.Members[i].Draining
 		s.Members = slices.Clone(s.Members)

@@ -2,6 +2,7 @@ package meta
 
 import (
 	"slices"
+	"strings"
 
 	"dashi/ring"
 )
@@ -127,7 +128,7 @@ type Source struct {
 
 // Member finds a member by its id.
 func (s *State) Member(id string) (*Member, bool) {
-	i, ok := slices.BinarySearchFunc(s.Members, id, func(m Member, id string) int { return compare(m.ID, id) })
+	i, ok := slices.BinarySearchFunc(s.Members, id, func(m Member, id string) int { return strings.Compare(m.ID, id) })
 	if !ok {
 		return nil, false
 	}
@@ -198,14 +199,4 @@ func (s *State) Holding(id string) bool {
 		}
 	}
 	return slices.ContainsFunc(s.Moves, func(m Move) bool { return m.Add.Member == id || m.Remove.Member == id })
-}
-
-func compare(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }
