@@ -164,8 +164,11 @@ func TestCompareHashes(t *testing.T) {
 	f(false, true, replica{5, "x", false})
 }
 
-func TestHomes(t *testing.T) {
+func TestHomesAreOneForEachShard(t *testing.T) {
 	ids := homes("nobody")
+	if len(ids) != clusterShards {
+		t.Errorf("%d of %d", len(ids), clusterShards)
+	}
 	for shard, id := range ids {
 		value, is := strings.CutPrefix(id, "user_id:")
 		if at := ring.Shard(identity.Hash("user_id", []byte(value)), clusterShards); !is || at != shard {

@@ -44,7 +44,8 @@ func zipped(s string) io.Reader {
 
 const received = `"receivedAt":"2026-03-01T12:00:00.000Z"`
 
-func TestSplit(t *testing.T) {
+// I1 and I2. What an event lacks is put in, and nothing else changes.
+func TestEachEventOfABodyIsOneMessage(t *testing.T) {
 	f := func(path, body string, want ...string) {
 		t.Helper()
 		b := newFake()
@@ -157,7 +158,8 @@ func TestUntimedEventsOfABatch(t *testing.T) {
 	}
 }
 
-func TestKey(t *testing.T) {
+// The key keeps the events of one person in one partition.
+func TestKeyIsWhoTheEventIsAbout(t *testing.T) {
 	b := newFake()
 	a := newTestAPI(b, nil)
 	f := func(event, want string) {
@@ -202,7 +204,7 @@ func TestContentTypesAndGzip(t *testing.T) {
 	}
 }
 
-func TestRefused(t *testing.T) {
+func TestRefusalsSayWhy(t *testing.T) {
 	b := newFake()
 	a := newTestAPI(b, func(s *Settings) { s.Limits.BodyBytes, s.Limits.EventBytes, s.Limits.BatchEvents = 100_000, 20_000, 50 })
 	f := func(what, path string, body io.Reader, status int, code string, headers ...string) {

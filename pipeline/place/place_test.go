@@ -105,7 +105,7 @@ func TestPolygons(t *testing.T) {
 	}
 }
 
-func TestRefused(t *testing.T) {
+func TestPlacesThatAreRefused(t *testing.T) {
 	corner := Point{1, 1}
 	for _, c := range []struct {
 		place Place
