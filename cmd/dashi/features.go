@@ -157,18 +157,13 @@ func (o *featuresOptions) program(c *cobra.Command, cl *client) (*recipe.Program
 
 // readLabels reads the file of labels.
 func readLabels(ctx context.Context, r *features.Replay, path string) error {
-	o := matchOptions{}
-	file, done, err := readable(ctx, path)
-	if err != nil {
-		return err
-	}
-	defer done()
-	delimiter, err := chooseFormat(ctx, path, file, &o)
-	if err != nil {
-		return err
-	}
 	wanted := []string{"identifier", "at", "label"}
-	rows, err := openRows(ctx, file, o.format, delimiter, wanted)
+	file, err := findRows(ctx, path, "", "", wanted)
+	if err != nil {
+		return err
+	}
+	defer file.done()
+	rows, err := file.open(ctx)
 	if err != nil {
 		return err
 	}

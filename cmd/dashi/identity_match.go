@@ -1,12 +1,9 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -121,27 +118,14 @@ type records struct {
 	result  *match.Result
 }
 
-// sampleRows show what columns hold and how dates are written.
-const sampleRows = 1000
-
 func readRecords(c *cobra.Command, cl *client, path string, o *matchOptions) (*records, error) {
 	ctx := c.Context()
-	file, done, err := readable(ctx, path)
+	file, err := findRows(ctx, path, o.format, o.delimiter, nil)
 	if err != nil {
 		return nil, err
 	}
-	defer done()
-	delimiter, err := chooseFormat(ctx, path, file, o)
-	if err != nil {
-		return nil, err
-	}
-	var names []string
-	if o.format == "jsonl" {
-		if names, err = jsonColumns(ctx, path, file); err != nil {
-			return nil, err
-		}
-	}
-	sample, header, err := sampleOf(ctx, file, o.format, delimiter, names)
+	defer file.done()
+	sample, header, err := file.sample(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +139,7 @@ func readRecords(c *cobra.Command, cl *client, path string, o *matchOptions) (*r
 	if r.carried, err = o.links.carry(c, cl, r.columns); err != nil {
 		return nil, err
 	}
-	rows, err := openRows(ctx, file, o.format, delimiter, names)
+	rows, err := file.open(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -195,69 +179,6 @@ func (r *records) read(c *cobra.Command, rows *rows) error {
 		r.carried.add(row)
 		r.table.Add(row)
 	}
-}
-
-// chooseFormat settles the format, by the name of path, and the delimiter, by what the file holds.
-func chooseFormat(ctx context.Context, path, file string, o *matchOptions) (delimiter rune, err error) {
-	base := strings.ToLower(strings.TrimSuffix(filepath.Base(path), ".gz"))
-	switch {
-	case o.format == "csv" || o.format == "jsonl":
-	case o.format != "":
-		return 0, fmt.Errorf("unknown --format %q: csv or jsonl", o.format)
-	case strings.HasSuffix(base, ".jsonl") || strings.HasSuffix(base, ".ndjson") || strings.HasSuffix(base, ".json"):
-		o.format = "jsonl"
-	default:
-		o.format = "csv"
-	}
-	switch d := strings.ReplaceAll(o.delimiter, `\t`, "\t"); {
-	case o.format == "jsonl":
-		return 0, nil
-	case len(d) == 1:
-		return rune(d[0]), nil
-	case d != "":
-		return 0, fmt.Errorf("--delimiter is %q; wanted: one character", o.delimiter)
-	}
-	// The header with the most columns under one of the usual delimiters.
-	best, most := ',', 0
-	for _, d := range []rune{',', ';', '\t', '|'} {
-		rows, err := openRows(ctx, file, "csv", d, nil)
-		if err != nil {
-			var wrong *wrongFormat
-			if errors.Is(err, os.ErrNotExist) || errors.As(err, &wrong) || ctx.Err() != nil {
-				return 0, err
-			}
-			continue
-		}
-		if len(rows.columns) > most {
-			best, most = d, len(rows.columns)
-		}
-		rows.Close()
-	}
-	return best, nil
-}
-
-// sampleOf reads the first rows.
-func sampleOf(ctx context.Context, path, format string, delimiter rune, names []string) (sample [][]string, header []string, err error) {
-	rows, err := openRows(ctx, path, format, delimiter, names)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer rows.Close()
-	for len(sample) < sampleRows {
-		row, _, err := rows.Next()
-		if err == io.EOF {
-			break
-		}
-		var bad *badRow
-		if errors.As(err, &bad) {
-			continue
-		}
-		if err != nil {
-			return nil, nil, fmt.Errorf("cannot read %q: %w", path, err)
-		}
-		sample = append(sample, slices.Clone(row))
-	}
-	return sample, rows.columns, nil
 }
 
 // chooseColumns guesses what columns hold, and then does as --column says.

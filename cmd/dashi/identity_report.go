@@ -2,9 +2,7 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"encoding/csv"
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -204,37 +202,4 @@ func writePeople(path string, r *records) error {
 		w.Flush()
 		return w.Error()
 	})
-}
-
-// jsonColumns are the keys at the top of the first objects of a JSONL file, which messages call path.
-func jsonColumns(ctx context.Context, path, file string) ([]string, error) {
-	rows, err := openRows(ctx, file, "jsonl", 0, []string{})
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var names []string
-	for range sampleRows {
-		line, err := rows.nextLine()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return nil, fmt.Errorf("cannot read %q: %w", path, err)
-		}
-		var object map[string]json.RawMessage
-		if json.Unmarshal(line, &object) != nil {
-			continue
-		}
-		for name := range object {
-			if !slices.Contains(names, name) {
-				names = append(names, name)
-			}
-		}
-	}
-	if len(names) == 0 {
-		return nil, fmt.Errorf("cannot match %q: none of its first lines is a JSON object", path)
-	}
-	slices.Sort(names)
-	return names, nil
 }

@@ -161,25 +161,3 @@ func (r *rows) Next() (row []string, line int64, err error) {
 }
 
 func (r *rows) Close() { r.file.Close() }
-
-// readable is a file with what path holds that can be opened again and again: path itself, or a copy of what comes out of a pipe, until done.
-func readable(ctx context.Context, path string) (file string, done func(), err error) {
-	if info, err := os.Stat(path); err != nil || info.Mode().IsRegular() || info.IsDir() {
-		return path, func() {}, nil // what is wrong with it is said when it is opened
-	}
-	in, err := openFile(ctx, path)
-	if err != nil {
-		return "", nil, fmt.Errorf("cannot open rows: %w", err)
-	}
-	defer in.Close()
-	kept, err := os.CreateTemp("", "dashi-rows-*")
-	if err != nil {
-		return "", nil, fmt.Errorf("cannot keep what comes out of %q: %w", path, err)
-	}
-	_, err = io.Copy(kept, &rows{ctx: ctx, file: in})
-	if err = errors.Join(err, kept.Close()); err != nil {
-		os.Remove(kept.Name())
-		return "", nil, fmt.Errorf("cannot keep what comes out of %q: %w", path, err)
-	}
-	return kept.Name(), func() { os.Remove(kept.Name()) }, nil
-}

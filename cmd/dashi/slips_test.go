@@ -70,6 +70,9 @@ func TestWrongFormat(t *testing.T) {
 	f("holds a table, and is read as jsonl: give --format csv", "train", tables, "--label", "total", "--out", model)
 	f("holds JSON objects, and is read as csv: give --format jsonl", "identity", "match", objects)
 	f("holds a table, and is read as jsonl: give --format csv", "identity", "match", tables)
+	empty := path("words.jsonl", "1\n\"two\"\n")
+	f(`cannot read "`+empty+`": none of its first lines is a JSON object`, "train", empty, "--label", "total", "--out", model) // which was "cannot match"
+	f(`cannot read "`+empty+`": none of its first lines is a JSON object`, "identity", "match", empty)
 }
 
 // A flag or argument that is wrong is said to be in words, with what was meant, before anything is asked or done.

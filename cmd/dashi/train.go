@@ -24,8 +24,8 @@ type trainOptions struct {
 	positive          string
 	l2, hold          float64
 	out               string
-	input             matchOptions // format and delimiter
-	format            string
+	input             struct{ format, delimiter string } // of the file
+	format            string                             // of what is printed
 }
 
 func trainCommand() *cobra.Command {
@@ -94,22 +94,12 @@ func train(c *cobra.Command, path string, o trainOptions) error {
 // readFeatures reads the rows as columns.
 func readFeatures(c *cobra.Command, path string, o *trainOptions) ([]score.Column, []bool, error) {
 	ctx := c.Context()
-	file, done, err := readable(ctx, path)
+	file, err := findRows(ctx, path, o.input.format, o.input.delimiter, nil)
 	if err != nil {
 		return nil, nil, err
 	}
-	defer done()
-	delimiter, err := chooseFormat(ctx, path, file, &o.input)
-	if err != nil {
-		return nil, nil, err
-	}
-	var names []string
-	if o.input.format == "jsonl" {
-		if names, err = jsonColumns(ctx, path, file); err != nil {
-			return nil, nil, err
-		}
-	}
-	rows, err := openRows(ctx, file, o.input.format, delimiter, names)
+	defer file.done()
+	rows, err := file.open(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
