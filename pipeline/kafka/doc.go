@@ -4,7 +4,7 @@
 //	DeadLetters  writes what could not be understood, and what a webhook does not take, to dashi.dead
 //	Outlets      publish the shards' outboxes, each batch and its position in one transaction
 //	Producer     writes records: the HTTP intake, replays, load
-//	Tail         reads a topic without a group, for people and streams; History all that it holds, Recent its end
+//	Tail         reads a topic without a group as it grows, which tests do; History all that it holds, Recent its end
 //	Broker       is a broker in this process, for development and tests; clients with its Settings reach it without the network
 //
 // It is not a stage: it decides nothing about what a record means, and holds no state that outlives the process but the

@@ -9,7 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// TailFrom says where Tail begins.
+// TailFrom says where Tail and HistorySince begin.
 type TailFrom struct {
 	Start bool      // with the oldest record
 	After time.Time // with the first record of this time or later; zero, without Start: what is written from now on
