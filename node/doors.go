@@ -129,7 +129,8 @@ func (n *Node) opening(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusServiceUnavailable, "unavailable", n.starting()+": ask again in a moment, or see GET /v1/status")
 		return
 	}
-	st := &status.Status{Cluster: n.settings.Cluster, Node: n.identity.Node, Version: n.version, Started: n.started.UTC(), Uptime: say.Span(time.Since(n.started).Round(time.Second)), Trouble: []string{n.starting()}}
+	st := &status.Status{Cluster: n.settings.Cluster, Node: n.identity.Node, Version: n.version, Started: n.started.UTC(),
+		Uptime: say.Span(time.Since(n.started).Round(time.Second)), Trouble: []string{n.starting()}}
 	st.Log.Durability, st.Memory.Limit = n.settings.Log.Durability, n.settings.Limits.MemoryBytes
 	if text := *n.doors.noted.Load(); text != "" {
 		st.Trouble, st.Recovery = append(st.Trouble, text), text

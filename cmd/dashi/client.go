@@ -87,8 +87,14 @@ func (e *apiError) Error() string {
 }
 
 // asCommand replaces a path of the HTTP interface, in a hint of the node, by the command that asks for it.
-var asCommand = strings.NewReplacer("GET /v1/audiences/NAME/members", "dashi members NAME", "GET /v1/audiences", "dashi audiences", "GET /v1/activations", "dashi activations",
-	"GET /v1/cookbook shows the namespaces", "dashi cookbook --text shows the namespaces", "GET /v1/cookbook", "dashi cookbook", "GET /v1/status", "dashi status", "GET /v1/profiles/NS:VALUE", "dashi get NS:VALUE")
+var asCommand = strings.NewReplacer(
+	"GET /v1/audiences/NAME/members", "dashi members NAME",
+	"GET /v1/audiences", "dashi audiences",
+	"GET /v1/activations", "dashi activations",
+	"GET /v1/cookbook shows the namespaces", "dashi cookbook --text shows the namespaces",
+	"GET /v1/cookbook", "dashi cookbook",
+	"GET /v1/status", "dashi status",
+	"GET /v1/profiles/NS:VALUE", "dashi get NS:VALUE")
 
 // withHint gives an error with that code another hint: the node's speaks of query parameters, and a command has flags.
 func withHint(err error, code, hint string) error {

@@ -82,8 +82,10 @@ Start here:
 		&cobra.Group{ID: "recipes", Title: "Work on recipes:"},
 		&cobra.Group{ID: "ask", Title: "Ask a running node (--addr or DASHI_ADDR; --key or DASHI_KEY):"},
 	)
-	c.AddCommand(devCommand(), clusterCommand(), serveCommand(), checkCommand(), testCommand(), applyCommand(), cookbookCommand(), replayCommand(), identityCommand(), featuresCommand(), trainCommand(),
-		getCommand(), eventsCommand(), deadCommand(), explainCommand(), unlinkCommand(), exportCommand(), eraseCommand(), audiencesCommand(), activationsCommand(), membersCommand(), queryCommand(), tailCommand(), statusCommand(), topCommand(),
+	c.AddCommand(devCommand(), clusterCommand(), serveCommand(),
+		checkCommand(), testCommand(), applyCommand(), cookbookCommand(), replayCommand(), identityCommand(), featuresCommand(), trainCommand(),
+		getCommand(), eventsCommand(), deadCommand(), explainCommand(), unlinkCommand(), exportCommand(), eraseCommand(),
+		audiencesCommand(), activationsCommand(), membersCommand(), queryCommand(), tailCommand(), statusCommand(), topCommand(),
 		drainCommand(), forgetCommand())
 	return c
 }

@@ -364,7 +364,9 @@ func (a *API) status(w http.ResponseWriter, r *http.Request) {
 		defer cancel()
 		if err := a.backend.WaitIdle(ctx); err != nil {
 			if ctx.Err() != nil {
-				fail(w, http.StatusGatewayTimeout, "timeout", "events were still under way after "+wait.String()+": "+strings.TrimSuffix(err.Error(), ": "+context.DeadlineExceeded.Error()), "wait longer with ?timeout=, or see GET /v1/status for what is behind")
+				why := strings.TrimSuffix(err.Error(), ": "+context.DeadlineExceeded.Error())
+				fail(w, http.StatusGatewayTimeout, "timeout", "events were still under way after "+wait.String()+": "+why,
+					"wait longer with ?timeout=, or see GET /v1/status for what is behind")
 			} else {
 				fail(w, http.StatusInternalServerError, "internal", "cannot wait: "+err.Error(), "")
 			}

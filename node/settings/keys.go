@@ -36,7 +36,8 @@ func (s *Settings) Opens(before *Settings) bool {
 	return keys(before) > 0 && keys(s) == 0 || len(before.HTTP.WriteKeys) > 0 && len(s.HTTP.WriteKeys) == 0 || len(before.RESPPasswords()) > 0 && len(s.RESPPasswords()) == 0
 }
 
-// KeysChanged says which keys and passwords differ between the settings before and now, without showing any, as in "http.read_keys: 1 added, 1 gone". others says whether something else differs too, which only another start puts in force.
+// KeysChanged says which keys and passwords differ between the settings before and now, without showing any, as in "http.read_keys: 1 added, 1 gone". others
+// says whether something else differs too, which only another start puts in force.
 func KeysChanged(before, now *Settings) (changed []string, others bool) {
 	for _, list := range []struct {
 		name        string
