@@ -254,6 +254,23 @@ func (s *Settings) Check() error {
 	errs = append(errs, s.checkKeys()...)
 	errs = append(errs, s.checkSpelled()...)
 	errs = append(errs, s.checkWebhooks()...)
+	errs = append(errs, s.checkKafka()...)
+	if d := s.Log.Durability; d != "replicated" && d != "fsync" {
+		bad("log.durability: %q is neither replicated nor fsync", d)
+	}
+	limits := []entry[int64]{{"memory_bytes", s.Limits.MemoryBytes}, {"outbox_bytes", s.Limits.OutboxBytes},
+		{"recent_time", int64(s.Limits.RecentTime)}, {"recent_ids", int64(s.Limits.RecentIDs)}}
+	for _, limit := range limits {
+		if limit.value <= 0 {
+			bad("limits.%s: must be positive", limit.name)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// checkKafka says what is wrong with brokers and topics.
+func (s *Settings) checkKafka() (errs []error) {
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if s.Kafka.Embedded.Listen == "" && len(s.Kafka.Brokers) == 0 {
 		bad("kafka.brokers: name at least one broker, or set kafka.embedded.listen")
 	}
@@ -283,17 +300,7 @@ func (s *Settings) Check() error {
 	if s.Kafka.Partitions < 1 {
 		bad("kafka.partitions: %d is not positive", s.Kafka.Partitions)
 	}
-	if d := s.Log.Durability; d != "replicated" && d != "fsync" {
-		bad("log.durability: %q is neither replicated nor fsync", d)
-	}
-	limits := []entry[int64]{{"memory_bytes", s.Limits.MemoryBytes}, {"outbox_bytes", s.Limits.OutboxBytes},
-		{"recent_time", int64(s.Limits.RecentTime)}, {"recent_ids", int64(s.Limits.RecentIDs)}}
-	for _, limit := range limits {
-		if limit.value <= 0 {
-			bad("limits.%s: must be positive", limit.name)
-		}
-	}
-	return errors.Join(errs...)
+	return errs
 }
 
 // CheckMachine says what is wrong with the things on this machine that the settings name: recipes, the mappings that decoders use, secrets. Notes are no
