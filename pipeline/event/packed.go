@@ -3,6 +3,7 @@ package event
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 )
 
 // FORMAT.md says what these bytes are.
@@ -36,9 +37,6 @@ const wholeLimit = 1 << 31
 // with which e was decoded: whoever keeps packed events keeps with them which schema that was.
 func AppendPacked(dst []byte, e *Event) []byte {
 	begin := len(dst)
-	dst = append(dst, 0, 0, 0, 0)
-	dst = binary.LittleEndian.AppendUint64(dst, e.Hash)
-	dst = binary.LittleEndian.AppendUint64(dst, uint64(e.Time))
 	flags := uint8(packedVersion)
 	if e.ID != [2]uint64{} {
 		flags |= packedID
@@ -48,10 +46,15 @@ func AppendPacked(dst []byte, e *Event) []byte {
 			flags |= packedLens
 		}
 	}
-	dst = append(dst, flags, uint8(len(e.Identifiers)))
-	if flags&packedID != 0 {
-		dst = binary.LittleEndian.AppendUint64(dst, e.ID[0])
-		dst = binary.LittleEndian.AppendUint64(dst, e.ID[1])
+	dst = slices.Grow(dst, packedHead+16)[:begin+packedHead+16]
+	head := dst[begin:]
+	binary.LittleEndian.PutUint64(head[4:], e.Hash)
+	binary.LittleEndian.PutUint64(head[12:], uint64(e.Time))
+	head[20], head[21] = flags, uint8(len(e.Identifiers))
+	binary.LittleEndian.PutUint64(head[packedHead:], e.ID[0])
+	binary.LittleEndian.PutUint64(head[packedHead+8:], e.ID[1])
+	if flags&packedID == 0 {
+		dst = dst[:begin+packedHead]
 	}
 	dst = binary.AppendUvarint(dst, uint64(e.Type))
 	if e.Type == 0 {
@@ -133,8 +136,21 @@ func appendValue(dst []byte, code uint8, v *Value) []byte {
 }
 
 func appendBytes(dst, b []byte) []byte {
-	dst = binary.AppendUvarint(dst, uint64(len(b)))
-	return append(dst, b...)
+	n, at := len(b), len(dst)+1
+	if n < 4 || n > 16 || cap(dst) < at+n {
+		dst = binary.AppendUvarint(dst, uint64(n))
+		return append(dst, b...)
+	}
+	dst = dst[:at+n] // most strings: two words that overlap are quicker than the call that copies
+	dst[at-1] = uint8(n)
+	if to := dst[at:]; n >= 8 {
+		binary.LittleEndian.PutUint64(to, le64(b))
+		binary.LittleEndian.PutUint64(to[n-8:], le64(b[n-8:]))
+	} else {
+		binary.LittleEndian.PutUint32(to, le32(b))
+		binary.LittleEndian.PutUint32(to[n-4:], le32(b[n-4:]))
+	}
+	return dst
 }
 
 // PackedLen is the length of the packed event at the beginning of src, or 0 when src does not hold all of it.
