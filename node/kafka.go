@@ -139,7 +139,7 @@ func (n *Node) topics() []kafka.Topic {
 // makeTopics makes the topics that are missing. If Kafka does not answer, or does not allow it, the node opens all the same: it has look-ups to answer
 // from what it has recovered, and Kafka's absence is no reason to take those away too. awaitBrokers then goes on trying.
 func (n *Node) makeTopics(ctx context.Context) error {
-	defer n.note("")
+	defer n.awaits("")
 	for start := time.Now(); ; {
 		err := n.tryTopics(ctx)
 		if err == nil || ctx.Err() != nil || kafka.Wrong(err) {
@@ -151,7 +151,7 @@ func (n *Node) makeTopics(ctx context.Context) error {
 			n.kafka.trouble.Store(&text)
 			return nil
 		}
-		n.note("Kafka is waited for: " + err.Error())
+		n.awaits("for Kafka: " + err.Error())
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

@@ -104,9 +104,11 @@ func printStatus(out io.Writer, st *status.Status) {
 	}
 	fmt.Fprintf(w, "node\t%s of %s, %s, up %s\n", st.Node, st.Cluster, state, st.Uptime)
 	for _, t := range st.Trouble {
-		fmt.Fprintf(w, "trouble\t%s\n", t)
+		if t != st.Recovery { // what a node waits for while it starts is both
+			fmt.Fprintf(w, "trouble\t%s\n", t)
+		}
 	}
-	if st.Recovery != "" && !slices.Contains(st.Trouble, st.Recovery) { // what a node waits for while it starts is both
+	if st.Recovery != "" {
 		fmt.Fprintf(w, "recovery\t%s\n", st.Recovery)
 	}
 	if st.Cookbook.Version == 0 {

@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// Ask is Call for who does not wait: done gets the answer, or the error, once, on a goroutine of the transport and never before Ask returns. Errors mean
-// what they mean for Call; who does not answer in time is context.DeadlineExceeded. done must not wait for anything; it may ask again.
+// Ask is Call for who does not wait: done gets the answer, or the error, once, on another goroutine. Errors mean what they mean for Call; that nobody has
+// answered in time is context.DeadlineExceeded. done must not wait for anything; it may ask again.
 //
-// A call costs two goroutines, a context and some switches between them at either end, which is most of what a small one costs. This one costs the frames.
+// A call takes a goroutine and a context at either end, and switches between them, which is most of what a small one costs. This one takes its frames.
 func (t *Transport) Ask(peer string, typ uint16, patience time.Duration, body []byte, done func(answer []byte, err error)) {
 	a := &asking{l: t.link(peer, classCalls), done: done}
 	h := header{kind: kindCall, typ: typ}
@@ -65,15 +65,12 @@ type asking struct {
 	ended  bool
 }
 
-// begin sends the call. After an error done has not been called.
+// begin sends the call.
 func (a *asking) begin(c *conn, h header, patience time.Duration, frame func([]byte) []byte) (err error) {
 	a.mu.Lock() // an answer waits until all of this is known
 	defer a.mu.Unlock()
 	a.c = c
 	if a.id, err = a.l.request(c, h, handed, a, frame); err != nil {
-		if a.ended { // the connection ended meanwhile, and told
-			return nil
-		}
 		return err
 	}
 	a.timer = time.AfterFunc(patience, a.expire)
