@@ -89,7 +89,7 @@ func TestSourceDenied(t *testing.T) {
 					return errors.Is(trouble, c.err) && log.with("level=ERROR", c.err.Message, c.grant) > 0
 				})
 				faults.Remove()
-				produce(t, p, 10, 10)
+				produce(t, openProducer(t, b.Settings(), "a"), 10, 10) // the first may remember that it was denied
 				h.wait("records", func() bool { return len(slices.Compact(slices.Sorted(slices.Values(flat(h.values))))) == 20 })
 				h.wait("the end of the trouble", func() bool {
 					_, trouble := s.Status()
