@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"dashi/pipeline/activation"
@@ -34,12 +36,7 @@ const settlePause = 100 * time.Millisecond
 // keepSettled tells shards that have gone back, as long as this node leads some, what has left.
 func (n *Node) keepSettled(ctx context.Context) {
 	for ; ctx.Err() == nil; pause(ctx, settlePause) {
-		var waiting []*shardHost
-		for _, h := range n.shards {
-			if h.settling() && h.leads() {
-				waiting = append(waiting, h)
-			}
-		}
+		waiting := n.unsettled()
 		if len(waiting) == 0 {
 			if n.settlingOver() {
 				return
@@ -47,6 +44,9 @@ func (n *Node) keepSettled(ctx context.Context) {
 			continue
 		}
 		err := n.settle(ctx, waiting)
+		if errors.Is(err, errMoreWait) {
+			continue
+		}
 		if err != nil && ctx.Err() == nil {
 			n.log.Warn("cannot find out which activations have left", "error", err)
 			pause(ctx, publishRetry)
@@ -59,6 +59,16 @@ func (n *Node) keepSettled(ctx context.Context) {
 	}
 }
 
+// unsettled are the shards that this node leads and that wait to be told what has left.
+func (n *Node) unsettled() (waiting []*shardHost) {
+	for _, h := range n.shards {
+		if h.settling() && h.leads() {
+			waiting = append(waiting, h)
+		}
+	}
+	return waiting
+}
+
 // settlingOver says whether no shard will have to be told: there never was a recovery. After one, this node may still come to lead a shard that waits.
 func (n *Node) settlingOver() bool { return n.recovery.generation == 0 }
 
@@ -66,6 +76,29 @@ func (h *shardHost) settling() bool {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	return h.shard.Settling()
+}
+
+// errMoreWait says that more shards wait to be told what has left than were fenced.
+var errMoreWait = errors.New("more shards wait")
+
+// unless calls fn, and ends its context as soon as cond holds: then it returns the error that it is given, whatever fn does.
+func unless(ctx context.Context, cond func() bool, with error, fn func(context.Context) error) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	var looking sync.WaitGroup
+	looking.Go(func() {
+		for ; ctx.Err() == nil; pause(ctx, settlePause) {
+			if cond() {
+				stop(with)
+			}
+		}
+	})
+	err := fn(ctx)
+	stop(nil)
+	looking.Wait()
+	if errors.Is(context.Cause(ctx), with) {
+		return with
+	}
+	return err
 }
 
 // settle fences whoever published for these shards, reads what they have published, and tells the shards.
@@ -91,7 +124,11 @@ func (n *Node) settle(ctx context.Context, waiting []*shardHost) error {
 		}
 	}
 	if behind {
-		if err := n.departed(ctx, r, from, positions, keys); err != nil {
+		// A shard that this node comes to lead only now may have left a transaction open. Reading waits until that ends, by itself after a minute; the fence
+		// of the next round ends it at once.
+		more := func() bool { return len(n.unsettled()) > len(waiting) }
+		err := unless(ctx, more, errMoreWait, func(ctx context.Context) error { return n.departed(ctx, r, from, positions, keys) })
+		if err != nil {
 			return err
 		}
 	}
