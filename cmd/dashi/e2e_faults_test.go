@@ -171,8 +171,9 @@ func (tr *trial) end(extra map[string]int) {
 			seen++
 		}
 	}
-	if seen != events {
-		t.Errorf("%d activations for %d events", seen, events)
+	// What somebody did before their identifiers were known to be one person's may have left in the name of either (shard/DESIGN.md, power loss).
+	if seen != events+st.renamed() || tr.about == nil && st.renamed() != 0 {
+		t.Errorf("%d activations for %d events, %d in another name", seen, events, st.renamed())
 	}
 	t.Logf("%d events, %d cookbooks", events, decode[statusOf](t, tr.nodes[0].ask(http.StatusOK, "GET", "/v1/status", "")).Cookbook.Version)
 }

@@ -329,7 +329,14 @@ type status struct {
 		ID   int
 		Hash string
 	}
+	PowerLoss struct {
+		Departed uint64 `json:"activations_departed"`
+		Remade   uint64 `json:"activations_remade"`
+	} `json:"power_loss"`
 }
+
+// renamed are the activations that left before a power loss and were made again in the name of another profile, as which they left once more.
+func (s *status) renamed() int { return int(s.PowerLoss.Departed - s.PowerLoss.Remade) }
 
 // read is how many records of the input topics the node has read.
 func (s *status) read() (total int64) {
