@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -53,6 +54,9 @@ func newRing(t testing.TB, n int, groups uint32) *ring {
 		r.nodes = append(r.nodes, &node{i: i, incarnation: 1, mem: vfs.NewMem()})
 	}
 	t.Cleanup(func() {
+		if t.Failed() {
+			r.show()
+		}
 		for _, n := range r.nodes {
 			if n.host != nil {
 				r.stop(n)
@@ -61,6 +65,25 @@ func newRing(t testing.TB, n int, groups uint32) *ring {
 		r.ending.Wait()
 	})
 	return r
+}
+
+// show logs what each replica believes, and what every goroutine does.
+func (r *ring) show() {
+	for _, n := range r.nodes {
+		if n.host == nil {
+			r.t.Logf("%s: does not run", n.id())
+			continue
+		}
+		for id, g := range n.groups {
+			healthy := map[string]bool{}
+			for _, other := range r.nodes {
+				healthy[other.id()] = n.net.Healthy(other.id())
+			}
+			r.t.Logf("%s, group %d: %v, sees %v", n.id(), id, g.raft.Stats(), healthy)
+		}
+	}
+	all := make([]byte, 1<<20)
+	r.t.Logf("%s", all[:runtime.Stack(all, true)])
 }
 
 // members are the first n nodes.
