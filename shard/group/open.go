@@ -192,16 +192,36 @@ func (g *Group) observe(o *raft.Observation) bool {
 	return false
 }
 
-// led waits, on a new leader, until everything from before its term is applied, and then says that this replica leads.
+// ledAgain is between two attempts of led: no barrier is taken while leadership is handed over, which may come to nothing.
+const ledAgain = 5 * time.Millisecond
+
+// led waits, on a new leader, until everything from before its term is applied, and then says that this replica leads. One that was late, from an earlier
+// term, takes nothing back.
 func (g *Group) led() {
-	term, visible := g.raft.CurrentTerm(), g.logs.visible.Load()
-	if g.barrier() != nil {
-		return
+	for g.raft.State() == raft.Leader {
+		term, visible := g.raft.CurrentTerm(), g.logs.visible.Load()
+		if g.barrier() == nil && g.raft.CurrentTerm() == term {
+			g.logs.visible.CompareAndSwap(visible, g.applied.Load()) // it may have been an entry that was cut off
+			g.leads(term)
+			return
+		}
+		select {
+		case <-time.After(ledAgain):
+		case <-g.closing:
+			return
+		}
 	}
-	g.logs.visible.CompareAndSwap(visible, g.applied.Load()) // it may have been an entry that was cut off
+}
+
+func (g *Group) leads(term uint64) {
 	defer g.kickChanged()
-	if g.leading.Swap(term) == 0 {
-		close(g.first)
+	for before := g.leading.Load(); before < term; before = g.leading.Load() {
+		if g.leading.CompareAndSwap(before, term) {
+			if before == 0 {
+				close(g.first)
+			}
+			return
+		}
 	}
 }
 
