@@ -43,6 +43,11 @@ The nodes of a cluster take others from dashi apply only.`,
 	c.Flags().BoolVar(&only, "check", false, "read the settings, and the recipes and secrets that they name, say what is wrong with them, and end")
 	c.Flags().BoolVar(&forget, "forget", false, forgetUsage)
 	_ = c.MarkFlagRequired("config")
+	c.PreRun = func(*cobra.Command, []string) {
+		if !only {
+			giveSlack()
+		}
+	}
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		log, err := newLog(c.ErrOrStderr(), level)
 		if err != nil {
@@ -116,6 +121,7 @@ last start it switches to them; if something would be forgotten by that it does 
 	f.StringVar(&webhookSecret, "webhook-secret", "", "signs what is posted (default from DASHI_WEBHOOK_SECRET, else one that is no secret)")
 	f.StringVar(&clock, "clock", "wall", "what time follows: wall, or event, the times of the events")
 	f.StringVar(&level, "log", "warn", "debug, info, warn or error")
+	c.PreRun = func(*cobra.Command, []string) { giveSlack() }
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if err := checkDemo(demo, people); err != nil {
 			return err

@@ -196,7 +196,7 @@ func (g *Group) AppendEntries(_ raft.ServerID, to raft.ServerAddress, r *raft.Ap
 	}
 	fit(r)
 	flags, u := g.laziness(r)
-	g.sent(string(to), r)
+	g.sending(string(to), r)
 	err := g.call(string(to), typeAppend, flags, u, r, resp)
 	if err == nil && resp.Success {
 		g.acknowledged(string(to), r)

@@ -88,7 +88,7 @@ func (p *pipeline) AppendEntries(r *raft.AppendEntriesRequest, resp *raft.Append
 	fit(r)
 	a := &appending{p: p, start: time.Now(), request: r, response: resp, answered: make(chan struct{})}
 	flags, u := p.g.laziness(r)
-	p.g.sent(p.l.key.peer, r)
+	p.g.sending(p.l.key.peer, r)
 	_, err := p.l.request(p.c, header{kind: kindRequest, flags: flags, typ: typeAppend, group: p.g.id}, u, a, func(dst []byte) []byte { return appendRequest(dst, r) })
 	if err != nil {
 		p.end()
