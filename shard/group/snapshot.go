@@ -37,8 +37,12 @@ func (g *Group) take() error {
 	return g.takeNow()
 }
 
+// errMembersAhead says that this replica has heard of members whose entry is not applied here yet: Raft takes no snapshot before it is.
+var errMembersAhead = errors.New("the entry that names the members is not applied yet")
+
 func (g *Group) takeNow() error {
 	_ = g.snapshots.reason()
+	applied := g.applied.Load()
 	err := g.raft.Snapshot().Error()
 	if errors.Is(err, raft.ErrNothingNewToSnapshot) {
 		return nil
@@ -46,11 +50,17 @@ func (g *Group) takeNow() error {
 	if why := g.snapshots.reason(); err != nil && why != nil {
 		return fmt.Errorf("cannot take snapshot of group %d: %w", g.id, why)
 	}
+	if _, index := g.Members(); err != nil && index > applied {
+		return fmt.Errorf("cannot take snapshot of group %d: %w: %w", g.id, errMembersAhead, err)
+	}
 	return err
 }
 
 // tried notes and logs how an attempt at a snapshot ended whose caller does not get the error.
 func (g *Group) tried(err error) {
+	if errors.Is(err, errMembersAhead) { // nothing has failed: the next attempt does it
+		return
+	}
 	g.failing.Store(err != nil)
 	if err == nil {
 		return
@@ -159,7 +169,7 @@ func (g *Group) lastSnapshot() error {
 	g.host.persisting <- struct{}{}
 	defer func() { <-g.host.persisting }()
 	err := g.take()
-	if errors.Is(err, raft.ErrLeadershipTransferInProgress) { // Raft takes none meanwhile, and none is needed: the log has everything
+	if errors.Is(err, raft.ErrLeadershipTransferInProgress) || errors.Is(err, errMembersAhead) { // Raft takes none then, and none is needed: the log has everything
 		return nil
 	}
 	return err
