@@ -44,10 +44,14 @@ func addClientFlags(c *cobra.Command) *client {
 		if err := checkOutput(cl.format); err != nil {
 			return err
 		}
+		given := cl.addr
 		if !strings.Contains(cl.addr, "://") {
 			cl.addr = "http://" + cl.addr
 		}
 		cl.addr = strings.TrimRight(cl.addr, "/")
+		if u, err := url.Parse(cl.addr); err == nil && u.Host == "" {
+			return fmt.Errorf("--addr %q names no node: write host:port or a URL, such as %s", given, defaultHTTP)
+		}
 		if cl.key == "" { // no default of the flag, which --help would show
 			cl.key = os.Getenv("DASHI_KEY")
 		}

@@ -285,14 +285,18 @@ func shareOfProcessors(nodes int) []string {
 
 func (t *trial) greet() {
 	last := 7070 + 100*(t.nodes-1)
-	fmt.Fprintf(t.out, "\n  %s, kafka %s, %.0f events a second. In another terminal:\n", say.Count(t.nodes, "node"), t.brokers[0], t.demo)
-	fmt.Fprintf(t.out, `
-    dashi status                                          who leads what, how far the replicas are
-    dashi get user_id:u0 --addr 127.0.0.1:%d            any node answers
-    curl -i '127.0.0.1:%d/v1/profiles/user_id:u0?read=linearizable'
+	fmt.Fprintf(t.out, "\n  %s, kafka %s, %.0f events a second. In another terminal:\n\n", say.Count(t.nodes, "node"), t.brokers[0], t.demo)
+	who := "u0"
+	if t.demo == 0 {
+		who = nobodyYet
+		firstOrder(t.out, defaultHTTP)
+	}
+	fmt.Fprintf(t.out, `    dashi status                                          who leads what, how far the replicas are
+    dashi get user_id:%s --addr 127.0.0.1:%d            any node answers
+    curl -i '127.0.0.1:%d/v1/profiles/user_id:%s?read=linearizable'
     kill -9 PID                                           the pid of one of the nodes: the others go on, it comes back
 
   Ctrl-C stops all of them.
 
-`, min(7170, last), last)
+`, who, min(7170, last), last, who)
 }

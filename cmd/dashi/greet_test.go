@@ -31,12 +31,13 @@ func TestGreet(t *testing.T) {
 	f(dev("[::1]:7070", "", 1), []string{"http://[::1]:7070\n"}, "redis")
 	f(dev("10.1.2.3:7070", "", 1), []string{"http://10.1.2.3:7070\n"})
 
-	cluster := func(nodes int) string {
+	cluster := func(nodes int, demo float64) string {
 		var out strings.Builder
-		(&trial{out: &out, nodes: nodes, brokers: []string{"127.0.0.1:19092"}, demo: 200}).greet()
+		(&trial{out: &out, nodes: nodes, brokers: []string{"127.0.0.1:19092"}, demo: demo}).greet()
 		return out.String()
 	}
-	f(cluster(3), []string{"--addr 127.0.0.1:7170 ", "127.0.0.1:7270/v1/"})
-	f(cluster(2), []string{"--addr 127.0.0.1:7170 ", "127.0.0.1:7170/v1/"}, "7270")
-	f(cluster(1), []string{"--addr 127.0.0.1:7070 ", "127.0.0.1:7070/v1/"}, "7170")
+	f(cluster(3, 0), []string{"get user_id:u7 --addr", "user_id:u7?read=", `"userId":"u7"`, "127.0.0.1:7070/v1/track\n"}, "u0")
+	f(cluster(3, 200), []string{"--addr 127.0.0.1:7170 ", "127.0.0.1:7270/v1/"})
+	f(cluster(2, 200), []string{"--addr 127.0.0.1:7170 ", "127.0.0.1:7170/v1/"}, "7270")
+	f(cluster(1, 200), []string{"--addr 127.0.0.1:7070 ", "127.0.0.1:7070/v1/"}, "7170")
 }

@@ -148,6 +148,8 @@ func (o *replayOptions) check() error {
 		return fmt.Errorf("--limit %d: how many rows, 0 for all", o.limit)
 	case o.rate < 0:
 		return fmt.Errorf("--rate %v: events a second, 0 for as fast as it goes", o.rate)
+	case o.pace < 0:
+		return fmt.Errorf("--pace %v: how many times as fast as in the events' own time, 0 for as fast as it goes", o.pace)
 	case o.clock != "wall" && o.clock != "event":
 		return fmt.Errorf("unknown clock %q: wall or event", o.clock)
 	}

@@ -252,7 +252,7 @@ func greet(out io.Writer, http, resp, kafka string, demo float64) {
 	http, resp = reached(http), reached(resp)
 	who := "user_id:u0"
 	if demo == 0 {
-		who = "user_id:u7" // whom the line with curl makes
+		who = "user_id:" + nobodyYet
 	}
 	fmt.Fprintf(out, `
   console   http://%s
@@ -271,7 +271,7 @@ func greet(out io.Writer, http, resp, kafka string, demo float64) {
 		fmt.Fprintf(out, "    export DASHI_ADDR=http://%s\n", http)
 	}
 	if demo == 0 {
-		fmt.Fprintf(out, "    curl -u any: -d '{\"userId\":\"u7\",\"event\":\"Order Completed\",\"properties\":{\"total\":99}}' http://%s/v1/track\n", http)
+		firstOrder(out, http)
 		fmt.Fprint(out, "    dashi replay FILE --map MAPPING      the rows of a file\n")
 	}
 	fmt.Fprintf(out, `    dashi audiences          who is in what (make run builds bin/dashi)
@@ -282,6 +282,14 @@ func greet(out io.Writer, http, resp, kafka string, demo float64) {
 
   Ctrl-C stops it.
 `, who)
+}
+
+// nobodyYet is whom firstOrder makes.
+const nobodyYet = "u7"
+
+// firstOrder says how to give a node without demo traffic an event.
+func firstOrder(out io.Writer, http string) {
+	fmt.Fprintf(out, "    curl -u any: -d '{\"userId\":\"%s\",\"event\":\"Order Completed\",\"properties\":{\"total\":99}}' http://%s/v1/track\n", nobodyYet, http)
 }
 
 // reached is an address at which this machine reaches what listens at addr, which may stand for all addresses of the machine: [::] is none to go to.

@@ -104,4 +104,7 @@ func TestMisuse(t *testing.T) {
 	}
 	f(`"`+empty+`" is empty: the first line of a csv file names its columns`, "train", empty, "--label", "x", "--out", filepath.Join(dir, "m"))
 	f(`--rate -3: events a second`, "replay", notes, "--map", "x", "--rate", "-3")
+	f(`--pace -1: how many times as fast`, "replay", notes, "--map", "x", "--pace", "-1")
+	f(`--addr "" names no node: write host:port or a URL`, "status", "--addr", "")
+	f(`--addr "http://" names no node`, "status", "--addr", "http://")
 }

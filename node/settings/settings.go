@@ -274,6 +274,11 @@ func (s *Settings) checkKafka() (errs []error) {
 	if s.Kafka.Embedded.Listen == "" && len(s.Kafka.Brokers) == 0 {
 		bad("kafka.brokers: name at least one broker, or set kafka.embedded.listen")
 	}
+	for i, b := range s.Kafka.Brokers {
+		if b == "" || strings.ContainsAny(b, "/ ,") {
+			bad("kafka.brokers[%d]: %q is not host:port", i, b)
+		}
+	}
 	if len(s.Kafka.Inputs) == 0 {
 		bad("kafka.inputs: name at least one topic")
 	}

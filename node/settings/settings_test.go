@@ -114,6 +114,8 @@ func TestSettingsErrors(t *testing.T) {
 	f("http: {listen: nowhere}\n", `http.listen: "nowhere" is not host:port`)
 	f("log: {durability: maybe}\n", "neither replicated nor fsync")
 	f("kafka: {brokers: []}\n", "kafka.brokers: name at least one")
+	f("kafka: {brokers: ['a:9092', 'kafka://b:9092']}\n", `kafka.brokers[1]: "kafka://b:9092" is not host:port`)
+	f("kafka: {brokers: ['a:9092,b:9092']}\n", `kafka.brokers[0]: "a:9092,b:9092" is not host:port`)
 	f("kafka: {activations: dashi.events}\n", `kafka.inputs[0].topic: "dashi.events" is kafka.activations already`)
 	f("kafka: {inputs: [{topic: a, decoder: segment}, {topic: a, decoder: msgpack}]}\n", `kafka.inputs[1].topic: "a" is kafka.inputs[0] already`)
 	f("kafka: {dead: x, activations: x}\n", "the same topic")
