@@ -149,6 +149,20 @@ func (n *Node) change(ctx context.Context, next func(*meta.State) (meta.Command,
 	}
 }
 
+// knowsDirectory says whether the directory here has everything that its leader has: one that has just been opened again may not know of the last change, or
+// of a cookbook that is on its way.
+func (n *Node) knowsDirectory(ctx context.Context) bool {
+	g := n.directory.group
+	leader := g.Progress()
+	if !leader.Leads {
+		var err error
+		if leader, err = n.host.ProgressOf(ctx, leader.Leader, g.ID()); err != nil || !leader.Leads {
+			return false
+		}
+	}
+	return g.Applied() >= leader.Last
+}
+
 // propose puts an entry into a group's log, if it leads here, and waits for the result.
 func propose(g *group.Group, entry []byte) (result any, err error) {
 	type answer struct {

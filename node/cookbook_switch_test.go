@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"dashi/node/cookbook"
 	"dashi/node/httpapi"
@@ -160,6 +161,34 @@ func TestApplyOnThreeNodes(t *testing.T) {
 	if seen != people*(rounds+1) {
 		t.Errorf("%d of %d visits were activated", seen, people*(rounds+1))
 	}
+}
+
+// A node whose directory is behind is not idle: it may not know that a cookbook is on its way. It was, after all nodes had been killed amid a switch, and its shards
+// were not yet those of the others.
+func TestIdleKnowsDirectory(t *testing.T) {
+	c := openCluster(t, 3)
+	c.idle()
+	leader := slices.IndexFunc(c.nodes, func(n *Node) bool { return n.directory.group.Progress().Leads })
+	if leader < 0 {
+		t.Fatal("nobody leads the directory")
+	}
+	n, other := c.nodes[(leader+1)%3], c.nodes[leader]
+	d := n.directory
+	d.mu.Lock() // it applies nothing
+	err := other.change(testContext(t), func(s *meta.State) (meta.Command, error) {
+		return &meta.SetReplicas{Replicas: s.Settings.Replicas}, nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	ctx, cancel := context.WithTimeout(testContext(t), time.Second)
+	err = n.WaitIdle(ctx)
+	cancel()
+	d.mu.Unlock()
+	if err == nil || !strings.Contains(err.Error(), "the directory of this node is behind") {
+		t.Errorf("it is idle, %v, and its directory is behind", err)
+	}
+	waitIdle(t, n)
 }
 
 // What is wrong with a cookbook is said before anything is done, in the words of check.

@@ -143,6 +143,9 @@ func (n *Node) WaitIdle(ctx context.Context) error {
 		}
 		return nil
 	}
+	if err := wait(func() bool { return n.knowsDirectory(ctx) }, "the directory of this node is behind, or has no leader"); err != nil {
+		return err
+	}
 	if err := wait(func() bool { return !n.switching() }, "a cookbook is coming into force"); err != nil {
 		return err
 	}
