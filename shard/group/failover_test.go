@@ -25,9 +25,7 @@ func TestFailover(t *testing.T) {
 		kills = n
 	}
 	r := newRing(t, 3, 4)
-	for _, n := range r.nodes {
-		r.start(n, r.members(3))
-	}
+	r.startAll()
 	for id := range r.groups {
 		r.propose(id, put(0, 0))
 	}
@@ -87,9 +85,7 @@ func TestFailover(t *testing.T) {
 func TestLongerLogStands(t *testing.T) {
 	r := newRing(t, 3, 1)
 	r.adjust = func(_ int, s *Settings) { s.rankAfter = time.Hour }
-	for _, n := range r.nodes {
-		r.start(n, r.members(3))
-	}
+	r.startAll()
 	r.propose(0, put(0, 1))
 	r.converge(0)
 	if r.leader(0) != r.nodes[2] {
@@ -130,9 +126,7 @@ func (r *ring) tryWrite(id uint32, entry []byte) bool {
 // TestFalseAlarm: a connection that breaks deposes nobody, and neither does one that hangs between two of three.
 func TestFalseAlarm(t *testing.T) {
 	r := newRing(t, 3, 1)
-	for _, n := range r.nodes {
-		r.start(n, r.members(3))
-	}
+	r.startAll()
 	r.propose(0, put(0, 1))
 	leader := r.leader(0)
 	term, _ := leader.groups[0].Leader()
@@ -160,9 +154,7 @@ func TestFalseAlarm(t *testing.T) {
 // TestPartition: a leader that is cut off takes nothing more for good; the others elect another, and it follows when the line is whole again.
 func TestPartition(t *testing.T) {
 	r := newRing(t, 3, 1)
-	for _, n := range r.nodes {
-		r.start(n, r.members(3))
-	}
+	r.startAll()
 	r.propose(0, put(0, 1))
 	r.converge(0)
 	old := r.leader(0)
@@ -206,9 +198,7 @@ func TestPartition(t *testing.T) {
 // it has met anybody.
 func TestRestartAll(t *testing.T) {
 	r := newRing(t, 3, 2)
-	for _, n := range r.nodes {
-		r.start(n, r.members(3))
-	}
+	r.startAll()
 	value := uint64(0)
 	for range 4 {
 		for id := range r.groups {
@@ -243,9 +233,7 @@ func TestRestartAll(t *testing.T) {
 func TestLagging(t *testing.T) {
 	r := newRing(t, 3, 1)
 	r.adjust = func(_ int, s *Settings) { s.SnapshotBytes, s.segmentSize = 8<<10, 64<<10 }
-	for _, n := range r.nodes {
-		r.start(n, r.members(3))
-	}
+	r.startAll()
 	r.propose(0, put(0, 1))
 	r.converge(0)
 	for round := range 2 {
@@ -296,9 +284,7 @@ func TestDiskFails(t *testing.T) {
 		}
 		return nil
 	})
-	for _, n := range r.nodes {
-		r.start(n, r.members(3))
-	}
+	r.startAll()
 	for id := range r.groups {
 		r.propose(id, put(0, 1))
 		if l := r.leader(id); l != r.nodes[0] && id == 0 {
@@ -327,9 +313,7 @@ func TestDiskFails(t *testing.T) {
 // TestHoldsBack: a follower without new entries lets go of the log when that holds back others, and is good for a restart.
 func TestHoldsBack(t *testing.T) {
 	r := newRing(t, 3, 1)
-	for _, n := range r.nodes {
-		r.start(n, r.members(3))
-	}
+	r.startAll()
 	for v := range uint64(20) {
 		r.propose(0, put(0, v))
 	}
@@ -361,9 +345,7 @@ func TestDiskHangs(t *testing.T) {
 		}
 		return nil
 	})
-	for _, n := range r.nodes {
-		r.start(n, r.members(3))
-	}
+	r.startAll()
 	r.propose(0, put(0, 1))
 	if l := r.leader(0); l != r.nodes[0] {
 		must(t, l.groups[0].Transfer(t.Context(), r.nodes[0].id()))

@@ -22,9 +22,7 @@ func TestLeadsLater(t *testing.T) {
 // A leader whose barrier is refused, because it is handing over, never said that it leads when that came to nothing: nobody could write to the group any more.
 func TestLedWhileHandingOver(t *testing.T) {
 	r := newRing(t, 3, 1)
-	for _, n := range r.nodes {
-		r.start(n, r.members(3))
-	}
+	r.startAll()
 	r.propose(0, put(0, 1))
 	leader := r.leader(0)
 	g, away := leader.groups[0], r.nodes[(leader.i+1)%3]

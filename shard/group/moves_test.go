@@ -182,9 +182,7 @@ func TestPassesSnapshotOn(t *testing.T) {
 // another, learns, and is promoted.
 func TestAmnesia(t *testing.T) {
 	r := newRing(t, 3, 1)
-	for _, n := range r.nodes {
-		r.start(n, r.members(3))
-	}
+	r.startAll()
 	for v := range uint64(50) {
 		r.propose(0, put(0, v))
 	}
@@ -237,9 +235,7 @@ func TestFsyncSurvivesPower(t *testing.T) {
 	r := newRing(t, 3, 1)
 	boot := "boot"
 	r.adjust = func(_ int, s *Settings) { s.Mode, s.bootID = wal.Fsync, boot }
-	for _, n := range r.nodes {
-		r.start(n, r.members(3))
-	}
+	r.startAll()
 	for v := range uint64(20) {
 		r.propose(0, put(0, v))
 	}
@@ -294,9 +290,7 @@ var registerModel = porcupine.Model{
 func TestLinearizable(t *testing.T) {
 	r := newRing(t, 3, 1)
 	r.adjust = func(_ int, s *Settings) { s.SnapshotBytes, s.segmentSize = 4<<10, 64<<10 }
-	for _, n := range r.nodes {
-		r.start(n, r.members(3))
-	}
+	r.startAll()
 	r.leader(0)
 	h := &history{ring: r, start: time.Now(), stop: make(chan struct{})}
 	var clients sync.WaitGroup
@@ -465,9 +459,7 @@ func TestSeed(t *testing.T) {
 	r := newRing(t, 3, 1)
 	boot := "boot"
 	r.adjust = func(_ int, s *Settings) { s.bootID, s.SnapshotBytes, s.segmentSize = boot, 2<<10, 64<<10 }
-	for _, n := range r.nodes {
-		r.start(n, r.members(3))
-	}
+	r.startAll()
 	for v := range uint64(200) {
 		r.propose(0, put(0, v))
 	}
@@ -542,9 +534,7 @@ func TestSynced(t *testing.T) {
 	r := newRing(t, 3, 2)
 	boot := "boot"
 	r.adjust = func(_ int, s *Settings) { s.bootID, s.Synced = boot, []uint32{0} }
-	for _, n := range r.nodes {
-		r.start(n, r.members(3))
-	}
+	r.startAll()
 	for v := range uint64(20) {
 		r.propose(0, put(0, v))
 	}

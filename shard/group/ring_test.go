@@ -151,6 +151,14 @@ func (r *ring) start(n *node, members []Member) {
 	must(r.t, r.open(n, members))
 }
 
+// startAll starts all nodes, as the members of every group.
+func (r *ring) startAll() {
+	r.t.Helper()
+	for _, n := range r.nodes {
+		r.start(n, r.members(len(r.nodes)))
+	}
+}
+
 // stop ends a node in order.
 func (r *ring) stop(n *node) {
 	r.t.Helper()
@@ -338,9 +346,7 @@ func eventually(t testing.TB, what string, f func() bool) {
 // TestThreeReplicas: three nodes form groups at once; who does not lead says who does; reads are of the leader; leadership is handed over.
 func TestThreeReplicas(t *testing.T) {
 	r := newRing(t, 3, 3)
-	for _, n := range r.nodes {
-		r.start(n, r.members(3))
-	}
+	r.startAll()
 	for id := range r.groups {
 		start := time.Now()
 		leader := r.leader(id)
